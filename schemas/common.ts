@@ -1,0 +1,22 @@
+import { z } from 'zod'
+
+/** An instant as it travels: RFC 3339, UTC, milliseconds, e.g. `2026-03-02T10:15:30.000Z`. */
+export const Timestamp = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+
+/** An amount of money: a decimal string with exactly the minor digits of its currency, e.g. `"19.99"`, `"1200"` (JPY). */
+export const Amount = z.string().regex(/^\d+(\.\d+)?$/)
+
+/** ISO 4217, upper case. */
+export const Currency = z.string().regex(/^[A-Z]{3}$/)
+
+/** Ids of connections and destinations: chosen by people, used in URLs, file names and metric labels. */
+export const Slug = z
+  .string()
+  .regex(
+    /^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/,
+    'letters, digits, ".", "_" and "-", at most 64, starting with a letter or digit',
+  )
+
+export const VENDORS = ['kakaclo', 'tuya', 'shoplazza'] as const
+export const Vendor = z.enum(VENDORS)
+export type Vendor = z.infer<typeof Vendor>

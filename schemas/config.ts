@@ -1,0 +1,192 @@
+import { z } from 'zod'
+import { Currency, Slug } from './common.ts'
+import { EventType } from './order-event.ts'
+
+const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+
+/** `"500ms" "5s" "10m" "2h" "30d"` → milliseconds. */
+export const Duration = z
+  .string()
+  .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'a duration such as "500ms", "5s", "10m", "2h" or "30d"')
+  .transform(text => {
+    const [, number = '0', unit = 'ms'] = /^([\d.]+)(\w+)$/.exec(text) ?? []
+    return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
+  })
+
+/** `"2/s"` or `{ perSecond, burst }`. */
+export const RateLimit = z.union([
+  z
+    .string()
+    .regex(/^\d+(\.\d+)?\/(s|m|h)$/, 'a rate such as "2/s", "100/m", or { perSecond, burst }')
+    .transform(text => {
+      const [count = '0', unit = 's'] = text.split('/')
+      const perSecond = Number(count) / (UNITS[unit as 's' | 'm' | 'h'] / 1000)
+      return { perSecond, burst: Math.max(1, Math.ceil(perSecond)) }
+    })
+    .refine(rate => rate.perSecond > 0, 'a rate above 0'),
+  z
+    .strictObject({ perSecond: z.number().positive(), burst: z.number().int().min(1).optional() })
+    .transform(({ perSecond, burst }) => ({ perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)) })),
+])
+export type RateLimit = z.infer<typeof RateLimit>
+
+const HttpUrl = z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).refine(url => {
+  const { username, password } = new URL(url)
+  return !username && !password
+}, 'a URL without user name and password')
+
+/** How far back the first poll looks: a duration, or an ISO date. */
+const Backfill = z.union(
+  [
+    Duration.transform(ms => ({ ms })),
+    z.union([z.iso.date(), z.iso.datetime({ offset: true })]).transform(text => ({ since: Date.parse(text) })),
+  ],
+  { error: 'a duration such as "30d", or an ISO date such as "2026-01-31"' },
+)
+
+const shared = {
+  id: Slug,
+  pollEvery: Duration.default(5_000).describe('pause between two polls; default 5s'),
+  overlap: Duration.default(600_000).describe('how far each poll looks back behind the cursor; default 10m'),
+  backfill: Backfill.optional().describe('how far back the first poll looks; default: the overlap'),
+  rateLimit: RateLimit.optional().describe("requests to the vendor; default: the vendor's published limit"),
+  enabled: z.boolean().default(true),
+}
+
+const Secret = z.string().min(1)
+
+export const KakacloConnection = z.strictObject({
+  ...shared,
+  vendor: z.literal('kakaclo'),
+  baseUrl: HttpUrl,
+  apiVersion: z.enum(['v1', 'v2']).default('v2'),
+  token: Secret,
+  currency: Currency.default('USD').describe('V1 names no currency'),
+})
+export type KakacloConnection = z.infer<typeof KakacloConnection>
+
+const Statuses = z.strictObject({
+  paid: z.array(z.string()).default([]),
+  shipped: z.array(z.string()).default([]),
+  delivered: z.array(z.string()).default([]),
+  refunded: z.array(z.string()).default([]),
+})
+
+export const TuyaConnection = z.strictObject({
+  ...shared,
+  vendor: z.literal('tuya'),
+  baseUrl: HttpUrl,
+  clientId: z.string().min(1),
+  clientSecret: Secret,
+  mallCode: z.string().min(1),
+  shopCode: z.string().min(1),
+  statuses: Statuses.default({ paid: [], shipped: [], delivered: [], refunded: [] }),
+})
+export type TuyaConnection = z.infer<typeof TuyaConnection>
+
+export const ShoplazzaConnection = z.strictObject({
+  ...shared,
+  vendor: z.literal('shoplazza'),
+  baseUrl: HttpUrl,
+  apiVersion: z
+    .string()
+    .regex(/^\d{4}-\d{2}$/, 'a version such as "2022-01"')
+    .optional()
+    .describe('default: read from the base URL'),
+  accessToken: Secret,
+  webhookSecret: Secret.optional(),
+})
+export type ShoplazzaConnection = z.infer<typeof ShoplazzaConnection>
+
+export const Connection = z.discriminatedUnion('vendor', [KakacloConnection, TuyaConnection, ShoplazzaConnection])
+export type Connection = z.infer<typeof Connection>
+
+/** Delivery options as given, for one endpoint: absent ones come from the global ones. */
+export const DeliveryOptions = z.strictObject({
+  timeout: Duration.optional(),
+  retries: z.array(Duration).max(50).optional(),
+  concurrency: z.number().int().min(1).max(1000).optional(),
+  rateLimit: RateLimit.optional(),
+  onExhausted: z.enum(['continue', 'hold']).optional(),
+})
+
+/** Delivery options in force. Times in milliseconds. */
+export interface Delivery {
+  readonly timeout: number
+  /** Pauses before the second, third, … attempt; when they are used up the event is dead. */
+  readonly retries: readonly number[]
+  readonly concurrency: number
+  readonly rateLimit: RateLimit | null
+  readonly onExhausted: 'continue' | 'hold'
+}
+
+const [SECOND, MINUTE, HOUR, DAY] = [UNITS.s, UNITS.m, UNITS.h, UNITS.d]
+
+export const DEFAULT_DELIVERY: Delivery = {
+  timeout: 15 * SECOND,
+  retries: [5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * HOUR, 5 * HOUR, 10 * HOUR, 14 * HOUR, 20 * HOUR, 24 * HOUR],
+  concurrency: 16,
+  rateLimit: null,
+  onExhausted: 'continue',
+}
+
+/** The global options with an endpoint's own over them. */
+export function deliveryOf(...layers: readonly (z.infer<typeof DeliveryOptions> | null | undefined)[]): Delivery {
+  const merged: Record<string, unknown> = { ...DEFAULT_DELIVERY }
+  for (const layer of layers)
+    for (const [name, value] of Object.entries(layer ?? {})) if (value !== undefined) merged[name] = value
+  return merged as unknown as Delivery
+}
+
+export const EndpointSecret = z
+  .string()
+  .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, '"whsec_" and base64 of 24 to 64 bytes')
+
+export const EndpointConfig = z.strictObject({
+  id: Slug,
+  url: HttpUrl,
+  types: z.array(EventType).min(1).optional(),
+  connections: z.array(Slug).min(1).optional(),
+  secret: EndpointSecret.optional().describe('generated if absent'),
+  delivery: DeliveryOptions.optional(),
+  description: z.string().max(500).optional(),
+})
+export type EndpointConfig = z.infer<typeof EndpointConfig>
+
+const Cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'a CIDR such as "10.0.0.0/8"' })
+
+const unique = (items: readonly { id: string }[], context: z.RefinementCtx, path: string): void => {
+  const seen = new Set<string>()
+  for (const [index, { id }] of items.entries()) {
+    if (seen.has(id))
+      context.addIssue({ code: 'custom', path: [path, index, 'id'], message: `"${id}" is used twice; ids are unique` })
+    seen.add(id)
+  }
+}
+
+export const Config = z
+  .strictObject({
+    connections: z.array(Connection).default([]),
+    endpoints: z.array(EndpointConfig).default([]),
+    handlers: z
+      .string()
+      .min(1)
+      .optional()
+      .describe('folder of handlers, relative to this file; default "handlers" beside it, if there'),
+    network: z.strictObject({ allow: z.array(Cidr).default([]) }).default({ allow: [] }),
+    delivery: DeliveryOptions.default({}),
+    retention: z
+      .strictObject({ events: Duration.default(90 * DAY), attempts: Duration.default(14 * DAY) })
+      .default({ events: 90 * DAY, attempts: 14 * DAY }),
+    sandbox: z
+      .strictObject({ port: z.number().int().min(0).max(65535).default(0), speed: z.number().positive().default(1) })
+      .optional()
+      .describe('runs the simulated vendors on loopback in this process, for trying things out'),
+  })
+  .superRefine((config, context) => {
+    unique(config.connections, context, 'connections')
+    unique(config.endpoints, context, 'endpoints')
+  })
+export type Config = z.output<typeof Config>
+/** The configuration as a person writes it. */
+export type ConfigInput = z.input<typeof Config>

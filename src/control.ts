@@ -1,0 +1,54 @@
+import type { EventRecord } from './event-log/event-log.ts'
+import type { EndpointRow, EventFilter } from './store/store.ts'
+
+/** What the faces (HTTP API, command line) may ask of the working parts. Wired in `app.ts`; a process without that role has null. */
+
+export interface IngestControl {
+  /** One poll now, whatever the schedule says; also takes a stopped connection up again. */
+  poll(connection: string, options: PollOptions): Promise<PollResult>
+  /** Reads these orders again soon (inbound webhook, quarantine retry); calls for one order within a second are one fetch. */
+  refetch(connection: string, orderId: string): void
+  /** Something to poll was registered: look at the schedule again. */
+  wake(connection: string): void
+  /** null: every connection is polled as it should be; else one sentence. */
+  health(): string | null
+}
+
+export interface PollOptions {
+  readonly signal: AbortSignal
+  /** Only this order. */
+  readonly orderId?: string
+  /** Needed with `orderId` where the vendor asks for it (Tuya) and the order is not followed. */
+  readonly userId?: string
+  /** Derive and return, store and publish nothing. */
+  readonly dryRun?: boolean
+}
+
+export interface PollResult {
+  /** Orders read. */
+  readonly orders: number
+  /** New events, in publishing order. */
+  readonly events: readonly EventRecord[]
+  /** Rows or values set aside. */
+  readonly quarantined: number
+}
+
+export interface DispatchControl {
+  /** Reads the endpoints again (one was added, changed or removed). */
+  refresh(): Promise<void>
+  /** Lanes were queued in the store: look now instead of at the next tick. */
+  wake(): void
+  /** One test event (type `orderwire.test`), outside of the history and the lanes. */
+  test(endpoint: EndpointRow): Promise<{ statusCode: number | null; ms: number; error: string | null }>
+  /** Queues past events again for one destination, in order; returns how many. */
+  replay(destination: string, filter: EventFilter): Promise<number>
+  /** All destinations known to this process, handlers included. */
+  destinations(): readonly DestinationView[]
+  health(): string | null
+}
+
+export interface DestinationView {
+  readonly id: string
+  readonly kind: 'handler' | 'endpoint'
+  readonly state: 'active' | 'paused' | 'disabled' | 'open'
+}

@@ -1,0 +1,35 @@
+import type { Delivery } from '../../schemas/config.ts'
+import type { EventType } from '../../schemas/order-event.ts'
+import type { EventRecord } from '../event-log/event-log.ts'
+
+/** A place events are delivered to: a handler or a webhook endpoint. The dispatcher knows no difference. */
+export interface Destination {
+  readonly id: string
+  readonly kind: 'handler' | 'endpoint'
+  readonly state: 'active' | 'paused' | 'disabled'
+  readonly delivery: Delivery
+  /** null: all types. */
+  readonly types: ReadonlySet<EventType> | null
+  /** null: all connections. */
+  readonly connections: ReadonlySet<string> | null
+  /** One attempt. Never rejects; `signal` aborts at shutdown (the timeout is the destination's own business). */
+  deliver(event: EventRecord, context: { attempt: number; replay: boolean; signal: AbortSignal }): Promise<Outcome>
+}
+
+/** How one attempt ended. */
+export interface Outcome {
+  /**
+   * - `delivered`: acknowledged
+   * - `retry`: failed, may pass
+   * - `give-up`: no retry will help; dead letter now
+   * - `gone`: the destination itself is no more (410): disable it and keep what waits
+   * - `aborted`: we stopped it ourselves (shutdown); not an attempt
+   */
+  readonly result: 'delivered' | 'retry' | 'give-up' | 'gone' | 'aborted'
+  readonly statusCode: number | null
+  readonly error: string | null
+  /** Beginning of the answer's body, redacted; null for handlers. */
+  readonly response: string | null
+  /** The destination asked to be left alone this long (429/503 with Retry-After), milliseconds, at most 1 h. */
+  readonly restMs: number | null
+}

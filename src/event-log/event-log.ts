@@ -1,0 +1,61 @@
+import type { EventType } from '../../schemas/order-event.ts'
+
+/** An event as it is stored, published and delivered: the bytes, and what is needed to route them without parsing. */
+export interface EventRecord {
+  readonly id: string
+  readonly type: EventType
+  readonly connection: string
+  readonly orderId: string
+  /** `connection/orderId`: the CloudEvents `partitionkey`, the Kafka key, and the lane. */
+  readonly orderKey: string
+  readonly sequence: number
+  /** Milliseconds since the epoch. */
+  readonly occurredAt: number
+  readonly occurredAtSource: 'vendor' | 'updated' | 'observed'
+  /** Milliseconds since the epoch. */
+  readonly observedAt: number
+  /** The event as JSON; the same bytes everywhere. */
+  readonly body: string
+}
+
+/**
+ * The port to the log that carries events from ingest to dispatch: partitioned by order key, ordered within a partition,
+ * read by groups that remember how far they are. Promises, for every adapter (see test/contract/event-log.ts):
+ * - what `append` resolved for survives a crash and reaches every group; a crash in between may append twice (same id);
+ * - one order key is always in one partition, in the order appended;
+ * - a group's partitions are each read by one consumer at a time; after a restart reading goes on behind the last settled position.
+ */
+export interface EventLog {
+  readonly kind: 'embedded' | 'kafka'
+  append(events: readonly EventRecord[]): Promise<void>
+  consume(consumer: LogConsumer): Promise<Consumption>
+  /** In how many partitions order keys are spread: `partitionOf(orderKey)` is in [0, partitions). */
+  readonly partitions: number
+  partitionOf(orderKey: string): number
+  /** null: healthy; else one sentence. */
+  health(): string | null
+  /** Resolves with a short description of what answered, for `check`; rejects with an AppError that says what to do. */
+  check(signal: AbortSignal): Promise<string>
+  close(): Promise<void>
+}
+
+export interface LogConsumer {
+  readonly group: string
+  /** Entries of one partition, in order. Resolves when they are taken in (not when settled): a slow answer is back-pressure. */
+  onBatch(partition: number, entries: readonly LogEntry[]): Promise<void>
+  assigned(partitions: readonly number[]): Promise<void>
+  /** Stop work on these partitions; once it resolves nothing of them may be sent or settled. Must resolve within 10 s. */
+  revoked(partitions: readonly number[]): Promise<void>
+}
+
+export interface LogEntry {
+  readonly position: number
+  readonly event: EventRecord
+}
+
+export interface Consumption {
+  /** Everything of the partition up to and including this position is delivered or durably set aside. Written soon, in batches. */
+  settle(partition: number, position: number): void
+  /** Writes what is settled and leaves the group. */
+  stop(): Promise<void>
+}

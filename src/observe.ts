@@ -1,0 +1,71 @@
+import { type Logger, pino } from 'pino'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+
+export type Log = Logger
+
+/** Keys whose values never reach a log line, wherever they stand. */
+const SECRETS = [
+  'token',
+  'accessToken',
+  'clientSecret',
+  'secret',
+  'webhookSecret',
+  'authorization',
+  'apiKey',
+  'password',
+]
+
+/** Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. */
+export async function createLog(options: { level: string; format: 'pretty' | 'json' }): Promise<Log> {
+  const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
+  const base = { level: options.level, redact, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` }
+  if (options.format === 'json') return pino(base)
+  const { default: pretty } = await import('pino-pretty')
+  return pino(
+    base,
+    pretty({ colorize: process.stdout.isTTY, translateTime: 'SYS:HH:MM:ss', singleLine: true, sync: true }),
+  )
+}
+
+const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30]
+const LATENCY = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
+
+/** All metrics of the program (contract, section 10). Labels come from the configuration only, so their number is bounded. */
+export function createMetrics() {
+  const registry = new Registry()
+  collectDefaultMetrics({ register: registry })
+  const registers = [registry]
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Counter<L>({ name, help, labelNames, registers })
+  const gauge = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Gauge<L>({ name, help, labelNames, registers })
+  const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
+    new Histogram<L>({ name, help, labelNames, buckets, registers })
+  return {
+    registry,
+    polls: counter('orderwire_polls_total', 'Polls by outcome', ['connection', 'outcome']),
+    pollSeconds: histogram('orderwire_poll_seconds', 'Duration of a poll', ['connection'], SECONDS),
+    connectionLag: gauge('orderwire_connection_lag_seconds', 'How far the cursor is behind now', ['connection']),
+    ordersObserved: counter('orderwire_orders_observed_total', 'Orders read', ['connection', 'outcome']),
+    events: counter('orderwire_events_total', 'Events emitted', ['connection', 'type']),
+    publishSeconds: histogram('orderwire_publish_seconds', 'Appending a batch to the event log', [], SECONDS),
+    deliveries: counter('orderwire_deliveries_total', 'Delivery attempts by outcome', ['destination', 'outcome']),
+    deliverySeconds: histogram('orderwire_delivery_seconds', 'Duration of an attempt', ['destination'], SECONDS),
+    changeToAck: histogram(
+      'orderwire_change_to_ack_seconds',
+      "From the change, by the vendor's time of it, to the acknowledgement",
+      ['destination'],
+      LATENCY,
+    ),
+    observedToAck: histogram(
+      'orderwire_observed_to_ack_seconds',
+      'From our observation to the acknowledgement',
+      ['destination'],
+      LATENCY,
+    ),
+    backlog: gauge('orderwire_backlog', 'Events waiting', ['destination']),
+    backlogOldest: gauge('orderwire_backlog_oldest_seconds', 'Age of the oldest waiting event', ['destination']),
+    deadLetters: gauge('orderwire_dead_letters', 'Events given up', ['destination']),
+  }
+}
+export type Metrics = ReturnType<typeof createMetrics>

@@ -1,0 +1,27 @@
+/** What is remembered of an order between two observations: what was said of it, nothing else. Stored as JSON; never deleted by retention. */
+export interface OrderState {
+  /** Sequence number of the last event; 0 before the first. */
+  readonly sequence: number
+  /** Keys of the facts said, see `facts.ts`. */
+  readonly said: readonly string[]
+  /** What an order's refunds are counted by, fixed by the first one said. `whole`: a full refund without an amount; nothing more is said. */
+  readonly refundBasis: 'records' | 'totals' | 'whole' | null
+  /** Sum of the refunds said; null: none yet, or without amounts. */
+  readonly refundTotal: string | null
+  /** Since when (ms) a refunded total is shown without a finished record. */
+  readonly refundWaitingSince: number | null
+  /** Where arrivals are read from, fixed by the first one said. */
+  readonly deliveredBy: 'packages' | 'order' | null
+  /** How many packages without an id were said to be shipped. */
+  readonly unidentifiedPackages: number
+}
+
+export const NEW_ORDER: OrderState = {
+  sequence: 0,
+  said: [],
+  refundBasis: null,
+  refundTotal: null,
+  refundWaitingSince: null,
+  deliveredBy: null,
+  unidentifiedPackages: 0,
+}

@@ -1,0 +1,82 @@
+import type { Vendor } from '../../schemas/common.ts'
+import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
+
+/**
+ * The port to a vendor. A source declares only what differs between vendors: URLs, authentication, paging, parsing,
+ * published limits. It keeps no state between calls but its access token, writes nothing, and decides nothing about events.
+ * Pacing, retries of 429 and the vendor's clock live in `http.ts`; windows, drift and the cursor in `ingest/`.
+ *
+ * Errors are `AppError`s whose intent says what to do: `retry` (with `retryAfterMs`), `narrow` (window too large),
+ * `stop` (credentials, permissions). A bad row is no error: it is a `Reject` of its page.
+ */
+export interface OrderSource {
+  readonly vendor: Vendor
+  readonly feed: WindowFeed | FollowFeed
+
+  /** The orders asked for, as they are now, complete. An order the vendor does not know is absent (never an error, never a cancellation). */
+  fetch(orders: readonly OrderRef[], options: ReadOptions): Promise<Page>
+
+  /**
+   * Fills what the rows of the feed leave open (refund records, lines), for rows that changed only. Returns the snapshots in
+   * the given order. What cannot be read now stays as it is (`refund.records: 'delayed'`), so it delays one fact and no page.
+   */
+  complete?(snapshots: readonly OrderSnapshot[], options: ReadOptions): Promise<readonly OrderSnapshot[]>
+
+  /** The cheapest authorised request; resolves with a short description of what answered, for `check`. */
+  check(options: ReadOptions): Promise<string>
+}
+
+export interface OrderRef {
+  readonly orderId: string
+  /** Needed by Tuya; null elsewhere. */
+  readonly userId: string | null
+}
+
+export interface ReadOptions {
+  readonly signal: AbortSignal
+  /** `live` requests go before `backfill` requests of the same connection, always. */
+  readonly priority: 'live' | 'backfill'
+}
+
+/** Orders that changed within a window of update time can be asked for (Kakaclo, Shoplazza). */
+export interface WindowFeed {
+  readonly kind: 'window'
+  /** The vendor's time precision in milliseconds; windows are rounded outwards to it. */
+  readonly precisionMs: number
+  /** One page of the window. `page` null: the first; else the `next` of the page before. */
+  readPage(window: Window, page: string | null, options: ReadOptions): Promise<FeedPage>
+}
+
+/** Only known orders, or the orders of known users, can be asked for (Tuya). */
+export interface FollowFeed {
+  readonly kind: 'follow'
+  /** One page of a user's orders. */
+  readUserPage(userId: string, page: string | null, options: ReadOptions): Promise<FeedPage>
+}
+
+/** A span of update time, closed at both ends, milliseconds since the epoch by the vendor's clock. */
+export interface Window {
+  readonly from: number
+  readonly to: number
+}
+
+export interface Page {
+  readonly orders: readonly OrderSnapshot[]
+  /** Rows that could not be understood as an order at all. */
+  readonly rejects: readonly Reject[]
+}
+
+export interface FeedPage extends Page {
+  /** Opaque; null: this was the last page. */
+  readonly next: string | null
+  /** How many rows the vendor says the whole window (or user) has; null: it does not say. */
+  readonly total: number | null
+  /** The most rows a page can have. */
+  readonly pageSize: number
+}
+
+/** A row set aside: it becomes a quarantine entry, and the rest of its page goes on. */
+export interface Reject extends Doubt {
+  /** null: not even the id could be read. */
+  readonly orderId: string | null
+}

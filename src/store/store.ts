@@ -1,0 +1,406 @@
+import type { Vendor } from '../../schemas/common.ts'
+import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
+import type { EventType } from '../../schemas/order-event.ts'
+import type { EventRecord } from '../event-log/event-log.ts'
+import type { OrderState } from '../order/state.ts'
+import type { Window } from '../sources/source.ts'
+
+/**
+ * The port to durable state. One implementation (`sql-store.ts`) on two databases. Every method is one transaction: it happened
+ * whole when it resolves, and not at all when it rejects or the process dies. Times are milliseconds since the epoch and passed in.
+ * Promises, for every adapter: test/contract/store.ts.
+ */
+export interface Store {
+  readonly connections: ConnectionStore
+  readonly orders: OrderStore
+  readonly events: EventStore
+  readonly follows: FollowStore
+  readonly quarantine: QuarantineStore
+  readonly endpoints: EndpointStore
+  readonly lanes: LaneStore
+  readonly deliveries: DeliveryStore
+  readonly deadLetters: DeadLetterStore
+  readonly offsets: OffsetStore
+  readonly leases: LeaseStore
+  /** Deletes old events (with what hangs on them), attempts; in small batches. Returns how many rows went. */
+  prune(
+    before: { events: number; attempts: number },
+    signal: AbortSignal,
+  ): Promise<{ events: number; attempts: number }>
+  /** Resolves with a short description of what answered, for `check` and `/readyz`; rejects with an AppError that says what to do. */
+  check(): Promise<string>
+  close(): Promise<void>
+}
+
+/** A page of a listing, newest or oldest first as each method says. `after`: the `n` of the last row of the page before. */
+export interface Paging {
+  readonly limit: number
+  readonly after?: number
+}
+
+// ── leases ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** Work that one process does at a time. Every write under a lease carries the epoch, so a holder that lost it changes nothing. */
+export interface Lease {
+  readonly name: string
+  readonly owner: string
+  /** Grows by one each time the lease changes hands. */
+  readonly epoch: number
+}
+
+export interface LeaseStore {
+  /** The lease, if it is free, expired or already ours; else null. By the database's clock where it has one, else `now`. */
+  acquire(name: string, owner: string, ttlMs: number, now: number): Promise<Lease | null>
+  /** False: it is no longer ours. */
+  renew(lease: Lease, ttlMs: number, now: number): Promise<boolean>
+  release(lease: Lease): Promise<void>
+}
+
+/** Thrown (code `store.lease_lost`, intent `stop`) by writes whose lease has passed to another. */
+export const LEASE_LOST = 'store.lease_lost'
+
+// ── connections ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type ConnectionState = 'ok' | 'behind' | 'failing' | 'stopped'
+
+export interface ConnectionRow {
+  readonly id: string
+  readonly vendor: Vendor
+  /** Everything of update time up to here has been read, but for `gaps`; null: never polled. */
+  readonly cursor: number | null
+  /** Windows still to be read beside the polls: backfill, and what an outage left. */
+  readonly gaps: readonly Window[]
+  readonly state: ConnectionState
+  readonly lastSuccessAt: number | null
+  readonly nextPollAt: number | null
+  readonly lastError: string | null
+  /** Digest of the configuration; a change takes a stopped connection up again. */
+  readonly fingerprint: string
+}
+
+/** What a round changes of its connection; absent members stay. */
+export type ConnectionPatch = Partial<
+  Pick<ConnectionRow, 'cursor' | 'gaps' | 'state' | 'lastSuccessAt' | 'nextPollAt' | 'lastError'>
+>
+
+export interface ConnectionStore {
+  /** Makes rows for the configured connections; one whose fingerprint changed and that was stopped becomes `ok` again. */
+  configure(connections: readonly { id: string; vendor: Vendor; fingerprint: string }[]): Promise<void>
+  get(id: string): Promise<ConnectionRow | null>
+  list(): Promise<readonly ConnectionRow[]>
+  /** Orders tracked and quarantine entries, by connection. Counting may take a moment on large stores; callers cache it. */
+  counts(): Promise<ReadonlyMap<string, { orders: number; quarantined: number }>>
+  update(lease: Lease, id: string, patch: ConnectionPatch): Promise<void>
+}
+
+// ── orders and what is derived from them ─────────────────────────────────────────────────────────────────────────────────
+
+export interface OrderRow {
+  readonly connection: string
+  readonly orderId: string
+  /** The buyer's id where the vendor needs it (Tuya). */
+  readonly userId: string | null
+  /** Digest of the row as the feed showed it; the same digest again means: nothing to do. */
+  readonly digest: string
+  readonly state: OrderState
+  readonly snapshot: OrderSnapshot
+  /** When it was last changed, by our clock. */
+  readonly observedAt: number
+  /** When it must be read again although nothing changed (a refund that is not yet on record); null: not. */
+  readonly recheckAt: number | null
+}
+
+/** One page of one round, as one transaction. */
+export interface PageCommit {
+  readonly connection: string
+  readonly orders: readonly OrderRow[]
+  /** In the order they are to be published. */
+  readonly events: readonly EventRecord[]
+  /** Milliseconds; null: the event log takes them later (`events.unpublished`). */
+  readonly publishedAt: number | null
+  /** For each order (or, with orderId null, each row without an id): all that is not understood of it now; replaces what was there. */
+  readonly doubts: readonly { orderId: string | null; entries: readonly Doubt[]; at: number }[]
+}
+
+export interface OrderStore {
+  /** Known orders among these ids. */
+  load(connection: string, orderIds: readonly string[]): Promise<ReadonlyMap<string, OrderRow>>
+  /** Only what is needed to drop the unchanged: digest and recheck time. Fast for a whole page. */
+  digests(
+    connection: string,
+    orderIds: readonly string[],
+  ): Promise<ReadonlyMap<string, { digest: string; recheckAt: number | null }>>
+  get(connection: string, orderId: string): Promise<OrderRow | null>
+  /** Orders whose recheck time has come, earliest first. */
+  due(connection: string, now: number, limit: number): Promise<readonly OrderRow[]>
+  commit(lease: Lease, page: PageCommit): Promise<void>
+}
+
+export interface EventFilter {
+  readonly types?: readonly EventType[]
+  readonly connections?: readonly string[]
+  readonly orderId?: string
+  /** Bounds of `observedAt`, milliseconds: since inclusive, until exclusive. */
+  readonly since?: number
+  readonly until?: number
+}
+
+export interface StoredEvent extends EventRecord {
+  /** Place in the history; grows with every event, and is never seen out of order by `after`. */
+  readonly n: number
+}
+
+export interface EventStore {
+  /** Oldest first by default, `newest` turns it around. */
+  list(filter: EventFilter, paging: Paging & { newest?: boolean }): Promise<readonly StoredEvent[]>
+  count(filter: EventFilter): Promise<number>
+  get(id: string): Promise<StoredEvent | null>
+  ofOrder(connection: string, orderId: string): Promise<readonly StoredEvent[]>
+  /** The highest `n` there is; 0 when empty. */
+  last(): Promise<number>
+  /** Of one connection, in publishing order. */
+  unpublished(connection: string, limit: number): Promise<readonly StoredEvent[]>
+  markPublished(lease: Lease, ns: readonly number[], at: number): Promise<void>
+}
+
+// ── follows (vendors without a change feed) ──────────────────────────────────────────────────────────────────────────────
+
+export interface Follow {
+  readonly connection: string
+  readonly kind: 'order' | 'user'
+  /** Order id or user id. */
+  readonly id: string
+  /** The buyer of a followed order; for kind `user` the id itself. */
+  readonly userId: string | null
+  /** When to ask next, and the delay promised from one asking to the next. */
+  readonly nextAt: number
+  readonly everyMs: number
+  /** When it last changed, by our clock. */
+  readonly changedAt: number
+}
+
+export interface FollowStore {
+  /** Adds or updates; an existing follow becomes due at `now`. */
+  put(connection: string, kind: Follow['kind'], id: string, userId: string | null, now: number): Promise<void>
+  /** Earliest first. */
+  due(connection: string, now: number, limit: number): Promise<readonly Follow[]>
+  /** Makes all follows of a connection due; returns how many there are. */
+  wake(connection: string, now: number): Promise<number>
+  reschedule(lease: Lease, follows: readonly Follow[]): Promise<void>
+  count(connection: string): Promise<number>
+  list(connection: string, paging: Paging): Promise<readonly (Follow & { n: number })[]>
+}
+
+// ── quarantine ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface QuarantineRow {
+  readonly n: number
+  readonly id: string
+  readonly connection: string
+  readonly orderId: string | null
+  /** When it was first seen. */
+  readonly at: number
+  readonly reason: string
+  readonly path: string
+  readonly value: string
+}
+
+export interface QuarantineStore {
+  /** Newest first. */
+  list(filter: { connection?: string; orderId?: string }, paging: Paging): Promise<readonly QuarantineRow[]>
+  get(id: string): Promise<QuarantineRow | null>
+  remove(id: string): Promise<void>
+}
+
+// ── endpoints ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface EndpointRow {
+  readonly id: string
+  readonly url: string
+  /** null: all. */
+  readonly types: readonly EventType[] | null
+  readonly connections: readonly string[] | null
+  /** Encrypted. */
+  readonly secret: string
+  readonly previousSecret: string | null
+  readonly previousValidUntil: number | null
+  /** Delivery options of its own, as configured; merged over the global ones by dispatch. */
+  readonly delivery: Readonly<Record<string, unknown>> | null
+  readonly description: string | null
+  readonly state: 'active' | 'paused' | 'disabled'
+  readonly stateReason: string | null
+  /** Declared in the configuration. */
+  readonly declared: boolean
+  readonly createdAt: number
+  readonly updatedAt: number
+}
+
+export interface EndpointStore {
+  list(): Promise<readonly EndpointRow[]>
+  get(id: string): Promise<EndpointRow | null>
+  /** False: the id is taken. */
+  insert(endpoint: EndpointRow): Promise<boolean>
+  /** False: there is none with this id. */
+  update(id: string, patch: Partial<Omit<EndpointRow, 'id' | 'createdAt'>>): Promise<boolean>
+  /** With its backlog, lanes, dead letters and attempts. False: there was none. */
+  remove(id: string): Promise<boolean>
+}
+
+// ── lanes and their backlog ──────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * A lane is one destination × one order. It has a row exactly while its backlog is not empty. Within a lane the backlog is
+ * ordered by sequence, and inserting an event that is there already is nothing.
+ */
+export interface LaneRow {
+  readonly destination: string
+  readonly orderKey: string
+  /** When its head may be tried next. */
+  readonly nextAt: number
+  /** Attempts made for the head. */
+  readonly attempt: number
+  /** Held by a dead letter (`onExhausted: "hold"`): not tried until redriven. */
+  readonly held: boolean
+}
+
+export type BacklogOrigin = 'live' | 'replay' | 'redrive'
+
+export interface BacklogEvent extends EventRecord {
+  readonly origin: BacklogOrigin
+}
+
+export interface Spill {
+  readonly destination: string
+  readonly event: Pick<EventRecord, 'id' | 'orderKey' | 'sequence'>
+  readonly origin: BacklogOrigin
+}
+
+export interface LaneStore {
+  /** Which of these order keys have a lane row at this destination. */
+  existing(destination: string, orderKeys: readonly string[]): Promise<ReadonlySet<string>>
+  /** How many lane rows each destination has. */
+  counts(): Promise<ReadonlyMap<string, number>>
+  /**
+   * Puts events into the backlog and makes the lanes that do not exist yet. `lane` gives a new lane's first time and attempts; an existing
+   * lane keeps its own, but for `retry`: then the head of exactly this lane was tried, and its time and attempts are set.
+   */
+  spill(
+    events: readonly Spill[],
+    lane: { nextAt: number; attempt: number },
+    retry?: Pick<LaneRow, 'destination' | 'orderKey'>,
+  ): Promise<void>
+  /**
+   * Lanes that may be tried now, earliest first, of one destination. `owned` null: all partitions; else those with
+   * partition(orderKey) in the set. `skip`: order keys that are being worked on.
+   */
+  due(query: {
+    destination: string
+    now: number
+    limit: number
+    owned: { partitions: number; of: ReadonlySet<number> } | null
+    skip: ReadonlySet<string>
+  }): Promise<readonly LaneRow[]>
+  /** When the next lane of any of these destinations becomes due; null: none waits. */
+  nextDue(destinations: readonly string[]): Promise<number | null>
+  /** The first events of a lane, by sequence. */
+  head(destination: string, orderKey: string, limit: number): Promise<readonly BacklogEvent[]>
+  /** Removes delivered events from lanes; a lane left empty loses its row, else it becomes due at `now` with no attempts made. Returns the emptied lanes' order keys. */
+  delivered(
+    destination: string,
+    done: readonly { orderKey: string; eventIds: readonly string[] }[],
+    now: number,
+  ): Promise<ReadonlySet<string>>
+  reschedule(lanes: readonly LaneRow[]): Promise<void>
+  /** The head is given up: into the dead letters and, unless `hold`, out of the backlog; the lane goes on at once, or is held. Returns true if the lane is now empty. */
+  bury(letter: {
+    destination: string
+    orderKey: string
+    eventId: string
+    at: number
+    attempts: number
+    lastError: string
+    hold: boolean
+  }): Promise<boolean>
+  /** Queues past events again for one destination, in order, each lane by sequence. Returns how many. */
+  replay(destination: string, filter: EventFilter, now: number): Promise<number>
+  /** Backlog size and the oldest waiting event's `observedAt`, by destination. */
+  backlog(): Promise<ReadonlyMap<string, { size: number; oldestObservedAt: number | null }>>
+}
+
+// ── deliveries ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface AttemptRow {
+  readonly destination: string
+  readonly eventId: string
+  readonly orderKey: string
+  /** From 1. */
+  readonly attempt: number
+  readonly at: number
+  readonly outcome: 'delivered' | 'retry' | 'dead'
+  readonly statusCode: number | null
+  readonly ms: number
+  readonly error: string | null
+  /** Beginning of the response body, redacted. */
+  readonly response: string | null
+}
+
+export type DeliveryStatus = 'delivered' | 'waiting' | 'dead'
+
+export interface DeliveryRow {
+  /** `destination:eventId`. */
+  readonly id: string
+  readonly destination: string
+  readonly eventId: string
+  readonly orderKey: string
+  readonly status: DeliveryStatus
+  readonly attempt: number
+  readonly nextAttemptAt: number | null
+  readonly attempts: readonly AttemptRow[]
+}
+
+export interface DeliveryStore {
+  /** In one write, however many. */
+  record(attempts: readonly AttemptRow[]): Promise<void>
+  /** Newest first. `next` is what `after` takes for the page behind. */
+  list(
+    filter: { destination?: string; eventId?: string; status?: DeliveryStatus },
+    paging: { limit: number; after?: string },
+  ): Promise<{ data: readonly DeliveryRow[]; next: string | null }>
+  get(destination: string, eventId: string): Promise<DeliveryRow | null>
+  /** Of the newest `sample` attempts of each destination. */
+  stats(sample: number): Promise<ReadonlyMap<string, { successRate: number; p50: number; p99: number }>>
+}
+
+// ── dead letters ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export interface DeadLetterRow {
+  readonly n: number
+  readonly id: string
+  readonly destination: string
+  readonly event: EventRecord
+  readonly at: number
+  readonly attempts: number
+  readonly lastError: string
+  readonly holding: boolean
+}
+
+export interface DeadLetterFilter extends EventFilter {
+  readonly destination?: string
+  readonly ids?: readonly string[]
+}
+
+export interface DeadLetterStore {
+  /** Newest first. */
+  list(filter: DeadLetterFilter, paging: Paging): Promise<readonly DeadLetterRow[]>
+  get(id: string): Promise<DeadLetterRow | null>
+  counts(): Promise<ReadonlyMap<string, number>>
+  /** Back into the backlog, in order among themselves, due at `now`; held lanes go on. Returns how many. */
+  redrive(filter: DeadLetterFilter, now: number): Promise<number>
+}
+
+// ── offsets of the embedded log ──────────────────────────────────────────────────────────────────────────────────────────
+
+export interface OffsetStore {
+  get(group: string, partition: number): Promise<number | null>
+  set(group: string, partition: number, position: number): Promise<void>
+}
