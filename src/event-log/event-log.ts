@@ -1,22 +1,6 @@
-import type { EventType } from '../../schemas/order-event.ts'
+import type { EventRecord } from '../order/event-record.ts'
 
-/** An event as it is stored, published and delivered: the bytes, and what is needed to route them without parsing. */
-export interface EventRecord {
-  readonly id: string
-  readonly type: EventType
-  readonly connection: string
-  readonly orderId: string
-  /** `connection/orderId`: the CloudEvents `partitionkey`, the Kafka key, and the lane. */
-  readonly orderKey: string
-  readonly sequence: number
-  /** Milliseconds since the epoch. */
-  readonly occurredAt: number
-  readonly occurredAtSource: 'vendor' | 'updated' | 'observed'
-  /** Milliseconds since the epoch. */
-  readonly observedAt: number
-  /** The event as JSON; the same bytes everywhere. */
-  readonly body: string
-}
+export type { EventRecord }
 
 /**
  * The port to the log that carries events from ingest to dispatch: partitioned by order key, ordered within a partition,

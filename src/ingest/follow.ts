@@ -1,0 +1,111 @@
+import type { OrderSnapshot } from '../../schemas/order.ts'
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { FollowFeed, OrderRef, OrderSource } from '../sources/source.ts'
+import type { Follow, Lease, Store } from '../store/store.ts'
+import type { PageTaker, Taken, TakeOptions } from './take-page.ts'
+
+/** Vendors without a change feed: followed orders and users are asked for, the fresh and moving often, the old and finished rarely. */
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+
+/** Follows asked for in one round; the rest waits for the next, earliest due first. */
+const ROUND = 100
+
+const MOST_FAILURES = 3
+const FAILED_PAUSE_MS = 30_000
+
+/** An error that may concern this one order or user only. */
+const isOfOne = (error: unknown): boolean =>
+  error instanceof AppError && error.intent === 'retry' && error.retryAfterMs === undefined
+
+/**
+ * The delay promised from one asking to the next: a sixtieth of the time since the last change, so that an order that changed a
+ * minute ago is asked for at every poll and one that changed two days ago every 48 minutes. A user may place a new order at any time.
+ */
+export function followDelay(options: {
+  kind: Follow['kind']
+  pollEveryMs: number
+  sinceChangeMs: number
+  finished: boolean
+}): number {
+  const { kind, pollEveryMs, sinceChangeMs, finished } = options
+  const longest = kind === 'user' ? HOUR / 4 : DAY
+  const shortest = finished && sinceChangeMs > HOUR ? 6 * HOUR : pollEveryMs
+  return Math.max(Math.min(Math.max(sinceChangeMs / 60, shortest), longest), pollEveryMs)
+}
+
+/** Nothing more is to be expected of it, as far as the vendor tells. */
+function isFinished({ cancelled, delivered, refund }: OrderSnapshot): boolean {
+  return cancelled !== null || delivered !== null || refund?.full === true
+}
+
+/** One round: all follows that are due, in their order, at most `ROUND`. Returns what was taken, and whether more are due. */
+export async function followRound(
+  deps: {
+    connection: string
+    pollEveryMs: number
+    source: OrderSource
+    feed: FollowFeed
+    store: Store
+    clock: Clock
+    takePage: PageTaker
+  },
+  lease: Lease | null,
+  options: TakeOptions,
+): Promise<{ taken: readonly Taken[]; more: boolean }> {
+  const { connection, store, clock, source, feed, takePage, pollEveryMs } = deps
+  const due = lease
+    ? await store.follows.due(connection, clock.now(), ROUND)
+    : await store.follows.list(connection, { limit: ROUND })
+  const taken: Taken[] = []
+  const failures: unknown[] = []
+  for (const follow of due) {
+    try {
+      const result = follow.kind === 'user' ? await takeUser(follow.id) : await takeOrder(follow)
+      taken.push(...result.taken)
+      await reschedule(follow, result)
+    } catch (error) {
+      // One that cannot be read waits and lets the others pass; when several fail it is the vendor, and the round ends.
+      failures.push(error)
+      if (!isOfOne(error) || failures.length === MOST_FAILURES) throw error
+      if (lease) await store.follows.reschedule(lease, [{ ...follow, nextAt: clock.now() + FAILED_PAUSE_MS }])
+    }
+  }
+  if (failures.length > 0) throw failures[0]
+  return { taken, more: due.length === ROUND }
+
+  async function reschedule(follow: Follow, result: { taken: readonly Taken[]; finished: boolean }): Promise<void> {
+    if (!lease) return
+    const now = clock.now()
+    const changedAt = result.taken.some(({ changed }) => changed.length > 0) ? now : follow.changedAt
+    const everyMs = followDelay({
+      kind: follow.kind,
+      pollEveryMs,
+      sinceChangeMs: now - changedAt,
+      finished: result.finished,
+    })
+    await store.follows.reschedule(lease, [{ ...follow, changedAt, everyMs, nextAt: now + everyMs }])
+  }
+
+  async function takeOrder({ id, userId }: Follow) {
+    const ref: OrderRef = { orderId: id, userId }
+    const page = await source.fetch([ref], options)
+    const finished = page.orders.length > 0 && page.orders.every(isFinished)
+    return {
+      taken: [await takePage(lease, page, { ...options, ...(userId === null ? {} : { userId }) })],
+      finished,
+    }
+  }
+
+  async function takeUser(userId: string) {
+    const pages: Taken[] = []
+    for (let at: string | null = null; ; ) {
+      const page = await feed.readUserPage(userId, at, options)
+      pages.push(await takePage(lease, page, { ...options, userId }))
+      if (page.next === null) return { taken: pages, finished: false }
+      at = page.next
+    }
+  }
+}

@@ -1,0 +1,90 @@
+import type { Connection } from '../../schemas/config.ts'
+import type { Clock } from '../clock.ts'
+import type { IngestControl } from '../control.ts'
+import { AppError } from '../errors.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Log, Metrics } from '../observe.ts'
+import type { OrderSource } from '../sources/source.ts'
+import type { Store } from '../store/store.ts'
+import type { Polled } from './poll.ts'
+import { createPageTaker } from './take-page.ts'
+import { createWorker, type Worker } from './worker.ts'
+
+/** A configured connection with the source that speaks to its vendor. */
+export interface Connected {
+  readonly config: Connection
+  readonly source: OrderSource
+  /** The vendor's present, milliseconds since the epoch; asks the vendor once if it has not answered yet. */
+  readonly vendorNow: () => Promise<number>
+}
+
+export interface Ingest extends IngestControl {
+  /** Works all connections until the signal aborts; resolves when the last round has ended. */
+  run(signal: AbortSignal): Promise<void>
+}
+
+/** The first half of the job: from the vendors' APIs to events in the log. */
+export function createIngest(deps: {
+  connections: readonly Connected[]
+  store: Store
+  eventLog: EventLog
+  /** Name of this process among others. */
+  owner: string
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}): Ingest {
+  const { store, clock, log, metrics, eventLog } = deps
+  const workers = new Map<string, Worker>()
+  for (const connected of deps.connections) {
+    if (!connected.config.enabled) continue
+    workers.set(connected.config.id, createWorker({ ...deps, polled: polledOf(connected) }))
+  }
+
+  function polledOf({ config, source, vendorNow }: Connected): Polled {
+    const { id: connection, vendor, overlap: overlapMs, backfill } = config
+    const backfillFrom = (now: number) =>
+      backfill === undefined ? now - overlapMs : 'since' in backfill ? backfill.since : now - backfill.ms
+    const commitPublishes = eventLog.kind === 'embedded'
+    const takePage = createPageTaker({ connection, vendor, source, store, clock, log, metrics, commitPublishes })
+    return {
+      connection,
+      source,
+      store,
+      clock,
+      vendorNow,
+      takePage,
+      pollEveryMs: config.pollEvery,
+      overlapMs,
+      backfillFrom,
+    }
+  }
+
+  function workerOf(connection: string): Worker {
+    const worker = workers.get(connection)
+    if (worker) return worker
+    throw new AppError(
+      `There is no enabled connection "${connection}"; there are: ${[...workers.keys()].join(', ') || 'none'}.`,
+      {
+        code: 'ingest.unknown_connection',
+        intent: 'fix',
+      },
+    )
+  }
+
+  return {
+    async run(signal) {
+      await Promise.all([...workers.values()].map(worker => worker.run(signal)))
+    },
+    poll: async (connection, options) => workerOf(connection).poll(options),
+    refetch: (connection, orderId) => workerOf(connection).refetch(orderId),
+    wake: connection => workers.get(connection)?.wake(),
+    health() {
+      const troubles = [...workers.values()].flatMap(({ connection, trouble }) => {
+        const sentence = trouble()
+        return sentence === null ? [] : [`${connection}: ${sentence}`]
+      })
+      return troubles.length === 0 ? null : troubles.join(' · ')
+    },
+  }
+}

@@ -1,0 +1,80 @@
+import type { Clock } from '../clock.ts'
+import type { OrderRef, OrderSource, Page, Window } from '../sources/source.ts'
+import type { ConnectionPatch, Lease, Store } from '../store/store.ts'
+import { followRound } from './follow.ts'
+import { readWhole, readWindow } from './read-window.ts'
+import type { PageTaker, Taken, TakeOptions } from './take-page.ts'
+import { split, whole } from './window.ts'
+
+/** What a poll needs to know of its connection. */
+export interface Polled {
+  readonly connection: string
+  readonly source: OrderSource
+  readonly store: Store
+  readonly clock: Clock
+  /** The vendor's clock: ours may be minutes off. */
+  readonly vendorNow: () => Promise<number>
+  readonly takePage: PageTaker
+  readonly pollEveryMs: number
+  readonly overlapMs: number
+  /** Where the first poll begins, milliseconds since the epoch, given the vendor's time. */
+  readonly backfillFrom: (now: number) => number
+}
+
+export interface Round {
+  readonly taken: readonly Taken[]
+  /** What the poll changes of its connection, once all of it is stored. */
+  readonly patch: ConnectionPatch
+  /** More is due now. */
+  readonly more: boolean
+}
+
+/**
+ * One poll (`lease` null: a dry run). Reads what changed since the cursor, and again what changed shortly before it; each page is normalised, derived and stored
+ * in one transaction (`takePage`); the cursor moves last, so whatever dies in between is read again and changes nothing.
+ */
+export async function poll(polled: Polled, lease: Lease | null, options: TakeOptions): Promise<Round> {
+  const { connection, source, store, takePage } = polled
+  const taken: Taken[] = []
+  const take = async (page: Page) => void taken.push(await takePage(lease, page, options))
+
+  if (source.feed.kind === 'follow') {
+    const round = await followRound({ ...polled, feed: source.feed }, lease, options)
+    return { taken: round.taken, more: round.more, patch: round.more ? {} : { cursor: polled.clock.now() } }
+  }
+
+  const { feed } = source
+  const { cursor = null, gaps = [] } = (await store.connections.get(connection)) ?? {}
+  const now = await polled.vendorNow()
+  const reach = { ...polled, cursor, now, backfillFrom: polled.backfillFrom(now), precisionMs: feed.precisionMs }
+  let window: Window = whole(reach)
+  let gap: Window | null = null
+  if (!(await readWhole(feed, window, take, options))) {
+    ;({ live: window, gap } = split(reach))
+    await readWindow(feed, window, take, options)
+  }
+  // Never beyond the vendor's present: a cursor in the future would skip what happens until then.
+  const reached = Math.min(window.to, await polled.vendorNow())
+  return { taken, more: false, patch: { cursor: reached, ...(gap ? { gaps: [...gaps, gap] } : {}) } }
+}
+
+/** Reads these orders themselves, changed or not. An order the vendor does not know (any more) yields nothing. */
+export async function pollOrders(
+  { connection, source, store, takePage }: Pick<Polled, 'connection' | 'source' | 'store' | 'takePage'>,
+  lease: Lease | null,
+  refs: readonly OrderRef[],
+  options: TakeOptions,
+): Promise<Taken> {
+  const known = await store.orders.load(
+    connection,
+    refs.map(({ orderId }) => orderId),
+  )
+  const complete = refs.map(({ orderId, userId }) => ({
+    orderId,
+    userId: userId ?? known.get(orderId)?.userId ?? null,
+  }))
+  const page = await source.fetch(complete, options)
+  const [only] = complete
+  const userId = complete.length === 1 && only?.userId ? { userId: only.userId } : {}
+  return takePage(lease, page, { ...options, ...userId, force: true, complete: true })
+}

@@ -1,0 +1,132 @@
+import { AppError } from '../errors.ts'
+import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
+import { halve } from './window.ts'
+
+/** A window with more pages than this is split. */
+export const MOST_PAGES = 20
+
+/** How often a window whose rows move while it is read is read again before it is split. */
+const REREADS = 2
+
+/** Update times may be shown rounded; a row this much older than the window still obeys the filter. */
+const FILTER_TOLERANCE_MS = 1_000
+
+export type TakePage = (page: FeedPage) => Promise<void>
+
+type Reading = 'complete' | 'drifted' | 'too-large'
+
+/**
+ * Reads a window so that nothing in it is missed: a page that shows that rows moved makes it read the window again, then split it;
+ * what was taken before is unchanged by then and costs nothing. Rejects when even one tick of the vendor's clock cannot be read whole.
+ */
+export async function readWindow(
+  feed: WindowFeed,
+  window: Window,
+  take: TakePage,
+  options: ReadOptions,
+): Promise<void> {
+  const reading = await readPatiently(feed, window, take, options, MOST_PAGES)
+  if (reading === 'complete') return
+  const halves = halve(window, feed.precisionMs)
+  if (halves) {
+    for (const half of halves) await readWindow(feed, half, take, options)
+  } else if ((await readPatiently(feed, window, take, options, Number.POSITIVE_INFINITY)) !== 'complete') {
+    throw new AppError(
+      'The pages of the vendor do not add up: rows were moved or left out each time they were read. Nothing is skipped; reading goes on from the same place.',
+      { code: 'ingest.page_drift', intent: 'retry' },
+    )
+  }
+}
+
+/** Reads a window as one, if it has no more than `MOST_PAGES` pages; says whether it had. */
+export async function readWhole(
+  feed: WindowFeed,
+  window: Window,
+  take: TakePage,
+  options: ReadOptions,
+): Promise<boolean> {
+  return (await readPatiently(feed, window, take, options, MOST_PAGES)) === 'complete'
+}
+
+async function readPatiently(
+  feed: WindowFeed,
+  window: Window,
+  take: TakePage,
+  options: ReadOptions,
+  mostPages: number,
+): Promise<Reading> {
+  for (let attempt = 0; ; attempt++) {
+    const reading = await readOnce(feed, window, take, options, mostPages)
+    if (reading !== 'drifted' || attempt === REREADS) return reading
+  }
+}
+
+async function readOnce(
+  feed: WindowFeed,
+  window: Window,
+  take: TakePage,
+  options: ReadOptions,
+  mostPages: number,
+): Promise<Reading> {
+  const seen = { orders: new Set<string>(), unnamed: 0, pages: new Set<string>() }
+  let first: FeedPage | null = null
+  let at: string | null = null
+  for (let pages = 1; ; pages++) {
+    const page: FeedPage | 'too-large' = await readPage(feed, window, at, options)
+    if (page === 'too-large') return page
+    first ??= page
+    if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return 'too-large'
+    await take(page)
+    assertObeys(page, window)
+    for (const { orderId } of [...page.orders, ...page.rejects]) {
+      if (orderId === null) seen.unnamed++
+      else seen.orders.add(orderId)
+    }
+    if (page.total !== null && first.total !== null && page.total < first.total) return 'drifted'
+    if (page.next === null) {
+      const rows = seen.orders.size + seen.unnamed
+      return page.total !== null && rows < page.total ? 'drifted' : 'complete'
+    }
+    if (page.total !== null && rowsOf(page) < rowsOf(first)) return 'drifted'
+    if (seen.pages.has(page.next)) {
+      throw new AppError(
+        'The vendor pointed to a page that was read already (repeated cursor); the poll was given up and nothing was skipped.',
+        {
+          code: 'vendor.repeated_cursor',
+          intent: 'retry',
+        },
+      )
+    }
+    seen.pages.add(page.next)
+    if (pages >= mostPages) return 'too-large'
+    at = page.next
+  }
+}
+
+async function readPage(
+  feed: WindowFeed,
+  window: Window,
+  at: string | null,
+  options: ReadOptions,
+): Promise<FeedPage | 'too-large'> {
+  try {
+    return await feed.readPage(window, at, options)
+  } catch (error) {
+    if (error instanceof AppError && error.intent === 'narrow' && halve(window, feed.precisionMs)) return 'too-large'
+    throw error
+  }
+}
+
+const rowsOf = (page: FeedPage): number => page.orders.length + page.rejects.length
+
+/** Some vendors ignore a parameter they do not know, with a 200: then the whole shop would come as "changed". Its facts are taken, the poll fails. */
+function assertObeys(page: FeedPage, window: Window): void {
+  const stray = page.orders.find(
+    ({ updatedAt }) => updatedAt !== null && Date.parse(updatedAt) < window.from - FILTER_TOLERANCE_MS,
+  )
+  if (!stray) return
+  throw new AppError(
+    `Asked for orders updated since ${new Date(window.from).toISOString()}, got order ${stray.orderId} of ${stray.updatedAt}: the vendor ignored the filter. Check the API version of this connection.`,
+    { code: 'vendor.filter_ignored', intent: 'retry' },
+  )
+}

@@ -1,0 +1,119 @@
+import { AppError, messageOf } from '../errors.ts'
+import type { Log, Metrics } from '../observe.ts'
+import type { Lease } from '../store/store.ts'
+import type { HeldLease } from './lease.ts'
+import { type Polled, poll, pollOrders } from './poll.ts'
+import type { Taken } from './take-page.ts'
+
+const LONGEST_BACKOFF_MS = 60_000
+/** A connection whose credentials were refused is asked again this rarely: a person has to act. */
+const STOPPED_PAUSE_MS = 15 * 60_000
+const RECHECKS = 50
+const ABSENT_RECHECK_MS = 3_600_000
+
+export interface RoundResult {
+  readonly taken: readonly Taken[]
+  /** Until the next round, milliseconds. */
+  readonly pauseMs: number
+  /** What went wrong; null: nothing. */
+  readonly error: unknown
+}
+
+/** Polls, writes down how it went, and says when to poll again. One round at a time. */
+export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics }) {
+  const { polled, log, metrics } = deps
+  const { connection, store, clock, pollEveryMs } = polled
+  let failures = 0
+  let trouble: string | null = null
+
+  async function succeeded(lease: Lease, signal: AbortSignal): Promise<RoundResult> {
+    const rechecked = await recheck(lease, signal)
+    const { taken, patch, more } = await poll(polled, lease, { signal, priority: 'live' })
+    const now = clock.now()
+    const gaps = patch.gaps ?? (await store.connections.get(connection))?.gaps ?? []
+    const state = gaps.length > 0 || more ? 'behind' : 'ok'
+    const pauseMs = more ? 0 : pollEveryMs
+    await store.connections.update(lease, connection, {
+      ...patch,
+      state,
+      lastSuccessAt: now,
+      nextPollAt: now + pauseMs,
+      lastError: null,
+    })
+    failures = 0
+    trouble = null
+    return { taken: [...rechecked, ...taken], pauseMs, error: null }
+  }
+
+  async function failed(lease: Lease, error: unknown): Promise<RoundResult> {
+    const { intent, retryAfterMs = 0 } = error instanceof AppError ? error : { intent: 'retry' }
+    trouble = messageOf(error)
+    const backoff = Math.min(pollEveryMs * 2 ** Math.min(failures++, 10), Math.max(LONGEST_BACKOFF_MS, pollEveryMs))
+    const pauseMs = intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backoff, retryAfterMs)
+    await store.connections.update(lease, connection, {
+      state: intent === 'stop' ? 'stopped' : isRateLimit(error) ? 'behind' : 'failing',
+      lastError: trouble,
+      nextPollAt: clock.now() + pauseMs,
+    })
+    return { taken: [], pauseMs, error }
+  }
+
+  /** Orders that must be read again although the vendor may show no change, e.g. for a refund that is not on record yet. */
+  async function recheck(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
+    const now = clock.now()
+    const due = await store.orders.due(connection, now, RECHECKS)
+    if (due.length === 0) return []
+    const taken = await pollOrders(polled, lease, due, { signal, priority: 'live' })
+    const read = new Set(taken.changed.map(({ orderId }) => orderId))
+    const absent = due.filter(({ orderId }) => !read.has(orderId))
+    if (absent.length > 0) {
+      const orders = absent.map(row => ({ ...row, recheckAt: now + ABSENT_RECHECK_MS }))
+      await store.orders.commit(lease, { connection, orders, events: [], publishedAt: null, doubts: [] })
+    }
+    return [taken]
+  }
+
+  /** One wide line a poll; a poll that changed nothing speaks at debug level only. */
+  function report(began: number, { taken, error }: RoundResult): void {
+    const sum = (of: (one: Taken) => number) => taken.reduce((total, one) => total + of(one), 0)
+    const seconds = (clock.monotonic() - began) / 1000
+    const outcome = outcomeOf(error)
+    metrics.polls.inc({ connection, outcome })
+    metrics.pollSeconds.observe({ connection }, seconds)
+    const line = {
+      outcome,
+      orders: sum(one => one.rows),
+      changed: sum(one => one.changed.length),
+      events: sum(one => one.events.length),
+      quarantined: sum(one => one.quarantined),
+      ms: Math.round(seconds * 1000),
+    }
+    if (error !== null) log.warn({ ...line, error: messageOf(error) }, `poll ${outcome}`)
+    else log[line.changed > 0 ? 'info' : 'debug'](line, 'polled')
+  }
+
+  return {
+    /** null: polled as it should be. */
+    trouble: (): string | null => trouble,
+
+    /** Never rejects for what the vendor did; rejects when the store or the lease failed. */
+    async run({ lease }: HeldLease, signal: AbortSignal): Promise<RoundResult> {
+      const began = clock.monotonic()
+      const result = await succeeded(lease, signal).catch(error => {
+        if (signal.aborted || isStoreError(error)) throw error
+        return failed(lease, error)
+      })
+      report(began, result)
+      return result
+    },
+  }
+}
+
+const isRateLimit = (error: unknown): boolean => error instanceof AppError && error.code === 'vendor.rate_limited'
+const isStoreError = (error: unknown): boolean => error instanceof AppError && error.code.startsWith('store.')
+
+function outcomeOf(error: unknown): 'ok' | 'retry' | 'failed' | 'stopped' {
+  if (error === null) return 'ok'
+  if (error instanceof AppError && error.intent === 'stop') return 'stopped'
+  return isRateLimit(error) ? 'retry' : 'failed'
+}

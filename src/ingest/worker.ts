@@ -1,0 +1,186 @@
+import { createBell } from '../bell.ts'
+import type { Clock } from '../clock.ts'
+import type { PollOptions, PollResult } from '../control.ts'
+import { AppError, messageOf } from '../errors.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Log, Metrics } from '../observe.ts'
+import type { Store } from '../store/store.ts'
+import { backfill, type Gaps } from './backfill.ts'
+import { type HeldLease, withLease } from './lease.ts'
+import { createMutex } from './mutex.ts'
+import { type Polled, poll, pollOrders } from './poll.ts'
+import { createPublisher } from './publish.ts'
+import { createRefetcher } from './refetch.ts'
+import { createRounds } from './round.ts'
+import type { Taken } from './take-page.ts'
+
+const RETRY_MS = 15_000
+
+export type Worker = ReturnType<typeof createWorker>
+
+/**
+ * Works one connection while it holds its lease. Four loops beside each other: polls on time, gaps (a long look back), single orders
+ * on request, and the publishing of what came of them. Whatever a loop was doing when the lease or the process went is done again by
+ * the next holder, and by its ids the same.
+ */
+export function createWorker(deps: {
+  polled: Polled
+  eventLog: EventLog
+  owner: string
+  store: Store
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}) {
+  const { polled, eventLog, owner, store, clock, metrics } = deps
+  const { connection, source, takePage } = polled
+  const log = deps.log.child({ connection })
+  const rounds = createRounds({ polled, log, metrics })
+  const oneRoundAtATime = createMutex()
+  const refetcher = createRefetcher({ clock })
+  const pollBell = createBell(clock)
+  const gapBell = createBell(clock)
+  let running = false
+  let current: { held: HeldLease; published: () => void } | null = null
+
+  const live = (signal: AbortSignal) => ({ signal, priority: 'live' as const })
+  const publisherOf = (held: HeldLease) => createPublisher({ connection, store, eventLog, held, clock, log, metrics })
+
+  async function work(held: HeldLease): Promise<void> {
+    const publisher = publisherOf(held)
+    current = { held, published: publisher.kick }
+    try {
+      const loops = [publisher.run(), pollLoop(held), gapLoop(held), orderLoop(held)]
+      await Promise.all(loops.map(loop => loop.catch(held.lost)))
+    } finally {
+      current = null
+    }
+  }
+
+  async function round(held: HeldLease, signal: AbortSignal) {
+    const result = await rounds.run(held, signal)
+    current?.published()
+    gapBell.ring()
+    return result
+  }
+
+  async function pollLoop(held: HeldLease): Promise<void> {
+    while (!held.signal.aborted) {
+      const { pauseMs } = await oneRoundAtATime(() => round(held, held.signal))
+      await pollBell.wait(held.signal, pauseMs)
+    }
+  }
+
+  async function gapLoop(held: HeldLease): Promise<void> {
+    const { feed } = source
+    if (feed.kind !== 'window') return
+    const options = { signal: held.signal, priority: 'backfill' as const }
+    const take = async (page: Parameters<typeof takePage>[1]) => {
+      await takePage(held.lease, page, options)
+      current?.published()
+    }
+    while (!held.signal.aborted) {
+      await gapBell.wait(held.signal)
+      await repeatedly(held, 'backfill interrupted; goes on from where it was', () =>
+        backfill({ feed, gaps: gapsOf(held), take }, options),
+      )
+    }
+  }
+
+  function gapsOf({ lease }: HeldLease): Gaps {
+    const list = async () => (await store.connections.get(connection))?.gaps ?? []
+    return {
+      list,
+      replace: async (gap, by) => {
+        const rest = (await list()).filter(({ from, to }) => from !== gap.from || to !== gap.to)
+        await store.connections.update(lease, connection, { gaps: [...rest, ...by] })
+      },
+    }
+  }
+
+  async function orderLoop(held: HeldLease): Promise<void> {
+    while (!held.signal.aborted) {
+      const refs = (await refetcher.next(held.signal)).map(orderId => ({ orderId, userId: null }))
+      if (refs.length === 0) continue
+      await repeatedly(held, 'could not read single orders; trying again', async () => {
+        const { changed, events } = await pollOrders(polled, held.lease, refs, live(held.signal))
+        log.info({ orders: refs.length, changed: changed.length, events: events.length }, 'read on request')
+        current?.published()
+      })
+    }
+  }
+
+  /** Until it succeeds or the lease ends. Errors of the store end the lease instead. */
+  async function repeatedly({ signal }: HeldLease, complaint: string, run: () => Promise<void>): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        return await run()
+      } catch (error) {
+        if (signal.aborted) return
+        if (error instanceof AppError && error.code.startsWith('store.')) throw error
+        log.warn({ error: messageOf(error) }, complaint)
+        await clock.sleep((error instanceof AppError ? error.retryAfterMs : undefined) ?? RETRY_MS, signal)
+      }
+    }
+  }
+
+  /** Takes the lease for this one piece of work; for commands that run without a server. */
+  async function once<T>(signal: AbortSignal, run: (held: HeldLease) => Promise<T>): Promise<T> {
+    const done = new AbortController()
+    const result = Promise.withResolvers<T>()
+    const leasing = withLease({ ...leaseDeps, signal: AbortSignal.any([signal, done.signal]) }, async held => {
+      await run(held).then(result.resolve, result.reject)
+      await publisherOf(held).flush()
+      done.abort()
+    })
+    leasing.then(() => result.reject(elsewhere()))
+    return result.promise.finally(() => leasing)
+  }
+
+  const leaseDeps = { leases: store.leases, name: `connection/${connection}`, owner, clock, log }
+  const elsewhere = () =>
+    new AppError(`Another process works the connection ${connection}; ask that one.`, {
+      code: 'ingest.elsewhere',
+      intent: 'retry',
+    })
+
+  /** What is polled on request: an order, or the connection. Dry (no lease): nothing is written. */
+  async function ask(held: HeldLease | null, options: PollOptions): Promise<readonly Taken[]> {
+    const { signal, orderId, userId = null } = options
+    const lease = held?.lease ?? null
+    if (orderId !== undefined)
+      return [await pollOrders(polled, lease, [{ orderId, userId }], { ...live(signal), dryRun: !held })]
+    if (!held) return (await poll(polled, null, { ...live(signal), dryRun: true })).taken
+    if (source.feed.kind === 'follow') await store.follows.wake(connection, clock.now())
+    const { taken, error } = await round(held, signal)
+    if (error !== null) throw error
+    return taken
+  }
+
+  return {
+    connection,
+    refetch: refetcher.add,
+    wake: pollBell.ring,
+    trouble: rounds.trouble,
+
+    async run(signal: AbortSignal): Promise<void> {
+      running = true
+      await withLease({ ...leaseDeps, signal }, work)
+    },
+
+    async poll(options: PollOptions): Promise<PollResult> {
+      const taken = await oneRoundAtATime(() => {
+        if (options.dryRun) return ask(null, options)
+        if (current) return ask(current.held, options)
+        if (running) return Promise.reject(elsewhere())
+        return once(options.signal, held => ask(held, options))
+      })
+      current?.published()
+      return {
+        orders: taken.reduce((sum, { rows }) => sum + rows, 0),
+        events: taken.flatMap(({ events }) => events),
+        quarantined: taken.reduce((sum, { quarantined }) => sum + quarantined, 0),
+      }
+    },
+  }
+}

@@ -1,0 +1,152 @@
+import type { OrderSnapshot, Package, When } from '../../schemas/order.ts'
+import type { EventOf } from '../../schemas/order-event.ts'
+import { refundFacts } from './refunds.ts'
+import type { OrderState } from './state.ts'
+
+/**
+ * Something that has provably happened to an order. `key` tells it from the other facts of the same order and never changes, whenever
+ * and however often it is observed; `when` null: the vendor gives no time for it.
+ */
+export type Fact = { readonly key: string; readonly when: When } & (
+  | { readonly type: 'order.paid'; readonly payment: EventOf<'order.paid'>['data']['payment'] }
+  | { readonly type: 'order.shipped'; readonly shipment: EventOf<'order.shipped'>['data']['shipment'] }
+  | { readonly type: 'order.delivered'; readonly delivery: EventOf<'order.delivered'>['data']['delivery'] }
+  | { readonly type: 'order.refunded'; readonly refund: EventOf<'order.refunded'>['data']['refund'] }
+  | { readonly type: 'order.cancelled'; readonly cancellation: EventOf<'order.cancelled'>['data']['cancellation'] }
+)
+
+/** The facts that are new, in canonical order, and what they change of the state besides the keys said. */
+export interface NewFacts {
+  readonly facts: readonly Fact[]
+  readonly state: Partial<OrderState>
+  /** For the log: what was seen and deliberately not said. */
+  readonly notes: readonly string[]
+  /** When the order must be read again although nothing may change (milliseconds); null: not. */
+  readonly recheckAt: number | null
+}
+
+/**
+ * All that the snapshot proves and that was not said before. Derived from the whole snapshot, never from a transition: a missed
+ * poll, a skipped state, a restart or an overlap heals itself, and a status that goes backwards says nothing.
+ */
+export function newFacts(known: OrderState, snapshot: OrderSnapshot, observedAt: number): NewFacts {
+  const said = new Set(known.said)
+  const paid = paidFact(snapshot)
+  const shipped = shippedFacts(known, snapshot)
+  const delivered = deliveredFacts(known, snapshot)
+  const refunded = refundFacts(known, snapshot, observedAt)
+  const cancelled = cancelledFact(snapshot)
+  const facts = [...paid, ...shipped.facts, ...delivered.facts, ...refunded.facts, ...cancelled].filter(fact => {
+    const fresh = !said.has(fact.key)
+    said.add(fact.key)
+    return fresh
+  })
+  const seen = new Set([...paid, ...shipped.proven, ...delivered.facts, ...cancelled].map(fact => fact.key))
+  const gone = known.said.filter(key => !seen.has(key) && !key.startsWith('refunded:'))
+  return {
+    facts,
+    state: {
+      said: [...said],
+      deliveredBy: known.deliveredBy ?? (delivered.facts.length > 0 ? delivered.by : null),
+      unidentifiedPackages: shipped.unidentified,
+      ...refunded.state,
+    },
+    notes: [
+      ...shipped.notes,
+      ...refunded.notes,
+      ...(gone.length > 0 ? [`no longer shown by the vendor, and not taken back: ${gone.join(', ')}`] : []),
+    ],
+    recheckAt: refunded.recheckAt,
+  }
+}
+
+function paidFact({ paid, currency }: OrderSnapshot): Fact[] {
+  if (!paid) return []
+  return [
+    {
+      type: 'order.paid',
+      key: 'paid',
+      when: paid.when,
+      payment: { amount: paid.amount, currency, method: paid.method },
+    },
+  ]
+}
+
+function cancelledFact({ cancelled }: OrderSnapshot): Fact[] {
+  if (!cancelled) return []
+  return [
+    { type: 'order.cancelled', key: 'cancelled', when: cancelled.when, cancellation: { reason: cancelled.reason } },
+  ]
+}
+
+/** What tells one package of an order from another: its id, or, without one, its tracking number, or its being the only one. */
+function packageKey({ packageId, carrier, trackingNumber }: Package): string {
+  if (packageId !== null) return packageId
+  return trackingNumber === null ? '~' : `~${carrier ?? ''}/${trackingNumber}`
+}
+
+/**
+ * One fact a package. Where packages have no id, a tracking number that takes the place of another may be a correction or a new
+ * package: only as many packages as are shown at once count, and a replacement is noted and not said (case 21).
+ */
+function shippedFacts(known: OrderState, { packages }: OrderSnapshot) {
+  const said = new Set(known.said)
+  const proven: Fact[] = []
+  const notes: string[] = []
+  const unidentified: Fact[] = []
+  for (const parcel of packages) {
+    if (!parcel.shipped) continue
+    const { packageId, carrier, trackingNumber, trackingUrl, lines } = parcel
+    const fact: Fact = {
+      type: 'order.shipped',
+      key: `shipped:${packageKey(parcel)}`,
+      when: parcel.shipped.when,
+      shipment: { packageId, carrier, trackingNumber, trackingUrl, lines },
+    }
+    if (proven.some(({ key }) => key === fact.key)) continue
+    proven.push(fact)
+    if (packageId === null) unidentified.push(fact)
+  }
+  const fresh = unidentified.filter(({ key }) => !said.has(key))
+  const replaced = Math.max(
+    0,
+    Math.min(fresh.length, fresh.length - (unidentified.length - known.unidentifiedPackages)),
+  )
+  const corrections = new Set(fresh.slice(0, replaced))
+  for (const { key } of corrections) {
+    notes.push(
+      `${key} takes the place of a shipment said before: taken for a correction of its tracking, not for another package`,
+    )
+  }
+  return {
+    facts: proven.filter(fact => !corrections.has(fact)),
+    proven,
+    unidentified: known.unidentifiedPackages + fresh.length - replaced,
+    notes,
+  }
+}
+
+/** From the packages where the vendor gives them a status, else from the order; whichever was said first stays. */
+function deliveredFacts(known: OrderState, { packages, delivered }: OrderSnapshot) {
+  const by = known.deliveredBy ?? (packages.some(({ statusGiven }) => statusGiven) ? 'packages' : 'order')
+  const facts: Fact[] = []
+  if (by === 'packages') {
+    for (const parcel of packages) {
+      if (!parcel.delivered) continue
+      facts.push({
+        type: 'order.delivered',
+        key: `delivered:${packageKey(parcel)}`,
+        when: parcel.delivered.when,
+        delivery: { packageId: parcel.packageId, trackingNumber: parcel.trackingNumber },
+      })
+    }
+  } else if (delivered) {
+    facts.push({
+      type: 'order.delivered',
+      key: 'delivered',
+      when: delivered.when,
+      delivery: { packageId: null, trackingNumber: null },
+    })
+  }
+  return { by, facts } as const
+}
