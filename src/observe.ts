@@ -15,15 +15,22 @@ const SECRETS = [
   'password',
 ]
 
+export interface LogOptions {
+  readonly level: string
+  readonly format: 'pretty' | 'json'
+  /** Default: standard output. */
+  readonly stream?: NodeJS.WriteStream
+}
+
 /** Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. */
-export async function createLog(options: { level: string; format: 'pretty' | 'json' }): Promise<Log> {
+export async function createLog({ level, format, stream = process.stdout }: LogOptions): Promise<Log> {
   const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
-  const base = { level: options.level, redact, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` }
-  if (options.format === 'json') return pino(base)
+  const base = { level, redact, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` }
+  if (format === 'json') return pino(base, stream)
   const { default: pretty } = await import('pino-pretty')
   return pino(
     base,
-    pretty({ colorize: process.stdout.isTTY, translateTime: 'SYS:HH:MM:ss', singleLine: true, sync: true }),
+    pretty({ colorize: stream.isTTY, translateTime: 'SYS:HH:MM:ss', singleLine: true, destination: stream }),
   )
 }
 
@@ -49,6 +56,7 @@ export function createMetrics() {
     ordersObserved: counter('orderwire_orders_observed_total', 'Orders read', ['connection', 'outcome']),
     events: counter('orderwire_events_total', 'Events emitted', ['connection', 'type']),
     publishSeconds: histogram('orderwire_publish_seconds', 'Appending a batch to the event log', [], SECONDS),
+    consumerLag: gauge('orderwire_consumer_lag', 'Events in Kafka that are not settled yet', ['partition']),
     deliveries: counter('orderwire_deliveries_total', 'Delivery attempts by outcome', ['destination', 'outcome']),
     deliverySeconds: histogram('orderwire_delivery_seconds', 'Duration of an attempt', ['destination'], SECONDS),
     changeToAck: histogram(

@@ -15,7 +15,7 @@ export interface Connected {
   readonly config: Connection
   readonly source: OrderSource
   /** The vendor's present, milliseconds since the epoch; asks the vendor once if it has not answered yet. */
-  readonly vendorNow: () => Promise<number>
+  readonly vendorNow: (signal: AbortSignal) => Promise<number>
 }
 
 export interface Ingest extends IngestControl {
@@ -80,11 +80,9 @@ export function createIngest(deps: {
     refetch: (connection, orderId) => workerOf(connection).refetch(orderId),
     wake: connection => workers.get(connection)?.wake(),
     health() {
-      const troubles = [...workers.values()].flatMap(({ connection, trouble }) => {
-        const sentence = trouble()
-        return sentence === null ? [] : [`${connection}: ${sentence}`]
-      })
-      return troubles.length === 0 ? null : troubles.join(' · ')
+      const troubles = [...workers.values()].map(({ connection, trouble }) => ({ connection, sentence: trouble() }))
+      if (troubles.length === 0 || troubles.some(({ sentence }) => sentence === null)) return null
+      return troubles.map(({ connection, sentence }) => `${connection}: ${sentence}`).join(' · ')
     },
   }
 }

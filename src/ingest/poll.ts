@@ -13,7 +13,7 @@ export interface Polled {
   readonly store: Store
   readonly clock: Clock
   /** The vendor's clock: ours may be minutes off. */
-  readonly vendorNow: () => Promise<number>
+  readonly vendorNow: (signal: AbortSignal) => Promise<number>
   readonly takePage: PageTaker
   readonly pollEveryMs: number
   readonly overlapMs: number
@@ -45,7 +45,7 @@ export async function poll(polled: Polled, lease: Lease | null, options: TakeOpt
 
   const { feed } = source
   const { cursor = null, gaps = [] } = (await store.connections.get(connection)) ?? {}
-  const now = await polled.vendorNow()
+  const now = await polled.vendorNow(options.signal)
   const reach = { ...polled, cursor, now, backfillFrom: polled.backfillFrom(now), precisionMs: feed.precisionMs }
   let window: Window = whole(reach)
   let gap: Window | null = null
@@ -54,7 +54,7 @@ export async function poll(polled: Polled, lease: Lease | null, options: TakeOpt
     await readWindow(feed, window, take, options)
   }
   // Never beyond the vendor's present: a cursor in the future would skip what happens until then.
-  const reached = Math.min(window.to, await polled.vendorNow())
+  const reached = Math.min(window.to, await polled.vendorNow(options.signal))
   return { taken, more: false, patch: { cursor: reached, ...(gap ? { gaps: [...gaps, gap] } : {}) } }
 }
 

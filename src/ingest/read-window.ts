@@ -75,9 +75,9 @@ async function readOnce(
     const page: FeedPage | 'too-large' = await readPage(feed, window, at, options)
     if (page === 'too-large') return page
     first ??= page
-    if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return 'too-large'
     await take(page)
     assertObeys(page, window)
+    if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return 'too-large'
     for (const { orderId } of [...page.orders, ...page.rejects]) {
       if (orderId === null) seen.unnamed++
       else seen.orders.add(orderId)

@@ -1,7 +1,7 @@
 import { AppError, messageOf } from '../errors.ts'
 import type { Log, Metrics } from '../observe.ts'
 import type { Lease } from '../store/store.ts'
-import type { HeldLease } from './lease.ts'
+import type { HeldLease } from '../lease.ts'
 import { type Polled, poll, pollOrders } from './poll.ts'
 import type { Taken } from './take-page.ts'
 

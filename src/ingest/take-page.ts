@@ -76,7 +76,7 @@ export function createPageTaker(deps: {
 
   async function completed(
     snapshots: readonly OrderSnapshot[],
-    options: ReadOptions,
+    options: TakeOptions,
   ): Promise<readonly OrderSnapshot[]> {
     if (!source.complete || options.complete || snapshots.length === 0) return snapshots
     return source.complete(snapshots, options)

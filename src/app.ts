@@ -1,0 +1,251 @@
+import { hash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Hono } from 'hono'
+import { nanoid } from 'nanoid'
+import type { Config, Connection } from '../schemas/config.ts'
+import type { Clock } from './clock.ts'
+import type { LoadedConfig, Settings } from './config.ts'
+import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts'
+import { loadHandlers } from './dispatch/handlers.ts'
+import { createEmbeddedLog } from './event-log/embedded.ts'
+import type { EventLog } from './event-log/event-log.ts'
+import { createApi } from './http/app.ts'
+import type { Role } from './http/deps.ts'
+import { type Connected, createIngest, type Ingest } from './ingest/ingest.ts'
+import { withLease } from './lease.ts'
+import { createMetrics, type Log, type Metrics } from './observe.ts'
+import { startRetention } from './retention.ts'
+import { SANDBOX_BUYERS } from './sandbox/lapse.ts'
+import { createSandbox, type Sandbox } from './sandbox/sandbox.ts'
+import { createVendorHttp } from './sources/http.ts'
+import { createKakaclo, KAKACLO_LIMIT } from './sources/kakaclo.ts'
+import { createShoplazza, SHOPLAZZA_LIMIT } from './sources/shoplazza.ts'
+import type { OrderSource } from './sources/source.ts'
+import { createTuya, TUYA_LIMIT } from './sources/tuya.ts'
+import { openPostgres } from './store/postgres.ts'
+import { openSqlite } from './store/sqlite.ts'
+import type { Store } from './store/store.ts'
+import { VERSION } from './version.ts'
+import { createEndpoints } from './webhook/endpoints.ts'
+import { checkUrl } from './webhook/guard.ts'
+import { loadSecretKey } from './webhook/secret-key.ts'
+import { createSecretBox, newSecret } from './webhook/secrets.ts'
+
+/** The only place that knows which adapters there are: opens them as the configuration says and hands each part its dependencies. */
+
+export interface AppOptions {
+  readonly loaded: LoadedConfig
+  readonly settings: Settings
+  readonly roles: ReadonlySet<Role>
+  readonly clock: Clock
+  readonly log: Log
+  /** A command without a server: the API is called in process and trusts its caller. */
+  readonly local?: boolean
+  /** A second key that this process accepts, for commands on the same machine. */
+  readonly localKey?: string
+}
+
+export interface App {
+  readonly api: Hono
+  /** Does the work of its roles until the signal aborts; resolves when all of it is put down, within 10 s. */
+  run(signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** In-flight deliveries get this long at the end. */
+const GRACE_MS = 8_000
+
+export async function createApp(options: AppOptions): Promise<App> {
+  const { loaded, settings, roles, clock, log, local = false } = options
+  const metrics = createMetrics()
+  const owner = nanoid(10)
+  const opened: { close(): Promise<unknown> }[] = []
+  const close = async () => {
+    for (const one of opened.reverse())
+      await one.close().catch(error => log.warn({ error: String(error) }, 'could not close cleanly'))
+  }
+  try {
+    const store = await openStore(settings, clock)
+    opened.push(store)
+    const { config, sandbox } = await withSandbox(loaded.config, clock, log)
+    if (sandbox) opened.push(sandbox)
+    const eventLog = watched(await openLog({ settings, store, clock, log, metrics }))
+    opened.push(eventLog.log)
+    const connected = config.connections.map(connection => connect(connection, clock, log))
+    opened.push(...connected)
+    await store.connections.configure(
+      config.connections.map(connection => ({ ...connection, fingerprint: fingerprintOf(connection) })),
+    )
+
+    const secretBox = createSecretBox(await loadSecretKey(settings))
+    const handlers = roles.has('dispatch')
+      ? await loadHandlers({ folder: handlersFolder(loaded), delivery: config.delivery, clock, log })
+      : []
+    const endpoints = createEndpoints({ store, secretBox, config, clock, log, version: VERSION })
+    opened.push(endpoints)
+    if (roles.has('dispatch') || roles.has('api')) await endpoints.reconcile()
+    const dispatch = roles.has('dispatch')
+      ? createDispatcher({
+          store,
+          eventLog: eventLog.log,
+          endpoints,
+          handlers,
+          group: settings.kafka?.group ?? 'dispatch',
+          clock,
+          log,
+          metrics,
+        })
+      : null
+    await dispatch?.refresh()
+    const ingest = roles.has('ingest')
+      ? createIngest({ connections: connected, store, eventLog: eventLog.log, owner, clock, log, metrics })
+      : null
+    if (sandbox) for (const buyer of SANDBOX_BUYERS) await followBuyer(store, config, buyer, clock.now())
+
+    const api = createApi({
+      config,
+      store,
+      eventLog: eventLog.log,
+      ingest,
+      dispatch,
+      metrics,
+      log,
+      clock,
+      version: VERSION,
+      roles,
+      apiKey: local ? null : settings.apiKey,
+      localKey: options.localKey ?? null,
+      publicUrl: settings.publicUrl,
+      secretBox,
+      newSecret,
+      checkUrl: url => checkUrl(url, config.network.allow),
+      onEvents: eventLog.onEvents,
+      ...(local ? { loopback: () => true } : {}),
+    })
+    return {
+      api,
+      close,
+      run: signal => work({ ...options, store, eventLog: eventLog.log, ingest, dispatch, owner }, signal),
+    }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** The working roles, until the signal aborts. Two whole processes on one PostgreSQL without Kafka are a pair: the holder of one lease works. */
+async function work(
+  parts: AppOptions & {
+    store: Store
+    eventLog: EventLog
+    ingest: Ingest | null
+    dispatch: Dispatcher | null
+    owner: string
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { store, eventLog, ingest, dispatch, owner, clock, log, settings, loaded } = parts
+  const both = async (until: AbortSignal) => {
+    const stopRetention = startRetention({ store, retention: loaded.config.retention, clock, log })
+    await dispatch?.start()
+    await Promise.all([ingest?.run(until), aborted(until)])
+    stopRetention()
+    await dispatch?.stop(GRACE_MS)
+  }
+  const isPair = eventLog.kind === 'embedded' && settings.databaseUrl !== null
+  if (!isPair) return both(signal)
+  await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal }, held => both(held.signal))
+}
+
+const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise(resolve =>
+    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
+  )
+
+export function openStore({ databaseUrl, dataFolder }: Settings, clock: Clock): Promise<Store> {
+  return databaseUrl === null ? openSqlite({ folder: dataFolder, clock }) : openPostgres({ url: databaseUrl, clock })
+}
+
+export async function openLog(deps: {
+  settings: Settings
+  store: Store
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}): Promise<EventLog> {
+  const { settings, store, clock, log, metrics } = deps
+  if (!settings.kafka) return createEmbeddedLog({ store, clock, log })
+  const { createKafkaLog } = await import('./event-log/kafka.ts')
+  return createKafkaLog({ ...settings.kafka, clientId: 'orderwire', clock, log, metrics })
+}
+
+/** Tells listeners (the live stream) when events were appended. */
+function watched(log: EventLog): { log: EventLog; onEvents: (listener: () => void) => () => void } {
+  const listeners = new Set<() => void>()
+  const append: EventLog['append'] = async events => {
+    await log.append(events)
+    for (const listener of listeners) listener()
+  }
+  const onEvents = (listener: () => void) => {
+    listeners.add(listener)
+    return () => void listeners.delete(listener)
+  }
+  return {
+    log: new Proxy(log, { get: (target, key) => (key === 'append' ? append : Reflect.get(target, key)) }),
+    onEvents,
+  }
+}
+
+/** A vendor is one file in `sources/` and one line here. */
+export function connect(config: Connection, clock: Clock, log: Log): Connected & { close(): Promise<void> } {
+  const limit =
+    config.rateLimit ?? { kakaclo: KAKACLO_LIMIT, tuya: TUYA_LIMIT, shoplazza: SHOPLAZZA_LIMIT }[config.vendor]
+  const http = createVendorHttp({ connection: config.id, baseUrl: config.baseUrl, limit, clock, log })
+  const source = ((): OrderSource => {
+    switch (config.vendor) {
+      case 'kakaclo':
+        return createKakaclo({ connection: config, http })
+      case 'tuya':
+        return createTuya({ connection: config, http, clock })
+      case 'shoplazza':
+        return createShoplazza({ connection: config, http })
+    }
+  })()
+  const vendorNow = async (signal: AbortSignal) => {
+    if (!http.offsetKnown) await source.check({ signal, priority: 'live' })
+    return http.vendorNow()
+  }
+  return { config, source, vendorNow, close: () => http.close() }
+}
+
+const fingerprintOf = (connection: Connection): string => hash('sha256', JSON.stringify(connection), 'base64url')
+
+function handlersFolder({ config, folder }: LoadedConfig): string | null {
+  if (config.handlers !== undefined) return resolve(folder, config.handlers)
+  const beside = resolve(folder, 'handlers')
+  return existsSync(beside) ? beside : null
+}
+
+/** With `sandbox` in the configuration the vendors are simulated in this process; if its port is taken, another is found and the base URLs follow. */
+export async function withSandbox(
+  config: Config,
+  clock: Clock,
+  log: Log,
+): Promise<{ config: Config; sandbox: Sandbox | null }> {
+  if (!config.sandbox) return { config, sandbox: null }
+  const { port, speed } = config.sandbox
+  const sandbox = await createSandbox({ port, speed, clock }).catch(() => createSandbox({ port: 0, speed, clock }))
+  log.info({ url: sandbox.url }, 'sandbox: the three vendors are simulated here')
+  const configured = `http://127.0.0.1:${port}`
+  const moved = <T extends Connection>(connection: T): T => ({
+    ...connection,
+    baseUrl: connection.baseUrl.replace(configured, sandbox.url),
+  })
+  return { config: { ...config, connections: config.connections.map(moved) }, sandbox }
+}
+
+async function followBuyer(store: Store, { connections }: Config, buyer: string, now: number): Promise<void> {
+  for (const { id, vendor } of connections)
+    if (vendor === 'tuya') await store.follows.put(id, 'user', buyer, buyer, now)
+}

@@ -1,0 +1,73 @@
+import { connect, openLog, openStore, withSandbox } from '../app.ts'
+import { systemClock } from '../clock.ts'
+import type { LoadedConfig, Settings } from '../config.ts'
+import { AppError, messageOf } from '../errors.ts'
+import { createLog, createMetrics } from '../observe.ts'
+import { findServer } from './client.ts'
+import type { Output } from './output.ts'
+
+const PATIENCE_MS = 15_000
+
+/** Reaches everything the configuration names, one line each; rejects if anything failed. */
+export async function check(options: {
+  loaded: LoadedConfig
+  settings: Settings
+  output: Output
+  signal: AbortSignal
+}): Promise<void> {
+  const { loaded, settings, output, signal } = options
+  const clock = systemClock()
+  const log = await createLog({ level: 'silent', format: 'json', stream: process.stderr })
+  const metrics = createMetrics()
+  let failed = 0
+
+  const line = (what: string, ok: boolean, detail: string) => {
+    if (!ok) failed++
+    output.item({ check: what, ok, detail }, `${ok ? 'ok    ' : 'FAILED'}  ${what}: ${detail}`)
+  }
+  const attempt = async (what: string, run: (signal: AbortSignal) => Promise<string>): Promise<void> => {
+    const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
+    await run(patience).then(
+      detail => line(what, true, detail),
+      error => line(what, false, patience.aborted && !signal.aborted ? `no answer within ${PATIENCE_MS / 1000} s` : messageOf(error)),
+    )
+  }
+
+  line('configuration', true, loaded.path)
+  const { config, sandbox } = await withSandbox(loaded.config, clock, log)
+  try {
+    for (const connection of config.connections) {
+      const name = `connection ${connection.id} (${connection.vendor})`
+      if (!connection.enabled) {
+        line(name, true, 'not enabled')
+        continue
+      }
+      const { source, close } = connect(connection, clock, log)
+      await attempt(name, patience => source.check({ signal: patience, priority: 'live' }))
+      await close()
+    }
+    const server = await findServer(settings)
+    if (server) {
+      await attempt('server', async () => {
+        await server.call('GET', '/readyz')
+        return `runs at ${server.target}, with its store and event log`
+      })
+    } else {
+      await attempt('store', async () => {
+        const store = await openStore(settings, clock)
+        try {
+          const detail = await store.check()
+          const eventLog = await openLog({ settings, store, clock, log, metrics })
+          await attempt('event log', patience => eventLog.check(patience))
+          await eventLog.close()
+          return detail
+        } finally {
+          await store.close()
+        }
+      })
+    }
+  } finally {
+    await sandbox?.close()
+  }
+  if (failed > 0) throw new AppError(`${failed} of the checks failed.`, { code: 'check.failed', intent: 'retry' })
+}

@@ -1,0 +1,201 @@
+import { z } from 'zod'
+import { OrderEvent } from '../../schemas/order-event.ts'
+import { AppError } from '../errors.ts'
+import type { Client } from './client.ts'
+import { eventLine, type Output } from './output.ts'
+import { serverSentEvents } from './sse.ts'
+
+/** The commands that read or change state, as calls of the HTTP API. */
+export interface CommandContext {
+  readonly client: Client
+  readonly output: Output
+  readonly signal: AbortSignal
+  /** Progress of long work, for people watching; silent elsewhere. */
+  progress(text: string): void
+}
+
+/** The values of the options given; a list where an option may repeat. */
+export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
+
+const PAGE = 250
+
+const List = z.object({ data: z.array(z.unknown()), next: z.string().nullable() })
+
+/** Query string of the flags that are set; repeated ones repeat. */
+function query(values: Readonly<Record<string, Flags[string] | number>>): string {
+  const search = new URLSearchParams()
+  for (const [name, value] of Object.entries(values)) {
+    for (const one of Array.isArray(value) ? value : [value])
+      if (one !== undefined && one !== false) search.append(name, String(one))
+  }
+  const text = search.toString()
+  return text === '' ? '' : `?${text}`
+}
+
+/** All rows of a listing, page by page. */
+async function* all(client: Client, path: string, filter: Flags): AsyncGenerator<unknown> {
+  for (let after: string | undefined; ; ) {
+    const { data, next } = List.parse(await client.call('GET', path + query({ ...filter, limit: PAGE, after })))
+    yield* data
+    if (next === null) return
+    after = next
+  }
+}
+
+const id = (text: string): string => encodeURIComponent(text)
+
+// ── poll, events ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const PollAnswer = z.object({
+  orders: z.number(),
+  events: z.number(),
+  quarantined: z.number(),
+  data: z.array(OrderEvent),
+})
+
+export async function poll(
+  { client, output, progress }: CommandContext,
+  connection: string,
+  flags: Flags,
+): Promise<void> {
+  progress(`polling ${connection} …`)
+  const path = `/v1/connections/${id(connection)}/poll`
+  const filter = { order: flags.order, user: flags.user, dryRun: flags['dry-run'] === true ? 'true' : undefined }
+  const answer = PollAnswer.parse(await client.call('POST', path + query(filter)))
+  for (const event of answer.data) output.item(event, eventLine(event))
+  if (output.json) return
+  const stored = flags['dry-run'] === true ? ' (dry run: nothing was stored or published)' : ''
+  const aside = answer.quarantined > 0 ? `, ${answer.quarantined} not wholly understood (see quarantine)` : ''
+  output.line(`${answer.orders} orders read, ${answer.events} new events${aside}${stored}`)
+}
+
+export async function events({ client, output, signal }: CommandContext, flags: Flags): Promise<void> {
+  const filter = {
+    type: flags.type,
+    connection: flags.connection,
+    order: flags.order,
+    since: flags.since,
+    until: flags.until,
+  }
+  const print = (value: unknown): string => {
+    const event = OrderEvent.parse(value)
+    output.item(value, eventLine(event))
+    return event.id
+  }
+  let last: string | undefined
+  for await (const event of all(client, '/v1/events', filter)) last = print(event)
+  if (flags.follow !== true) return
+  const stream = await client.open(
+    `/v1/events/stream${query({ ...filter, since: undefined, until: undefined, lastEventId: last })}`,
+    signal,
+  )
+  for await (const { data } of serverSentEvents(stream)) print(JSON.parse(data))
+}
+
+// ── endpoints ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const Endpoint = z.looseObject({
+  id: z.string(),
+  url: z.string(),
+  state: z.string(),
+  types: z.array(z.string()).nullish(),
+})
+const ACTIONS = ['pause', 'resume', 'rotate-secret', 'test'] as const
+
+export async function endpoints(
+  context: CommandContext,
+  [action, target]: readonly string[],
+  flags: Flags,
+): Promise<void> {
+  const { client, output } = context
+  const show = (value: unknown) => {
+    const endpoint = Endpoint.parse(value)
+    output.item(
+      value,
+      `${endpoint.id}  ${endpoint.state}  ${endpoint.url}  ${endpoint.types?.join(',') ?? 'all types'}`,
+    )
+  }
+  if (action === 'list') {
+    for await (const endpoint of all(client, '/v1/endpoints', {})) show(endpoint)
+    return
+  }
+  if (target === undefined) throw usage(`endpoints ${action ?? ''}: name the ${action === 'add' ? 'URL' : 'endpoint'}`)
+  const path = `/v1/endpoints/${id(target)}`
+  if (action === 'add') {
+    const body = {
+      url: target,
+      id: flags.id,
+      types: flags.type,
+      connections: flags.connection,
+      description: flags.description,
+    }
+    const created = z
+      .looseObject({ id: z.string(), secret: z.string() })
+      .parse(await client.call('POST', '/v1/endpoints', body))
+    output.item(created, `${created.id} added. Its secret, shown this once: ${created.secret}`)
+  } else if (action === 'show') {
+    output.line(JSON.stringify(await client.call('GET', path), null, output.json ? undefined : 2))
+  } else if (action === 'remove') {
+    await client.call('DELETE', path)
+    output.item({ id: target, removed: true }, `${target} removed, with all that waited for it`)
+  } else {
+    const known = ACTIONS.find(name => name === action)
+    if (!known) throw usage(`endpoints: "${action}" is none of add, list, show, remove, ${ACTIONS.join(', ')}`)
+    const answer = await client.call('POST', `${path}/${known}`)
+    output.item(
+      answer ?? { id: target, done: known },
+      answer === null ? `${target}: ${known} done` : JSON.stringify(answer),
+    )
+  }
+}
+
+// ── replay, dead letters ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+const Queued = z.object({ queued: z.number() })
+
+export async function replay({ client, output, progress }: CommandContext, flags: Flags): Promise<void> {
+  const { to, since, until, type, order } = flags
+  if (typeof to !== 'string') throw usage('replay: name the destination with --to')
+  progress(`queuing events for ${to} …`)
+  const answer = await client.call('POST', `/v1/destinations/${id(to)}/replay`, { since, until, types: type, order })
+  const { queued } = Queued.parse(answer)
+  output.item({ queued }, `${queued} events queued for ${to}, in order`)
+}
+
+const DeadLetter = z.looseObject({
+  id: z.string(),
+  destination: z.string(),
+  at: z.string(),
+  attempts: z.number(),
+  lastError: z.string().nullable(),
+  event: OrderEvent,
+})
+
+export async function deadLetters(
+  context: CommandContext,
+  [action, ...ids]: readonly string[],
+  flags: Flags,
+): Promise<void> {
+  const { client, output } = context
+  if (action === 'list') {
+    for await (const value of all(client, '/v1/dead-letters', { destination: flags.to })) {
+      const letter = DeadLetter.parse(value)
+      output.item(
+        value,
+        `${letter.id}  ${letter.destination}  ${eventLine(letter.event)}  after ${letter.attempts}: ${letter.lastError}`,
+      )
+    }
+    return
+  }
+  if (action !== 'redrive') throw usage('dead-letters: say "list" or "redrive"')
+  if (ids.length === 0 && flags.to === undefined && flags.all !== true)
+    throw usage('dead-letters redrive: name ids, or --to DESTINATION, or --all')
+  let queued = 0
+  for (const letter of ids)
+    queued += Queued.parse(await client.call('POST', `/v1/dead-letters/${id(letter)}/redrive`)).queued
+  if (ids.length === 0)
+    queued = Queued.parse(await client.call('POST', '/v1/dead-letters/redrive', { destination: flags.to })).queued
+  output.item({ queued }, `${queued} queued again, in order`)
+}
+
+export const usage = (message: string): AppError => new AppError(message, { code: 'cli.usage', intent: 'fix' })

@@ -1,0 +1,50 @@
+import type { OrderEvent } from '../../schemas/order-event.ts'
+
+/** What commands print: lines for people, or JSON lines for programs (`--json`). */
+export interface Output {
+  readonly json: boolean
+  line(text: string): void
+  /** One object: a JSON line with `--json`, else `text`. */
+  item(value: unknown, text: string): void
+}
+
+export function createOutput(
+  json: boolean,
+  write: (text: string) => void = text => void process.stdout.write(text),
+): Output {
+  const line = (text: string) => write(`${text}\n`)
+  return { json, line, item: (value, text) => line(json ? JSON.stringify(value) : text) }
+}
+
+/** An event as one readable line: `2026-03-02 10:15:30  shop/288263-00421 #2  shipped  p-1 by UPS, 1Z2345`. */
+export function eventLine(event: OrderEvent): string {
+  const { time, type, partitionkey, data } = event
+  return [
+    time.slice(0, 19).replace('T', ' '),
+    `${partitionkey} #${data.sequence}`,
+    type.slice('order.'.length).padEnd(9),
+    whatHappened(event),
+  ].join('  ')
+}
+
+function whatHappened(event: OrderEvent): string {
+  switch (event.type) {
+    case 'order.paid':
+      return money(event.data.payment.amount, event.data.payment.currency)
+    case 'order.shipped': {
+      const { packageId, carrier, trackingNumber } = event.data.shipment
+      return [packageId, carrier && `by ${carrier}`, trackingNumber].filter(Boolean).join(' ') || 'the whole order'
+    }
+    case 'order.delivered':
+      return event.data.delivery.packageId ?? 'the whole order'
+    case 'order.refunded': {
+      const { amount, currency, full } = event.data.refund
+      return `${money(amount, currency)}${full ? ' (in full)' : ''}`
+    }
+    case 'order.cancelled':
+      return event.data.cancellation.reason ?? ''
+  }
+}
+
+const money = (amount: string | null, currency: string | null): string =>
+  amount === null ? 'amount not given' : `${amount} ${currency ?? ''}`.trim()

@@ -1,0 +1,136 @@
+import { type AppOptions, createApp } from '../app.ts'
+import { systemClock } from '../clock.ts'
+import { type LoadedConfig, loadConfig, readSettings, type Settings, wrong } from '../config.ts'
+import type { Role } from '../http/deps.ts'
+import { createLog } from '../observe.ts'
+import { VERSION } from '../version.ts'
+import { check } from './check.ts'
+import { type Client, createClient, findServer } from './client.ts'
+import { type CommandContext, deadLetters, endpoints, events, type Flags, poll, replay, usage } from './commands.ts'
+import { createOutput } from './output.ts'
+import { schemas } from './schemas.ts'
+import { start } from './start.ts'
+
+const HELP = `orderwire ${VERSION}: polls shops, works out what happened to each order, publishes each fact once, in order.
+
+  start [--config F] [--roles ingest,dispatch,api]    run until Ctrl-C
+  check [--config F]                                  is everything right and reachable?
+  poll CONNECTION [--order ID] [--user ID] [--dry-run]
+                                                      one poll now; prints the events
+  events [--type T] [--connection C] [--order ID] [--since T] [--until T] [--follow]
+                                                      the event history
+  endpoints add URL [--id ID] [--type T …] [--connection C …] | list
+  endpoints show|pause|resume|remove|rotate-secret|test ID
+                                                      webhook endpoints
+  replay --to DESTINATION [--since T] [--until T] [--type T …] [--order ID]
+                                                      past events again, in order
+  dead-letters list [--to DESTINATION]
+  dead-letters redrive ID … | --to DESTINATION | --all
+                                                      failed deliveries
+  schemas [--out FOLDER]                              JSON Schema, OpenAPI, AsyncAPI
+
+Add --json for JSON lines. Settings come from the environment: see README.md.
+`
+
+export interface Invocation {
+  readonly command: readonly string[]
+  readonly flags: Flags
+  readonly env: NodeJS.ProcessEnv
+  /** Aborts at Ctrl-C. */
+  readonly signal: AbortSignal
+}
+
+/** Which flags each command takes; others are refused, so that a misspelt filter never widens what a command does. */
+const COMMANDS: Readonly<Record<string, readonly string[]>> = {
+  start: ['config', 'roles'],
+  check: ['config', 'json'],
+  poll: ['config', 'order', 'user', 'dry-run', 'json'],
+  events: ['config', 'type', 'connection', 'order', 'since', 'until', 'follow', 'json'],
+  endpoints: ['config', 'id', 'type', 'connection', 'description', 'json'],
+  replay: ['config', 'to', 'since', 'until', 'type', 'order', 'json'],
+  'dead-letters': ['config', 'to', 'all', 'json'],
+  schemas: ['out', 'json'],
+}
+
+/** Runs one command; resolves when it is done, rejects with an AppError that says what is wrong. */
+export async function run({ command: [name, ...rest], flags, env, signal }: Invocation): Promise<void> {
+  const output = createOutput(flags.json === true)
+  if (flags.version === true) return output.line(VERSION)
+  if (flags.help === true || name === undefined || name === 'help') return output.line(HELP)
+  const allowed = COMMANDS[name]
+  if (!allowed)
+    throw usage(`There is no command "${name}". Commands: ${Object.keys(COMMANDS).join(', ')}. Try: orderwire --help`)
+  const odd = Object.keys(flags).find(flag => !allowed.includes(flag))
+  if (odd !== undefined)
+    throw usage(`${name} does not take --${odd}; it takes ${allowed.map(flag => `--${flag}`).join(', ')}.`)
+  if (name === 'schemas') return schemas(output, typeof flags.out === 'string' ? flags.out : undefined)
+
+  const settings = readSettings(env)
+  const config = () => loadConfig(typeof flags.config === 'string' ? flags.config : undefined, env)
+  if (name === 'start')
+    return start({ loaded: await config(), settings, roles: rolesOf(flags.roles, settings), signal })
+  if (name === 'check') return check({ loaded: await config(), settings, output, signal })
+
+  const client = (await findServer(settings)) ?? (await inProcess(await config(), settings))
+  const context: CommandContext = { client, output, signal, progress: text => progress(text, output.json) }
+  try {
+    await dispatch(name, rest, context, flags)
+  } finally {
+    await client.close()
+  }
+}
+
+async function dispatch(name: string, rest: readonly string[], context: CommandContext, flags: Flags): Promise<void> {
+  const most = { poll: 1, events: 0, replay: 0 }[name] ?? Number.POSITIVE_INFINITY
+  if (rest.length > most) throw usage(`${name}: "${rest[most]}" is too much; options begin with --`)
+  switch (name) {
+    case 'poll':
+      if (rest[0] === undefined) throw usage('poll: name the connection')
+      return poll(context, rest[0], flags)
+    case 'events':
+      return events(context, flags)
+    case 'endpoints':
+      return endpoints(context, rest, flags)
+    case 'replay':
+      return replay(context, flags)
+    case 'dead-letters':
+      return deadLetters(context, rest, flags)
+  }
+}
+
+const ROLES: readonly Role[] = ['ingest', 'dispatch', 'api']
+
+function rolesOf(text: Flags[string], settings: Settings): ReadonlySet<Role> {
+  if (typeof text !== 'string') return new Set(ROLES)
+  const roles = text.split(',').map(role => {
+    const known = ROLES.find(one => one === role.trim())
+    if (!known) throw usage(`--roles: expected some of ${ROLES.join(', ')}, separated by commas, found "${role}"`)
+    return known
+  })
+  if (roles.length < ROLES.length && (!settings.kafka || settings.databaseUrl === null)) {
+    throw wrong(
+      'Roles in separate processes share their work through Kafka and PostgreSQL: set KAFKA_BROKERS and DATABASE_URL, or leave --roles away.',
+    )
+  }
+  return new Set(roles)
+}
+
+/** No server is running: the same API, in this process, on the store itself. */
+async function inProcess(loaded: LoadedConfig, settings: Settings): Promise<Client> {
+  const log = await createLog({
+    level: settings.logLevel === 'info' ? 'warn' : settings.logLevel,
+    format: settings.logFormat,
+    stream: process.stderr,
+  })
+  const options: AppOptions = { loaded, settings, roles: new Set(ROLES), clock: systemClock(), log, local: true }
+  const app = await createApp(options)
+  return createClient({
+    target: 'this process',
+    fetch: async (path, init) => app.api.request(`http://localhost${path}`, init),
+    close: () => app.close(),
+  })
+}
+
+function progress(text: string, json: boolean): void {
+  if (process.stderr.isTTY && !json) process.stderr.write(`${text}\n`)
+}

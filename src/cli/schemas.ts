@@ -1,0 +1,7 @@
+import { writeSchemas } from '../http/spec.ts'
+import type { Output } from './output.ts'
+
+/** Writes the generated schema files; prints what it wrote. */
+export async function schemas(output: Output, folder = 'schemas/generated'): Promise<void> {
+  for (const file of await writeSchemas(folder)) output.item({ file }, file)
+}

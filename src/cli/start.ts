@@ -1,0 +1,84 @@
+import { randomBytes } from 'node:crypto'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { Hono } from 'hono'
+import { type App, createApp } from '../app.ts'
+import { systemClock } from '../clock.ts'
+import type { LoadedConfig, Settings } from '../config.ts'
+import { AppError, messageOf } from '../errors.ts'
+import type { Role } from '../http/deps.ts'
+import { serveApi } from '../http/serve.ts'
+import { createLog } from '../observe.ts'
+import { VERSION } from '../version.ts'
+import { type ServerFile, serverFile } from './client.ts'
+
+const LONGEST_PAUSE_MS = 10_000
+
+/** Runs the roles until the signal aborts. What cannot be reached is waited for, visibly; what cannot be right ends it. */
+export async function start(options: {
+  loaded: LoadedConfig
+  settings: Settings
+  roles: ReadonlySet<Role>
+  signal: AbortSignal
+}): Promise<void> {
+  const { loaded, settings, roles, signal } = options
+  const clock = systemClock()
+  const log = await createLog({ level: settings.logLevel, format: settings.logFormat })
+  const localKey = randomBytes(24).toString('base64url')
+  log.info({ version: VERSION, config: loaded.path, roles: [...roles].join(',') }, 'orderwire starts')
+
+  let waiting = 'starting'
+  let face = waitingFace(() => waiting)
+  const server = await serveApi({
+    fetch: (...request) => face.fetch(...request),
+    host: settings.host,
+    port: settings.port,
+  })
+  let app: App | null = null
+  try {
+    app = await opened()
+    if (!app) return
+    face = app.api
+    await announce(settings, server.url, localKey)
+    log.info(`API at ${server.url}${roles.has('api') ? ` (console: ${server.url}/)` : ''}; stop with Ctrl-C`)
+    await app.run(signal)
+    log.info('stopping: everything in flight is finished or kept for the next start')
+  } finally {
+    await server.close()
+    await app?.close()
+    await rm(serverFile(settings.dataFolder), { force: true })
+  }
+  log.info('stopped')
+
+  /** The opened app; null: stopped before it could be opened. */
+  async function opened(): Promise<App | null> {
+    for (let pause = 500; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+      try {
+        return await createApp({ loaded, settings, roles, clock, log, localKey })
+      } catch (error) {
+        if (!(error instanceof AppError) || error.intent !== 'retry') throw error
+        waiting = messageOf(error)
+        log.error({ error: waiting }, 'waiting for what cannot be reached yet')
+        await clock.sleep(pause, signal)
+      }
+    }
+    return null
+  }
+}
+
+/** Answers while the store is not there yet: alive, and not ready, with the reason. */
+function waitingFace(reason: () => string): Hono {
+  return new Hono()
+    .get('/healthz', c => c.json({ status: 'ok' }))
+    .all('*', c => {
+      const problem = { type: 'about:blank', title: 'Not ready', status: 503, detail: reason() }
+      return c.json(problem, 503, { 'content-type': 'application/problem+json' })
+    })
+}
+
+/** Leaves word for commands of the same user where this server is, with a key of their own. */
+async function announce({ dataFolder }: Settings, url: string, key: string): Promise<void> {
+  await mkdir(dataFolder, { recursive: true, mode: 0o700 })
+  const content: ServerFile = { url, key, pid: process.pid }
+  await rm(serverFile(dataFolder), { force: true })
+  await writeFile(serverFile(dataFolder), JSON.stringify(content), { mode: 0o600, flag: 'wx' })
+}

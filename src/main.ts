@@ -1,0 +1,58 @@
+import { parseArgs } from 'node:util'
+import { run } from './cli/run.ts'
+import { AppError, messageOf } from './errors.ts'
+
+/** The command line: parses, runs, and is the only place that ends the process. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration. */
+
+const OPTIONS = {
+  config: { type: 'string' },
+  roles: { type: 'string' },
+  order: { type: 'string' },
+  user: { type: 'string' },
+  'dry-run': { type: 'boolean' },
+  type: { type: 'string', multiple: true },
+  connection: { type: 'string', multiple: true },
+  since: { type: 'string' },
+  until: { type: 'string' },
+  follow: { type: 'boolean' },
+  json: { type: 'boolean' },
+  id: { type: 'string' },
+  description: { type: 'string' },
+  to: { type: 'string' },
+  all: { type: 'boolean' },
+  out: { type: 'string' },
+  help: { type: 'boolean', short: 'h' },
+  version: { type: 'boolean', short: 'v' },
+} as const
+
+async function main(): Promise<number> {
+  const stop = new AbortController()
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
+  try {
+    const { values, positionals } = parse()
+    await run({ command: positionals, flags: values, env: process.env, signal: stop.signal })
+    return 0
+  } catch (error) {
+    process.stderr.write(`orderwire: ${error instanceof AppError ? error.message : unexpected(error)}\n`)
+    return error instanceof AppError && /^(config|cli\.usage)/.test(error.code) ? 2 : 1
+  }
+}
+
+function parse() {
+  try {
+    return parseArgs({ options: OPTIONS, allowPositionals: true, strict: true })
+  } catch (error) {
+    throw new AppError(`${messageOf(error)} Try: orderwire --help`, { code: 'cli.usage', intent: 'fix' })
+  }
+}
+
+const unexpected = (error: unknown): string =>
+  `unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
+
+// Warnings of experimental Node features (node:sqlite) are nothing a user can act on.
+process.removeAllListeners('warning')
+process.on('warning', warning => {
+  if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`)
+})
+
+process.exit(await main())

@@ -1,0 +1,196 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { AppError } from '../../src/errors.ts'
+import { readWindow } from '../../src/ingest/read-window.ts'
+import { halve, split, whole } from '../../src/ingest/window.ts'
+import { at, type FeedScript, MINUTE_START, ordersUpdatedAt, scriptedFeed } from '../helpers/scripted-feed.ts'
+
+const options = { signal: new AbortController().signal, priority: 'live' as const }
+const MINUTE = { from: MINUTE_START, to: MINUTE_START + 60_000 }
+
+async function read(script: FeedScript) {
+  const { feed, requests } = scriptedFeed(script)
+  const taken: string[] = []
+  const error = await readWindow(
+    feed,
+    MINUTE,
+    async page => void taken.push(...page.orders.map(({ orderId }) => orderId)),
+    options,
+  ).then(
+    () => null,
+    (reason: unknown) => reason,
+  )
+  return { taken, orders: [...new Set(taken)].sort(), requests, error }
+}
+
+describe('a window', () => {
+  test('without changes costs one request', async () => {
+    const { requests, error } = await read({ rows: [] })
+    expect([requests.length, error]).toEqual([1, null])
+  })
+
+  test('is read page by page to its end', async () => {
+    const { orders, requests } = await read({ rows: ordersUpdatedAt([1, 2, 3, 4, 5]) })
+    expect(orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4', 'o-5'])
+    expect(requests.map(({ page }) => page)).toEqual([1, 2, 3])
+  })
+
+  test('case 37: two changes in one second are both found', async () => {
+    expect((await read({ rows: ordersUpdatedAt([7, 7]), pageSize: 1 })).orders).toEqual(['o-1', 'o-2'])
+  })
+
+  test('case 38: more rows than twenty pages with one update time are all read', async () => {
+    const rows = ordersUpdatedAt(Array.from({ length: 55 }, () => 30))
+    const { orders, error } = await read({ rows, pageSize: 2 })
+    expect([orders.length, error]).toEqual([55, null])
+  })
+
+  test('with more than twenty pages is split, and only then', async () => {
+    const twenty = await read({ rows: ordersUpdatedAt(Array.from({ length: 40 }, (_, i) => i)), pageSize: 2 })
+    expect(twenty.requests.every(({ window }) => window.from === MINUTE.from && window.to === MINUTE.to)).toBe(true)
+    const more = await read({ rows: ordersUpdatedAt(Array.from({ length: 41 }, (_, i) => i)), pageSize: 2 })
+    expect(more.orders.length).toBe(41)
+    expect(more.requests.filter(({ window }) => window.to - window.from < 60_000).length).toBeGreaterThan(0)
+  })
+
+  test('of a vendor that does not count its rows is split after twenty pages', async () => {
+    const rows = ordersUpdatedAt(Array.from({ length: 50 }, (_, i) => i))
+    expect((await read({ rows, pageSize: 2, counts: false })).orders.length).toBe(50)
+  })
+
+  test('case 26: is narrowed when the vendor says that it is too large', async () => {
+    const { orders, error } = await read({
+      rows: ordersUpdatedAt([5, 25, 45]),
+      before: ({ window }) => {
+        if (window.to - window.from > 20_000)
+          throw new AppError('too deep', { code: 'vendor.too_deep', intent: 'narrow' })
+        return undefined
+      },
+    })
+    expect([orders, error]).toEqual([['o-1', 'o-2', 'o-3'], null])
+  })
+})
+
+describe('pages that do not add up', () => {
+  test('case 14: a row that leaves while pages are read makes nothing be skipped', async () => {
+    const script: FeedScript = { rows: ordersUpdatedAt([1, 2, 3, 4, 5]) }
+    let moved = false
+    script.before = ({ page }) => {
+      if (page === 2 && !moved) {
+        moved = true
+        script.rows.shift()
+      }
+      return undefined
+    }
+    const { orders } = await read(script)
+    expect(orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4', 'o-5'])
+  })
+
+  test('case 14: a row that leaves as another comes, so that the count stays, is noticed by the row seen twice', async () => {
+    const script: FeedScript = { rows: ordersUpdatedAt([1, 2, 3, 4]) }
+    let moved = false
+    script.before = ({ page }) => {
+      if (page === 2 && !moved) {
+        moved = true
+        const [first, second, third, fourth] = script.rows
+        if (first && second && third && fourth) script.rows = [third, first, second, fourth]
+      }
+      return undefined
+    }
+    expect((await read(script)).orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4'])
+  })
+
+  test('case 25: a cursor that repeats ends in an error and not in a loop', async () => {
+    const page = { orders: [], rejects: [], next: '7', total: null, pageSize: 2 }
+    const { error, requests } = await read({ rows: [], before: () => page })
+    expect(error).toMatchObject({ code: 'vendor.repeated_cursor', intent: 'retry' })
+    expect(requests.length).toBe(2)
+  })
+
+  test('a vendor that counts rows it does not list fails the poll, after giving what it lists', async () => {
+    const rows = ordersUpdatedAt([1])
+    const { error, orders } = await read({
+      rows,
+      before: () => ({ orders: rows, rejects: [], next: null, total: 3, pageSize: 2 }),
+    })
+    expect(error).toMatchObject({ code: 'ingest.page_drift', intent: 'retry' })
+    expect(orders).toEqual(['o-1'])
+  })
+
+  test('rows older than the window show that the filter was ignored: their facts are taken and the poll fails', async () => {
+    const rows = ordersUpdatedAt([-3_600])
+    const { error, orders, requests } = await read({
+      rows,
+      before: () => ({ orders: rows, rejects: [], next: '2', total: 900, pageSize: 1 }),
+    })
+    expect(error).toMatchObject({ code: 'vendor.filter_ignored' })
+    expect([orders, requests.length]).toEqual([['o-1'], 1])
+  })
+})
+
+test('whatever rows move between requests, every row that stays in the window is read', async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(fc.nat({ max: 59 }), { minLength: 1, maxLength: 30 }),
+      fc.array(fc.record({ at: fc.nat({ max: 12 }), row: fc.nat({ max: 29 }) }), { maxLength: 4 }),
+      async (seconds, moves) => {
+        const rows = ordersUpdatedAt(seconds)
+        const script: FeedScript = { rows, pageSize: 3 }
+        const left = new Set<string>()
+        let request = 0
+        script.before = () => {
+          for (const move of moves.filter(move => move.at === request)) {
+            const [row] = script.rows.splice(move.row % script.rows.length, 1)
+            if (row) left.add(row.orderId)
+          }
+          request++
+          return undefined
+        }
+        const { orders, error } = await read(script)
+        expect(error).toBeNull()
+        for (const { orderId } of script.rows) expect(orders).toContain(orderId)
+      },
+    ),
+    { numRuns: 300 },
+  )
+})
+
+describe('planning', () => {
+  const reach = {
+    cursor: MINUTE_START,
+    overlapMs: 600_000,
+    backfillFrom: 0,
+    now: MINUTE_START + 5_300,
+    precisionMs: 1_000,
+  }
+
+  test('reads from the overlap before the cursor to now, rounded outwards to whole seconds', () => {
+    expect(whole(reach)).toEqual({ from: MINUTE_START - 600_000, to: MINUTE_START + 6_000 })
+  })
+
+  test('the first poll reads from the backfill, and never less than the overlap', () => {
+    expect(whole({ ...reach, cursor: null, backfillFrom: MINUTE_START - 86_400_000 }).from).toBe(
+      MINUTE_START - 86_400_000,
+    )
+    expect(whole({ ...reach, cursor: null, backfillFrom: reach.now }).from).toBe(MINUTE_START - 595_000)
+  })
+
+  test('a cursor ahead of the clock does not skip what happens until then', () => {
+    expect(whole({ ...reach, cursor: reach.now + 3_600_000 }).from).toBe(MINUTE_START - 595_000)
+  })
+
+  test('what is too large for one round leaves a gap that touches the live window', () => {
+    const { live, gap } = split({ ...reach, cursor: null, backfillFrom: MINUTE_START - 86_400_000 })
+    expect(gap).toEqual({ from: MINUTE_START - 86_400_000, to: live.from })
+  })
+
+  test('two halves cover the whole and end at one tick', () => {
+    expect(halve({ from: 0, to: 5_000 }, 1_000)).toEqual([
+      { from: 0, to: 3_000 },
+      { from: 3_000, to: 5_000 },
+    ])
+    expect(halve({ from: 0, to: 1_000 }, 1_000)).toBeNull()
+  })
+})
+
+test('an update time is written as the helpers say', () => expect(at(0)).toBe('2026-03-05T12:00:00.000Z'))
