@@ -1,0 +1,34 @@
+import { pino } from 'pino'
+import { systemClock } from '../../../src/clock.ts'
+import type { EventLog } from '../../../src/event-log/event-log.ts'
+import { createKafkaLog, type KafkaLogOptions } from '../../../src/event-log/kafka.ts'
+import { createMetrics, type Log } from '../../../src/observe.ts'
+
+/** A log whose lines a test can look at. */
+export function memoryLog(): { log: Log; lines: { level: number; msg: string; [key: string]: unknown }[] } {
+  const lines: { level: number; msg: string }[] = []
+  const log = pino(
+    { level: process.env.LOG_LEVEL ?? 'info' },
+    { write: (line: string) => void lines.push(JSON.parse(line)) },
+  )
+  return { log, lines }
+}
+
+/** The Kafka event log on this broker, with three partitions and in silence unless told otherwise. */
+export function openKafkaLog(
+  brokers: string,
+  options: Partial<KafkaLogOptions> & { topic: string },
+): Promise<EventLog> {
+  return createKafkaLog({
+    brokers: brokers.split(','),
+    ssl: false,
+    sasl: null,
+    clientId: 'orderwire-test',
+    partitions: 3,
+    replication: null,
+    clock: systemClock(),
+    log: memoryLog().log,
+    metrics: createMetrics(),
+    ...options,
+  })
+}

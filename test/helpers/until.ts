@@ -1,0 +1,12 @@
+/** Resolves when the condition holds; rejects after the deadline, saying what was waited for. */
+export async function until(
+  what: string,
+  condition: () => boolean | Promise<boolean>,
+  deadlineMs = 20_000,
+): Promise<void> {
+  const end = performance.now() + deadlineMs
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`)
+    await new Promise(resolve => setTimeout(resolve, 10))
+  }
+}
