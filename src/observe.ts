@@ -25,7 +25,7 @@ export interface LogOptions {
 /** Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. */
 export async function createLog({ level, format, stream = process.stdout }: LogOptions): Promise<Log> {
   const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
-  const base = { level, redact, base: null, timestamp: () => `,"time":"${new Date().toISOString()}"` }
+  const base = { level, redact, base: null, timestamp: pino.stdTimeFunctions.isoTime }
   if (format === 'json') return pino(base, stream)
   const { default: pretty } = await import('pino-pretty')
   return pino(

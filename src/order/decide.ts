@@ -3,7 +3,8 @@ import type { OrderSnapshot, When } from '../../schemas/order.ts'
 import { DATA_SCHEMA, type OccurredAtSource } from '../../schemas/order-event.ts'
 import { eventId } from './event-id.ts'
 import type { EventRecord } from './event-record.ts'
-import { type Fact, newFacts } from './facts.ts'
+import type { Fact } from './fact.ts'
+import { newFacts } from './facts.ts'
 import type { OrderState } from './state.ts'
 
 /** One order as one observation shows it. */

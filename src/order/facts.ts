@@ -1,19 +1,7 @@
-import type { OrderSnapshot, Package, When } from '../../schemas/order.ts'
-import type { EventOf } from '../../schemas/order-event.ts'
+import type { OrderSnapshot, Package } from '../../schemas/order.ts'
+import type { Fact } from './fact.ts'
 import { refundFacts } from './refunds.ts'
 import type { OrderState } from './state.ts'
-
-/**
- * Something that has provably happened to an order. `key` tells it from the other facts of the same order and never changes, whenever
- * and however often it is observed; `when` null: the vendor gives no time for it.
- */
-export type Fact = { readonly key: string; readonly when: When } & (
-  | { readonly type: 'order.paid'; readonly payment: EventOf<'order.paid'>['data']['payment'] }
-  | { readonly type: 'order.shipped'; readonly shipment: EventOf<'order.shipped'>['data']['shipment'] }
-  | { readonly type: 'order.delivered'; readonly delivery: EventOf<'order.delivered'>['data']['delivery'] }
-  | { readonly type: 'order.refunded'; readonly refund: EventOf<'order.refunded'>['data']['refund'] }
-  | { readonly type: 'order.cancelled'; readonly cancellation: EventOf<'order.cancelled'>['data']['cancellation'] }
-)
 
 /** The facts that are new, in canonical order, and what they change of the state besides the keys said. */
 export interface NewFacts {

@@ -1,5 +1,5 @@
 import type { OrderSnapshot, RefundRecord, RefundView } from '../../schemas/order.ts'
-import type { Fact } from './facts.ts'
+import type { Fact } from './fact.ts'
 import { addAmounts, compareAmounts, subtractAmounts } from './money.ts'
 import type { OrderState } from './state.ts'
 

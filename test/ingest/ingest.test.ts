@@ -1,6 +1,3 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Connection } from '../../schemas/config.ts'
 import type { OrderSnapshot } from '../../schemas/order.ts'
@@ -17,20 +14,21 @@ import { recordingLog } from '../helpers/quiet.ts'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt, scriptedFeed } from '../helpers/scripted-feed.ts'
 import { shiftedClock } from '../helpers/shifted-clock.ts'
 import { paid, parcel, refundRecord, refundTotal, snapshot } from '../helpers/snapshots.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
 const clock = shiftedClock()
 const signal = new AbortController().signal
-let folder: string
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let store: Store
 
 beforeEach(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'orderwire-ingest-'))
-  store = await openSqlite({ folder, clock })
+  folder = await temporaryFolder()
+  store = await openSqlite({ folder: folder.path, clock })
 })
 afterEach(async () => {
   await store.close()
-  await rm(folder, { recursive: true, force: true })
+  await folder.remove()
 })
 
 /** An event log that keeps what it was given; `refuses` makes it unreachable. */

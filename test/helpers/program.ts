@@ -1,0 +1,97 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import type { ConfigInput } from '../../schemas/config.ts'
+import { until } from './until.ts'
+
+const MAIN = join(import.meta.dirname, '../../src/main.ts')
+
+/** The environment of a person who has set nothing of ours. */
+function bareEnv(): NodeJS.ProcessEnv {
+  const ours = /^(ORDERWIRE_|KAFKA_|DATABASE_URL$|HOST$|PORT$|LOG_)/
+  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
+}
+
+export interface Ran {
+  readonly code: number | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs one command to its end. */
+export async function command(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
+  const child = launch(folder, args, env)
+  const out = { stdout: '', stderr: '' }
+  child.stdout?.on('data', chunk => {
+    out.stdout += chunk
+  })
+  child.stderr?.on('data', chunk => {
+    out.stderr += chunk
+  })
+  const code = await new Promise<number | null>(resolve => child.once('close', resolve))
+  return { code, ...out }
+}
+
+function launch(folder: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
+  return spawn(process.execPath, [MAIN, ...args], {
+    cwd: folder,
+    env: { ...bareEnv(), ORDERWIRE_DATA: join(folder, 'data'), PORT: '0', LOG_FORMAT: 'json', ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  })
+}
+
+export interface Program {
+  /** Where its API is. */
+  readonly url: string
+  readonly child: ChildProcess
+  /** Everything printed so far. */
+  output(): string
+  /** Sends the signal and resolves with the exit code (null: ended by the signal). */
+  end(signal: NodeJS.Signals): Promise<number | null>
+  get(path: string): Promise<{ status: number; body: unknown }>
+}
+
+/** Starts the server in a folder of its own and resolves when it says where its API is. */
+export async function startProgram(
+  folder: string,
+  env: NodeJS.ProcessEnv = {},
+  args: readonly string[] = [],
+): Promise<Program> {
+  const child = launch(folder, ['start', ...args], env)
+  const closed = new Promise<number | null>(resolve => child.once('close', resolve))
+  let output = ''
+  let ended = false
+  child.stdout?.on('data', chunk => {
+    output += chunk
+  })
+  child.stderr?.on('data', chunk => {
+    output += chunk
+  })
+  void closed.then(() => {
+    ended = true
+  })
+  const place = /API at (http:\/\/[^\s"]+)/
+  await until('the program says where its API is', () => ended || place.test(output)).catch(error => {
+    child.kill('SIGKILL')
+    throw new Error(`${error.message}\n${output}`)
+  })
+  const url = place.exec(output)?.[1]
+  if (url === undefined) throw new Error(`the program ended at once:\n${output}`)
+  return {
+    url,
+    child,
+    output: () => output,
+    async end(signal) {
+      child.kill(signal)
+      return closed
+    },
+    async get(path) {
+      const response = await fetch(url + path)
+      return { status: response.status, body: await response.json() }
+    },
+  }
+}
+
+/** Writes the configuration that `start` finds in the folder. */
+export const configure = (folder: string, config: ConfigInput): Promise<void> =>
+  writeFile(join(folder, 'orderwire.config.json'), JSON.stringify(config))
