@@ -23,6 +23,7 @@ export default defineConfig({
       clientSecret: 'sandbox-tuya-secret',
       mallCode: 'sandbox-mall',
       shopCode: 'sandbox-shop',
+      statuses: { delivered: ['received'] },
       pollEvery: '2s',
     },
     {

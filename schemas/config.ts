@@ -31,6 +31,7 @@ export const RateLimit = z.union([
 export type RateLimit = z.infer<typeof RateLimit>
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).refine(url => {
+  if (!URL.canParse(url)) return true // said already, by the check above
   const { username, password } = new URL(url)
   return !username && !password
 }, 'a URL without user name and password')

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Hono } from 'hono'
 import { nanoid } from 'nanoid'
-import type { Config, Connection } from '../schemas/config.ts'
+import { type Config, type Connection, deliveryOf } from '../schemas/config.ts'
 import type { Clock } from './clock.ts'
 import type { LoadedConfig, Settings } from './config.ts'
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts'
@@ -18,6 +18,7 @@ import { createMetrics, type Log, type Metrics } from './observe.ts'
 import { startRetention } from './retention.ts'
 import { SANDBOX_BUYERS } from './sandbox/lapse.ts'
 import { createSandbox, type Sandbox } from './sandbox/sandbox.ts'
+import { loadSecretKey } from './secret-key.ts'
 import { createVendorHttp } from './sources/http.ts'
 import { createKakaclo, KAKACLO_LIMIT } from './sources/kakaclo.ts'
 import { createShoplazza, SHOPLAZZA_LIMIT } from './sources/shoplazza.ts'
@@ -27,10 +28,11 @@ import { openPostgres } from './store/postgres.ts'
 import { openSqlite } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
 import { VERSION } from './version.ts'
+import { declareEndpoints } from './webhook/declare.ts'
 import { createEndpoints } from './webhook/endpoints.ts'
-import { checkUrl } from './webhook/guard.ts'
-import { loadSecretKey } from './webhook/secret-key.ts'
+import { createGuard } from './webhook/guard.ts'
 import { createSecretBox, newSecret } from './webhook/secrets.ts'
+import { createSender } from './webhook/send.ts'
 
 /** The only place that knows which adapters there are: opens them as the configuration says and hands each part its dependencies. */
 
@@ -55,6 +57,8 @@ export interface App {
 
 /** In-flight deliveries get this long at the end. */
 const GRACE_MS = 8_000
+/** How soon a dispatcher learns of endpoints and replays that another process wrote down. */
+const CLUSTER_TICK_MS = 1_000
 
 export async function createApp(options: AppOptions): Promise<App> {
   const { loaded, settings, roles, clock, log, local = false } = options
@@ -78,26 +82,38 @@ export async function createApp(options: AppOptions): Promise<App> {
       config.connections.map(connection => ({ ...connection, fingerprint: fingerprintOf(connection) })),
     )
 
-    const secretBox = createSecretBox(await loadSecretKey(settings))
-    const handlers = roles.has('dispatch')
-      ? await loadHandlers({ folder: handlersFolder(loaded), delivery: config.delivery, clock, log })
-      : []
-    const endpoints = createEndpoints({ store, secretBox, config, clock, log, version: VERSION })
-    opened.push(endpoints)
-    if (roles.has('dispatch') || roles.has('api')) await endpoints.reconcile()
-    const dispatch = roles.has('dispatch')
-      ? createDispatcher({
-          store,
-          eventLog: eventLog.log,
-          endpoints,
-          handlers,
-          group: settings.kafka?.group ?? 'dispatch',
-          clock,
-          log,
-          metrics,
-        })
-      : null
-    await dispatch?.refresh()
+    const box = createSecretBox(await loadSecretKey(settings))
+    const guard = createGuard({ allow: config.network.allow })
+    if (roles.has('api') || roles.has('dispatch')) {
+      await declareEndpoints({ declared: config.endpoints, endpoints: store.endpoints, box, guard, clock, log })
+    }
+    const sender = createSender({ guard, clock })
+    opened.push(sender)
+    const delivery = deliveryOf(config.delivery)
+    const endpoints = createEndpoints({
+      endpoints: store.endpoints,
+      delivery: config.delivery,
+      box,
+      sender,
+      clock,
+      log,
+      version: VERSION,
+    })
+    const folder = handlersFolder(loaded)
+    const handlers = folder === null ? [] : await loadHandlers(folder, { delivery, clock, log })
+    const dispatch = createDispatcher({
+      store,
+      eventLog: eventLog.log,
+      clock,
+      log,
+      metrics,
+      group: settings.kafka?.group ?? 'dispatch',
+      destinations: async () => [...handlers, ...(await endpoints.load())],
+      disable: endpoints.disable,
+      test: endpoints.test,
+      ...(settings.kafka ? { tickMs: CLUSTER_TICK_MS } : {}),
+    })
+    await dispatch.refresh()
     const ingest = roles.has('ingest')
       ? createIngest({ connections: connected, store, eventLog: eventLog.log, owner, clock, log, metrics })
       : null
@@ -108,7 +124,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       store,
       eventLog: eventLog.log,
       ingest,
-      dispatch,
+      dispatch: roles.has('dispatch') && !local ? dispatch : { ...dispatch, health: () => null },
       metrics,
       log,
       clock,
@@ -117,16 +133,27 @@ export async function createApp(options: AppOptions): Promise<App> {
       apiKey: local ? null : settings.apiKey,
       localKey: options.localKey ?? null,
       publicUrl: settings.publicUrl,
-      secretBox,
+      secretBox: box,
       newSecret,
-      checkUrl: url => checkUrl(url, config.network.allow),
+      checkUrl: guard.checkUrl,
       onEvents: eventLog.onEvents,
       ...(local ? { loopback: () => true } : {}),
     })
     return {
       api,
       close,
-      run: signal => work({ ...options, store, eventLog: eventLog.log, ingest, dispatch, owner }, signal),
+      run: signal =>
+        work(
+          {
+            ...options,
+            store,
+            eventLog: eventLog.log,
+            ingest,
+            dispatch: roles.has('dispatch') ? dispatch : null,
+            owner,
+          },
+          signal,
+        ),
     }
   } catch (error) {
     await close()
@@ -205,11 +232,11 @@ export function connect(config: Connection, clock: Clock, log: Log): Connected &
   const source = ((): OrderSource => {
     switch (config.vendor) {
       case 'kakaclo':
-        return createKakaclo({ connection: config, http })
+        return createKakaclo({ connection: config, http, log })
       case 'tuya':
         return createTuya({ connection: config, http, clock })
       case 'shoplazza':
-        return createShoplazza({ connection: config, http })
+        return createShoplazza({ connection: config, http, log })
     }
   })()
   const vendorNow = async (signal: AbortSignal) => {

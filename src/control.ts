@@ -10,7 +10,7 @@ export interface IngestControl {
   refetch(connection: string, orderId: string): void
   /** Something to poll was registered: look at the schedule again. */
   wake(connection: string): void
-  /** null: every connection is polled as it should be; else one sentence. */
+  /** null: at least one connection is polled as it should be (each one's own state is in the store); else one sentence. */
   health(): string | null
 }
 

@@ -29,7 +29,12 @@ export async function check(options: {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
     await run(patience).then(
       detail => line(what, true, detail),
-      error => line(what, false, patience.aborted && !signal.aborted ? `no answer within ${PATIENCE_MS / 1000} s` : messageOf(error)),
+      error =>
+        line(
+          what,
+          false,
+          patience.aborted && !signal.aborted ? `no answer within ${PATIENCE_MS / 1000} s` : messageOf(error),
+        ),
     )
   }
 

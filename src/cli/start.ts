@@ -29,7 +29,7 @@ export async function start(options: {
   let waiting = 'starting'
   let face = waitingFace(() => waiting)
   const server = await serveApi({
-    fetch: (...request) => face.fetch(...request),
+    fetch: (request, env) => face.fetch(request, env),
     host: settings.host,
     port: settings.port,
   })

@@ -13,6 +13,7 @@ export interface TestKafka {
 
 /** A broker of our own: it can be taken away and brought back on the same port with the same data. */
 export interface OwnKafka extends TestKafka {
+  readonly port: number
   /** As by a power cut. */
   kill(): Promise<void>
   /** Resolves when it answers. */
@@ -25,6 +26,8 @@ export interface OwnKafka extends TestKafka {
 export interface KafkaVariant {
   /** `sasl`: SASL/PLAIN with the users below, and permissions checked (only `admin` has all). `plain`: neither. */
   readonly security?: 'plain' | 'sasl'
+  /** The port that clients are sent to, where something stands between them and the broker. */
+  readonly advertise?: number
 }
 
 /** Users of the `sasl` variant. */
@@ -45,10 +48,9 @@ export async function startKafka(): Promise<TestKafka | null> {
 
 /** Like `startKafka`, but always one that the test may stop and start. */
 export async function startOwnKafka(variant: KafkaVariant = {}): Promise<OwnKafka | null> {
-  const security = variant.security ?? 'plain'
   const reasons: string[] = []
   for (const start of [containerKafka, jarKafka]) {
-    const found = await start(security)
+    const found = await start(variant)
     if (typeof found !== 'string') return found
     reasons.push(found)
   }

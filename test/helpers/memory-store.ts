@@ -36,7 +36,7 @@ export interface MemoryStore {
   letters(destination: string): readonly DeadLetterRow[]
 }
 
-export function memoryStore({ partitionOf = (_: string) => 0 } = {}): MemoryStore {
+export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): MemoryStore {
   const events = new Map<string, EventRecord>()
   const lanes = new Map<string, Map<string, Lane>>()
   const attempts: AttemptRow[] = []

@@ -4,5 +4,11 @@ import { type Clock, systemClock } from '../../src/clock.ts'
 export function shiftedClock(): Clock & { shift(ms: number): void } {
   const real = systemClock()
   let offset = 0
-  return { ...real, now: () => real.now() + offset, shift: ms => void (offset += ms) }
+  return {
+    ...real,
+    now: () => real.now() + offset,
+    shift(ms) {
+      offset += ms
+    },
+  }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { ask, askKakaclo, quietShop } from './bench-shop.ts'
+import { ask, askKakaclo, quietShop } from './quiet-shop.ts'
 
 const at = (minute: number): string => `2026-03-02T10:${String(minute).padStart(2, '0')}:00Z`
 const row = (id: number, minute: number, more: object = {}) => ({

@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { describe, expect, onTestFinished, test } from 'vitest'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { SHOPLAZZA_WEBHOOK_SECRET } from '../../src/sandbox/shoplazza.ts'
-import { ask, askKakaclo, askShoplazza, quietShop } from './bench-shop.ts'
+import { ask, askKakaclo, askShoplazza, quietShop } from './quiet-shop.ts'
 
 const PATH = '/2022-01/orders'
 const ROW = { id: 'o1', updated_at: '2026-03-02T10:00:00Z' }

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
-import { ask, askShoplazza, quietShop } from './bench-shop.ts'
+import { ask, askShoplazza, quietShop } from './quiet-shop.ts'
 
 const at = (second: number): string =>
   `2026-03-02T10:${String(Math.floor(second / 60)).padStart(2, '0')}:${String(second % 60).padStart(2, '0')}Z`

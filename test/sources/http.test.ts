@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import { createVendorHttp, retryAfterMs } from '../../src/sources/http.ts'
 import { closeAfterTest, failure, loopback, live as options } from './loopback.ts'
 
@@ -135,6 +135,19 @@ describe('refusals', () => {
       intent: 'retry',
     })
   })
+})
+
+test('an answer that does not come in time is a retry', async () => {
+  let timeUp = () => {}
+  const clock: Clock = {
+    ...systemClock(),
+    after: (_, run) => {
+      timeUp = run
+      return () => {}
+    },
+  }
+  const { http } = await loopback(() => timeUp(), { clock })
+  expect(await failure(http.get('/x', options()))).toMatchObject({ code: 'vendor.timeout', intent: 'retry' })
 })
 
 describe("the vendor's clock", () => {

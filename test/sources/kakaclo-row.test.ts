@@ -78,7 +78,7 @@ describe('the published samples', () => {
         delivered: null,
       },
     ])
-    expect(JSON.stringify([snapshot, read(V1)])).not.toMatch(/Test (Recipient|Street|City|Province)|000/)
+    expect(JSON.stringify([snapshot, read(V1)])).not.toMatch(/Test |"00000"|000 000/)
   })
 })
 

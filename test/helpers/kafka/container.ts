@@ -1,4 +1,5 @@
-import type { OwnKafka } from '../kafka.ts'
+import { existsSync } from 'node:fs'
+import type { KafkaVariant, OwnKafka } from '../kafka.ts'
 import { freePorts, listening } from './ports.ts'
 import { brokerSettings } from './settings.ts'
 
@@ -6,13 +7,15 @@ import { brokerSettings } from './settings.ts'
 const IMAGE = 'apache/kafka:4.1.0'
 
 /** A broker in Docker; a sentence if there is no Docker here. */
-export async function containerKafka(security: 'plain' | 'sasl'): Promise<OwnKafka | string> {
+export async function containerKafka(variant: KafkaVariant): Promise<OwnKafka | string> {
+  // Looking for Docker costs seconds; where it has left no trace there is none.
+  if (!process.env.DOCKER_HOST && !existsSync('/var/run/docker.sock')) return 'no Docker'
   const { GenericContainer, getContainerRuntimeClient } = await import('testcontainers')
   const runtime = await getContainerRuntimeClient().catch(() => null)
   if (!runtime) return 'no Docker'
 
   const [port = 0] = await freePorts(1)
-  const settings = brokerSettings({ port, controllerPort: 9093, bind: '0.0.0.0', logDir: '/tmp/kafka-logs', security })
+  const settings = brokerSettings({ port, controllerPort: 9093, bind: '0.0.0.0', logDir: '/tmp/kafka-logs', variant })
   const environment = Object.fromEntries(
     Object.entries(settings).map(([key, value]) => [`KAFKA_${key.toUpperCase().replaceAll('.', '_')}`, value]),
   )
@@ -29,6 +32,7 @@ export async function containerKafka(security: 'plain' | 'sasl'): Promise<OwnKaf
     }
     return {
       brokers: `127.0.0.1:${port}`,
+      port,
       from: 'docker',
       start,
       kill: async () => void (await handle.kill()),

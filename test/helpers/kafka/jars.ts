@@ -6,7 +6,7 @@ import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promise
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import type { OwnKafka } from '../kafka.ts'
+import type { KafkaVariant, OwnKafka } from '../kafka.ts'
 import { freePorts, listening } from './ports.ts'
 import { brokerSettings } from './settings.ts'
 
@@ -18,6 +18,7 @@ const JAVA = [
   '-Xmx320m',
   '-Xms64m',
   '-XX:+UseSerialGC',
+  '-XX:TieredStopAtLevel=1',
 
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
 ]
@@ -41,7 +42,7 @@ export async function kafkaJars(): Promise<{ folder: string } | string> {
 }
 
 /** A broker from Apache Kafka's jars; a sentence if this machine cannot run one. */
-export async function jarKafka(security: 'plain' | 'sasl'): Promise<OwnKafka | string> {
+export async function jarKafka(variant: KafkaVariant): Promise<OwnKafka | string> {
   try {
     await run('java', ['-version'])
   } catch {
@@ -53,7 +54,7 @@ export async function jarKafka(security: 'plain' | 'sasl'): Promise<OwnKafka | s
   const home = await mkdtemp(join(tmpdir(), 'orderwire-kafka-'))
   const [port = 0, controllerPort = 0] = await freePorts(2)
   const properties = join(home, 'server.properties')
-  const settings = brokerSettings({ port, controllerPort, bind: '127.0.0.1', logDir: join(home, 'data'), security })
+  const settings = brokerSettings({ port, controllerPort, bind: '127.0.0.1', logDir: join(home, 'data'), variant })
   await mkdir(join(home, 'data'))
   await writeFile(
     properties,
@@ -103,6 +104,7 @@ export async function jarKafka(security: 'plain' | 'sasl'): Promise<OwnKafka | s
   await start()
   return {
     brokers: `127.0.0.1:${port}`,
+    port,
     from: 'jars',
     start,
     kill,

@@ -1,12 +1,14 @@
+import type { KafkaVariant } from '../kafka.ts'
+
 /** What a one-node broker for tests is told, as `server.properties` keys; the container gets the same as `KAFKA_…` variables. */
 export function brokerSettings(options: {
   port: number
   controllerPort: number
   bind: string
   logDir: string
-  security: 'plain' | 'sasl'
+  variant: KafkaVariant
 }): Record<string, string> {
-  const protocol = options.security === 'sasl' ? 'SASL_PLAINTEXT' : 'PLAINTEXT'
+  const protocol = options.variant.security === 'sasl' ? 'SASL_PLAINTEXT' : 'PLAINTEXT'
   const login = 'org.apache.kafka.common.security.plain.PlainLoginModule required'
   const users = 'username="admin" password="admin-secret" user_admin="admin-secret" user_guest="guest-secret"'
   const secured = {
@@ -22,7 +24,7 @@ export function brokerSettings(options: {
     'node.id': '1',
     'controller.quorum.voters': `1@localhost:${options.controllerPort}`,
     listeners: `CLIENT://${options.bind}:${options.port},CONTROLLER://localhost:${options.controllerPort}`,
-    'advertised.listeners': `CLIENT://127.0.0.1:${options.port}`,
+    'advertised.listeners': `CLIENT://127.0.0.1:${options.variant.advertise ?? options.port}`,
     'listener.security.protocol.map': `CLIENT:${protocol},CONTROLLER:PLAINTEXT`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'CLIENT',
@@ -37,6 +39,6 @@ export function brokerSettings(options: {
     // After a kill the node is let in again once its old session has run out.
     'broker.session.timeout.ms': '1500',
     'broker.heartbeat.interval.ms': '400',
-    ...(options.security === 'sasl' ? secured : {}),
+    ...(options.variant.security === 'sasl' ? secured : {}),
   }
 }

@@ -29,7 +29,15 @@ export async function ask(url: string, headers: Record<string, string> = {}, ini
   const response = await fetch(url, { ...init, headers: { ...headers } })
   const text = await response.text()
   const isJson = response.headers.get('content-type')?.includes('json') ?? false
-  return { status: response.status, headers: response.headers, text, body: isJson && text ? JSON.parse(text) : null }
+  return { status: response.status, headers: response.headers, text, body: isJson ? parsed(text) : null }
+}
+
+function parsed(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
 }
 
 export const askKakaclo = (shop: Sandbox, path: string): Promise<Answer> =>

@@ -1,0 +1,298 @@
+import { z } from 'zod'
+import { Slug, Timestamp, Vendor } from './common.ts'
+import { DeliveryOptions, EndpointConfig, RateLimit } from './config.ts'
+import { OrderSnapshot } from './order.ts'
+import {
+  EventType,
+  OrderCancelled,
+  OrderDelivered,
+  OrderEvent,
+  OrderLine,
+  OrderPaid,
+  OrderRefunded,
+  OrderShipped,
+  ShippedLine,
+} from './order-event.ts'
+
+/** The HTTP API's shapes: what is validated on the way in, and what is promised on the way out. OpenAPI is generated from these. */
+
+// ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A point in time as a person gives it; becomes milliseconds. A date alone is its first moment, UTC. */
+export const Instant = z
+  .union([z.iso.datetime({ offset: true }), z.iso.date()], {
+    error: 'an RFC 3339 time such as "2026-03-02T10:15:30Z", or a date such as "2026-03-02"',
+  })
+  .transform(text => Date.parse(text))
+
+export const Paging = z.strictObject({
+  limit: z.number().int().min(1).max(250).default(50).describe('entries on a page, at most 250'),
+  after: z.string().min(1).max(1000).optional().describe('the `next` of the page before'),
+})
+
+const eventFilter = {
+  type: z.array(EventType).min(1).optional().describe('may be repeated, or a comma list'),
+  connection: z.array(Slug).min(1).optional().describe('may be repeated, or a comma list'),
+  order: z.string().min(1).optional().describe("the vendor's order id"),
+  since: Instant.optional().describe('observed at or after'),
+  until: Instant.optional().describe('observed before'),
+}
+
+export const EventQuery = z.strictObject({ ...eventFilter, ...Paging.shape })
+
+export const StreamQuery = z.strictObject({
+  ...eventFilter,
+  since: Instant.optional().describe('begin with the past events observed since then, instead of with live ones'),
+  lastEventId: z.string().min(1).max(200).optional().describe('the same as the header Last-Event-ID'),
+})
+
+export const PollQuery = z.strictObject({
+  order: z.string().min(1).max(200).optional().describe('read only this order'),
+  user: z.string().min(1).max(200).optional().describe("the order's buyer, where the vendor asks for it (Tuya)"),
+  dryRun: z.boolean().optional().describe('derive the events, store and publish nothing'),
+})
+
+export const FollowOrder = z.strictObject({ userId: z.string().min(1).max(200).optional() }).meta({ id: 'FollowOrder' })
+
+export const EndpointCreate = z
+  .strictObject({
+    ...EndpointConfig.shape,
+    id: Slug.optional().describe('generated if absent'),
+    types: EndpointConfig.shape.types.nullable().describe('null: all'),
+    connections: EndpointConfig.shape.connections.nullable().describe('null: all'),
+    delivery: EndpointConfig.shape.delivery.nullable(),
+    description: EndpointConfig.shape.description.nullable(),
+    replaySince: Instant.optional().describe('deliver the past since then first'),
+  })
+  .meta({ id: 'EndpointCreate' })
+
+export const EndpointPatch = z
+  .strictObject({
+    url: EndpointConfig.shape.url.optional(),
+    types: EndpointConfig.shape.types.nullable(),
+    connections: EndpointConfig.shape.connections.nullable(),
+    delivery: EndpointConfig.shape.delivery.nullable(),
+    description: EndpointConfig.shape.description.nullable(),
+  })
+  .meta({ id: 'EndpointPatch', description: 'Absent members stay; null clears.' })
+
+export const Replay = z
+  .strictObject({
+    since: Instant.optional(),
+    until: Instant.optional(),
+    types: z.array(EventType).min(1).optional(),
+    order: z.string().min(1).optional(),
+  })
+  .meta({ id: 'Replay', description: 'Which past events; absent members do not limit.' })
+
+export const DeliveryStatus = z.enum(['delivered', 'waiting', 'dead'])
+
+export const DeliveryQuery = z.strictObject({
+  destination: Slug.optional(),
+  event: z.string().min(1).max(200).optional().describe('an event id'),
+  status: DeliveryStatus.optional(),
+  ...Paging.shape,
+})
+
+export const DeadLetterQuery = z.strictObject({ destination: Slug.optional(), ...Paging.shape })
+
+export const Redrive = z
+  .strictObject({
+    destination: Slug.optional(),
+    type: z.union([EventType, z.array(EventType).min(1)], { error: 'an event type, or a list of them' }).optional(),
+    since: Instant.optional(),
+    until: Instant.optional(),
+  })
+  .meta({ id: 'Redrive', description: 'Which dead letters; {} is all of them.' })
+
+export const QuarantineQuery = z.strictObject({
+  connection: Slug.optional(),
+  order: z.string().min(1).optional(),
+  ...Paging.shape,
+})
+
+// ── answering ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export const FieldError = z.object({ path: z.string(), message: z.string() })
+export type FieldError = z.infer<typeof FieldError>
+
+export const Problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.number().int(),
+    detail: z.string(),
+    errors: z.array(FieldError).optional().describe('what is wrong with which member or parameter'),
+  })
+  .meta({ id: 'Problem', description: 'RFC 9457' })
+
+const Check = z.object({ state: z.enum(['ok', 'failing', 'elsewhere']), detail: z.string() })
+const checks = z.object({ store: Check, eventLog: Check, ingest: Check, dispatch: Check })
+
+export const Ready = z
+  .object({ status: z.literal('ready'), checks })
+  .meta({ id: 'Ready', description: '`elsewhere`: another process has this role' })
+export const NotReady = Problem.extend({ checks }).meta({ id: 'NotReady' })
+export type Checks = z.infer<typeof checks>
+
+export const Connection = z
+  .object({
+    id: Slug,
+    vendor: Vendor,
+    state: z
+      .enum(['ok', 'behind', 'failing', 'stopped'])
+      .describe('stopped: the vendor refuses the credentials, or the connection is not enabled'),
+    cursor: Timestamp.nullable().describe('everything changed up to then has been read; null: never polled'),
+    lagSeconds: z.number().nonnegative().nullable(),
+    lastSuccessAt: Timestamp.nullable(),
+    nextPollAt: Timestamp.nullable(),
+    lastError: z.string().nullable(),
+    ordersTracked: z.number().int(),
+    quarantined: z.number().int(),
+  })
+  .meta({ id: 'Connection' })
+export type Connection = z.infer<typeof Connection>
+
+export const PollAnswer = z
+  .object({
+    orders: z.number().int().describe('orders read'),
+    events: z.number().int().describe('new events'),
+    quarantined: z.number().int(),
+    data: z.array(OrderEvent).describe('the new events themselves'),
+  })
+  .meta({ id: 'PollAnswer' })
+
+export const OrderAnswer = z
+  .object({
+    order: OrderSnapshot.extend({ connection: Slug, vendor: Vendor, observedAt: Timestamp }),
+    events: z.array(OrderEvent),
+  })
+  .meta({ id: 'OrderAnswer', description: 'The order as last seen, and its events, oldest first' })
+
+const state = z.enum(['active', 'paused', 'disabled'])
+
+export const Endpoint = z
+  .object({
+    id: Slug,
+    url: z.string(),
+    types: z.array(EventType).nullable().describe('null: all'),
+    connections: z.array(Slug).nullable().describe('null: all'),
+    delivery: z
+      .object({
+        timeout: z.string(),
+        retries: z.array(z.string()),
+        concurrency: z.number().int(),
+        rateLimit: z.object({ perSecond: z.number(), burst: z.number().int() }),
+        onExhausted: z.enum(['continue', 'hold']),
+      })
+      .partial()
+      .nullable()
+      .describe('its own options; absent ones come from the configuration'),
+    description: z.string().nullable(),
+    state,
+    stateReason: z.string().nullable(),
+    declared: z.boolean().describe('written in the configuration, and changed there'),
+    createdAt: Timestamp,
+    updatedAt: Timestamp,
+  })
+  .meta({ id: 'Endpoint' })
+export type Endpoint = z.infer<typeof Endpoint>
+
+export const EndpointCreated = Endpoint.extend({
+  secret: z.string().describe('signs the deliveries; shown this once'),
+}).meta({ id: 'EndpointCreated' })
+
+export const TestAnswer = z
+  .object({
+    statusCode: z.number().int().nullable(),
+    ms: z.number().nonnegative(),
+    error: z.string().nullable(),
+  })
+  .meta({ id: 'TestAnswer' })
+
+export const RotateAnswer = z
+  .object({ secret: z.string(), previousValidUntil: Timestamp.describe('until then both secrets sign') })
+  .meta({ id: 'RotateAnswer' })
+
+export const Queued = z.object({ queued: z.number().int().nonnegative() }).meta({ id: 'Queued' })
+
+export const Destination = z
+  .object({
+    id: Slug,
+    kind: z.enum(['handler', 'endpoint']),
+    state: z.enum(['active', 'paused', 'disabled', 'open']).describe('open: its circuit is open, only probes are sent'),
+    backlog: z.number().int(),
+    oldestWaitingSeconds: z.number().nonnegative().nullable(),
+    deadLetters: z.number().int(),
+    successRate: z.number().min(0).max(1).nullable().describe('of the latest attempts; null: none yet'),
+    latencyMs: z.object({ p50: z.number().nullable(), p99: z.number().nullable() }),
+  })
+  .meta({ id: 'Destination' })
+export type Destination = z.infer<typeof Destination>
+
+export const Delivery = z
+  .object({
+    id: z.string(),
+    destination: Slug,
+    eventId: z.string(),
+    order: z.string().describe("the vendor's order id"),
+    status: DeliveryStatus,
+    attempt: z.number().int().describe('attempts made'),
+    nextAttemptAt: Timestamp.nullable(),
+    attempts: z.array(
+      z.object({
+        at: Timestamp,
+        statusCode: z.number().int().nullable(),
+        ms: z.number(),
+        error: z.string().nullable(),
+        response: z.string().nullable().describe('the beginning of the body, redacted'),
+      }),
+    ),
+  })
+  .meta({ id: 'Delivery' })
+export type Delivery = z.infer<typeof Delivery>
+
+export const EventAnswer = z.object({ event: OrderEvent, deliveries: z.array(Delivery) }).meta({ id: 'EventAnswer' })
+
+export const DeadLetter = z
+  .object({
+    id: z.string(),
+    destination: Slug,
+    event: OrderEvent,
+    at: Timestamp,
+    attempts: z.number().int(),
+    lastError: z.string(),
+    holding: z.boolean().describe('later events of this order wait for a redrive'),
+  })
+  .meta({ id: 'DeadLetter' })
+
+export const QuarantineEntry = z
+  .object({
+    id: z.string(),
+    connection: Slug,
+    orderId: z.string().nullable(),
+    at: Timestamp,
+    reason: z.string(),
+    path: z.string(),
+    value: z.string(),
+  })
+  .meta({ id: 'QuarantineEntry' })
+
+/** A page of a list. `next` null: the last one. */
+export const pageOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item), next: z.string().nullable() })
+
+// Names under which the generated documents keep shapes defined elsewhere.
+for (const [id, schema] of Object.entries({
+  OrderEvent,
+  OrderPaid,
+  OrderShipped,
+  OrderDelivered,
+  OrderRefunded,
+  OrderCancelled,
+  Order: OrderPaid.shape.data.shape.order,
+  OrderLine,
+  ShippedLine,
+  DeliveryOptions,
+  RateLimit,
+}))
+  z.globalRegistry.add(schema, { ...z.globalRegistry.get(schema), id })

@@ -1,0 +1,72 @@
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { Log } from '../observe.ts'
+import type { AttemptRow, DeliveryStore } from '../store/store.ts'
+
+/** Writes delivery attempts in batches: they are what people look at, nothing is decided by them, and none may slow a delivery down. */
+export interface AttemptRecorder {
+  record(attempt: AttemptRow): void
+  /** Forgets what is not yet written about a removed destination. */
+  forget(destination: string): void
+  flush(): Promise<void>
+}
+
+const [ROWS, EVERY_MS, AGAIN_MS] = [500, 100, 2_000]
+/** While the store is away the newest are kept. */
+const KEEP = 10_000
+
+export function createAttemptRecorder(deps: {
+  deliveries: Pick<DeliveryStore, 'record'>
+  clock: Clock
+  log: Log
+}): AttemptRecorder {
+  let rows: AttemptRow[] = []
+  let writing: Promise<void> | null = null
+  let cancel: (() => void) | null = null
+  let failing = false
+
+  async function write(): Promise<void> {
+    cancel?.()
+    cancel = null
+    const batch = rows
+    rows = []
+    if (batch.length === 0) return
+    try {
+      await deps.deliveries.record(batch)
+      failing = false
+    } catch (error) {
+      failing = true
+      rows = [...batch, ...rows]
+      const lost = rows.length - KEEP
+      if (lost > 0) rows = rows.slice(lost)
+      deps.log.error({ error: messageOf(error), kept: rows.length, lost: Math.max(0, lost) }, 'attempts not recorded')
+    }
+  }
+
+  const flush = async (): Promise<void> => {
+    while (writing) await writing
+    writing = write().finally(() => {
+      writing = null
+      if (rows.length > 0) schedule()
+    })
+    await writing
+  }
+  const schedule = (): void => {
+    cancel ??= deps.clock.after(failing ? AGAIN_MS : EVERY_MS, () => {
+      cancel = null
+      void flush()
+    })
+  }
+
+  return {
+    record(attempt) {
+      rows.push(attempt)
+      if (rows.length >= ROWS && !writing && !failing) void flush()
+      else schedule()
+    },
+    forget(destination) {
+      rows = rows.filter(row => row.destination !== destination)
+    },
+    flush,
+  }
+}

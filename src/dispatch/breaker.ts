@@ -1,0 +1,88 @@
+/**
+ * The circuit of one endpoint. It opens when the endpoint fails steadily: ten attempts in a row, over at least five seconds, of
+ * at least three orders (one order that always fails says nothing about the endpoint, and must not delay others). Open, it lets one
+ * probe through at a time, at growing pauses; the first success closes it. It is kept in memory only: after a restart
+ * a dead endpoint is found dead again within seconds.
+ */
+export interface Breaker {
+  readonly open: boolean
+  /** Milliseconds until something may be sent; Infinity while a probe is out. */
+  wait(now: number): number
+  /** Something is being sent. */
+  sent(): void
+  /** What was sent says nothing (aborted). */
+  forget(): void
+  /** True: this success closed the circuit. */
+  succeeded(): boolean
+  /** True: this failure opened the circuit. */
+  failed(orderKey: string, now: number): boolean
+  /** Since when nothing has succeeded, where at least one attempt failed since; null: it succeeded last, or was never tried. */
+  readonly failingSince: number | null
+  reset(): void
+}
+
+const FAILURES = 10
+const SPAN = 5_000
+const ORDERS = 3
+const [FIRST_PROBE, LAST_PROBE] = [5_000, 300_000]
+
+/** `now` everywhere: milliseconds of a monotonic clock. */
+export function createBreaker(): Breaker {
+  let open = false
+  let failures = 0
+  let failingSince: number | null = null
+  let probing = false
+  let pause = FIRST_PROBE
+  let probeAt = 0
+  const orders = new Set<string>()
+
+  function reset(): void {
+    open = false
+    failures = 0
+    failingSince = null
+    probing = false
+    pause = FIRST_PROBE
+    orders.clear()
+  }
+
+  return {
+    get open() {
+      return open
+    },
+    get failingSince() {
+      return failingSince
+    },
+    wait: now => (!open ? 0 : probing ? Number.POSITIVE_INFINITY : Math.max(0, probeAt - now)),
+    sent() {
+      if (open) probing = true
+    },
+    forget() {
+      probing = false
+    },
+    succeeded() {
+      const closed = open
+      if (failures > 0 || open) reset()
+      return closed
+    },
+    failed(orderKey, now) {
+      failures++
+      failingSince ??= now
+      if (orders.size < ORDERS) orders.add(orderKey)
+      if (open) {
+        // A late answer to something sent before the circuit opened is no probe and changes no pause.
+        if (probing) {
+          pause = Math.min(pause * 2, LAST_PROBE)
+          probeAt = now + pause
+        }
+        probing = false
+        return false
+      }
+      if (failures < FAILURES || now - failingSince < SPAN || orders.size < ORDERS) return false
+      open = true
+      pause = FIRST_PROBE
+      probeAt = now + pause
+      return true
+    },
+    reset,
+  }
+}

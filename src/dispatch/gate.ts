@@ -1,0 +1,108 @@
+import type { RateLimit } from '../../schemas/config.ts'
+import type { Clock } from '../clock.ts'
+import { createBreaker } from './breaker.ts'
+import type { Destination, Outcome } from './destination.ts'
+
+/** Whether a destination may be sent to now: its state, the rest it asked for, its circuit, its rate limit. */
+export interface Gate {
+  /** Events may wait in memory for it. False: they belong into the store, for it will take longer. */
+  readonly open: boolean
+  readonly circuitOpen: boolean
+  /** Milliseconds until a send may begin, the rate limit left aside; Infinity: something else has to happen first. */
+  blockedFor(): number
+  /** The same, the rate limit included. */
+  wait(): number
+  /** A send begins. */
+  sent(): void
+  /** How a send ended; says what follows from it. */
+  note(outcome: Outcome, orderKey: string): Turn
+  configure(destination: Pick<Destination, 'state' | 'delivery'>): void
+}
+
+/** `shut`: it has just become unfit to be sent to. `recovered`: the circuit has closed. `expired`: it has failed for days. */
+export type Turn = 'none' | 'shut' | 'recovered' | 'gone' | 'expired'
+
+/** An endpoint that has failed this long without a single success is disabled. */
+const GIVE_UP_AFTER = 5 * 86_400_000
+
+export function createGate(deps: {
+  clock: Clock
+  destination: Pick<Destination, 'kind' | 'state' | 'delivery'>
+}): Gate {
+  const { clock } = deps
+  // A handler is our own code: when it throws, that is about the event. Only endpoints have a circuit.
+  const breaker = deps.destination.kind === 'endpoint' ? createBreaker() : null
+  let state = deps.destination.state
+  let bucket = createBucket(deps.destination.delivery.rateLimit, clock)
+  let restUntil = 0
+
+  function blockedFor(): number {
+    if (state !== 'active') return Number.POSITIVE_INFINITY
+    const now = clock.monotonic()
+    return Math.max(restUntil - now, breaker?.wait(now) ?? 0, 0)
+  }
+
+  return {
+    get open() {
+      return state === 'active' && !breaker?.open && clock.monotonic() >= restUntil
+    },
+    get circuitOpen() {
+      return breaker?.open ?? false
+    },
+    blockedFor,
+    wait: () => Math.max(blockedFor(), bucket.wait()),
+    sent() {
+      bucket.take()
+      breaker?.sent()
+    },
+    note(outcome, orderKey) {
+      const now = clock.monotonic()
+      if (outcome.result === 'aborted') {
+        breaker?.forget()
+        return 'none'
+      }
+      if (outcome.result === 'delivered') return breaker?.succeeded() ? 'recovered' : 'none'
+      if (outcome.result === 'gone') {
+        breaker?.forget()
+        return 'gone'
+      }
+      const opened = breaker?.failed(orderKey, now) ?? false
+      if (breaker?.failingSince != null && now - breaker.failingSince >= GIVE_UP_AFTER) return 'expired'
+      if (outcome.restMs !== null && outcome.restMs > 0) {
+        restUntil = Math.max(restUntil, now + outcome.restMs)
+        return 'shut'
+      }
+      return opened ? 'shut' : 'none'
+    },
+    configure(destination) {
+      if (destination.state === 'active' && state !== 'active') {
+        // Whoever resumes it says that it works again.
+        breaker?.reset()
+        restUntil = 0
+      }
+      state = destination.state
+      if (!bucket.sameAs(destination.delivery.rateLimit)) bucket = createBucket(destination.delivery.rateLimit, clock)
+    },
+  }
+}
+
+/** A token bucket; null: no limit. */
+function createBucket(limit: RateLimit | null, clock: Clock) {
+  let tokens = limit?.burst ?? 0
+  let countedAt = clock.monotonic()
+  return {
+    /** Milliseconds until there is a token. */
+    wait(): number {
+      if (!limit) return 0
+      const now = clock.monotonic()
+      tokens = Math.min(limit.burst, tokens + ((now - countedAt) / 1000) * limit.perSecond)
+      countedAt = now
+      return tokens >= 1 ? 0 : Math.ceil(((1 - tokens) / limit.perSecond) * 1000)
+    },
+    take(): void {
+      if (limit) tokens -= 1
+    },
+    sameAs: (other: RateLimit | null): boolean =>
+      other?.perSecond === limit?.perSecond && other?.burst === limit?.burst,
+  }
+}

@@ -1,0 +1,378 @@
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { EventRecord } from '../event-log/event-log.ts'
+import type { Assignment, Slot } from './assignment.ts'
+import type { Destination, Outcome } from './destination.ts'
+import type { Gate, Turn } from './gate.ts'
+import type { Journal } from './journal.ts'
+import { createLane, type Item, type Lane } from './lane.ts'
+import type { AttemptReport, Fate } from './report.ts'
+import { jittered, pauseAfter } from './retry.ts'
+import type { SpillBatch, SpillOwner } from './spill.ts'
+
+/** The lanes of one destination that are in memory: takes events in, sends the heads, and does what follows from each attempt. */
+export interface Lanes {
+  /** Order keys in memory. */
+  keys(): ReadonlySet<string>
+  has(orderKey: string): boolean
+  /** There is not enough room in memory for many more live events, though the destination takes some. */
+  readonly full: boolean
+  /** Resolves when there is. */
+  room(): Promise<void>
+  /** How many of them are worked off from the store. */
+  readonly storedCount: number
+  /**
+   * Takes an event: into memory, or into `batch` (with what is in memory of its lane). `inStore`: the lane may have a row.
+   * Afterwards `pump`.
+   */
+  accept(event: EventRecord, slot: Slot, inStore: boolean, batch: SpillBatch): void
+  /** A lane whose row is due: its head is loaded and sent. */
+  open(orderKey: string, assignment: Assignment, attempt: number): void
+  /** Sends what may be sent. */
+  pump(): void
+  /** Everything in memory that is not in flight goes to the store. */
+  evacuate(): void
+  /** Forgets the lanes of assignments that are not open, but for what is in flight. */
+  dropClosed(): void
+  /** The destination is no more: nothing waits for it. */
+  discard(): void
+}
+
+/** Live events a destination may have in memory; what comes on top goes to the store. */
+const QUEUE_LIMIT = 1_000
+const ROOMY = QUEUE_LIMIT / 2
+/** Lanes waiting for a write to finish; beyond that sends pause, so that a slow store is not run over. */
+const WRITING_LIMIT = 256
+/** A retry without a schedule, e.g. when the process dies between a failure and its dead letter. */
+const SPARE_PAUSE = 5_000
+const VOID_PAUSE = 3_600_000
+
+export function createLanes(deps: {
+  owner: SpillOwner
+  destination: () => Destination
+  gate: Gate
+  journal: Journal
+  report: (report: AttemptReport) => void
+  clock: Clock
+  random: () => number
+  openBatch: () => SpillBatch
+  /** The first events of a lane; null: we stopped. */
+  load: (orderKey: string) => Promise<readonly Omit<Item, 'slot'>[] | null>
+  /** A lane left memory; it has (or may have) a row that is due at `nextAt`. */
+  left: (orderKey: string, nextAt: number) => void
+  /** A lane left memory and has no row. */
+  emptied: () => void
+  turned: (turn: Exclude<Turn, 'none'>) => void
+  /** Runs background work; an unexpected error is logged and its lane goes back to the store. */
+  failed: (error: unknown) => void
+}): Lanes {
+  const { owner, gate, journal, clock } = deps
+  const lanes = new Map<string, Lane>()
+  let ready: Lane[] = []
+  let queued = 0
+  let sending = 0
+  let writing = 0
+  let storedCount = 0
+  let discarded = false
+  let cancelAlarm: (() => void) | null = null
+  let waiters: (() => void)[] = []
+
+  // ── in and out of memory ──
+
+  function forget(lane: Lane): boolean {
+    if (lanes.get(lane.orderKey) !== lane) return false
+    lanes.delete(lane.orderKey)
+    if (lane.stored) storedCount--
+    else queued -= lane.queue.length
+    lane.queue = []
+    return true
+  }
+
+  /** Its events stay in the store. */
+  function leave(lane: Lane, nextAt: number): void {
+    if (forget(lane)) deps.left(lane.orderKey, nextAt)
+  }
+
+  function turnStored(lane: Lane, storing: Promise<unknown>): Item[] {
+    const items = lane.queue
+    queued -= items.length
+    storedCount++
+    lane.stored = true
+    lane.queue = []
+    lane.storing = storing
+    return items
+  }
+
+  /** A lane in memory goes to the store as a whole; what is in flight stays in flight. */
+  function moveOut(lane: Lane, batch: SpillBatch): void {
+    const items = turnStored(lane, batch.written)
+    for (const item of items) {
+      batch.add(owner, item.event, item.slot)
+      item.slot = null
+    }
+    if (lane.busy) lane.queue = items.slice(0, 1)
+    void batch.written.then(() => {
+      lane.storing = null
+      if (!lane.busy) leave(lane, clock.now())
+    })
+  }
+
+  function enqueue(lane: Lane): void {
+    lane.busy = false
+    ready.push(lane)
+  }
+
+  async function load(lane: Lane): Promise<void> {
+    lane.busy = true
+    const items = await deps.load(lane.orderKey)
+    if (items === null || !mayWork(lane)) return leave(lane, clock.now())
+    if (items.length === 0) {
+      // A row whose events are gone from the history. It is not looked at again soon, and never in a circle.
+      const nextAt = clock.now() + VOID_PAUSE
+      await journal.reschedule({ orderKey: lane.orderKey, nextAt, attempt: lane.attempt })
+      return leave(lane, nextAt)
+    }
+    lane.queue = items.map(item => ({ ...item, slot: null }))
+    enqueue(lane)
+  }
+
+  const mayWork = (lane: Lane) => !discarded && lane.assignment.state === 'open' && gate.blockedFor() === 0
+
+  // ── sending ──
+
+  function pump(): void {
+    if (waiters.length > 0 && queued <= ROOMY) {
+      for (const resolve of waiters) resolve()
+      waiters = []
+    }
+    cancelAlarm?.()
+    cancelAlarm = null
+    if (discarded) return
+    const { concurrency } = deps.destination().delivery
+    while (ready.length > 0 && sending < concurrency && writing < WRITING_LIMIT) {
+      const [lane] = ready
+      if (!lane) return
+      const sendable = lanes.get(lane.orderKey) === lane && !lane.busy && lane.queue.length > 0
+      if (!sendable || lane.assignment.state !== 'open') {
+        ready.shift()
+        continue
+      }
+      const wait = gate.wait()
+      if (wait > 0) {
+        if (wait !== Number.POSITIVE_INFINITY) cancelAlarm = clock.after(wait, pump)
+        return
+      }
+      ready.shift()
+      send(lane)
+    }
+  }
+
+  function send(lane: Lane): void {
+    const [item] = lane.queue
+    if (!item) return
+    const { assignment } = lane
+    const sent = { item, attempt: lane.attempt + 1, at: clock.now(), begun: clock.monotonic() }
+    lane.busy = true
+    sending++
+    assignment.begin()
+    gate.sent()
+    const context = { attempt: sent.attempt, replay: item.origin === 'replay', signal: assignment.signal }
+    attempted(deps.destination(), item.event, context).then(outcome => finished(lane, sent, outcome))
+  }
+
+  function finished(lane: Lane, sent: Sent, answer: Outcome): void {
+    sending--
+    const aborted = answer.result === 'aborted' && lane.assignment.signal.aborted
+    const outcome: Outcome = answer.result === 'aborted' && !aborted ? { ...answer, result: 'retry' } : answer
+    if (discarded || lane.assignment.state === 'closed' || lanes.get(lane.orderKey) !== lane) {
+      gate.note(ABORTED, lane.orderKey)
+      forget(lane)
+      lane.assignment.end()
+      pump()
+      return
+    }
+    const turn = gate.note(outcome, lane.orderKey)
+    const fate = aborted ? null : fateOf(outcome, sent.attempt)
+    if (fate) {
+      const { item, attempt, at, begun } = sent
+      deps.report({ event: item.event, origin: item.origin, attempt, at, ms: clock.monotonic() - begun, outcome, fate })
+    }
+    if (fate?.kind === 'delivered' && !lane.stored) {
+      sent.item.slot?.assignment.release(sent.item.slot)
+      lane.queue.shift()
+      queued--
+      if (lane.queue.length > 0) enqueue(lane)
+      else forget(lane)
+      lane.assignment.end()
+    } else {
+      writing++
+      follow(lane, sent, outcome, fate)
+        .catch(error => {
+          deps.failed(error)
+          leave(lane, clock.now() + SPARE_PAUSE)
+        })
+        .finally(() => {
+          writing--
+          lane.assignment.end()
+          pump()
+        })
+    }
+    if (turn !== 'none') deps.turned(turn)
+    pump()
+  }
+
+  function fateOf(outcome: Outcome, attempt: number): Fate {
+    if (outcome.result === 'delivered') return { kind: 'delivered' }
+    if (outcome.result === 'gone') return { kind: 'keep' }
+    const pause = pauseAfter(attempt, deps.destination().delivery)
+    if (outcome.result === 'give-up' || pause === null) return { kind: 'bury' }
+    return { kind: 'retry', nextAt: clock.now() + jittered(pause, deps.random) }
+  }
+
+  /** What has to be written after an attempt, and where the lane goes then. */
+  async function follow(lane: Lane, sent: Sent, outcome: Outcome, fate: Fate | null): Promise<void> {
+    if (lane.stored && lane.storing) await lane.storing
+    // Aborted: what is in the store waits there, what is not is read from the log again.
+    if (fate === null) return leave(lane, clock.now())
+    if (fate.kind === 'delivered') return acknowledge(lane, sent)
+    const { item, attempt } = sent
+    const nextAt = fate.kind === 'retry' ? fate.nextAt : clock.now() + (fate.kind === 'bury' ? SPARE_PAUSE : 0)
+    const counted = fate.kind === 'keep' ? attempt - 1 : attempt
+    if (lane.stored) {
+      if (lane.flushed && (await lane.flushed) === null) return leave(lane, nextAt)
+      if (fate.kind !== 'bury') await journal.reschedule({ orderKey: lane.orderKey, nextAt, attempt: counted })
+    } else {
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const items = turnStored(lane, promise)
+      const events = items.map(entry => entry.event)
+      const done = await journal.setAside({ events, nextAt, attempt: counted })
+      lane.storing = null
+      resolve()
+      if (!done) return leave(lane, nextAt)
+      for (const { slot } of items) slot?.assignment.release(slot)
+    }
+    if (fate.kind !== 'bury') return leave(lane, nextAt)
+    await journal.bury({
+      orderKey: lane.orderKey,
+      eventId: item.event.id,
+      at: clock.now(),
+      attempts: attempt,
+      lastError: outcome.error ?? 'failed',
+      hold: deps.destination().delivery.onExhausted === 'hold',
+    })
+    leave(lane, clock.now())
+  }
+
+  /** The head of a lane of the store is delivered: on with the next, while the write that says so is under way. */
+  async function acknowledge(lane: Lane, sent: Sent): Promise<void> {
+    const flushed = journal.delivered(lane.orderKey, sent.item.event.id)
+    lane.flushed = flushed
+    lane.queue.shift()
+    lane.attempt = 0
+    if (lane.queue.length > 0 && mayWork(lane)) {
+      enqueue(lane)
+      pump()
+      await flushed
+      return
+    }
+    const empty = await flushed
+    if (empty?.has(lane.orderKey)) {
+      if (forget(lane)) deps.emptied()
+    } else if (empty && mayWork(lane)) await load(lane)
+    else leave(lane, clock.now())
+  }
+
+  return {
+    keys: () => new Set(lanes.keys()),
+    has: orderKey => lanes.has(orderKey),
+    get storedCount() {
+      return storedCount
+    },
+    get full() {
+      return queued > ROOMY && gate.open
+    },
+    room: () => new Promise(resolve => waiters.push(resolve)),
+    accept(event, slot, inStore, batch) {
+      const lane = lanes.get(event.orderKey)
+      const room = gate.open && queued < QUEUE_LIMIT
+      if (room && !discarded && (lane ? !lane.stored : !inStore)) {
+        const into = lane ?? createLane(event.orderKey, slot.assignment, false, 0)
+        into.queue.push({ event, origin: 'live', slot })
+        queued++
+        if (lane) return
+        lanes.set(event.orderKey, into)
+        enqueue(into)
+        return
+      }
+      if (lane && !lane.stored) moveOut(lane, batch)
+      else if (lane?.storing && lane.storing !== batch.written) batch.after(lane.storing)
+      batch.add(owner, event, slot)
+    },
+    open(orderKey, assignment, attempt) {
+      const lane = createLane(orderKey, assignment, true, attempt)
+      lanes.set(orderKey, lane)
+      storedCount++
+      assignment.begin()
+      load(lane)
+        .catch(error => {
+          deps.failed(error)
+          leave(lane, clock.now() + SPARE_PAUSE)
+        })
+        .finally(() => {
+          assignment.end()
+          pump()
+        })
+    },
+    pump,
+    evacuate() {
+      const batch = deps.openBatch()
+      for (const lane of [...lanes.values()]) {
+        if (lane.assignment.state !== 'open') continue
+        if (!lane.stored) moveOut(lane, batch)
+        else if (!lane.busy && !lane.storing) {
+          const { flushed } = lane
+          lane.busy = true
+          lane.queue = []
+          void Promise.resolve(flushed).then(() => leave(lane, clock.now()))
+        }
+      }
+      void batch.write()
+    },
+    dropClosed() {
+      for (const lane of [...lanes.values()])
+        if (lane.assignment.state === 'closed' || (lane.assignment.state === 'closing' && !lane.busy)) forget(lane)
+      ready = ready.filter(lane => lanes.get(lane.orderKey) === lane)
+    },
+    discard() {
+      discarded = true
+      cancelAlarm?.()
+      for (const lane of [...lanes.values()]) {
+        for (const { slot } of lane.queue) slot?.assignment.release(slot)
+        forget(lane)
+      }
+      ready = []
+    },
+  }
+}
+
+interface Sent {
+  readonly item: Item
+  readonly attempt: number
+  readonly at: number
+  readonly begun: number
+}
+
+const ABORTED: Outcome = { result: 'aborted', statusCode: null, error: null, response: null, restMs: null }
+
+/** A destination promises never to reject; one that does all the same has failed to deliver. */
+async function attempted(
+  destination: Destination,
+  event: EventRecord,
+  context: Parameters<Destination['deliver']>[1],
+): Promise<Outcome> {
+  try {
+    return await destination.deliver(event, context)
+  } catch (error) {
+    return { ...ABORTED, result: 'retry', error: messageOf(error) }
+  }
+}

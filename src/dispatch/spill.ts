@@ -1,0 +1,73 @@
+import type { Clock } from '../clock.ts'
+import type { EventRecord } from '../event-log/event-log.ts'
+import type { LaneStore, Spill } from '../store/store.ts'
+import type { Slot } from './assignment.ts'
+import type { Persist } from './persist.ts'
+
+/**
+ * Events that go from memory into the backlog together. Those of one lane are added in order, the unacknowledged ones in memory
+ * first: so whenever an event is in the store, so is every earlier one of its lane that is not acknowledged, and a drain
+ * after a crash cannot overtake what is still to be read again from the log.
+ */
+export interface SpillBatch {
+  /** Resolves with the write; false: we stopped before it succeeded. */
+  readonly written: Promise<boolean>
+  /** `slot` is released when the event is written. */
+  add(owner: SpillOwner, event: EventRecord, slot: Slot | null): void
+  /** Waits for an earlier write of the same lane. */
+  after(earlier: Promise<unknown>): void
+  write(): Promise<boolean>
+}
+
+export interface SpillOwner {
+  readonly id: string
+  spilling(): void
+  spilled(): void
+}
+
+/** Rows in one write: a larger one would keep the store, and an embedded store's process, busy for too long. */
+const ROWS = 2_000
+
+export function createSpillBatch(deps: {
+  lanes: Pick<LaneStore, 'spill'>
+  persist: Persist
+  clock: Clock
+}): SpillBatch {
+  const owners = new Set<SpillOwner>()
+  const spills: Spill[] = []
+  const slots: Slot[] = []
+  const earlier = new Set<Promise<unknown>>()
+  const { promise: written, resolve } = Promise.withResolvers<boolean>()
+
+  async function write(): Promise<boolean> {
+    if (spills.length === 0) {
+      resolve(true)
+      return true
+    }
+    await Promise.all(earlier)
+    let done = true
+    for (let from = 0; from < spills.length && done; from += ROWS) {
+      const rows = spills.slice(from, from + ROWS)
+      const lane = { nextAt: deps.clock.now(), attempt: 0 }
+      done = await deps.persist.did('events set aside', () => deps.lanes.spill(rows, lane))
+    }
+    if (done) for (const slot of slots) slot.assignment.release(slot)
+    resolve(done)
+    for (const owner of owners) owner.spilled()
+    return done
+  }
+
+  return {
+    written,
+    add(owner, event, slot) {
+      if (!owners.has(owner)) {
+        owners.add(owner)
+        owner.spilling()
+      }
+      spills.push({ destination: owner.id, event, origin: 'live' })
+      if (slot) slots.push(slot)
+    },
+    after: promise => void earlier.add(promise),
+    write,
+  }
+}

@@ -1,0 +1,215 @@
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Log, Metrics } from '../observe.ts'
+import type { Store } from '../store/store.ts'
+import type { Assignment } from './assignment.ts'
+import type { AttemptRecorder } from './attempts.ts'
+import type { Destination } from './destination.ts'
+import { createDrain } from './drain.ts'
+import { createGate, type Turn } from './gate.ts'
+import { createJournal } from './journal.ts'
+import { createLanes, type Lanes } from './lanes.ts'
+import type { Persist } from './persist.ts'
+import { createReport } from './report.ts'
+import { createSpillBatch, type SpillOwner } from './spill.ts'
+
+/** Everything about delivering to one destination, from its first event to its removal. */
+export interface Worker extends SpillOwner, Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed'> {
+  readonly destination: Destination
+  readonly circuitOpen: boolean
+  /** Its lanes may have rows in the store. False: they certainly have none. */
+  readonly mayHaveRows: boolean
+  /** Which of these orders have (or got, while this was asked) a row. null: we stopped. */
+  rowsOf(orderKeys: readonly string[]): Promise<ReadonlySet<string> | null>
+  /** Looks for due lanes now. */
+  look(): void
+  /** There may be rows now that this worker did not write. */
+  wake(): void
+  /** The store has no rows for it, as counted while its `version` did not change. */
+  noRows(version: number): void
+  readonly version: number
+  configure(destination: Destination): void
+  /** Resolves when no write is under way. */
+  settled(): Promise<void>
+  /** No new sends, no timers. */
+  stop(): void
+  /** The destination is no more. */
+  discard(): void
+}
+
+/** Events of a lane loaded at a time. */
+const CHUNK = 16
+
+export interface WorkerDeps {
+  readonly store: Pick<Store, 'lanes'>
+  readonly eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
+  readonly persist: Persist
+  readonly recorder: AttemptRecorder
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly clock: Clock
+  readonly random: () => number
+  readonly assignments: ReadonlyMap<number, Assignment>
+  readonly disable: (id: string, reason: string) => Promise<void>
+  /** Asks for a count of rows: there seem to be none. */
+  readonly recount: () => void
+}
+
+export function createWorker(deps: WorkerDeps & { destination: Destination }): Worker {
+  const { store, persist, clock, log, eventLog, assignments } = deps
+  const { id } = deps.destination
+  let destination = deps.destination
+  let mayHaveRows = true
+  let version = 0
+  let spilling = 0
+  /** Questions under way: a lane that leaves memory for the store meanwhile is added to their answers. */
+  const questions = new Set<Set<string>>()
+
+  const gate = createGate({ clock, destination })
+  const journal = createJournal({ destination: id, lanes: store.lanes, persist, clock })
+  const report = createReport({ ...deps, destination: id })
+  const openBatch = () => createSpillBatch({ lanes: store.lanes, persist, clock })
+
+  function rowsChanged(): void {
+    version++
+    mayHaveRows = true
+  }
+
+  const owner: SpillOwner = {
+    id,
+    spilling() {
+      spilling++
+      rowsChanged()
+    },
+    spilled() {
+      spilling--
+      rowsChanged()
+      drain.expect(clock.now())
+    },
+  }
+
+  const lanes = createLanes({
+    owner,
+    destination: () => destination,
+    gate,
+    journal,
+    report,
+    clock,
+    random: deps.random,
+    openBatch,
+    load: orderKey =>
+      persist('a look at a lane', async () => {
+        const events = await store.lanes.head(id, orderKey, CHUNK)
+        return events.map(event => ({ event, origin: event.origin }))
+      }),
+    left(orderKey, nextAt) {
+      for (const answer of questions) answer.add(orderKey)
+      rowsChanged()
+      drain.expect(nextAt)
+      drain.freed()
+    },
+    emptied: () => drain.freed(),
+    turned,
+    failed: error => log.error({ destination: id, error: messageOf(error) }, 'a lane went wrong; it is taken up again'),
+  })
+
+  const drain = createDrain({
+    destination: id,
+    concurrency: () => destination.delivery.concurrency,
+    gate,
+    lanes,
+    store: store.lanes,
+    persist,
+    clock,
+    owned: () =>
+      eventLog.kind === 'embedded' ? null : { partitions: eventLog.partitions, of: new Set(assignments.keys()) },
+    assignmentOf: orderKey => assignments.get(eventLog.partitionOf(orderKey)) ?? null,
+    dry: () => {
+      if (mayHaveRows) deps.recount()
+    },
+  })
+
+  function turned(turn: Exclude<Turn, 'none'>): void {
+    if (turn === 'recovered') {
+      log.info({ destination: id }, 'circuit closed: the endpoint answers again')
+      void hasten()
+      return
+    }
+    if (turn === 'gone') disable('the endpoint answered 410 Gone')
+    else if (turn === 'expired') disable('every delivery failed for 5 days')
+    else log.warn({ destination: id, circuit: gate.circuitOpen ? 'open' : 'closed' }, 'no deliveries for a while')
+    lanes.evacuate()
+    drain.poke()
+  }
+
+  /** What waits for a retry far away goes now: the reason to wait is gone. */
+  async function hasten(): Promise<void> {
+    await persist('lanes made due', () => store.lanes.hasten(id, clock.now()))
+    drain.poke()
+  }
+
+  function disable(reason: string): void {
+    log.error({ destination: id, reason }, 'endpoint disabled; its events wait for `endpoints resume`')
+    destination = { ...destination, state: 'disabled' }
+    gate.configure(destination)
+    void persist('a disabled endpoint', () => deps.disable(id, reason))
+  }
+
+  return {
+    ...owner,
+    get destination() {
+      return destination
+    },
+    get circuitOpen() {
+      return gate.circuitOpen
+    },
+    get mayHaveRows() {
+      return mayHaveRows
+    },
+    get version() {
+      return version
+    },
+    accept: lanes.accept,
+    pump: lanes.pump,
+    get full() {
+      return lanes.full
+    },
+    room: lanes.room,
+    look: drain.poke,
+    dropClosed: lanes.dropClosed,
+    async rowsOf(orderKeys) {
+      const answer = new Set<string>()
+      questions.add(answer)
+      try {
+        const found = await persist('a look for lanes', () => store.lanes.existing(id, orderKeys))
+        if (found === null) return null
+        for (const orderKey of found) answer.add(orderKey)
+        return answer
+      } finally {
+        questions.delete(answer)
+      }
+    },
+    wake() {
+      rowsChanged()
+      drain.poke()
+    },
+    noRows(counted) {
+      if (counted === version && spilling === 0 && lanes.storedCount === 0) mayHaveRows = false
+    },
+    configure(next) {
+      const before = destination.state
+      destination = next
+      gate.configure(next)
+      if (next.state !== 'active' && before === 'active') lanes.evacuate()
+      if (next.state === 'active' && before !== 'active') void hasten()
+      lanes.pump()
+    },
+    settled: journal.settled,
+    stop: () => drain.stop(),
+    discard() {
+      drain.stop()
+      lanes.discard()
+    },
+  }
+}

@@ -1,0 +1,145 @@
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { Log } from '../observe.ts'
+import type { Store } from '../store/store.ts'
+import type { Consumption, EventLog, LogConsumer, LogEntry } from './event-log.ts'
+import { createSettled } from './settled.ts'
+import { createTurns } from './turns.ts'
+
+const PARTITION = 0
+const BATCH = 500
+/** `append` wakes the readers; this only catches what another process put into the store. */
+const IDLE_MS = 1000
+const FIRST_RETRY_MS = 100
+const LONGEST_RETRY_MS = 10_000
+
+/**
+ * The event log that is the store itself: one partition, the position of an event is its `n`. Events are in the store before they are
+ * appended (the page's transaction wrote them), so `append` only wakes the readers. A group reads from the beginning of the history
+ * unless it has settled something.
+ */
+export function createEmbeddedLog(deps: { store: Store; clock: Clock; log?: Log }): EventLog {
+  const readers = new Set<Reader>()
+  const takeTurn = createTurns()
+  return {
+    kind: 'embedded',
+    partitions: 1,
+    partitionOf: () => PARTITION,
+    append: async events => {
+      if (events.length > 0) for (const reader of readers) reader.wake()
+    },
+    consume: async consumer => {
+      const reader = createReader({ ...deps, consumer, takeTurn: () => takeTurn(consumer.group) })
+      readers.add(reader)
+      return {
+        settle: reader.settle,
+        stop: async () => {
+          await reader.stop()
+          readers.delete(reader)
+        },
+      }
+    },
+    health: () => [...readers].map(reader => reader.health()).find(trouble => trouble !== null) ?? null,
+    check: () => deps.store.check(),
+    close: async () => {
+      await Promise.all([...readers].map(reader => reader.stop()))
+      readers.clear()
+    },
+  }
+}
+
+interface Reader extends Consumption {
+  wake(): void
+  health(): string | null
+}
+
+function createReader(deps: {
+  store: Store
+  clock: Clock
+  log?: Log
+  consumer: LogConsumer
+  /** Resolves when no other reader of the group reads; gives back the turn. */
+  takeTurn: () => Promise<() => void>
+}): Reader {
+  const { store, clock, log, consumer } = deps
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
+  const settled = createSettled({
+    clock,
+    write: position => store.offsets.set(consumer.group, PARTITION, position),
+  })
+  let trouble: string | null = null
+  let awake = false
+  let wakeUp = () => {}
+
+  /** Until an append, the idle time, or the end. */
+  const idle = async () => {
+    if (awake) return
+    const nap = new AbortController()
+    wakeUp = () => nap.abort()
+    await clock.sleep(IDLE_MS, AbortSignal.any([signal, nap.signal]))
+  }
+
+  /** Tries until it succeeds or the reader stops (then null). */
+  const persistently = async <T>(what: string, run: () => Promise<T>): Promise<T | null> => {
+    for (let pause = FIRST_RETRY_MS; !signal.aborted; pause = Math.min(pause * 2, LONGEST_RETRY_MS)) {
+      try {
+        const value = await run()
+        trouble = null
+        return value
+      } catch (error) {
+        trouble = `the event log cannot ${what}: ${messageOf(error)}`
+        log?.warn({ group: consumer.group, error: messageOf(error) }, `event log: cannot ${what}, trying again`)
+        await clock.sleep(pause, signal)
+      }
+    }
+    return null
+  }
+
+  const read = async () => {
+    const settledBefore = () => store.offsets.get(consumer.group, PARTITION)
+    let position = await persistently('read its position', async () => (await settledBefore()) ?? 0)
+    if (position === null) return
+    await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION]))
+    while (!signal.aborted) {
+      awake = false
+      const after: number = position
+      const events = await persistently('read events', () => store.events.list({}, { limit: BATCH, after }))
+      if (signal.aborted || events === null) return
+      const last = events.at(-1)
+      if (!last) {
+        await idle()
+        continue
+      }
+      const entries = events.map(({ n, ...event }): LogEntry => ({ position: n, event }))
+      // A consumer that is still busy with a batch must not keep us from stopping.
+      await persistently('hand events over', () => Promise.race([consumer.onBatch(PARTITION, entries), stopped]))
+      position = last.n
+    }
+  }
+
+  const running = (async () => {
+    const turn = deps.takeTurn()
+    await Promise.race([turn, stopped])
+    if (!signal.aborted) await read()
+    await settled.flush()
+    // One that never had its turn passes it on when it comes.
+    void turn.then(giveBack => giveBack())
+  })()
+
+  return {
+    wake: () => {
+      awake = true
+      wakeUp()
+    },
+    health: () => trouble ?? settled.health(),
+    settle: (_partition, position) => {
+      if (!signal.aborted) settled.settle(position)
+    },
+    stop: async () => {
+      stopping.abort()
+      await running
+    },
+  }
+}

@@ -1,0 +1,256 @@
+import kafkajs, { type Admin, type Cluster, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
+import type { Clock } from '../clock.ts'
+import { type AppError, messageOf } from '../errors.ts'
+import type { Log } from '../observe.ts'
+import type { Consumption, LogConsumer, LogEntry } from './event-log.ts'
+import { type Assignment, assignment, type Member, within } from './kafka-assignment.ts'
+import type { Patience } from './kafka-client.ts'
+import { eventOf } from './kafka-record.ts'
+
+/** A member that says nothing this long is out of the group, and its partitions go to others. */
+const SESSION_MS = 20_000
+/** How long the group waits for its members when partitions are handed round; more than an assignment's drain. */
+const REBALANCE_MS = 30_000
+const HEARTBEAT_MS = 3_000
+/** A fetch waits this long for data. Heartbeats, and partitions resumed meanwhile, wait as long. */
+const FETCH_WAIT_MS = 250
+const FETCH_BYTES_PER_PARTITION = 256 * 1024
+const FETCH_BYTES = 4 * 1024 * 1024
+const LEAVE_MS = 3_000
+
+export interface KafkaConsumption extends Consumption {
+  readonly group: string
+  /** What this member holds now. */
+  owned(): readonly number[]
+  /** null: it is in its group and reads; else why not. */
+  problem(): AppError | null
+}
+
+/**
+ * kafkajs' way of committing that tries once. `consumer.commitOffsets` tries again later, when the group may have gone on
+ * to another generation, in whose name it then commits.
+ */
+type Commit = EachBatchPayload['commitOffsetsIfNecessary']
+
+/**
+ * A member of a consumer group that stays one: kafkajs ends its consumer on errors it does not know how to retry (and forgets to
+ * start it again after some it does), so it is supervised here, and every new start is a new client.
+ */
+export function consumeFromKafka(deps: {
+  client: (patience: Patience) => Kafka
+  admin: <T>(use: (admin: Admin) => Promise<T>) => Promise<T>
+  topic: string
+  consumer: LogConsumer
+  /** Resolves when the topic is there and fit to be read. */
+  ready: () => Promise<void>
+  explain: (error: unknown) => AppError
+  /** It fails again and again, or needs a person. */
+  onProblem: (error: AppError) => void
+  clock: Clock
+  log: Log
+}): KafkaConsumption {
+  const { topic, consumer, clock, log } = deps
+  const { group } = consumer
+  const stopping = new AbortController()
+  const stopped = new Promise<void>(resolve => stopping.signal.addEventListener('abort', () => resolve()))
+  let current: Assignment | null = null
+  let problem: AppError | null = null
+  let joins = 0
+  let callbacks: Promise<unknown> = Promise.resolve()
+
+  const order = <T>(callback: () => Promise<T>): Promise<T> => {
+    const result = callbacks.then(callback)
+    callbacks = result.catch(() => {})
+    return result
+  }
+
+  async function release(options: { commit: boolean; revoke: boolean }): Promise<void> {
+    const held = current
+    if (!held) return
+    await held.release(options)
+    if (current === held) current = null
+  }
+
+  async function positions(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
+    const { committed, first } = await deps.admin(async admin => {
+      const [offsets] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+      const bounds = await admin.fetchTopicOffsets(topic)
+      return {
+        committed: new Map(offsets?.partitions.map(found => [found.partition, Number(found.offset)])),
+        first: new Map(bounds.map(found => [found.partition, Number(found.low)])),
+      }
+    })
+    return new Map(
+      partitions.map(partition => {
+        const [next, low] = [committed.get(partition) ?? -1, first.get(partition) ?? 0]
+        if (next >= 0 && next < low)
+          log.error(
+            { partition, from: next, to: low },
+            `events ${next} to ${low - 1} of Kafka partition ${partition} expired before group "${group}" had read them; replay them from the event history`,
+          )
+        return [partition, Math.max(next, low)]
+      }),
+    )
+  }
+
+  function memberOf(kafka: Consumer, commit: () => Commit | null): Member {
+    return {
+      pause: partitions => kafka.pause([{ topic, partitions: [...partitions] }]),
+      resume: partition => kafka.resume([{ topic, partitions: [partition] }]),
+      resumeAt: (partition, offset) => {
+        kafka.seek({ topic, partition, offset: String(offset) })
+        kafka.resume([{ topic, partitions: [partition] }])
+      },
+      commit: async offsets => {
+        const partitions = [...offsets].map(([partition, offset]) => ({ partition, offset: String(offset) }))
+        await commit()?.({ topics: [{ topic, partitions }] })
+      },
+      positions,
+    }
+  }
+
+  async function takeBatch({ batch, resolveOffset }: Pick<EachBatchPayload, 'batch' | 'resolveOffset'>): Promise<void> {
+    const held = current
+    const reader = held?.reader(batch.partition)
+    // Being given up, or asked for under an earlier assignment: whoever holds the partition reads it again.
+    if (!held || !reader) return
+    const asked = fetchedOffset(batch)
+    if (asked !== null && asked !== reader.next) return held.reposition(reader)
+    const entries: LogEntry[] = []
+    for (const { offset, value } of batch.messages) {
+      try {
+        entries.push({ position: Number(offset), event: eventOf(value) })
+      } catch (error) {
+        log.warn(
+          { partition: batch.partition, offset, reason: messageOf(error) },
+          'skipped a record of the Kafka topic',
+        )
+      }
+    }
+    const last = batch.lastOffset()
+    reader.next = Number(last) + 1
+    reader.take(entries, Number(last))
+    resolveOffset(last)
+    if (entries.length < batch.messages.length) held.touch()
+  }
+
+  /** One life of a kafkajs consumer: resolves with the error that ended it, or with null when we stop. */
+  async function live(): Promise<unknown> {
+    // Long enough for brokers to come back: the member is still in its group then, and nothing is handed round.
+    const kafka = deps.client({ retries: 300, signal: stopping.signal }).consumer({
+      groupId: group,
+      sessionTimeout: SESSION_MS,
+      rebalanceTimeout: REBALANCE_MS,
+      heartbeatInterval: HEARTBEAT_MS,
+      maxWaitTimeInMs: FETCH_WAIT_MS,
+      maxBytesPerPartition: FETCH_BYTES_PER_PARTITION,
+      maxBytes: FETCH_BYTES,
+      metadataMaxAge: 60_000,
+      allowAutoTopicCreation: false,
+      retry: { retries: 300, initialRetryTime: 200, maxRetryTime: 2_000, restartOnFailure: async () => false },
+      partitionAssigners: [
+        context => {
+          beforeJoining(context.cluster, () => release({ commit: true, revoke: true }))
+          return kafkajs.PartitionAssigners.roundRobin(context)
+        },
+      ],
+    })
+    const crashed = new Promise<unknown>(resolve =>
+      kafka.on(kafka.events.CRASH, ({ payload }) => resolve(payload.error)),
+    )
+    let commit: Commit | null = null
+    const member = memberOf(kafka, () => commit)
+    kafka.on(kafka.events.GROUP_JOIN, ({ payload }) => {
+      const partitions = payload.memberAssignment[topic] ?? []
+      // Nothing may be fetched before the partitions are taken over: kafkajs starts as soon as it has joined.
+      member.pause(partitions)
+      joins++
+      problem = null
+      current = assignment({ partitions: [...partitions].sort((a, b) => a - b), consumer, member, order, clock, log })
+      log.info({ group, partitions }, 'reads from Kafka')
+    })
+    kafka.on(kafka.events.START_BATCH_PROCESS, ({ payload }) => {
+      // Batches of nothing but transaction markers pass by `eachBatch`.
+      const reader = payload.batchSize === 0 ? current?.reader(payload.partition) : null
+      const last = Number(payload.lastOffset)
+      if (!reader || last < reader.next) return
+      reader.next = last + 1
+      reader.take([], last)
+    })
+    const eachBatch = async (payload: EachBatchPayload) => {
+      commit = payload.commitOffsetsIfNecessary
+      await takeBatch(payload)
+    }
+    try {
+      const started = (async () => {
+        await kafka.connect()
+        await kafka.subscribe({ topics: [topic], fromBeginning: true })
+        await kafka.run({ autoCommit: false, eachBatchAutoResolve: false, eachBatch })
+      })()
+      const failed = started.then(
+        () => crashed,
+        error => error,
+      )
+      return await Promise.race([failed, crashed, stopped.then(() => null)])
+    } finally {
+      await release(stopping.signal.aborted ? { commit: true, revoke: false } : { commit: false, revoke: true })
+      await within(
+        clock,
+        LEAVE_MS,
+        kafka.disconnect().catch(() => {}),
+      )
+    }
+  }
+
+  async function supervise(): Promise<void> {
+    let pause = 250
+    while (!stopping.signal.aborted) {
+      const joined = joins
+      let error: unknown
+      try {
+        await Promise.race([deps.ready(), stopped])
+        if (stopping.signal.aborted) return
+        error = await live()
+      } catch (cause) {
+        error = cause
+      }
+      if (stopping.signal.aborted) return
+      pause = joins > joined ? 250 : Math.min(pause * 2, 5_000)
+      const before = problem
+      problem = deps.explain(error)
+      // A new group's coordinator may need a moment: that is worth no word.
+      if (before || problem.intent !== 'retry') deps.onProblem(problem)
+      await clock.sleep(pause, stopping.signal)
+    }
+  }
+
+  const ended = supervise()
+  return {
+    group,
+    owned: () => current?.partitions ?? [],
+    problem: () => problem,
+    settle: (partition, position) => current?.settle(partition, position),
+    stop: async () => {
+      stopping.abort()
+      await ended
+    },
+  }
+}
+
+/**
+ * kafkajs rebalances eagerly and tells nobody before: when it joins again, all its partitions are up for others. Looking the
+ * coordinator up is the first thing it does for that, and waits for, so partitions are given up there.
+ */
+function beforeJoining(cluster: Cluster, release: () => Promise<void>): void {
+  const find = cluster.findGroupCoordinator.bind(cluster)
+  cluster.findGroupCoordinator = async group => {
+    await release()
+    return find(group)
+  }
+}
+
+/** The offset a batch was asked for; null if this kafkajs does not say. */
+function fetchedOffset(batch: object): number | null {
+  const offset = 'fetchedOffset' in batch ? Number(batch.fetchedOffset) : Number.NaN
+  return Number.isNaN(offset) ? null : offset
+}

@@ -1,0 +1,168 @@
+import { Connection, FollowOrder, Paging, PollAnswer, PollQuery, pageOf } from '../../schemas/api.ts'
+import type { Config } from '../../schemas/config.ts'
+import { timestamp } from '../clock.ts'
+import { AppError, messageOf } from '../errors.ts'
+import { type ConnectionRow, LEASE_LOST } from '../store/store.ts'
+import type { ApiDeps } from './deps.ts'
+import { noContent, RawJson, reply } from './json.ts'
+import { pageById } from './paging.ts'
+import { invalid, notFound, Refusal } from './problem.ts'
+import { readAgain } from './read-again.ts'
+import { type Route, route } from './route.ts'
+
+type Configured = Config['connections'][number]
+type Counts = ReadonlyMap<string, { orders: number; quarantined: number }>
+
+/** Counting is repeated after this many times as long as it took, and not within a second. */
+const COUNT_REST = 10
+
+/** `/v1/connections`: how each is doing, a poll by hand, orders and users to follow. */
+export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Route[] {
+  let counted: { until: number; counts: Promise<Counts> } | null = null
+
+  function counts(): Promise<Counts> {
+    const began = clock.monotonic()
+    if (counted !== null && began < counted.until) return counted.counts
+    const entry = { until: Number.POSITIVE_INFINITY, counts: store.connections.counts() }
+    counted = entry
+    const rest = () => {
+      const ended = clock.monotonic()
+      entry.until = ended + Math.max(1000, COUNT_REST * (ended - began))
+    }
+    entry.counts.then(rest, () => {
+      if (counted === entry) counted = null
+    })
+    return entry.counts
+  }
+
+  function configured(id: string): Configured {
+    const connection = config.connections.find(connection => connection.id === id)
+    if (!connection) throw notFound(`There is no connection "${id.slice(0, 100)}" in the configuration.`)
+    return connection
+  }
+
+  function view({ id, vendor, enabled }: Configured, row: ConnectionRow | null, counts: Counts): Connection {
+    const time = (at: number | null | undefined) => (at === null || at === undefined ? null : timestamp(at))
+    const count = counts.get(id)
+    return {
+      id,
+      vendor,
+      state: enabled ? (row?.state ?? 'behind') : 'stopped',
+      cursor: time(row?.cursor),
+      lagSeconds: row && row.cursor !== null ? Math.max(0, clock.now() - row.cursor) / 1000 : null,
+      lastSuccessAt: time(row?.lastSuccessAt),
+      nextPollAt: enabled ? time(row?.nextPollAt) : null,
+      lastError: enabled ? (row?.lastError ?? null) : 'The connection is not enabled in the configuration.',
+      ordersTracked: count?.orders ?? 0,
+      quarantined: count?.quarantined ?? 0,
+    }
+  }
+
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/connections',
+      query: Paging,
+      summary: 'All connections',
+      tag: 'connections',
+      answers: { 200: { description: 'By id', schema: pageOf(Connection) } },
+      async handle({ query }) {
+        const [rows, numbers] = await Promise.all([store.connections.list(), counts()])
+        const byId = new Map(rows.map(row => [row.id, row]))
+        const all = config.connections.map(connection => view(connection, byId.get(connection.id) ?? null, numbers))
+        return reply(pageById('connections', query, all))
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/connections/{id}',
+      summary: 'One connection',
+      tag: 'connections',
+      answers: { 200: { description: 'How it is doing', schema: Connection } },
+      problems: [404],
+      async handle({ params }) {
+        const connection = configured(params.id)
+        const [row, numbers] = await Promise.all([store.connections.get(connection.id), counts()])
+        return reply(view(connection, row, numbers))
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/connections/{id}/poll',
+      query: PollQuery,
+      summary: 'Poll now',
+      description: 'Whatever the schedule says; takes a stopped connection up again.',
+      tag: 'connections',
+      answers: { 200: { description: 'What was found', schema: PollAnswer } },
+      problems: [404, 409, 502, 503],
+      async handle({ c, params, query }) {
+        const { id, enabled } = configured(params.id)
+        if (!enabled) throw new Refusal(409, `The connection "${id}" is not enabled in the configuration.`)
+        if (!ingest) throw new Refusal(503, 'This process does not poll; ask the one with the role "ingest".')
+        if (query.user !== undefined && query.order === undefined)
+          throw invalid([{ path: 'user', message: 'only together with order' }])
+        try {
+          const { orders, events, quarantined } = await ingest.poll(id, {
+            signal: c.req.raw.signal,
+            ...(query.order !== undefined && { orderId: query.order }),
+            ...(query.user !== undefined && { userId: query.user }),
+            ...(query.dryRun !== undefined && { dryRun: query.dryRun }),
+          })
+          counted = null
+          const data = events.map(({ body }) => new RawJson(body))
+          return reply({ orders, events: events.length, quarantined, data })
+        } catch (error) {
+          throw pollFailed(error)
+        }
+      },
+    }),
+    route({
+      method: 'PUT',
+      path: '/v1/connections/{id}/orders/{orderId}',
+      body: FollowOrder,
+      summary: 'Follow an order',
+      description:
+        "Vendors without a shop-wide list (Tuya) need the buyer's id; of the others the order is read again.",
+      tag: 'connections',
+      answers: { 204: { description: 'It is followed' } },
+      problems: [404],
+      async handle({ params: { id, orderId }, body }) {
+        const { vendor } = configured(id)
+        if (vendor !== 'tuya') {
+          await readAgain({ store, ingest, clock }, id, orderId)
+          return noContent()
+        }
+        const userId = body.userId ?? (await store.orders.get(id, orderId))?.userId ?? null
+        if (userId === null)
+          throw invalid([{ path: 'userId', message: 'this vendor shows an order only together with its buyer' }])
+        await store.follows.put(id, 'order', orderId, userId, clock.now())
+        ingest?.wake(id)
+        return noContent()
+      },
+    }),
+    route({
+      method: 'PUT',
+      path: '/v1/connections/{id}/users/{userId}',
+      summary: 'Follow all orders of a user',
+      description: 'For vendors without a shop-wide list (Tuya); the others list the orders of every user anyway.',
+      tag: 'connections',
+      answers: { 204: { description: 'They are followed' } },
+      problems: [404],
+      async handle({ params: { id, userId } }) {
+        if (configured(id).vendor !== 'tuya') return noContent()
+        await store.follows.put(id, 'user', userId, userId, clock.now())
+        ingest?.wake(id)
+        return noContent()
+      },
+    }),
+  ]
+}
+
+/** A poll that failed is the vendor's answer, unless what was asked for is wrong. */
+function pollFailed(error: unknown): unknown {
+  if (!(error instanceof AppError) || error instanceof Refusal) return error
+  if (error.code === LEASE_LOST || error.code.startsWith('store.')) return error
+  if (error.intent === 'fix') return new Refusal(400, error.message)
+  const headers = error.retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(error.retryAfterMs / 1000)}` }
+  return new Refusal(502, messageOf(error), { headers })
+}

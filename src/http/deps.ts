@@ -1,0 +1,46 @@
+import type { Context } from 'hono'
+import type { Config } from '../../schemas/config.ts'
+import type { Clock } from '../clock.ts'
+import type { DispatchControl, IngestControl } from '../control.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Log, Metrics } from '../observe.ts'
+import type { Store } from '../store/store.ts'
+
+export type Role = 'ingest' | 'dispatch' | 'api'
+
+/** Everything the HTTP side needs; wired in `app.ts`. */
+export interface ApiDeps {
+  readonly config: Pick<Config, 'connections'>
+  readonly store: Store
+  readonly eventLog: Pick<EventLog, 'health'>
+  /** null: another process polls. */
+  readonly ingest: IngestControl | null
+  /** null: another process delivers. */
+  readonly dispatch: DispatchControl | null
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly clock: Clock
+  readonly version: string
+  /** Without `api` only `/healthz`, `/readyz` and `/metrics` are served. */
+  readonly roles: ReadonlySet<Role>
+  /** null: only loopback clients are answered. */
+  readonly apiKey: string | null
+  /** A second key, for the command line of the same machine. */
+  readonly localKey?: string | null
+  /** The address people use: the host that browsers may send. */
+  readonly publicUrl: string | null
+  /** Encrypts endpoint secrets at rest. */
+  readonly secretBox: { seal(text: string): string; open(sealed: string): string }
+  /** A fresh endpoint secret: `whsec_…`. */
+  newSecret(): string
+  /** Why nothing may be sent to this URL, as one sentence; null: it may. */
+  checkUrl(url: string): string | null | Promise<string | null>
+  /** Ids of the handlers, where no dispatcher runs in this process to ask. */
+  readonly handlers?: readonly string[]
+  /** Whether the client is on this machine; default: by the socket's address. */
+  readonly loopback?: (c: Context) => boolean
+  /** Calls back when there are new events in the store; returns how to stop that. Without it the store is asked once a second while somebody listens. */
+  readonly onEvents?: (listener: () => void) => () => void
+  /** Refreshes the gauges before `/metrics` answers; default: `gauges.ts`. */
+  readonly collect?: () => Promise<void>
+}

@@ -1,0 +1,53 @@
+import { Destination, Paging, pageOf } from '../../schemas/api.ts'
+import type { ApiDeps } from './deps.ts'
+import { reply } from './json.ts'
+import type { Known } from './known.ts'
+import { pageById } from './paging.ts'
+import { type Route, route } from './route.ts'
+
+/** Success and latency are of this many latest attempts. */
+const SAMPLE = 200
+
+/** `/v1/destinations`: handlers and endpoints, and how each is doing. */
+export function destinationRoutes({
+  store,
+  clock,
+  known,
+}: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }): Route[] {
+  async function all(): Promise<Destination[]> {
+    const [views, backlog, letters, stats] = await Promise.all([
+      known.destinations(),
+      store.lanes.backlog(),
+      store.deadLetters.counts(),
+      store.deliveries.stats(SAMPLE),
+    ])
+    const now = clock.now()
+    return views.map(({ id, kind, state }) => {
+      const waiting = backlog.get(id)
+      const oldest = waiting?.oldestObservedAt ?? null
+      const latest = stats.get(id)
+      return {
+        id,
+        kind,
+        state,
+        backlog: waiting?.size ?? 0,
+        oldestWaitingSeconds: oldest === null ? null : Math.max(0, now - oldest) / 1000,
+        deadLetters: letters.get(id) ?? 0,
+        successRate: latest?.successRate ?? null,
+        latencyMs: { p50: latest?.p50 ?? null, p99: latest?.p99 ?? null },
+      }
+    })
+  }
+
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/destinations',
+      query: Paging,
+      summary: 'Handlers and endpoints',
+      tag: 'destinations',
+      answers: { 200: { description: 'By id', schema: pageOf(Destination) } },
+      handle: async ({ query }) => reply(pageById('destinations', query, await all())),
+    }),
+  ]
+}

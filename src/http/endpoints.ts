@@ -1,0 +1,213 @@
+import { customAlphabet } from 'nanoid'
+import {
+  Endpoint,
+  EndpointCreate,
+  EndpointCreated,
+  EndpointPatch,
+  Paging,
+  pageOf,
+  RotateAnswer,
+  TestAnswer,
+} from '../../schemas/api.ts'
+import { timestamp } from '../clock.ts'
+import type { EndpointRow } from '../store/store.ts'
+import type { ApiDeps } from './deps.ts'
+import { endpointView, storedDelivery } from './endpoint-view.ts'
+import { noContent, reply } from './json.ts'
+import type { Known } from './known.ts'
+import { pageById } from './paging.ts'
+import { invalid, notFound, Refusal } from './problem.ts'
+import { type Route, route } from './route.ts'
+
+const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
+
+/** For so long deliveries are signed with both the old and the new secret. */
+const OVERLAP_MS = 86_400_000
+
+/** `/v1/endpoints`: webhook endpoints; replays are in `replays.ts`. */
+export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
+  const { store, dispatch, clock, secretBox, known } = deps
+
+  async function load(id: string): Promise<EndpointRow> {
+    const row = await store.endpoints.get(id)
+    if (!row) throw notFound(`There is no endpoint "${id.slice(0, 100)}".`)
+    return row
+  }
+
+  /** An endpoint that may be changed here. */
+  async function loadOwn(id: string): Promise<EndpointRow> {
+    const row = await load(id)
+    if (row.declared) throw new Refusal(409, `"${id}" is declared in the configuration; change it there.`)
+    return row
+  }
+
+  async function checkUrl(url: string | undefined): Promise<void> {
+    const refused = url === undefined ? null : await deps.checkUrl(url)
+    if (refused !== null) throw invalid([{ path: 'url', message: refused }])
+  }
+
+  async function change(id: string, patch: Parameters<typeof store.endpoints.update>[1]): Promise<EndpointRow> {
+    if (!(await store.endpoints.update(id, { ...patch, updatedAt: clock.now() }))) await load(id)
+    await dispatch?.refresh()
+    return load(id)
+  }
+
+  const setState = (action: 'pause' | 'resume', state: 'paused' | 'active', summary: string): Route =>
+    route({
+      method: 'POST',
+      path: `/v1/endpoints/{id}/${action}`,
+      summary,
+      tag: 'endpoints',
+      answers: { 200: { description: 'The endpoint', schema: Endpoint } },
+      problems: [404],
+      async handle({ params: { id } }) {
+        await load(id)
+        const row = await change(id, { state, stateReason: state === 'paused' ? 'Paused by request.' : null })
+        dispatch?.wake()
+        return reply(endpointView(row))
+      },
+    })
+
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/endpoints',
+      query: Paging,
+      summary: 'All endpoints',
+      tag: 'endpoints',
+      answers: { 200: { description: 'By id', schema: pageOf(Endpoint) } },
+      async handle({ query }) {
+        return reply(pageById('endpoints', query, (await store.endpoints.list()).map(endpointView)))
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/endpoints',
+      body: EndpointCreate,
+      summary: 'Add an endpoint',
+      description: 'It gets what happens from now on; with `replaySince` the past since then comes first.',
+      tag: 'endpoints',
+      answers: { 201: { description: 'The endpoint, and its secret this once', schema: EndpointCreated } },
+      problems: [409],
+      async handle({ body }) {
+        await Promise.all([checkUrl(body.url), known.connections(body.connections, 'connections')])
+        const id = body.id ?? newId()
+        const taken = new Refusal(409, `The id "${id}" is taken; ids of endpoints and handlers are unique.`)
+        if ((await known.destinations()).some(destination => destination.id === id)) throw taken
+        const secret = body.secret ?? deps.newSecret()
+        const now = clock.now()
+        const { replaySince } = body
+        const row: EndpointRow = {
+          id,
+          url: body.url,
+          types: body.types ?? null,
+          connections: body.connections ?? null,
+          secret: secretBox.seal(secret),
+          previousSecret: null,
+          previousValidUntil: null,
+          delivery: storedDelivery(body.delivery),
+          description: body.description ?? null,
+          // What happens while the past is being queued waits, so that it cannot overtake.
+          state: replaySince === undefined ? 'active' : 'paused',
+          stateReason: replaySince === undefined ? null : 'The past is being queued.',
+          declared: false,
+          createdAt: now,
+          updatedAt: now,
+        }
+        if (!(await store.endpoints.insert(row))) throw taken
+        await dispatch?.refresh()
+        let created = row
+        if (replaySince !== undefined) {
+          await queueThePast(row, replaySince)
+          created = await change(id, { state: 'active', stateReason: null })
+          dispatch?.wake()
+        }
+        return reply({ ...endpointView(created), secret }, 201, { location: `/v1/endpoints/${id}` })
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/endpoints/{id}',
+      summary: 'One endpoint',
+      tag: 'endpoints',
+      answers: { 200: { description: 'Without its secret', schema: Endpoint } },
+      problems: [404],
+      handle: async ({ params: { id } }) => reply(endpointView(await load(id))),
+    }),
+    route({
+      method: 'PATCH',
+      path: '/v1/endpoints/{id}',
+      body: EndpointPatch,
+      summary: 'Change an endpoint',
+      tag: 'endpoints',
+      answers: { 200: { description: 'The endpoint', schema: Endpoint } },
+      problems: [404, 409],
+      async handle({ params: { id }, body: { url, types, connections, delivery, description } }) {
+        await loadOwn(id)
+        await Promise.all([checkUrl(url), known.connections(connections, 'connections')])
+        const row = await change(id, {
+          ...(url !== undefined && { url }),
+          ...(types !== undefined && { types }),
+          ...(connections !== undefined && { connections }),
+          ...(delivery !== undefined && { delivery: storedDelivery(delivery) }),
+          ...(description !== undefined && { description }),
+        })
+        return reply(endpointView(row))
+      },
+    }),
+    route({
+      method: 'DELETE',
+      path: '/v1/endpoints/{id}',
+      summary: 'Remove an endpoint',
+      description: 'What waits for it is dropped.',
+      tag: 'endpoints',
+      answers: { 204: { description: 'It is gone' } },
+      problems: [404, 409],
+      async handle({ params: { id } }) {
+        await loadOwn(id)
+        await store.endpoints.remove(id)
+        await dispatch?.refresh()
+        return noContent()
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/endpoints/{id}/test',
+      summary: 'Send a test event',
+      description: 'Type `orderwire.test`; it is not in the history.',
+      tag: 'endpoints',
+      answers: { 200: { description: 'What came back', schema: TestAnswer } },
+      problems: [404, 503],
+      async handle({ params: { id } }) {
+        const row = await load(id)
+        if (!dispatch) throw new Refusal(503, 'This process does not deliver; ask the one with the role "dispatch".')
+        const { statusCode, ms, error } = await dispatch.test(row)
+        return reply({ statusCode, ms, error })
+      },
+    }),
+    setState('pause', 'paused', 'Hold back all deliveries'),
+    setState('resume', 'active', 'Go on, with all that was held back'),
+    route({
+      method: 'POST',
+      path: '/v1/endpoints/{id}/rotate-secret',
+      summary: 'Make a new secret',
+      description: 'For 24 hours deliveries are signed with both.',
+      tag: 'endpoints',
+      answers: { 200: { description: 'The new secret, this once', schema: RotateAnswer } },
+      problems: [404, 409],
+      async handle({ params: { id } }) {
+        const row = await loadOwn(id)
+        const secret = deps.newSecret()
+        const previousValidUntil = clock.now() + OVERLAP_MS
+        await change(id, { secret: secretBox.seal(secret), previousSecret: row.secret, previousValidUntil })
+        return reply({ secret, previousValidUntil: timestamp(previousValidUntil) })
+      },
+    }),
+  ]
+
+  async function queueThePast({ id, types, connections }: EndpointRow, since: number): Promise<void> {
+    const filter = { since, ...(types && { types }), ...(connections && { connections }) }
+    if (dispatch) await dispatch.replay(id, filter)
+    else await store.lanes.replay(id, filter, clock.now())
+  }
+}

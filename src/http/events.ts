@@ -1,0 +1,57 @@
+import type { z } from 'zod'
+import { EventAnswer, EventQuery, pageOf, type StreamQuery } from '../../schemas/api.ts'
+import { OrderEvent } from '../../schemas/order-event.ts'
+import type { EventFilter } from '../store/store.ts'
+import { allDeliveriesOf } from './deliveries.ts'
+import type { ApiDeps } from './deps.ts'
+import { RawJson, reply } from './json.ts'
+import type { Known } from './known.ts'
+import { pageByNumber } from './paging.ts'
+import { notFound } from './problem.ts'
+import { type Route, route } from './route.ts'
+
+type Asked = Pick<z.output<typeof StreamQuery>, 'type' | 'connection' | 'order' | 'since' | 'until'>
+
+/** The store's filter of what a query asks for. */
+export function eventFilter({ type, connection, order, since, until }: Asked): EventFilter {
+  return {
+    ...(type && { types: type }),
+    ...(connection && { connections: connection }),
+    ...(order !== undefined && { orderId: order }),
+    ...(since !== undefined && { since }),
+    ...(until !== undefined && { until }),
+  }
+}
+
+/** `/v1/events`: the history. */
+export function eventRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: Known }): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/events',
+      query: EventQuery,
+      summary: 'The event history, oldest first',
+      tag: 'events',
+      answers: { 200: { description: 'The events themselves', schema: pageOf(OrderEvent) } },
+      async handle({ query }) {
+        await known.connections(query.connection, 'connection')
+        const filter = eventFilter(query)
+        const { data, next } = await pageByNumber('events', query, paging => store.events.list(filter, paging))
+        return reply({ data: data.map(({ body }) => new RawJson(body)), next })
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/events/{id}',
+      summary: 'One event and its deliveries',
+      tag: 'events',
+      answers: { 200: { description: 'The event, and how each destination got it', schema: EventAnswer } },
+      problems: [404],
+      async handle({ params }) {
+        const event = await store.events.get(params.id)
+        if (!event) throw notFound('There is no event with this id in the history.')
+        return reply({ event: new RawJson(event.body), deliveries: await allDeliveriesOf(store, event.id) })
+      },
+    }),
+  ]
+}

@@ -1,0 +1,95 @@
+import { createHmac } from 'node:crypto'
+import { z } from 'zod'
+import { messageOf } from '../errors.ts'
+import { parseJson } from '../sources/json.ts'
+import type { ApiDeps } from './deps.ts'
+import { sameText } from './guard.ts'
+import { reply } from './json.ts'
+import { notFound, Refusal } from './problem.ts'
+import { readAgain } from './read-again.ts'
+import { readBytes } from './read-request.ts'
+import { type Route, route } from './route.ts'
+
+/** So many deliveries are remembered to drop their repeats; a repeat beyond that costs one more read of the order. */
+const REMEMBERED = 10_000
+const LONGEST_ID = 200
+
+/** `/hooks`: a vendor says that an order changed. Its word is only a hint: the order is read, and facts are derived as in a poll. */
+export function hookRoutes(deps: Pick<ApiDeps, 'config' | 'store' | 'ingest' | 'clock' | 'log'>): Route[] {
+  const { config, log } = deps
+  const seen = new Set<string>()
+
+  return [
+    route({
+      method: 'POST',
+      path: '/hooks/{connection}',
+      open: true,
+      lax: true,
+      summary: 'Webhooks of a vendor (Shoplazza)',
+      description:
+        'Signed with the `webhookSecret` of the connection: X-Shoplazza-Hmac-Sha256, base64, over the raw body.',
+      tag: 'hooks',
+      answers: { 200: { description: 'Taken', schema: z.object({ received: z.literal(true) }) } },
+      problems: [401, 404, 413],
+      async handle({ c, params }) {
+        const connection = config.connections.find(({ id }) => id === params.connection)
+        if (connection?.vendor !== 'shoplazza' || connection.webhookSecret === undefined)
+          throw notFound('There is no connection with this id that takes webhooks.')
+        const body = await readBytes(c.req.raw)
+        const signature = createHmac('sha256', connection.webhookSecret).update(body).digest('base64')
+        if (!sameText(c.req.header('x-shoplazza-hmac-sha256') ?? '', signature))
+          throw new Refusal(401, 'The signature does not fit the body.')
+
+        const received = reply({ received: true })
+        const delivery = c.req.header('x-shoplazza-deduplication-id')
+        // The signature is part of the key: the header alone is not signed, and must not drop another body.
+        const key = delivery === undefined ? null : `${connection.id}\n${delivery}\n${signature}`
+        if (key !== null && seen.has(key)) return received
+        const topic = c.req.header('x-shoplazza-topic')?.slice(0, 100)
+        const orderId = orderIdOf(body)
+        if (orderId === null)
+          log.warn({ connection: connection.id, topic }, 'a webhook names no order; nothing was changed')
+        else if (connection.enabled) await readAgain(deps, connection.id, orderId)
+        if (key !== null) remember(key)
+        return received
+      },
+    }),
+  ]
+
+  function remember(key: string): void {
+    seen.add(key)
+    if (seen.size <= REMEMBERED) return
+    for (const oldest of seen) {
+      seen.delete(oldest)
+      break
+    }
+  }
+
+  function orderIdOf(body: Uint8Array): string | null {
+    try {
+      return findOrderId(parseJson(new TextDecoder('utf-8', { fatal: true }).decode(body), 'The webhook'))
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'a webhook is not JSON; nothing was changed')
+      return null
+    }
+  }
+}
+
+/** The order's id wherever a webhook puts it: `order.id`, `order_id`, or `id`, bare or below `data`. */
+function findOrderId(payload: unknown): string | null {
+  const body = members(payload)
+  for (const { order, order_id, id } of [body, members(body.data)]) {
+    const found = idText(members(order).id) ?? idText(members(order).order_id) ?? idText(order_id) ?? idText(id)
+    if (found !== null) return found
+  }
+  return null
+}
+
+const members = (value: unknown): Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Record<string, unknown>) : {}
+
+function idText(value: unknown): string | null {
+  const text = Number.isSafeInteger(value) ? String(value) : value
+  if (typeof text !== 'string' || text === '' || text.length > LONGEST_ID) return null
+  return text.includes('\0') || !text.isWellFormed() ? null : text
+}

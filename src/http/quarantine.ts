@@ -1,0 +1,62 @@
+import { pageOf, QuarantineEntry, QuarantineQuery, Queued } from '../../schemas/api.ts'
+import { timestamp } from '../clock.ts'
+import type { ApiDeps } from './deps.ts'
+import { reply } from './json.ts'
+import type { Known } from './known.ts'
+import { pageByNumber } from './paging.ts'
+import { notFound, Refusal } from './problem.ts'
+import { readAgain } from './read-again.ts'
+import { type Route, route } from './route.ts'
+
+/** `/v1/quarantine`: orders and values that were not understood. */
+export function quarantineRoutes(deps: ApiDeps & { known: Known }): Route[] {
+  const { config, store, known } = deps
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/quarantine',
+      query: QuarantineQuery,
+      summary: 'What was not understood, newest first',
+      tag: 'quarantine',
+      answers: { 200: { description: 'Orders and values set aside', schema: pageOf(QuarantineEntry) } },
+      async handle({ query: { connection, order, ...paging } }) {
+        await known.connections(connection === undefined ? [] : [connection], 'connection')
+        const filter = {
+          ...(connection !== undefined && { connection }),
+          ...(order !== undefined && { orderId: order }),
+        }
+        const { data, next } = await pageByNumber('quarantine', paging, asked => store.quarantine.list(filter, asked))
+        const entries = data.map(({ id, connection, orderId, at, reason, path, value }) => ({
+          id,
+          connection,
+          orderId,
+          at: timestamp(at),
+          reason,
+          path,
+          value,
+        }))
+        return reply({ data: entries, next })
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/quarantine/{id}/retry',
+      summary: 'Read the order again',
+      description: 'The entry goes when the order is understood.',
+      tag: 'quarantine',
+      answers: { 202: { description: 'It will be read soon', schema: Queued } },
+      problems: [404, 409],
+      async handle({ params: { id } }) {
+        const entry = await store.quarantine.get(id)
+        if (!entry) throw notFound('There is no quarantine entry with this id.')
+        if (entry.orderId === null)
+          throw new Refusal(409, 'Not even the order id could be read, so there is nothing to ask the vendor for.')
+        const connection = config.connections.find(({ id }) => id === entry.connection)
+        if (!connection?.enabled)
+          throw new Refusal(409, `The connection "${entry.connection}" is not (any more) polled by this configuration.`)
+        await readAgain(deps, entry.connection, entry.orderId)
+        return reply({ queued: 1 }, 202)
+      },
+    }),
+  ]
+}

@@ -1,0 +1,84 @@
+import type { Context } from 'hono'
+import { z } from 'zod'
+import { readBody, readParams, readQuery } from './read-request.ts'
+
+export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+
+type Names<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never
+
+/** One answer of a route, for OpenAPI. */
+export interface Answer {
+  readonly description: string
+  /** None: no body. */
+  readonly schema?: z.ZodType
+  /** Default `application/json`. */
+  readonly type?: string
+}
+
+/** What OpenAPI says of a route; the schemas are the ones that validate. */
+export interface RouteDoc {
+  readonly summary: string
+  readonly tag: string
+  readonly description?: string
+  readonly answers: Readonly<Record<number, Answer>>
+  /** Problems besides those any route may answer. */
+  readonly problems?: readonly number[]
+}
+
+interface Definition<P extends string, Q extends z.ZodObject, B extends z.ZodType> extends RouteDoc {
+  readonly method: Method
+  /** With `{names}`, as in OpenAPI. */
+  readonly path: P
+  /** Answers without a key. */
+  readonly open?: boolean
+  readonly query?: Q
+  readonly body?: B
+  /** Others decide what this is called with (a vendor's webhook, a browser): any query is taken, and the body left to the route. */
+  readonly lax?: boolean
+  handle(call: {
+    c: Context
+    params: Readonly<Record<Names<P>, string>>
+    query: z.output<Q>
+    body: z.output<B>
+  }): Response | Promise<Response>
+}
+
+export interface Route {
+  readonly method: Method
+  readonly path: string
+  readonly open: boolean
+  readonly doc: RouteDoc
+  readonly query: z.ZodObject
+  readonly body: z.ZodType | null
+  run(c: Context): Promise<Response>
+}
+
+const NOTHING = z.strictObject({})
+
+/** One call of the API: what it takes, what it answers, and the function that does it. */
+export function route<P extends string, Q extends z.ZodObject = typeof NOTHING, B extends z.ZodType = typeof NOTHING>(
+  definition: Definition<P, Q, B>,
+): Route {
+  const { method, path, open = false, lax = false, handle } = definition
+  const query = (definition.query ?? NOTHING) as Q
+  const bodySchema = (definition.body ?? NOTHING) as B
+  const takesBody = !lax && method !== 'GET' && method !== 'DELETE'
+  return {
+    method,
+    path,
+    open,
+    doc: definition,
+    query,
+    body: definition.body ?? null,
+    async run(c) {
+      const url = new URL(c.req.url)
+      const params = readParams(url, path) as Record<Names<P>, string>
+      return handle({
+        c,
+        params,
+        query: readQuery(lax ? new URL(url.pathname, url) : url, query),
+        body: takesBody ? await readBody(c.req.raw, bodySchema) : (undefined as z.output<B>),
+      })
+    },
+  }
+}

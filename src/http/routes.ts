@@ -1,0 +1,39 @@
+import { connectionRoutes } from './connections.ts'
+import { consoleRoutes } from './console/page.ts'
+import { deadLetterRoutes } from './dead-letters.ts'
+import { deliveryRoutes } from './deliveries.ts'
+import type { ApiDeps } from './deps.ts'
+import { destinationRoutes } from './destinations.ts'
+import { documentRoutes } from './documents.ts'
+import { endpointRoutes } from './endpoints.ts'
+import { eventRoutes } from './events.ts'
+import { healthRoutes } from './health.ts'
+import { hookRoutes } from './hooks.ts'
+import { createKnown } from './known.ts'
+import { orderRoutes } from './orders.ts'
+import { quarantineRoutes } from './quarantine.ts'
+import { replayRoutes } from './replays.ts'
+import type { Route } from './route.ts'
+import { streamRoutes } from './stream.ts'
+
+/** Every call of the API, in the order in which they are matched. */
+export function allRoutes(deps: ApiDeps): Route[] {
+  const known = createKnown(deps)
+  const routes: Route[] = [
+    ...healthRoutes(deps),
+    ...connectionRoutes(deps),
+    ...orderRoutes(deps),
+    ...streamRoutes({ ...deps, known }),
+    ...eventRoutes({ ...deps, known }),
+    ...endpointRoutes({ ...deps, known }),
+    ...replayRoutes({ ...deps, known }),
+    ...destinationRoutes({ ...deps, known }),
+    ...deliveryRoutes({ ...deps, known }),
+    ...deadLetterRoutes({ ...deps, known }),
+    ...quarantineRoutes({ ...deps, known }),
+    ...hookRoutes(deps),
+    ...documentRoutes(() => routes),
+    ...consoleRoutes(),
+  ]
+  return routes
+}

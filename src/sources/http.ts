@@ -1,0 +1,252 @@
+import { Agent, type Dispatcher, request } from 'undici'
+import type { RateLimit } from '../../schemas/config.ts'
+import type { Clock } from '../clock.ts'
+import { AppError } from '../errors.ts'
+import type { Log } from '../observe.ts'
+import { parseJson } from './json.ts'
+import { aborted, createPace, type Priority } from './pace.ts'
+
+/**
+ * The way to one vendor's API, for one connection. Promises:
+ * - requests leave at the pace allowed, `live` before `backfill`; after a 429 nothing leaves until the rest asked for is over,
+ *   and the pace is halved and recovers slowly
+ * - redirects are not followed; an answer takes at most 30 s and 32 MiB
+ * - what is not a 2xx (nor listed in `accept`) is an AppError: 429, 5xx and network trouble are `retry`, 401 and 403 `stop`,
+ *   an answer too large `narrow`, anything else `retry` with what was answered
+ * - no error carries headers, query values or bodies: method, path (or `label`) and status only
+ * It repeats no request by itself: that is for the poll loop to decide.
+ */
+export interface VendorHttp {
+  get(path: string, options: GetOptions): Promise<VendorResponse>
+  /** The vendor's clock in milliseconds: ours, corrected by the `Date` of its answers. Never ahead of the vendor by more than the clocks drift. */
+  vendorNow(): number
+  /** False: no answer with a `Date` yet, `vendorNow` is our own clock. */
+  readonly offsetKnown: boolean
+  close(): Promise<void>
+}
+
+export interface GetOptions {
+  readonly signal: AbortSignal
+  readonly priority: Priority
+  /** Members with null or undefined are left out; lists become repeated keys. A string is taken as it is, already encoded. */
+  readonly query?: Query | string
+  readonly headers?: Readonly<Record<string, string>>
+  /** Statuses besides 2xx that are an answer to the caller, not an error. */
+  readonly accept?: readonly number[]
+  /** Stands for the path in messages, where the path holds a secret. */
+  readonly label?: string
+}
+
+export type Query = Readonly<Record<string, QueryValue | readonly QueryValue[] | null | undefined>>
+type QueryValue = string | number
+
+export interface VendorResponse {
+  readonly status: number
+  /** Names in lower case; a header given several times is joined with `, `. */
+  readonly headers: Readonly<Record<string, string>>
+  readonly text: string
+  /** See `parseJson`: whole numbers beyond 2^53 come as strings. Throws `retry` if the text is not JSON. */
+  json(): unknown
+}
+
+export interface VendorHttpOptions {
+  /** The connection's id, for log lines. */
+  readonly connection: string
+  /** Its path is kept: base `…/openapi` and path `/v1/order/orders` make `…/openapi/v1/order/orders`. */
+  readonly baseUrl: string
+  readonly limit: RateLimit
+  readonly clock: Clock
+  readonly log?: Pick<Log, 'warn'>
+  /** Instead of real connections, in tests. */
+  readonly dispatcher?: Dispatcher
+}
+
+const CONNECT_TIMEOUT = 10_000
+const ANSWER_TIMEOUT = 30_000
+const LARGEST_BODY = 32 * 1024 * 1024
+const LONGEST_REST = 3_600_000
+const FIRST_BACKOFF = 2_000
+const LONGEST_BACKOFF = 300_000
+
+export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
+  const { clock, log, connection } = options
+  const base = options.baseUrl.replace(/[?#].*$/, '').replace(/\/+$/, '')
+  const pace = createPace(options)
+  const own = options.dispatcher ? null : new Agent({ connect: { timeout: CONNECT_TIMEOUT }, connections: 8 })
+  const dispatcher = options.dispatcher ?? own ?? undefined
+  let offset: number | null = null
+  let refusals = 0
+
+  /**
+   * `Date` is cut to the second and old by the way it travelled, so every answer is a lower bound of the vendor's clock; of
+   * bounds that agree the highest is the closest.
+   */
+  function readDate(date: string | undefined): number | null {
+    const sent = date === undefined ? Number.NaN : Date.parse(date)
+    if (Number.isNaN(sent)) return null
+    const seen = sent - clock.now()
+    offset = offset !== null && Math.abs(seen - offset) <= 1000 ? Math.max(seen, offset) : seen
+    return sent
+  }
+
+  /** How long the vendor wants to be left alone, with jitter so that several processes do not come back together. */
+  function restOf(retryAfter: string | undefined, answeredAt: number): number {
+    const told = retryAfter === undefined ? null : retryAfterMs(retryAfter, answeredAt)
+    const ms = told ?? Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (refusals - 1))
+    const bounded = Math.min(ms, LONGEST_REST)
+    return bounded + Math.round(Math.random() * Math.max(250, Math.min(bounded / 10, 30_000)))
+  }
+
+  /** Throws for what is no answer to the caller; takes from every answer what it says about time and pace. */
+  function check(status: number, headers: VendorResponse['headers'], where: string, accept: readonly number[]): void {
+    const answeredAt = readDate(headers.date) ?? clock.now() + (offset ?? 0)
+    if (status === 429 || (status === 503 && headers['retry-after'] !== undefined)) {
+      // Requests that were in flight together are refused together: that is one refusal.
+      if (pace.resting() === 0) refusals += 1
+      const ms = restOf(headers['retry-after'], answeredAt)
+      pace.rest(ms)
+      log?.warn({ connection, status, restMs: ms }, 'the vendor asked for a pause')
+      throw new AppError(`${where} answered ${status}: too many requests. It is asked again in ${seconds(ms)}.`, {
+        code: status === 429 ? 'vendor.rate_limited' : 'vendor.unavailable',
+        intent: 'retry',
+        retryAfterMs: ms,
+      })
+    }
+    if (accept.includes(status)) return
+    if (status >= 200 && status < 300) {
+      refusals = 0
+      pace.recover()
+      return
+    }
+    throw statusError(status, where)
+  }
+
+  return {
+    vendorNow: () => clock.now() + (offset ?? 0),
+    get offsetKnown() {
+      return offset !== null
+    },
+    async get(path, { signal, priority, query, headers, accept = [], label }) {
+      const search = typeof query === 'string' ? query : encodeQuery(query ?? {})
+      const where = `GET ${label ?? path}`
+      await pace.take(priority, signal)
+      const call = new AbortController()
+      const callOff = () => call.abort()
+      signal.addEventListener('abort', callOff, { once: true })
+      const stopTimer = clock.after(ANSWER_TIMEOUT, callOff)
+      try {
+        const answer = await request(`${base}${path}${search && `?${search}`}`, {
+          method: 'GET',
+          headers: { accept: 'application/json', 'user-agent': 'orderwire', ...headers },
+          signal: call.signal,
+          headersTimeout: ANSWER_TIMEOUT,
+          bodyTimeout: ANSWER_TIMEOUT,
+          ...(dispatcher && { dispatcher }),
+        })
+        const status = answer.statusCode
+        const answerHeaders = flatten(answer.headers)
+        try {
+          check(status, answerHeaders, where, accept)
+        } catch (error) {
+          // What a refusal says is read only so far that the connection can be used again.
+          void answer.body.dump({ limit: 16_384 }).catch(() => {})
+          throw error
+        }
+        const text = await readText(answer.body, where)
+        return { status, headers: answerHeaders, text, json: () => parseJson(text, where) }
+      } catch (error) {
+        if (error instanceof AppError) throw error
+        if (signal.aborted) throw aborted(signal)
+        throw networkError(error, where, call.signal.aborted)
+      } finally {
+        stopTimer()
+        signal.removeEventListener('abort', callOff)
+      }
+    },
+    close: async () => {
+      await own?.destroy()
+    },
+  }
+}
+
+/** `a=1&b=x&b=y`: in the order given, percent-encoded, empty members left out. */
+export function encodeQuery(query: Query): string {
+  const pairs: string[] = []
+  for (const [name, value] of Object.entries(query)) {
+    if (value === null || value === undefined) continue
+    for (const one of typeof value === 'object' ? value : [value])
+      pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`)
+  }
+  return pairs.join('&')
+}
+
+/** `Retry-After` in milliseconds from now: seconds, or a date measured against the answer's own. null: neither. */
+export function retryAfterMs(value: string, answeredAt: number): number | null {
+  const text = value.trim()
+  if (/^\d+(\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000)
+  const at = Date.parse(text)
+  return Number.isNaN(at) ? null : Math.max(0, at - answeredAt)
+}
+
+const seconds = (ms: number) => `${Math.ceil(ms / 1000)} s`
+
+function flatten(headers: Readonly<Record<string, string | string[] | undefined>>): Record<string, string> {
+  const flat: Record<string, string> = {}
+  for (const [name, value] of Object.entries(headers))
+    if (value !== undefined) flat[name.toLowerCase()] = Array.isArray(value) ? value.join(', ') : value
+  return flat
+}
+
+async function readText(body: AsyncIterable<Uint8Array>, where: string): Promise<string> {
+  const chunks: Uint8Array[] = []
+  let size = 0
+  // Leaving the loop early destroys the body, and with it the connection.
+  for await (const chunk of body) {
+    size += chunk.length
+    if (size > LARGEST_BODY)
+      throw new AppError(`${where} answered more than ${LARGEST_BODY >> 20} MiB: too much for one page.`, {
+        code: 'vendor.too_large',
+        intent: 'narrow',
+      })
+    chunks.push(chunk)
+  }
+  return new TextDecoder().decode(Buffer.concat(chunks))
+}
+
+/** The error of a status that is no answer. */
+export function statusError(status: number, where: string): AppError {
+  if (status === 401 || status === 403)
+    return new AppError(
+      `${where} answered ${status}: the vendor refuses our credentials. Check the connection's token or secret and its permissions.`,
+      { code: 'vendor.unauthorized', intent: 'stop' },
+    )
+  if (status >= 300 && status < 400)
+    return new AppError(
+      `${where} answered ${status}, a redirect, and redirects are not followed. Set baseUrl to the address itself.`,
+      { code: 'vendor.redirect', intent: 'retry' },
+    )
+  if (status >= 500)
+    return new AppError(`${where} answered ${status}: the vendor has a problem of its own.`, {
+      code: 'vendor.unavailable',
+      intent: 'retry',
+    })
+  return new AppError(
+    `${where} answered ${status}, expected 200. Check the connection's baseUrl and API version if it stays so.`,
+    { code: 'vendor.refused', intent: 'retry' },
+  )
+}
+
+function networkError(error: unknown, where: string, timedOut: boolean): AppError {
+  const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
+  if (timedOut || /TIMEOUT|ETIMEDOUT/.test(code))
+    return new AppError(`${where} was not answered in time.`, {
+      code: 'vendor.timeout',
+      intent: 'retry',
+      cause: error,
+    })
+  return new AppError(`${where} failed: the vendor cannot be reached or hung up (${code}).`, {
+    code: 'vendor.unreachable',
+    intent: 'retry',
+    cause: error,
+  })
+}

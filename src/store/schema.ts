@@ -1,0 +1,140 @@
+import type { Generated } from 'kysely'
+
+/**
+ * The tables as Kysely sees them; the columns are made by `migrations/`. Times are milliseconds, flags are 0 or 1, documents
+ * are JSON text: the same on both databases.
+ */
+export interface Schema {
+  connections: {
+    id: string
+    vendor: string
+    cursor: number | null
+    gaps: string
+    state: string
+    last_success_at: number | null
+    next_poll_at: number | null
+    last_error: string | null
+    fingerprint: string
+  }
+  leases: {
+    name: string
+    /** null: released. */
+    owner: string | null
+    epoch: number
+    expires_at: number
+  }
+  orders: {
+    connection: string
+    order_id: string
+    user_id: string | null
+    digest: string
+    observed_at: number
+    recheck_at: number | null
+    state: string
+    snapshot: string
+  }
+  events: {
+    n: Generated<number>
+    id: string
+    type: string
+    connection: string
+    order_id: string
+    order_key: string
+    sequence: number
+    occurred_at: number
+    occurred_at_source: string
+    observed_at: number
+    /** null: not in the event log yet. */
+    published_at: number | null
+    body: string
+  }
+  follows: {
+    n: Generated<number>
+    connection: string
+    kind: string
+    id: string
+    user_id: string | null
+    next_at: number
+    every_ms: number
+    changed_at: number
+  }
+  quarantine: {
+    n: Generated<number>
+    id: string
+    connection: string
+    order_id: string | null
+    at: number
+    reason: string
+    path: string
+    value: string
+  }
+  endpoints: {
+    id: string
+    url: string
+    types: string | null
+    connections: string | null
+    secret: string
+    previous_secret: string | null
+    previous_valid_until: number | null
+    delivery: string | null
+    description: string | null
+    state: string
+    state_reason: string | null
+    declared: number
+    created_at: number
+    updated_at: number
+  }
+  lanes: {
+    destination: string
+    order_key: string
+    /** `keyHash(order_key)`: which partition the lane is in, whatever their number. */
+    key_hash: number
+    next_at: number
+    attempt: number
+    held: number
+  }
+  backlog: {
+    n: Generated<number>
+    destination: string
+    order_key: string
+    sequence: number
+    event_id: string
+    /** The event's, for the age of the backlog. */
+    observed_at: number
+    origin: string
+  }
+  attempts: {
+    n: Generated<number>
+    destination: string
+    event_id: string
+    order_key: string
+    attempt: number
+    at: number
+    outcome: string
+    status_code: number | null
+    ms: number
+    error: string | null
+    response: string | null
+  }
+  dead_letters: {
+    n: Generated<number>
+    id: string
+    destination: string
+    event_id: string
+    order_key: string
+    sequence: number
+    at: number
+    attempts: number
+    last_error: string
+    holding: number
+  }
+  offsets: {
+    group_id: string
+    partition: number
+    position: number
+  }
+  schema_version: {
+    version: number
+    at: number
+  }
+}

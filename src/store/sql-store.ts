@@ -1,0 +1,43 @@
+import { connectionStore } from './sql/connections.ts'
+import { deadLetterStore } from './sql/dead-letters.ts'
+import { deliveryStore } from './sql/deliveries.ts'
+import { endpointStore } from './sql/endpoints.ts'
+import { eventStore } from './sql/events.ts'
+import { followStore } from './sql/follows.ts'
+import { laneStore } from './sql/lanes.ts'
+import { leaseStore } from './sql/leases.ts'
+import { offsetStore } from './sql/offsets.ts'
+import { orderStore } from './sql/orders.ts'
+import { pruner } from './sql/prune.ts'
+import { quarantineStore } from './sql/quarantine.ts'
+import type { Sql } from './sql/sql.ts'
+import type { Store } from './store.ts'
+
+/** The store on either database: `openSqlite` and `openPostgres` open it and hand over what only they know. */
+export function createSqlStore(database: {
+  sql: Sql
+  describe: () => Promise<string>
+  close: () => Promise<void>
+}): Store {
+  const { sql } = database
+  let closing: Promise<void> | undefined
+  return {
+    connections: connectionStore(sql),
+    orders: orderStore(sql),
+    events: eventStore(sql),
+    follows: followStore(sql),
+    quarantine: quarantineStore(sql),
+    endpoints: endpointStore(sql),
+    lanes: laneStore(sql),
+    deliveries: deliveryStore(sql),
+    deadLetters: deadLetterStore(sql),
+    offsets: offsetStore(sql),
+    leases: leaseStore(sql),
+    prune: pruner(sql),
+    check: database.describe,
+    close: () => {
+      closing ??= database.close()
+      return closing
+    },
+  }
+}

@@ -1,0 +1,138 @@
+import { type Kysely, sql } from 'kysely'
+import { keyHash } from '../../event-log/partition.ts'
+import type { Schema } from '../schema.ts'
+import type { BacklogOrigin } from '../store.ts'
+import type { SqlDialect } from './sql.ts'
+
+/**
+ * The two rules of lanes, for whoever changes a backlog:
+ * - a lane has a row exactly while its backlog is not empty;
+ * - whoever adds to a backlog or takes from it holds its lane's row first, in the order of (destination, order key). So what is seen
+ *   of a backlog by a statement after that stays true until the transaction ends.
+ */
+
+export interface Lane {
+  readonly destination: string
+  readonly orderKey: string
+}
+
+export interface Entry {
+  readonly destination: string
+  readonly eventId: string
+  readonly origin: BacklogOrigin
+}
+
+interface Part {
+  readonly trx: Kysely<Schema>
+  readonly dialect: SqlDialect
+}
+
+interface KnownEvent {
+  readonly id: string
+  readonly order_key: string
+  readonly sequence: number
+  readonly observed_at: number
+}
+
+/**
+ * Puts events into backlogs, making the lanes that are missing. An event that the history has no more is passed over: there is
+ * nothing left to deliver. Returns the lanes touched.
+ */
+export async function enqueue(
+  { trx, dialect }: Part,
+  entries: readonly Entry[],
+  lane: { nextAt: number; attempt: number },
+): Promise<readonly Lane[]> {
+  if (entries.length === 0) return []
+  const ids = [...new Set(entries.map(entry => entry.eventId))]
+  const { rows } = await sql<KnownEvent>`
+    select id, order_key, sequence, observed_at from events where ${dialect.among(sql`id`, ids)} order by id
+    ${dialect.forKeyShare}`.execute(trx)
+  const events = new Map(rows.map(row => [row.id, row]))
+
+  const lanes = new Map<string, Lane>()
+  const waiting: (string | number)[][] = []
+  for (const { destination, eventId, origin } of entries) {
+    const event = events.get(eventId)
+    if (!event) continue
+    lanes.set(`${destination} ${event.order_key}`, { destination, orderKey: event.order_key })
+    waiting.push([destination, event.order_key, event.sequence, eventId, event.observed_at, origin])
+  }
+  if (waiting.length === 0) return []
+
+  const touched = [...lanes.values()]
+  const newLanes = dialect.rows(
+    'new',
+    { destination: 'text', order_key: 'text', key_hash: 'int', next_at: 'int', attempt: 'int' },
+    touched.map(({ destination, orderKey }) => [destination, orderKey, keyHash(orderKey), lane.nextAt, lane.attempt]),
+  )
+  // Setting an existing lane to what it is locks it.
+  await sql`
+    insert into lanes (destination, order_key, key_hash, next_at, attempt, held)
+    select destination, order_key, key_hash, next_at, attempt, 0 from ${newLanes} where true order by destination, order_key
+    on conflict (destination, order_key) do update set attempt = lanes.attempt`.execute(trx)
+
+  const newBacklog = dialect.rows(
+    'new',
+    { destination: 'text', order_key: 'text', sequence: 'int', event_id: 'text', observed_at: 'int', origin: 'text' },
+    waiting,
+  )
+  await sql`
+    insert into backlog (destination, order_key, sequence, event_id, observed_at, origin)
+    select destination, order_key, sequence, event_id, observed_at, origin from ${newBacklog} where true order by i
+    on conflict (destination, order_key, sequence) do nothing`.execute(trx)
+  return touched
+}
+
+const laneRows = (dialect: SqlDialect, lanes: readonly Lane[]) =>
+  dialect.rows(
+    'chosen',
+    { destination: 'text', order_key: 'text' },
+    lanes.map(lane => [lane.destination, lane.orderKey]),
+  )
+
+/** Holds the rows of these lanes; one that has none holds nothing, and nothing of it waits. */
+export async function lockLanes({ trx, dialect }: Part, lanes: readonly Lane[]): Promise<void> {
+  if (lanes.length === 0 || dialect.kind === 'sqlite') return
+  await sql`
+    select 1 from lanes where (destination, order_key) in (select destination, order_key from ${laneRows(dialect, lanes)})
+    order by destination, order_key ${dialect.forUpdate}`.execute(trx)
+}
+
+/** Removes the rows of held lanes (of `lockLanes` or `enqueue`) whose backlog is empty. */
+export async function dropEmptyLanes({ trx, dialect }: Part, lanes: readonly Lane[]): Promise<void> {
+  if (lanes.length === 0) return
+  await sql`
+    delete from lanes where (destination, order_key) in (select destination, order_key from ${laneRows(dialect, lanes)})
+    and not exists (
+      select 1 from backlog where backlog.destination = lanes.destination and backlog.order_key = lanes.order_key)`.execute(
+    trx,
+  )
+}
+
+/** Makes these lanes due at `now` with no attempts made, but for those that a dead letter still holds. */
+export async function makeDue({ trx, dialect }: Part, lanes: readonly Lane[], now: number): Promise<void> {
+  if (lanes.length === 0) return
+  await sql`
+    update lanes set next_at = ${now}, attempt = 0, held = 0
+    where (destination, order_key) in (select destination, order_key from ${laneRows(dialect, lanes)})
+    and not exists (
+      select 1 from dead_letters
+      where dead_letters.destination = lanes.destination and dead_letters.order_key = lanes.order_key and holding = 1)`.execute(
+    trx,
+  )
+}
+
+/** The order keys among these that have a lane at the destination. */
+export async function existingLanes(
+  db: Kysely<Schema>,
+  dialect: SqlDialect,
+  destination: string,
+  orderKeys: readonly string[],
+): Promise<ReadonlySet<string>> {
+  if (orderKeys.length === 0) return new Set()
+  const { rows } = await sql<{ order_key: string }>`
+    select order_key from lanes
+    where destination = ${destination} and ${dialect.among(sql`order_key`, orderKeys)}`.execute(db)
+  return new Set(rows.map(row => row.order_key))
+}

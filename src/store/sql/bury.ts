@@ -1,0 +1,48 @@
+import { createHash } from 'node:crypto'
+import { type Kysely, sql } from 'kysely'
+import type { Schema } from '../schema.ts'
+import type { LaneStore } from '../store.ts'
+import { dropEmptyLanes, enqueue, existingLanes, lockLanes, makeDue } from './backlog.ts'
+import { type SqlDialect, storable } from './sql.ts'
+
+type Letter = Parameters<LaneStore['bury']>[0]
+
+/** Gives up the head of a lane, in the transaction given. Returns whether the lane is empty now. */
+export async function buryHead(
+  part: { trx: Kysely<Schema>; dialect: SqlDialect },
+  { destination, orderKey, eventId, at, attempts, lastError, hold }: Letter,
+): Promise<boolean> {
+  const { trx } = part
+  const lane = { destination, orderKey }
+  if (hold) {
+    // It may have failed for good before it ever came into the backlog.
+    await enqueue(part, [{ destination, eventId, origin: 'live' }], { nextAt: at, attempt: attempts })
+  } else {
+    await lockLanes(part, [lane])
+    await sql`
+      delete from backlog
+      where destination = ${destination} and order_key = ${orderKey} and event_id = ${eventId}`.execute(trx)
+  }
+  await sql`delete from dead_letters where destination = ${destination} and event_id = ${eventId}`.execute(trx)
+  await sql`
+    insert into dead_letters (id, destination, event_id, order_key, sequence, at, attempts, last_error, holding)
+    select ${deadLetterId(destination, eventId)}, ${destination}, id, order_key, sequence, ${at}, ${attempts},
+      ${storable(lastError)}, ${hold ? 1 : 0}
+    from events where id = ${eventId}`.execute(trx)
+  if (hold) {
+    await sql`
+      update lanes set held = 1, next_at = ${at}, attempt = ${attempts}
+      where destination = ${destination} and order_key = ${orderKey}`.execute(trx)
+    return false
+  }
+  await dropEmptyLanes(part, [lane])
+  await makeDue(part, [lane], at)
+  return !(await existingLanes(trx, part.dialect, destination, [orderKey])).has(orderKey)
+}
+
+/** The same letter for the same delivery, however often it is given up. */
+const deadLetterId = (destination: string, eventId: string): string =>
+  `dl_${createHash('sha256')
+    .update(JSON.stringify([destination, eventId]))
+    .digest('hex')
+    .slice(0, 24)}`

@@ -1,0 +1,81 @@
+import { type Selectable, sql } from 'kysely'
+import type { Vendor } from '../../../schemas/common.ts'
+import type { Window } from '../../sources/source.ts'
+import type { Schema } from '../schema.ts'
+import type { ConnectionPatch, ConnectionRow, ConnectionState, ConnectionStore } from '../store.ts'
+import { holdLease } from './leases.ts'
+import { type Sql, storable } from './sql.ts'
+
+export function connectionStore({ db, dialect, transaction }: Sql): ConnectionStore {
+  return {
+    configure: async connections => {
+      await transaction(async trx => {
+        for (const { id, vendor, fingerprint } of [...connections].sort((a, b) => (a.id < b.id ? -1 : 1)))
+          await sql`
+            insert into connections (id, vendor, gaps, state, fingerprint)
+            values (${id}, ${vendor}, '[]', 'ok', ${fingerprint})
+            on conflict (id) do update set
+              state = case
+                when connections.fingerprint <> excluded.fingerprint and connections.state = 'stopped' then 'ok'
+                else connections.state end,
+              vendor = excluded.vendor, fingerprint = excluded.fingerprint`.execute(trx)
+      })
+    },
+
+    get: async id => {
+      const row = await db.selectFrom('connections').selectAll().where('id', '=', id).executeTakeFirst()
+      return row ? connectionOf(row) : null
+    },
+
+    list: async () => (await db.selectFrom('connections').selectAll().orderBy('id').execute()).map(connectionOf),
+
+    counts: async () => {
+      const counts = new Map<string, { orders: number; quarantined: number }>()
+      for (const [table, field] of [
+        ['orders', 'orders'],
+        ['quarantine', 'quarantined'],
+      ] as const) {
+        const rows = await db
+          .selectFrom(table)
+          .select(eb => ['connection', eb.fn.countAll<number>().as('count')])
+          .groupBy('connection')
+          .execute()
+        for (const { connection, count } of rows)
+          counts.set(connection, { ...(counts.get(connection) ?? { orders: 0, quarantined: 0 }), [field]: count })
+      }
+      return counts
+    },
+
+    update: async (lease, id, patch) => {
+      const values = columnsOf(patch)
+      await transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        if (Object.keys(values).length > 0)
+          await trx.updateTable('connections').set(values).where('id', '=', id).execute()
+      })
+    },
+  }
+}
+
+function columnsOf(patch: ConnectionPatch) {
+  return {
+    ...(patch.cursor !== undefined && { cursor: patch.cursor }),
+    ...(patch.gaps !== undefined && { gaps: JSON.stringify(patch.gaps) }),
+    ...(patch.state !== undefined && { state: patch.state }),
+    ...(patch.lastSuccessAt !== undefined && { last_success_at: patch.lastSuccessAt }),
+    ...(patch.nextPollAt !== undefined && { next_poll_at: patch.nextPollAt }),
+    ...(patch.lastError !== undefined && { last_error: patch.lastError === null ? null : storable(patch.lastError) }),
+  }
+}
+
+const connectionOf = (row: Selectable<Schema['connections']>): ConnectionRow => ({
+  id: row.id,
+  vendor: row.vendor as Vendor,
+  cursor: row.cursor,
+  gaps: JSON.parse(row.gaps) as Window[],
+  state: row.state as ConnectionState,
+  lastSuccessAt: row.last_success_at,
+  nextPollAt: row.next_poll_at,
+  lastError: row.last_error,
+  fingerprint: row.fingerprint,
+})

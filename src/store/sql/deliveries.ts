@@ -1,0 +1,116 @@
+import { type Selectable, sql } from 'kysely'
+import type { Schema } from '../schema.ts'
+import type { AttemptRow, DeliveryRow, DeliveryStore } from '../store.ts'
+import { type Found, findDeliveries, listDeliveries } from './delivery-list.ts'
+import { statistics } from './delivery-stats.ts'
+import { type Sql, storable } from './sql.ts'
+
+export function deliveryStore(store: Sql): DeliveryStore {
+  const { db, dialect, transaction } = store
+
+  /** The rows of what was found, each with its attempts, oldest first. */
+  const withAttempts = async (found: readonly Found[]): Promise<DeliveryRow[]> => {
+    if (found.length === 0) return []
+    const asked = dialect.rows(
+      'asked',
+      { destination: 'text', event_id: 'text' },
+      found.map(({ destination, eventId }) => [destination, eventId]),
+    )
+    const { rows } = await sql<Selectable<Schema['attempts']>>`
+      select attempts.* from ${asked}
+      join attempts on attempts.event_id = asked.event_id and attempts.destination = asked.destination
+      order by attempts.n`.execute(db)
+    const attempts = Map.groupBy(rows.map(attemptOf), attempt => `${attempt.destination}:${attempt.eventId}`)
+    return found.map(({ destination, eventId, orderKey, status, attempt, nextAttemptAt }) => {
+      const id = `${destination}:${eventId}`
+      return {
+        id,
+        destination,
+        eventId,
+        orderKey,
+        status,
+        attempt,
+        nextAttemptAt,
+        attempts: attempts.get(id) ?? [],
+      }
+    })
+  }
+
+  return {
+    record: async attempts => {
+      if (attempts.length === 0) return
+      const source = dialect.rows(
+        'new',
+        {
+          destination: 'text',
+          event_id: 'text',
+          order_key: 'text',
+          attempt: 'int',
+          at: 'int',
+          outcome: 'text',
+          status_code: 'int',
+          ms: 'int',
+          error: 'text',
+          response: 'text',
+        },
+        attempts.map(item => [
+          item.destination,
+          item.eventId,
+          item.orderKey,
+          item.attempt,
+          item.at,
+          item.outcome,
+          item.statusCode,
+          Math.round(item.ms),
+          item.error === null ? null : storable(item.error),
+          item.response === null ? null : storable(item.response),
+        ]),
+      )
+      const add = sql`
+        insert into attempts (destination, event_id, order_key, attempt, at, outcome, status_code, ms, error, response)
+        select destination, event_id, order_key, attempt, at, outcome, status_code, ms, error, response
+        from ${source} order by i`
+      const delivered = attempts.filter(({ outcome }) => outcome === 'delivered')
+      await transaction(async trx => {
+        await add.execute(trx)
+        if (delivered.length === 0) return
+        // Given up, read again after a crash, and delivered after all: the letter has nothing left to say.
+        const done = dialect.rows(
+          'done',
+          { destination: 'text', event_id: 'text', at: 'int' },
+          delivered.map(({ destination, eventId, at }) => [destination, eventId, at]),
+        )
+        await sql`
+          delete from dead_letters where holding = 0 and n in (
+            select letter.n from ${done}
+            join dead_letters as letter on letter.event_id = done.event_id and letter.destination = done.destination
+            where letter.at <= done.at)`.execute(trx)
+      })
+    },
+
+    list: async (filter, paging) => {
+      const { found, next } = await listDeliveries(store, filter, paging)
+      return { data: await withAttempts(found), next }
+    },
+
+    get: async (destination, eventId) => {
+      const [row] = await withAttempts(await findDeliveries(store, destination, eventId))
+      return row ?? null
+    },
+
+    stats: sample => statistics(store, sample),
+  }
+}
+
+const attemptOf = (row: Selectable<Schema['attempts']>): AttemptRow => ({
+  destination: row.destination,
+  eventId: row.event_id,
+  orderKey: row.order_key,
+  attempt: row.attempt,
+  at: row.at,
+  outcome: row.outcome as AttemptRow['outcome'],
+  statusCode: row.status_code,
+  ms: row.ms,
+  error: row.error,
+  response: row.response,
+})

@@ -1,0 +1,34 @@
+import { sql } from 'kysely'
+import type { Sql } from './sql.ts'
+
+/** Success rate and latencies of the newest attempts of each destination. */
+export async function statistics(
+  { db }: Sql,
+  sample: number,
+): Promise<ReadonlyMap<string, { successRate: number; p50: number; p99: number }>> {
+  // From one destination to the next through the index, instead of through all attempts.
+  const { rows: destinations } = await sql<{ destination: string }>`
+    with recursive known (destination) as (
+      select min(destination) from attempts
+      union all
+      select (select min(attempts.destination) from attempts where attempts.destination > known.destination)
+      from known where known.destination is not null)
+    select destination from known where destination is not null`.execute(db)
+  const stats = new Map<string, { successRate: number; p50: number; p99: number }>()
+  for (const { destination } of destinations) {
+    const { rows } = await sql<{ ms: number; outcome: string }>`
+      select ms, outcome from attempts where destination = ${destination} order by n desc limit ${sample}`.execute(db)
+    const times = rows.map(row => row.ms).sort((a, b) => a - b)
+    const delivered = rows.filter(row => row.outcome === 'delivered').length
+    stats.set(destination, {
+      successRate: rows.length === 0 ? 0 : delivered / rows.length,
+      p50: percentile(times, 0.5),
+      p99: percentile(times, 0.99),
+    })
+  }
+  return stats
+}
+
+/** Nearest rank. */
+const percentile = (sorted: readonly number[], share: number): number =>
+  sorted[Math.ceil(sorted.length * share) - 1] ?? 0

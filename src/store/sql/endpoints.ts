@@ -1,0 +1,108 @@
+import { type Insertable, type Kysely, type Selectable, sql } from 'kysely'
+import type { EventType } from '../../../schemas/order-event.ts'
+import type { Schema } from '../schema.ts'
+import type { EndpointRow, EndpointStore } from '../store.ts'
+import { pause } from './pause.ts'
+import { type Sql, storable } from './sql.ts'
+
+const CHUNK = 1000
+
+export function endpointStore({ db, transaction }: Sql): EndpointStore {
+  return {
+    list: async () =>
+      (await db.selectFrom('endpoints').selectAll().orderBy('created_at').orderBy('id').execute()).map(endpointOf),
+
+    get: async id => {
+      const row = await db.selectFrom('endpoints').selectAll().where('id', '=', id).executeTakeFirst()
+      return row ? endpointOf(row) : null
+    },
+
+    insert: endpoint =>
+      transaction(async trx => {
+        const { id, created_at, ...rest } = { ...columnsOf(endpoint), id: endpoint.id, created_at: endpoint.createdAt }
+        const { numInsertedOrUpdatedRows } = await trx
+          .insertInto('endpoints')
+          .values({ id, created_at, ...rest } as Insertable<Schema['endpoints']>)
+          .onConflict(conflict => conflict.column('id').doNothing())
+          .executeTakeFirstOrThrow()
+        if (numInsertedOrUpdatedRows !== 1n) return false
+        // What a delivery in flight may have left of an earlier endpoint of this name is not for this one.
+        await removeWork(trx, id)
+        await trx.deleteFrom('attempts').where('destination', '=', id).execute()
+        return true
+      }),
+
+    update: async (id, patch) => {
+      const values = columnsOf(patch)
+      if (Object.keys(values).length === 0)
+        return (await db.selectFrom('endpoints').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
+      const { numUpdatedRows } = await db.updateTable('endpoints').set(values).where('id', '=', id).executeTakeFirst()
+      return numUpdatedRows === 1n
+    },
+
+    remove: async id => {
+      // The attempts may be millions, so they go first and in chunks; all that matters goes in one transaction.
+      for (let gone = CHUNK; gone === CHUNK; await pause()) {
+        const { numAffectedRows } = await sql`
+          delete from attempts where n in (select n from attempts where destination = ${id} order by n limit ${CHUNK})`.execute(
+          db,
+        )
+        gone = Number(numAffectedRows ?? 0)
+      }
+      return transaction(async trx => {
+        await removeWork(trx, id)
+        const { numDeletedRows } = await trx.deleteFrom('endpoints').where('id', '=', id).executeTakeFirst()
+        return numDeletedRows === 1n
+      })
+    },
+  }
+}
+
+/** Everything that waits for a destination, and what was given up. Lanes first: whoever changes a backlog holds its lane. */
+async function removeWork(trx: Kysely<Schema>, destination: string): Promise<void> {
+  for (const table of ['lanes', 'backlog', 'dead_letters'] as const)
+    await trx.deleteFrom(table).where('destination', '=', destination).execute()
+}
+
+type Patch = Partial<Omit<EndpointRow, 'id' | 'createdAt'>>
+
+function columnsOf(patch: Patch) {
+  const json = (value: unknown) => (value === null ? null : JSON.stringify(value))
+  return {
+    ...(patch.url !== undefined && { url: patch.url }),
+    ...(patch.types !== undefined && { types: json(patch.types) }),
+    ...(patch.connections !== undefined && { connections: json(patch.connections) }),
+    ...(patch.secret !== undefined && { secret: patch.secret }),
+    ...(patch.previousSecret !== undefined && { previous_secret: patch.previousSecret }),
+    ...(patch.previousValidUntil !== undefined && { previous_valid_until: patch.previousValidUntil }),
+    ...(patch.delivery !== undefined && { delivery: json(patch.delivery) }),
+    ...(patch.description !== undefined && {
+      description: patch.description === null ? null : storable(patch.description),
+    }),
+    ...(patch.state !== undefined && { state: patch.state }),
+    ...(patch.stateReason !== undefined && {
+      state_reason: patch.stateReason === null ? null : storable(patch.stateReason),
+    }),
+    ...(patch.declared !== undefined && { declared: patch.declared ? 1 : 0 }),
+    ...(patch.updatedAt !== undefined && { updated_at: patch.updatedAt }),
+  }
+}
+
+const parsed = <T>(text: string | null): T | null => (text === null ? null : (JSON.parse(text) as T))
+
+const endpointOf = (row: Selectable<Schema['endpoints']>): EndpointRow => ({
+  id: row.id,
+  url: row.url,
+  types: parsed<EventType[]>(row.types),
+  connections: parsed<string[]>(row.connections),
+  secret: row.secret,
+  previousSecret: row.previous_secret,
+  previousValidUntil: row.previous_valid_until,
+  delivery: parsed<Record<string, unknown>>(row.delivery),
+  description: row.description,
+  state: row.state as EndpointRow['state'],
+  stateReason: row.state_reason,
+  declared: row.declared === 1,
+  createdAt: row.created_at,
+  updatedAt: row.updated_at,
+})

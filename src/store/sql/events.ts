@@ -1,0 +1,125 @@
+import { type Kysely, type Selectable, sql } from 'kysely'
+import type { EventType } from '../../../schemas/order-event.ts'
+import type { EventRecord } from '../../event-log/event-log.ts'
+import type { Schema } from '../schema.ts'
+import type { EventStore, StoredEvent } from '../store.ts'
+import { countMatching, listMatching } from './event-filter.ts'
+import { holdLease } from './leases.ts'
+import type { Sql, SqlDialect } from './sql.ts'
+
+export function eventStore({ db, dialect, transaction }: Sql): EventStore {
+  return {
+    list: async (filter, paging) => {
+      const rows = await listMatching<EventColumns>({ db, dialect, filter, paging, columns: EVENT_COLUMNS })
+      return rows.map(storedEventOf)
+    },
+
+    count: filter => countMatching({ db, dialect, filter }),
+
+    get: async id => {
+      const row = await db.selectFrom('events').selectAll().where('id', '=', id).executeTakeFirst()
+      return row ? storedEventOf(row) : null
+    },
+
+    ofOrder: async (connection, orderId) => {
+      const rows = await db
+        .selectFrom('events')
+        .selectAll()
+        .where('order_id', '=', orderId)
+        .where('connection', '=', connection)
+        .orderBy('sequence')
+        .execute()
+      return rows.map(storedEventOf)
+    },
+
+    last: async () => {
+      const row = await db
+        .selectFrom('events')
+        .select(eb => eb.fn.max('n').as('n'))
+        .executeTakeFirst()
+      return row?.n ?? 0
+    },
+
+    unpublished: async (connection, limit) => {
+      const { rows } = await sql<EventColumns>`
+        select ${EVENT_COLUMNS} from events where connection = ${connection} and published_at is null
+        order by n limit ${limit}`.execute(db)
+      return rows.map(storedEventOf)
+    },
+
+    markPublished: async (lease, ns, at) => {
+      await transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        if (ns.length > 0)
+          await sql`update events set published_at = ${at} where ${dialect.among(sql`n`, ns, 'int')}`.execute(trx)
+      })
+    },
+  }
+}
+
+/** Adds events in the order given. One that is there already fails the whole transaction: ids are unique by construction. */
+export async function insertEvents(
+  trx: Kysely<Schema>,
+  dialect: SqlDialect,
+  events: readonly EventRecord[],
+  publishedAt: number | null,
+): Promise<void> {
+  if (events.length === 0) return
+  await dialect.lockHistory(trx)
+  const source = dialect.rows(
+    'new',
+    {
+      id: 'text',
+      type: 'text',
+      connection: 'text',
+      order_id: 'text',
+      order_key: 'text',
+      sequence: 'int',
+      occurred_at: 'int',
+      occurred_at_source: 'text',
+      observed_at: 'int',
+      body: 'text',
+      published_at: 'int',
+    },
+    events.map(event => [
+      event.id,
+      event.type,
+      event.connection,
+      event.orderId,
+      event.orderKey,
+      event.sequence,
+      event.occurredAt,
+      event.occurredAtSource,
+      event.observedAt,
+      event.body,
+      publishedAt,
+    ]),
+  )
+  await sql`
+    insert into events
+      (id, type, connection, order_id, order_key, sequence, occurred_at, occurred_at_source, observed_at, body, published_at)
+    select id, type, connection, order_id, order_key, sequence, occurred_at, occurred_at_source, observed_at, body,
+      published_at
+    from ${source} order by i`.execute(trx)
+}
+
+export type EventColumns = Omit<Selectable<Schema['events']>, 'published_at'>
+
+/** The columns of an event record, of `events`. */
+export const EVENT_COLUMNS = sql`events.n, events.id, events.type, events.connection, events.order_id, events.order_key,
+  events.sequence, events.occurred_at, events.occurred_at_source, events.observed_at, events.body`
+
+export const eventOf = (row: EventColumns): EventRecord => ({
+  id: row.id,
+  type: row.type as EventType,
+  connection: row.connection,
+  orderId: row.order_id,
+  orderKey: row.order_key,
+  sequence: row.sequence,
+  occurredAt: row.occurred_at,
+  occurredAtSource: row.occurred_at_source as EventRecord['occurredAtSource'],
+  observedAt: row.observed_at,
+  body: row.body,
+})
+
+const storedEventOf = (row: EventColumns): StoredEvent => ({ n: row.n, ...eventOf(row) })

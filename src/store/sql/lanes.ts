@@ -1,0 +1,170 @@
+import { sql } from 'kysely'
+import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../store.ts'
+import { dropEmptyLanes, enqueue, existingLanes, lockLanes, makeDue } from './backlog.ts'
+import { buryHead } from './bury.ts'
+import { listMatching } from './event-filter.ts'
+import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
+import { pause } from './pause.ts'
+import type { Sql } from './sql.ts'
+
+const CHUNK = 500
+
+export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
+  return {
+    existing: (destination, orderKeys) => existingLanes(db, dialect, destination, orderKeys),
+
+    counts: async () => {
+      const { rows } = await sql<{ destination: string; count: number }>`
+        select destination, count(*) as count from lanes group by destination`.execute(db)
+      return new Map(rows.map(row => [row.destination, row.count]))
+    },
+
+    spill: (events, lane, retry) =>
+      transaction(async trx => {
+        const entries = events.map(({ destination, event, origin }) => ({ destination, eventId: event.id, origin }))
+        await enqueue({ trx, dialect }, entries, lane)
+        if (retry)
+          await sql`
+            update lanes set next_at = ${lane.nextAt}, attempt = ${lane.attempt}
+            where destination = ${retry.destination} and order_key = ${retry.orderKey} and held = 0`.execute(trx)
+      }),
+
+    due: async ({ destination, now, limit, owned, skip }) => {
+      const mine = owned
+        ? dialect.among(sql`key_hash % ${sql.lit(owned.partitions)}`, [...owned.of], 'int')
+        : sql<boolean>`1 = 1`
+      const { rows } = await sql<LaneColumns>`
+        select destination, order_key, next_at, attempt, held from lanes
+        where destination = ${destination} and held = 0 and next_at <= ${now} and ${mine}
+        order by next_at limit ${limit + skip.size}`.execute(db)
+      return rows
+        .filter(row => !skip.has(row.order_key))
+        .slice(0, limit)
+        .map(laneOf)
+    },
+
+    nextDue: async destinations => {
+      if (destinations.length === 0) return null
+      // One step into the index for each destination.
+      const asked = dialect.rows(
+        'asked',
+        { destination: 'text' },
+        destinations.map(destination => [destination]),
+      )
+      const { rows } = await sql<{ next_at: number | null }>`
+        select min(soonest) as next_at from (
+          select (select min(next_at) from lanes where lanes.destination = asked.destination and held = 0) as soonest
+          from ${asked}) as each_one`.execute(db)
+      return rows[0]?.next_at ?? null
+    },
+
+    head: async (destination, orderKey, limit) => {
+      const { rows } = await sql<EventColumns & { origin: string }>`
+        select ${EVENT_COLUMNS}, backlog.origin from backlog join events on events.id = backlog.event_id
+        where backlog.destination = ${destination} and backlog.order_key = ${orderKey}
+        order by backlog.sequence limit ${limit}`.execute(db)
+      return rows.map((row): BacklogEvent => ({ ...eventOf(row), origin: row.origin as BacklogOrigin }))
+    },
+
+    delivered: (destination, done, now) =>
+      transaction(async trx => {
+        const part = { trx, dialect }
+        const lanes = done.map(({ orderKey }) => ({ destination, orderKey }))
+        const pairs = done.flatMap(({ orderKey, eventIds }) => eventIds.map(eventId => [orderKey, eventId]))
+        if (pairs.length === 0) return new Set<string>()
+        const source = dialect.rows('done', { order_key: 'text', event_id: 'text' }, pairs)
+        await lockLanes(part, lanes)
+        await sql`
+          delete from backlog where destination = ${destination}
+          and (order_key, event_id) in (select order_key, event_id from ${source})`.execute(trx)
+        await sql`
+          delete from dead_letters where destination = ${destination}
+          and event_id in (select event_id from ${source})`.execute(trx)
+        await dropEmptyLanes(part, lanes)
+        await makeDue(part, lanes, now)
+        const orderKeys = done.map(({ orderKey }) => orderKey)
+        const left = await existingLanes(trx, dialect, destination, orderKeys)
+        return new Set(orderKeys.filter(orderKey => !left.has(orderKey)))
+      }),
+
+    reschedule: lanes =>
+      transaction(async trx => {
+        if (lanes.length === 0) return
+        const source = dialect.rows(
+          'new',
+          { destination: 'text', order_key: 'text', next_at: 'int', attempt: 'int' },
+          lanes.map(lane => [lane.destination, lane.orderKey, lane.nextAt, lane.attempt]),
+        )
+        await lockLanes({ trx, dialect }, lanes)
+        await sql`
+          update lanes set next_at = new.next_at, attempt = new.attempt from ${source}
+          where lanes.destination = new.destination and lanes.order_key = new.order_key and lanes.held = 0`.execute(trx)
+      }),
+
+    hasten: async (destination, now) => {
+      for (;;) {
+        const { rows } = await sql<{ order_key: string }>`
+          select order_key from lanes where destination = ${destination} and held = 0 and next_at > ${now}
+          order by next_at limit ${CHUNK}`.execute(db)
+        const orderKeys = rows.map(row => row.order_key)
+        await transaction(async trx => {
+          await lockLanes(
+            { trx, dialect },
+            orderKeys.map(orderKey => ({ destination, orderKey })),
+          )
+          await sql`
+            update lanes set next_at = ${now}
+            where destination = ${destination} and held = 0 and next_at > ${now}
+            and ${dialect.among(sql`order_key`, orderKeys)}`.execute(trx)
+        })
+        if (orderKeys.length < CHUNK) return
+        await pause()
+      }
+    },
+
+    bury: letter => transaction(trx => buryHead({ trx, dialect }, letter)),
+
+    replay: async (destination, filter, now) => {
+      let queued = 0
+      let after: number | undefined
+      for (;;) {
+        const page = await listMatching<{ n: number; id: string }>({
+          db,
+          dialect,
+          filter,
+          columns: sql`n, id`,
+          paging: { limit: CHUNK, ...(after !== undefined && { after }) },
+        })
+        const last = page.at(-1)
+        if (!last) return queued
+        const entries = page.map(({ id }) => ({ destination, eventId: id, origin: 'replay' as const }))
+        await transaction(trx => enqueue({ trx, dialect }, entries, { nextAt: now, attempt: 0 }))
+        queued += page.length
+        after = last.n
+        await pause()
+      }
+    },
+
+    backlog: async () => {
+      const { rows } = await sql<{ destination: string; size: number; oldest: number | null }>`
+        select destination, count(*) as size, min(observed_at) as oldest from backlog group by destination`.execute(db)
+      return new Map(rows.map(row => [row.destination, { size: row.size, oldestObservedAt: row.oldest }]))
+    },
+  }
+}
+
+interface LaneColumns {
+  readonly destination: string
+  readonly order_key: string
+  readonly next_at: number
+  readonly attempt: number
+  readonly held: number
+}
+
+const laneOf = (row: LaneColumns): LaneRow => ({
+  destination: row.destination,
+  orderKey: row.order_key,
+  nextAt: row.next_at,
+  attempt: row.attempt,
+  held: row.held === 1,
+})

@@ -1,0 +1,100 @@
+import { type Kysely, type Selectable, sql } from 'kysely'
+import type { OrderSnapshot } from '../../../schemas/order.ts'
+import type { OrderState } from '../../order/state.ts'
+import type { Schema } from '../schema.ts'
+import type { OrderRow, OrderStore } from '../store.ts'
+import { insertEvents } from './events.ts'
+import { holdLease } from './leases.ts'
+import { replaceDoubts } from './quarantine.ts'
+import type { Sql, SqlDialect } from './sql.ts'
+
+export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
+  return {
+    load: async (connection, orderIds) => {
+      if (orderIds.length === 0) return new Map()
+      const { rows } = await sql<Selectable<Schema['orders']>>`
+        select * from orders where connection = ${connection} and ${dialect.among(sql`order_id`, orderIds)}`.execute(db)
+      return new Map(rows.map(row => [row.order_id, orderOf(row)]))
+    },
+
+    digests: async (connection, orderIds) => {
+      if (orderIds.length === 0) return new Map()
+      const { rows } = await sql<{ order_id: string; digest: string; recheck_at: number | null }>`
+        select order_id, digest, recheck_at from orders
+        where connection = ${connection} and ${dialect.among(sql`order_id`, orderIds)}`.execute(db)
+      return new Map(rows.map(row => [row.order_id, { digest: row.digest, recheckAt: row.recheck_at }]))
+    },
+
+    get: async (connection, orderId) => {
+      const row = await db
+        .selectFrom('orders')
+        .selectAll()
+        .where('connection', '=', connection)
+        .where('order_id', '=', orderId)
+        .executeTakeFirst()
+      return row ? orderOf(row) : null
+    },
+
+    due: async (connection, now, limit) => {
+      const { rows } = await sql<Selectable<Schema['orders']>>`
+        select * from orders where connection = ${connection} and recheck_at is not null and recheck_at <= ${now}
+        order by recheck_at limit ${limit}`.execute(db)
+      return rows.map(orderOf)
+    },
+
+    commit: (lease, page) =>
+      transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        await upsertOrders(trx, dialect, page.orders)
+        await replaceDoubts(trx, dialect, page.connection, page.doubts)
+        // Last, because from here to the end of the transaction nobody else can add events.
+        await insertEvents(trx, dialect, page.events, page.publishedAt)
+      }),
+  }
+}
+
+async function upsertOrders(trx: Kysely<Schema>, dialect: SqlDialect, orders: readonly OrderRow[]): Promise<void> {
+  if (orders.length === 0) return
+  // One row an order: a statement cannot update the same row twice.
+  const latest = [...new Map(orders.map(order => [`${order.connection}/${order.orderId}`, order])).values()]
+  const source = dialect.rows(
+    'new',
+    {
+      connection: 'text',
+      order_id: 'text',
+      digest: 'text',
+      recheck_at: 'int',
+      user_id: 'text',
+      observed_at: 'int',
+      state: 'text',
+      snapshot: 'text',
+    },
+    latest.map(order => [
+      order.connection,
+      order.orderId,
+      order.digest,
+      order.recheckAt,
+      order.userId,
+      order.observedAt,
+      JSON.stringify(order.state),
+      JSON.stringify(order.snapshot),
+    ]),
+  )
+  await sql`
+    insert into orders (connection, order_id, digest, recheck_at, user_id, observed_at, state, snapshot)
+    select connection, order_id, digest, recheck_at, user_id, observed_at, state, snapshot from ${source} where true
+    on conflict (connection, order_id) do update set
+      digest = excluded.digest, recheck_at = excluded.recheck_at, user_id = excluded.user_id,
+      observed_at = excluded.observed_at, state = excluded.state, snapshot = excluded.snapshot`.execute(trx)
+}
+
+const orderOf = (row: Selectable<Schema['orders']>): OrderRow => ({
+  connection: row.connection,
+  orderId: row.order_id,
+  userId: row.user_id,
+  digest: row.digest,
+  state: JSON.parse(row.state) as OrderState,
+  snapshot: JSON.parse(row.snapshot) as OrderSnapshot,
+  observedAt: row.observed_at,
+  recheckAt: row.recheck_at,
+})

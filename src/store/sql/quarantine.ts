@@ -1,0 +1,78 @@
+import { createHash } from 'node:crypto'
+import { type Kysely, type Selectable, sql } from 'kysely'
+import type { Schema } from '../schema.ts'
+import type { PageCommit, QuarantineRow, QuarantineStore } from '../store.ts'
+import { type Sql, type SqlDialect, storable } from './sql.ts'
+
+export function quarantineStore({ db }: Sql): QuarantineStore {
+  return {
+    list: async (filter, paging) => {
+      let query = db.selectFrom('quarantine').selectAll().orderBy('n', 'desc').limit(paging.limit)
+      if (filter.connection !== undefined) query = query.where('connection', '=', filter.connection)
+      if (filter.orderId !== undefined) query = query.where('order_id', '=', filter.orderId)
+      if (paging.after !== undefined) query = query.where('n', '<', paging.after)
+      return (await query.execute()).map(quarantineOf)
+    },
+
+    get: async id => {
+      const row = await db.selectFrom('quarantine').selectAll().where('id', '=', id).executeTakeFirst()
+      return row ? quarantineOf(row) : null
+    },
+
+    remove: async id => {
+      await db.deleteFrom('quarantine').where('id', '=', id).execute()
+    },
+  }
+}
+
+/**
+ * Makes the entries of each order named exactly those given; one that stays keeps its id, its place and when it was first seen.
+ * Rows without an order id have nothing to be replaced by: they are only added, and known by what was found in them.
+ */
+export async function replaceDoubts(
+  trx: Kysely<Schema>,
+  dialect: SqlDialect,
+  connection: string,
+  doubts: PageCommit['doubts'],
+): Promise<void> {
+  const entries = new Map<string, (string | number | null)[]>()
+  for (const { orderId, entries: ofOrder, at } of doubts)
+    for (const { path, value, reason } of ofOrder) {
+      const id = quarantineId(connection, orderId, path, value)
+      entries.set(id, [id, connection, orderId, at, storable(reason), storable(path), storable(value)])
+    }
+
+  const orderIds = [...new Set(doubts.flatMap(({ orderId }) => (orderId === null ? [] : [orderId])))]
+  if (orderIds.length > 0)
+    await sql`
+      delete from quarantine where connection = ${connection} and ${dialect.among(sql`order_id`, orderIds)}
+      and not (${dialect.among(sql`id`, [...entries.keys()])})`.execute(trx)
+
+  if (entries.size === 0) return
+  const source = dialect.rows(
+    'new',
+    { id: 'text', connection: 'text', order_id: 'text', at: 'int', reason: 'text', path: 'text', value: 'text' },
+    [...entries.values()],
+  )
+  await sql`
+    insert into quarantine (id, connection, order_id, at, reason, path, value)
+    select id, connection, order_id, at, reason, path, value from ${source} where true order by i
+    on conflict (id) do update set reason = excluded.reason, value = excluded.value`.execute(trx)
+}
+
+function quarantineId(connection: string, orderId: string | null, path: string, value: string): string {
+  const place = orderId === null ? ['row', value] : ['order', orderId]
+  const hash = createHash('sha256').update(JSON.stringify([connection, ...place, path]))
+  return `q_${hash.digest('hex').slice(0, 24)}`
+}
+
+const quarantineOf = (row: Selectable<Schema['quarantine']>): QuarantineRow => ({
+  n: row.n,
+  id: row.id,
+  connection: row.connection,
+  orderId: row.order_id,
+  at: row.at,
+  reason: row.reason,
+  path: row.path,
+  value: row.value,
+})

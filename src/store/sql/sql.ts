@@ -1,0 +1,114 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { AppError } from '../../errors.ts'
+import type { Schema } from '../schema.ts'
+
+/** What the parts of the store share: the database, and the few things the two say differently. */
+export interface Sql {
+  readonly db: Kysely<Schema>
+  readonly dialect: SqlDialect
+  /** Runs `work` in one transaction. It may run again (a deadlock found by the database), so it changes nothing but the database. */
+  transaction<T>(work: (trx: Kysely<Schema>) => Promise<T>): Promise<T>
+}
+
+export type ColumnKind = 'text' | 'int'
+type Value = string | number | null
+
+/**
+ * Arrays go as one parameter, so that the text of a statement is always the same and is prepared once, and a page of 250 rows is
+ * one statement.
+ */
+export interface SqlDialect {
+  readonly kind: 'sqlite' | 'postgres'
+  /** The rows as a table `alias` with the columns named, and `i`, their place. */
+  rows(
+    alias: string,
+    columns: Readonly<Record<string, ColumnKind>>,
+    rows: readonly (readonly Value[])[],
+  ): RawBuilder<unknown>
+  /** `subject`, a text unless said otherwise, is one of these values. */
+  among(subject: RawBuilder<unknown>, values: readonly Value[], kind?: ColumnKind): RawBuilder<boolean>
+  /** Behind a select: locks its rows against other writers until the end of the transaction. */
+  readonly forUpdate: RawBuilder<unknown>
+  /** As `forUpdate`, but passes over rows that another transaction has locked. */
+  readonly forUpdateSkip: RawBuilder<unknown>
+  /** Behind a select: keeps its rows from being changed by others until the end of the transaction. */
+  readonly forShare: RawBuilder<unknown>
+  /** Behind a select: keeps its rows from being deleted by others until the end of the transaction. */
+  readonly forKeyShare: RawBuilder<unknown>
+  /** Makes this transaction the only one that adds events until it ends, so that they become visible in the order of `n`. */
+  lockHistory(trx: Kysely<Schema>): Promise<void>
+  /** The time leases go by. */
+  leaseNow(now: number): RawBuilder<number>
+}
+
+const NOTHING = sql``
+
+export const sqliteDialect: SqlDialect = {
+  kind: 'sqlite',
+  rows: (alias, columns, rows) => {
+    const fields = Object.keys(columns).map((name, at) => sql`value ->> ${sql.lit(at)} as ${sql.ref(name)}`)
+    return sql`(select ${sql.join(fields)}, key as i from json_each(${JSON.stringify(rows)})) as ${sql.ref(alias)}`
+  },
+  among: (subject, values) => sql<boolean>`${subject} in (select value from json_each(${JSON.stringify(values)}))`,
+  // One connection, one writer: the transaction itself is the lock.
+  forUpdate: NOTHING,
+  forUpdateSkip: NOTHING,
+  forShare: NOTHING,
+  forKeyShare: NOTHING,
+  lockHistory: async () => {},
+  leaseNow: now => sql<number>`${now}`,
+}
+
+/** Ours among the advisory locks of the database: "or" as two bytes. */
+export const ADVISORY_CLASS = 0x6f72
+export const ADVISORY_MIGRATIONS = 1
+const ADVISORY_HISTORY = 2
+
+export const postgresDialect: SqlDialect = {
+  kind: 'postgres',
+  rows: (alias, columns, rows) => {
+    const entries = Object.entries(columns)
+    const arrays = entries.map(([, kind], at) => {
+      const values = rows.map(row => row[at] ?? null)
+      return kind === 'int' ? sql`${values}::bigint[]` : sql`${values}::text[]`
+    })
+    const names = entries.map(([name]) => sql.ref(name))
+    return sql`unnest(${sql.join(arrays)}) with ordinality as ${sql.ref(alias)} (${sql.join(names)}, i)`
+  },
+  among: (subject, values, kind) =>
+    kind === 'int'
+      ? sql<boolean>`${subject} = any(${values}::bigint[])`
+      : sql<boolean>`${subject} = any(${values}::text[])`,
+  forUpdate: sql`for update`,
+  forUpdateSkip: sql`for update skip locked`,
+  forShare: sql`for share`,
+  forKeyShare: sql`for key share`,
+  // The lock is given back after the commit has become visible, so whoever gets it next also comes after us in `n`.
+  lockHistory: async trx => {
+    await sql`select pg_advisory_xact_lock(${sql.lit(ADVISORY_CLASS)}, ${sql.lit(ADVISORY_HISTORY)})`.execute(trx)
+  },
+  leaseNow: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
+}
+
+/** Given by the drivers when the database broke a deadlock by ending our transaction; nothing of it happened. */
+export const DEADLOCK = 'store.deadlock'
+const DEADLOCK_TRIES = 5
+
+export function createSql(db: Kysely<Schema>, dialect: SqlDialect): Sql {
+  return {
+    db,
+    dialect,
+    transaction: async work => {
+      for (let attempt = 1; ; attempt++) {
+        try {
+          return await db.transaction().execute(work)
+        } catch (error) {
+          if (!(error instanceof AppError) || error.code !== DEADLOCK || attempt >= DEADLOCK_TRIES) throw error
+        }
+      }
+    },
+  }
+}
+
+/** Text from outside as both databases can keep it: without NUL and without halves of characters. */
+export const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed()

@@ -1,0 +1,96 @@
+import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { Kysely } from 'kysely'
+import type { Clock } from '../clock.ts'
+import { AppError, messageOf } from '../errors.ts'
+import { takeFolder } from './folder-lock.ts'
+import { migrate, refuseNewer, SCHEMA_VERSION, SQLITE_TYPES } from './migrate.ts'
+import type { Schema } from './schema.ts'
+import { createSql, sqliteDialect } from './sql/sql.ts'
+import { createSqlStore } from './sql-store.ts'
+import { sqliteError, sqliteKyselyDialect } from './sqlite-driver.ts'
+import type { Store } from './store.ts'
+
+/**
+ * The embedded store: `orderwire.db` in a folder that this process has to itself until it closes the store or ends, however it
+ * ends. Every commit is on the disk when it resolves (WAL, `synchronous=FULL`).
+ *
+ * Errors: `store.folder_in_use`, `store.folder_unusable`, `store.schema_newer`, `store.corrupt`, all with intent `fix`.
+ */
+export async function openSqlite(options: { folder: string; clock: Clock }): Promise<Store> {
+  const folder = resolve(options.folder)
+  const file = join(folder, 'orderwire.db')
+  makeFolder(folder)
+  const lock = takeFolder(folder)
+  try {
+    const database = openDatabase(file)
+    try {
+      const db = new Kysely<Schema>({ dialect: sqliteKyselyDialect(database, file) })
+      const now = options.clock.now()
+      await db.transaction().execute(trx => migrate(trx, { types: SQLITE_TYPES, now, where: file }))
+      // The folder is ours alone: whoever held a lease is dead, and nobody has to wait for it to expire.
+      await db.updateTable('leases').set({ owner: null, expires_at: 0 }).execute()
+      return createSqlStore({
+        sql: createSql(db, sqliteDialect),
+        describe: async () => {
+          const row = database.prepare('select sqlite_version() as version').get()
+          return `SQLite ${row?.version}, schema ${SCHEMA_VERSION}, ${file}`
+        },
+        close: async () => {
+          try {
+            // Waits for whoever has the connection now.
+            await db.connection().execute(async () => {})
+            await db.destroy()
+          } finally {
+            lock.release()
+          }
+        },
+      })
+    } catch (error) {
+      database.close()
+      throw error
+    }
+  } catch (error) {
+    lock.release()
+    throw sqliteError(error, file)
+  }
+}
+
+function makeFolder(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw new AppError(
+      `The data folder ${folder} cannot be made or is no folder (${messageOf(error)}). ` +
+        'Make it a folder this user may write to, or name another with ORDERWIRE_DATA.',
+      { code: 'store.folder_unusable', intent: 'fix', cause: error },
+    )
+  }
+}
+
+function openDatabase(file: string): DatabaseSync {
+  // SQLite gives its side files the mode of the database file; it holds order data, so only its owner reads it.
+  closeSync(openSync(file, 'a', 0o600))
+  const database = new DatabaseSync(file, { timeout: 2000, enableForeignKeyConstraints: false })
+  try {
+    // The version comes first: even the switch to WAL would write into the file of a newer program.
+    refuseNewer(versionOf(database), file)
+    database.exec(`
+      pragma journal_mode = wal;
+      pragma synchronous = full;
+      pragma journal_size_limit = 67108864;
+      pragma cache_size = -32000;
+      pragma temp_store = memory;
+    `)
+    return database
+  } catch (error) {
+    database.close()
+    throw error
+  }
+}
+
+function versionOf(database: DatabaseSync): number {
+  if (!database.prepare(`select 1 from sqlite_master where name = 'schema_version'`).get()) return 0
+  return Number(database.prepare('select max(version) as version from schema_version').get()?.version ?? 0)
+}

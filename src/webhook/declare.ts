@@ -1,0 +1,111 @@
+import type { Config, EndpointConfig } from '../../schemas/config.ts'
+import type { Clock } from '../clock.ts'
+import type { Log } from '../observe.ts'
+import type { EndpointRow, EndpointStore } from '../store/store.ts'
+import type { Guard } from './guard.ts'
+import { newSecret, type SecretBox } from './secrets.ts'
+
+const REMOVED = 'no longer in the configuration'
+/** After a change of a declared secret, deliveries are signed with the former one, too, for this long. */
+const OVERLAP = 86_400_000
+
+/**
+ * Brings the stored endpoints in line with those the configuration declares, at the start. What people did to them (paused, resumed) stays.
+ * One that is no longer declared is disabled and keeps what waits for it: a line lost in an edit must not lose events.
+ * Declared again, it goes on; otherwise it can be removed like any other.
+ */
+export async function declareEndpoints(deps: {
+  declared: Config['endpoints']
+  endpoints: EndpointStore
+  box: SecretBox
+  guard: Pick<Guard, 'checkUrl'>
+  clock: Clock
+  log: Log
+}): Promise<void> {
+  const { declared, endpoints, clock, log } = deps
+  const stored = new Map((await endpoints.list()).map(row => [row.id, row]))
+  for (const endpoint of declared) {
+    const problem = deps.guard.checkUrl(endpoint.url)
+    if (problem) log.warn({ endpoint: endpoint.id, url: endpoint.url }, `nothing can be delivered: ${problem}`)
+    const row = stored.get(endpoint.id)
+    if (row) await bringInLine(endpoint, row)
+    else await insert(endpoint)
+  }
+  const ids = new Set(declared.map(endpoint => endpoint.id))
+  for (const row of stored.values()) {
+    if (!row.declared || ids.has(row.id)) continue
+    log.warn({ endpoint: row.id }, `endpoint disabled: ${REMOVED}; what waits for it is kept`)
+    await endpoints.update(row.id, {
+      declared: false,
+      state: 'disabled',
+      stateReason: REMOVED,
+      updatedAt: clock.now(),
+    })
+  }
+
+  async function insert(endpoint: EndpointConfig): Promise<void> {
+    const now = clock.now()
+    if (!endpoint.secret)
+      log.warn({ endpoint: endpoint.id }, 'no `secret` declared: deliveries are signed with one nobody knows')
+    await endpoints.insert({
+      id: endpoint.id,
+      ...optionsOf(endpoint),
+      secret: deps.box.seal(endpoint.secret ?? newSecret()),
+      previousSecret: null,
+      previousValidUntil: null,
+      state: 'active',
+      stateReason: null,
+      declared: true,
+      createdAt: now,
+      updatedAt: now,
+    })
+  }
+
+  async function bringInLine(endpoint: EndpointConfig, row: EndpointRow): Promise<void> {
+    const now = clock.now()
+    if (!row.declared && row.stateReason !== REMOVED)
+      log.warn({ endpoint: row.id }, 'an endpoint made through the API is now the one declared under its id')
+    const back = row.state === 'disabled' && row.stateReason === REMOVED
+    await endpoints.update(row.id, {
+      ...optionsOf(endpoint),
+      ...secretsOf(endpoint, row, now),
+      ...(back ? { state: 'active', stateReason: null } : {}),
+      declared: true,
+      ...(changed(endpoint, row) || back ? { updatedAt: now } : {}),
+    })
+  }
+
+  function secretsOf(endpoint: EndpointConfig, row: EndpointRow, now: number): Partial<EndpointRow> {
+    if (!endpoint.secret || endpoint.secret === opened(row)) return {}
+    const secret = deps.box.seal(endpoint.secret)
+    const readable = opened(row) !== null
+    return readable
+      ? { secret, previousSecret: row.secret, previousValidUntil: now + OVERLAP }
+      : { secret, previousSecret: null, previousValidUntil: null }
+  }
+
+  /** null: sealed under another key. */
+  function opened(row: EndpointRow): string | null {
+    try {
+      return deps.box.open(row.secret)
+    } catch {
+      return null
+    }
+  }
+}
+
+const optionsOf = ({ url, types, connections, delivery, description }: EndpointConfig) => ({
+  url,
+  types: types ?? null,
+  connections: connections ?? null,
+  delivery: delivery ? present(delivery) : null,
+  description: description ?? null,
+})
+
+const present = (options: Record<string, unknown>): Record<string, unknown> =>
+  Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined))
+
+const changed = (endpoint: EndpointConfig, row: EndpointRow): boolean =>
+  Object.entries(optionsOf(endpoint)).some(
+    ([name, value]) => JSON.stringify(value) !== JSON.stringify(row[name as keyof EndpointRow]),
+  )

@@ -1,0 +1,110 @@
+import { customAlphabet } from 'nanoid'
+import { type Config, deliveryOf } from '../../schemas/config.ts'
+import { type Clock, timestamp } from '../clock.ts'
+import type { DispatchControl } from '../control.ts'
+import type { Destination, Outcome } from '../dispatch/destination.ts'
+import { messageOf } from '../errors.ts'
+import type { Log } from '../observe.ts'
+import type { EndpointRow, EndpointStore } from '../store/store.ts'
+import { createPost, deliverBy, outcomeOf } from './deliver.ts'
+import type { SecretBox } from './secrets.ts'
+import type { Sender } from './send.ts'
+import { createSigner, type Signer } from './sign.ts'
+
+/** Webhook endpoints as destinations. */
+export interface Endpoints {
+  /** All endpoints of the store, as they are now. */
+  load(): Promise<readonly Destination[]>
+  disable(id: string, reason: string): Promise<void>
+  readonly test: DispatchControl['test']
+}
+
+export interface EndpointsDeps {
+  readonly endpoints: EndpointStore
+  /** The global delivery options. */
+  readonly delivery: Config['delivery']
+  readonly box: SecretBox
+  readonly sender: Sender
+  readonly clock: Clock
+  readonly log: Log
+  readonly version: string
+}
+
+const eventId = customAlphabet('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', 22)
+
+export function createEndpoints(deps: EndpointsDeps): Endpoints {
+  const { endpoints, box, sender, clock, version } = deps
+
+  /** The former secret signs along until its time is over. */
+  function signerOf(row: EndpointRow): () => Signer {
+    const current = box.open(row.secret)
+    const alone = createSigner([current])
+    if (row.previousSecret === null || row.previousValidUntil === null) return () => alone
+    const both = createSigner([current, box.open(row.previousSecret)])
+    const until = row.previousValidUntil
+    return () => (clock.now() < until ? both : alone)
+  }
+
+  function postOf(row: EndpointRow) {
+    const { timeout } = optionsOf(row)
+    return createPost({ url: row.url, timeoutMs: timeout, signer: signerOf(row), sender, clock, version })
+  }
+
+  // What is stored was parsed when it came in.
+  const optionsOf = (row: EndpointRow) => deliveryOf(deps.delivery, row.delivery as Config['delivery'] | null)
+
+  function destinationOf(row: EndpointRow): Destination {
+    const common = {
+      id: row.id,
+      kind: 'endpoint' as const,
+      state: row.state,
+      delivery: optionsOf(row),
+      types: row.types && new Set(row.types),
+      connections: row.connections && new Set(row.connections),
+    }
+    try {
+      return { ...common, deliver: deliverBy(postOf(row), clock) }
+    } catch (error) {
+      const failure: Outcome = {
+        result: 'retry',
+        statusCode: null,
+        error: messageOf(error),
+        response: null,
+        restMs: null,
+      }
+      return { ...common, deliver: async () => failure }
+    }
+  }
+
+  return {
+    load: async () => (await endpoints.list()).map(destinationOf),
+    async disable(id, reason) {
+      await endpoints.update(id, { state: 'disabled', stateReason: reason, updatedAt: clock.now() })
+    },
+    async test(row) {
+      const begun = clock.monotonic()
+      const ms = () => Math.round(clock.monotonic() - begun)
+      try {
+        const id = `evt_${eventId()}`
+        const body = JSON.stringify(testEvent(id, row.id, timestamp(clock.now())))
+        const answer = await postOf(row)({ id, body, replay: false, signal: new AbortController().signal })
+        const { statusCode, error } = outcomeOf(answer, clock.now())
+        return { statusCode, ms: ms(), error }
+      } catch (error) {
+        return { statusCode: null, ms: ms(), error: messageOf(error) }
+      }
+    },
+  }
+}
+
+/** Not in the history, and of a type no event has. */
+const testEvent = (id: string, endpoint: string, time: string) => ({
+  specversion: '1.0',
+  id,
+  source: '/orderwire',
+  type: 'orderwire.test',
+  subject: endpoint,
+  time,
+  datacontenttype: 'application/json',
+  data: { endpoint, message: 'A test delivery; nothing has happened to any order.' },
+})

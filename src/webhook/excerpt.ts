@@ -1,0 +1,25 @@
+/** Of an answer's body this much is read, and this much of it kept. */
+export const [READ_LIMIT, KEEP_LIMIT] = [16 * 1024, 2 * 1024]
+
+const DECODER = new TextDecoder()
+
+const HIDDEN: readonly (readonly [pattern: RegExp, instead: string])[] = [
+  [/whsec_[A-Za-z0-9+/=]+/g, '[secret]'],
+  [/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}/gi, '$1 [secret]'],
+  [
+    /(["']?[\w-]*(?:secret|token|password|passwd|authorization|api[_-]?key)["']?\s*[:=]\s*)(?:"[^"]*"?|'[^']*'?|[^\s,;&}]+)/gi,
+    '$1[secret]',
+  ],
+  [/[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+/gu, '[email]'],
+]
+
+/** The beginning of an answer's body, fit to be kept and shown: text only, without what looks like a secret or an email address. null: empty. */
+export function excerpt(chunks: readonly Uint8Array[], encoding: string | undefined): string | null {
+  const bytes = Buffer.concat(chunks).subarray(0, READ_LIMIT)
+  if (bytes.length === 0) return null
+  if (encoding && encoding.toLowerCase() !== 'identity') return `[${bytes.length} bytes, ${encoding.slice(0, 20)}]`
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
+  let text = DECODER.decode(bytes).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+  for (const [pattern, instead] of HIDDEN) text = text.replace(pattern, instead)
+  return text.slice(0, KEEP_LIMIT).toWellFormed()
+}

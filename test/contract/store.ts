@@ -1,0 +1,50 @@
+import { afterEach, beforeEach, describe } from 'vitest'
+import type { Store } from '../../src/store/store.ts'
+import { backlogContract } from './store/backlog.ts'
+import { configurationContract } from './store/configuration.ts'
+import { deadLetterContract } from './store/dead-letters.ts'
+import { deliveryContract } from './store/deliveries.ts'
+import { eventContract } from './store/events.ts'
+import { laneContract } from './store/lanes.ts'
+import { leaseContract } from './store/leases.ts'
+import { orderContract } from './store/orders.ts'
+import { retentionContract } from './store/retention.ts'
+import type { World } from './store/world.ts'
+
+/** What a store adapter gives the suite. */
+export interface StoreHarness {
+  readonly store: Store
+  /** Closes the store and opens it again on what it kept. */
+  reopen(): Promise<StoreHarness>
+  /** Closes the store and removes what it left. */
+  close(): Promise<void>
+}
+
+/** Runs the promises of the `Store` port on an adapter; `open` starts with an empty store. */
+export function storeContract(name: string, open: () => Promise<StoreHarness>): void {
+  describe(`store: ${name}`, { timeout: 30_000 }, () => {
+    let harness: StoreHarness
+    beforeEach(async () => {
+      harness = await open()
+    }, 60_000)
+    afterEach(() => harness.close(), 60_000)
+
+    const world: World = {
+      get store() {
+        return harness.store
+      },
+      reopen: async () => {
+        harness = await harness.reopen()
+      },
+    }
+    leaseContract(world)
+    configurationContract(world)
+    orderContract(world)
+    eventContract(world)
+    laneContract(world)
+    backlogContract(world)
+    deadLetterContract(world)
+    deliveryContract(world)
+    retentionContract(world)
+  })
+}

@@ -1,0 +1,196 @@
+import { describe, expect, test } from 'vitest'
+import type { EventRecord } from '../../../src/event-log/event-log.ts'
+import type { DeliveryRow, DeliveryStatus } from '../../../src/store/store.ts'
+import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
+import { attemptRow, NOW, remember, spilled, type World } from './world.ts'
+
+export function deliveryContract(world: World): void {
+  describe('deliveries', () => {
+    const failed = (event: EventRecord, attempt: number) =>
+      attemptRow(event, {
+        attempt,
+        outcome: 'retry',
+        statusCode: 503,
+        error: 'busy',
+        response: null,
+        at: NOW + attempt,
+      })
+
+    const bury = (event: EventRecord, hold = false) =>
+      world.store.lanes.bury({
+        destination: 'billing',
+        orderKey: event.orderKey,
+        eventId: event.id,
+        at: NOW + 50,
+        attempts: 2,
+        lastError: 'busy',
+        hold,
+      })
+
+    const all = async (
+      filter: { destination?: string; eventId?: string; status?: DeliveryStatus } = {},
+      limit = 100,
+    ) => {
+      const found: DeliveryRow[] = []
+      for (let after: string | undefined; ; ) {
+        const { data, next } = await world.store.deliveries.list(filter, {
+          limit,
+          ...(after !== undefined && { after }),
+        })
+        expect(data.length).toBeLessThanOrEqual(limit)
+        found.push(...data)
+        if (next === null) return found
+        after = next
+      }
+    }
+
+    test('an event delivered after retries is one delivery with all its attempts', async () => {
+      const { store } = world
+      const event = eventRecord()
+      await remember(store, [event])
+      const attempts = [failed(event, 1), failed(event, 2), attemptRow(event, { attempt: 3, at: NOW + 3 })]
+      await store.deliveries.record(attempts.slice(0, 1))
+      await store.deliveries.record(attempts.slice(1))
+      await store.deliveries.record([])
+      const expected = {
+        id: `billing:${event.id}`,
+        destination: 'billing',
+        eventId: event.id,
+        orderKey: event.orderKey,
+        status: 'delivered',
+        attempt: 3,
+        nextAttemptAt: null,
+        attempts,
+      }
+      expect(await all()).toEqual([expected])
+      expect(await store.deliveries.get('billing', event.id)).toEqual(expected)
+      expect(await store.deliveries.get('search', event.id)).toBeNull()
+    })
+
+    test('the head of a lane shows its attempts and next time; those behind wait for it', async () => {
+      const { store } = world
+      const [head, behind] = eventsOf('a', 2) as [EventRecord, EventRecord]
+      await remember(store, [head, behind])
+      await store.deliveries.record([failed(head, 1)])
+      await store.lanes.spill(spilled('billing', [head, behind]), { nextAt: NOW + 99, attempt: 1 })
+      expect(await all({ status: 'waiting' })).toMatchObject([
+        { eventId: behind.id, status: 'waiting', attempt: 0, nextAttemptAt: null, attempts: [] },
+        { eventId: head.id, status: 'waiting', attempt: 1, nextAttemptAt: NOW + 99, attempts: [{ error: 'busy' }] },
+      ])
+      expect(await all({ status: 'delivered' })).toEqual([])
+      expect(await all({ status: 'dead' })).toEqual([])
+    })
+
+    test('an event that was given up is dead, also while it holds its lane', async () => {
+      const { store } = world
+      const [a, b, behind] = [...eventsOf('a', 1), ...eventsOf('b', 2)] as [EventRecord, EventRecord, EventRecord]
+      await remember(store, [a, b, behind])
+      await store.deliveries.record([failed(a, 1), attemptRow(a, { attempt: 2, outcome: 'dead', at: NOW + 2 })])
+      await bury(a)
+      await store.lanes.spill(spilled('billing', [b, behind]), { nextAt: NOW, attempt: 2 })
+      await bury(b, true)
+      expect((await all({ status: 'dead' })).map(row => [row.eventId, row.attempt])).toEqual([
+        [b.id, 2],
+        [a.id, 2],
+      ])
+      expect(await all({ status: 'waiting' })).toMatchObject([{ eventId: behind.id, nextAttemptAt: null }])
+      expect(await store.deliveries.get('billing', b.id)).toMatchObject({ status: 'dead' })
+    })
+
+    test('a replay of a delivered or dead event waits, and is not listed twice', async () => {
+      const { store } = world
+      const [delivered, dead] = [...eventsOf('a', 1), ...eventsOf('b', 1)] as [EventRecord, EventRecord]
+      await remember(store, [delivered, dead])
+      await store.deliveries.record([attemptRow(delivered)])
+      await bury(dead)
+      await store.lanes.replay('billing', {}, NOW)
+      expect((await all()).map(row => [row.eventId, row.status]).sort()).toEqual([
+        [delivered.id, 'waiting'],
+        [dead.id, 'waiting'],
+      ])
+      expect(await store.deliveries.get('billing', dead.id)).toMatchObject({ status: 'waiting' })
+    })
+
+    test('an event delivered twice is one delivery, placed by the last time', async () => {
+      const { store } = world
+      const [a, b] = [...eventsOf('a', 1), ...eventsOf('b', 1)] as [EventRecord, EventRecord]
+      await remember(store, [a, b])
+      await store.deliveries.record([attemptRow(a), attemptRow(b, { at: NOW + 1 }), attemptRow(a, { at: NOW + 2 })])
+      expect((await all()).map(row => [row.eventId, row.attempts.length])).toEqual([
+        [a.id, 2],
+        [b.id, 1],
+      ])
+    })
+
+    test('the listing is newest first and pages through every status without a gap or a repeat', async () => {
+      const { store } = world
+      const events = Array.from({ length: 45 }, (_, index) =>
+        eventRecord({ orderId: `o${index}`, observedAt: NOW + index * 10 }),
+      )
+      await remember(store, events)
+      for (const [index, event] of events.entries())
+        if (index % 3 === 0) await store.deliveries.record([attemptRow(event, { at: NOW + index * 10 })])
+        else if (index % 3 === 1) await store.lanes.spill(spilled('billing', [event]), { nextAt: NOW, attempt: 0 })
+        else
+          await store.lanes.bury({
+            destination: 'billing',
+            orderKey: event.orderKey,
+            eventId: event.id,
+            at: NOW + index * 10,
+            attempts: 1,
+            lastError: 'x',
+            hold: false,
+          })
+      const expected = events.map(event => event.id).toReversed()
+      for (const limit of [1, 7, 45, 100]) expect((await all({}, limit)).map(row => row.eventId)).toEqual(expected)
+      expect((await all({ status: 'delivered' }, 4)).map(row => row.eventId)).toEqual(
+        expected.filter(id => events.findIndex(event => event.id === id) % 3 === 0),
+      )
+    })
+
+    test('filters by destination and by event hold for every status', async () => {
+      const { store } = world
+      const [a, b] = [...eventsOf('a', 1), ...eventsOf('b', 1)] as [EventRecord, EventRecord]
+      await remember(store, [a, b])
+      await store.deliveries.record([attemptRow(a), attemptRow(a, { destination: 'search' })])
+      await bury(b)
+      await store.lanes.spill(spilled('search', [b]), { nextAt: NOW, attempt: 0 })
+      const seen = async (filter: { destination?: string; eventId?: string }) =>
+        (await all(filter)).map(row => `${row.id} ${row.status}`).sort()
+      expect(await seen({ destination: 'billing' })).toEqual([`billing:${a.id} delivered`, `billing:${b.id} dead`])
+      expect(await seen({ eventId: b.id })).toEqual([`billing:${b.id} dead`, `search:${b.id} waiting`])
+      expect(await seen({ destination: 'search', eventId: a.id })).toEqual([`search:${a.id} delivered`])
+      expect(await seen({ destination: 'none' })).toEqual([])
+    })
+
+    test('a cursor that is none is refused', async () => {
+      await expect(world.store.deliveries.list({}, { limit: 5, after: 'nonsense' })).rejects.toMatchObject({
+        code: 'store.bad_cursor',
+      })
+    })
+
+    test('stats are of the newest attempts of each destination', async () => {
+      const { store } = world
+      const events = Array.from({ length: 100 }, (_, index) => eventRecord({ orderId: `o${index}` }))
+      await store.deliveries.record(events.map(event => attemptRow(event, { ms: 9999, outcome: 'retry' })))
+      await store.deliveries.record(
+        events.map((event, index) => attemptRow(event, { ms: index + 1, outcome: index < 80 ? 'delivered' : 'retry' })),
+      )
+      await store.deliveries.record([attemptRow(eventRecord(), { destination: 'search', ms: 7 })])
+      expect(await store.deliveries.stats(100)).toEqual(
+        new Map([
+          ['billing', { successRate: 0.8, p50: 50, p99: 99 }],
+          ['search', { successRate: 1, p50: 7, p99: 7 }],
+        ]),
+      )
+    })
+
+    test('fractions of milliseconds and text no database could keep do not keep attempts from being recorded', async () => {
+      const { store } = world
+      const event = eventRecord()
+      await store.deliveries.record([attemptRow(event, { ms: 12.6, error: 'a \0 b', response: 'half \ud83d' })])
+      const row = await store.deliveries.get('billing', event.id)
+      expect(row?.attempts).toMatchObject([{ ms: 13, error: 'a  b', response: 'half \ufffd' }])
+    })
+  })
+}

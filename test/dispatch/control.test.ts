@@ -1,0 +1,344 @@
+import { describe, expect, test } from 'vitest'
+import { createRig, event, eventsOfOrders, outcome } from './rig.ts'
+
+describe('dead letters', () => {
+  test('an event whose retries are used up is a dead letter, and its order goes on', async () => {
+    const rig = createRig({ delivery: { retries: [100, 100] } })
+    rig.destination('hook', ({ event }) => outcome(event.sequence === 1 ? 'retry' : 'delivered', { error: 'no' }))
+    await rig.start()
+    await rig.publish(event('a', 1), event('a', 2))
+    await rig.clock.until(rig.quiet)
+    expect(rig.trace('hook')).toEqual(['a:1', 'a:1', 'a:1', 'a:2'])
+    expect(rig.store.letters('hook')).toMatchObject([{ attempts: 3, lastError: 'no', holding: false }])
+    await rig.clock.advance(200)
+    expect(rig.store.attempts.map(row => row.outcome)).toEqual(['retry', 'retry', 'dead', 'delivered'])
+  })
+
+  test('without retries the first failure is the last', async () => {
+    const rig = createRig({ delivery: { retries: [] } })
+    rig.destination('hook', ({ event }) => outcome(event.sequence === 1 ? 'retry' : 'delivered'))
+    await rig.start()
+    await rig.publish(event('a', 1), event('a', 2))
+    await rig.clock.until(rig.quiet)
+    expect(rig.trace('hook')).toEqual(['a:1', 'a:2'])
+    expect(rig.store.letters('hook')).toHaveLength(1)
+  })
+
+  test('an event given up is a dead letter at once', async () => {
+    const rig = createRig()
+    rig.destination('hook', ({ event }) => outcome(event.sequence === 1 ? 'give-up' : 'delivered'))
+    await rig.start()
+    await rig.publish(event('a', 1), event('a', 2))
+    await rig.clock.until(rig.quiet, 1_000)
+    expect(rig.trace('hook')).toEqual(['a:1', 'a:2'])
+    expect(rig.store.letters('hook')).toMatchObject([{ attempts: 1 }])
+  })
+
+  test('with `hold` the order waits for the redrive, others go on, and then it goes on from there in order', async () => {
+    const rig = createRig({ delivery: { retries: [100], onExhausted: 'hold' } })
+    let fixed = false
+    rig.destination('hook', ({ event }) =>
+      outcome(event.orderId === 'a' && event.sequence === 1 && !fixed ? 'retry' : 'delivered'),
+    )
+    await rig.start()
+    await rig.publish(...eventsOfOrders(['a', 'b'], 2))
+    await rig.clock.advance(60_000)
+    await rig.publish(event('a', 3), event('b', 3))
+    await rig.clock.advance(60_000)
+    expect(rig.trace('hook').filter(one => one.startsWith('a'))).toEqual(['a:1', 'a:1'])
+    expect(rig.trace('hook').filter(one => one.startsWith('b'))).toEqual(['b:1', 'b:2', 'b:3'])
+    expect(rig.store.letters('hook')).toMatchObject([{ holding: true }])
+    expect(rig.log.settled()).toBe(6)
+    fixed = true
+    await rig.store.deadLetters.redrive({ destination: 'hook' }, rig.clock.now())
+    rig.dispatcher.wake()
+    await rig.clock.until(rig.quiet)
+    expect(rig.trace('hook').filter(one => one.startsWith('a'))).toEqual(['a:1', 'a:1', 'a:1', 'a:2', 'a:3'])
+    expect(rig.store.letters('hook')).toEqual([])
+  })
+
+  test('redriven events come in order among themselves, with attempts counted anew', async () => {
+    const rig = createRig({ delivery: { retries: [] } })
+    let fixed = false
+    rig.destination('hook', () => outcome(fixed ? 'delivered' : 'retry'))
+    await rig.start()
+    await rig.publish(...eventsOfOrders(['a'], 5))
+    await rig.clock.until(() => rig.store.letters('hook').length === 5)
+    fixed = true
+    await rig.store.deadLetters.redrive({ destination: 'hook' }, rig.clock.now())
+    rig.dispatcher.wake()
+    await rig.clock.until(rig.quiet)
+    expect(rig.sends.slice(5).map(send => [send.event.sequence, send.attempt, send.replay])).toEqual(
+      [1, 2, 3, 4, 5].map(sequence => [sequence, 1, false]),
+    )
+  })
+})
+
+describe('replay', () => {
+  test('brings past events again, marked, in order, while live events go on', async () => {
+    const rig = createRig()
+    rig.destination('hook', async () => {
+      await rig.clock.sleep(5)
+      return outcome('delivered')
+    })
+    await rig.start()
+    await rig.publish(...eventsOfOrders(['a', 'b'], 4))
+    await rig.clock.until(rig.quiet)
+    const before = rig.sends.length
+    expect(await rig.dispatcher.replay('hook', {})).toBe(8)
+    await rig.publish(...eventsOfOrders(['a', 'b'], 8).slice(8))
+    await rig.clock.until(rig.quiet)
+    for (const order of ['a', 'b']) {
+      const again = rig.sends.slice(before).filter(send => send.event.orderId === order)
+      const sequences = (replay: boolean) =>
+        again.filter(send => send.replay === replay).map(send => send.event.sequence)
+      expect(sequences(true)).toEqual([1, 2, 3, 4])
+      expect(sequences(false)).toEqual([5, 6, 7, 8])
+    }
+    expect(rig.violations).toEqual([])
+  })
+
+  test('queues only what the destination wants and the filter says', async () => {
+    const rig = createRig()
+    rig.destination('refunds', undefined, { types: ['order.refunded', 'order.paid'] })
+    await rig.start()
+    await rig.publish(event('a', 1), event('a', 2, 'order.shipped'), event('a', 3, 'order.refunded'))
+    await rig.clock.until(() => rig.trace('refunds').length === 2)
+    expect(await rig.dispatcher.replay('refunds', { types: ['order.shipped'] })).toBe(0)
+    expect(await rig.dispatcher.replay('refunds', { types: ['order.shipped', 'order.refunded'] })).toBe(1)
+    await rig.clock.until(() => rig.trace('refunds').length === 3)
+    expect(rig.trace('refunds')).toEqual(['a:1', 'a:3', 'a:3'])
+  })
+
+  test('to a destination that is not there is refused', async () => {
+    const rig = createRig()
+    await rig.start()
+    await expect(rig.dispatcher.replay('nobody', {})).rejects.toMatchObject({ code: 'dispatch.unknown_destination' })
+  })
+})
+
+describe('pause and resume', () => {
+  test('a paused destination misses nothing: resumed, it gets all since then, in order', async () => {
+    const rig = createRig()
+    rig.destination('hook', undefined, { kind: 'endpoint' })
+    await rig.start()
+    await rig.publish(event('a', 1))
+    await rig.clock.flush()
+    rig.set('hook', { state: 'paused' })
+    await rig.dispatcher.refresh()
+    await rig.publish(...eventsOfOrders(['a', 'b'], 3).slice(1))
+    await rig.clock.advance(600_000)
+    expect(rig.trace('hook')).toEqual(['a:1'])
+    expect(rig.log.settled()).toBe(6)
+    expect(rig.dispatcher.destinations()).toEqual([{ id: 'hook', kind: 'endpoint', state: 'paused' }])
+    rig.set('hook', { state: 'active' })
+    await rig.dispatcher.refresh()
+    await rig.clock.until(rig.quiet)
+    expect(rig.trace('hook').filter(one => one.startsWith('a'))).toEqual(['a:1', 'a:2', 'a:3'])
+    expect(rig.violations).toEqual([])
+  })
+
+  test('a pause while deliveries are in flight and queued puts the queue into the store', async () => {
+    const rig = createRig()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    rig.destination(
+      'hook',
+      async () => {
+        await promise
+        return outcome('delivered')
+      },
+      { kind: 'endpoint', delivery: { concurrency: 2 } },
+    )
+    await rig.start()
+    await rig.publish(...eventsOfOrders(['a', 'b', 'c', 'd'], 2))
+    await rig.clock.flush()
+    rig.set('hook', { state: 'paused' })
+    await rig.dispatcher.refresh()
+    await rig.clock.flush()
+    expect(rig.log.settled()).toBe(8)
+    resolve()
+    await rig.clock.advance(1_000)
+    expect(rig.trace('hook')).toEqual(['a:1', 'b:1'])
+    expect(rig.store.waiting('hook', 'shop/a')).toEqual([event('a', 2).id])
+    rig.set('hook', { state: 'active' })
+    await rig.dispatcher.refresh()
+    await rig.clock.until(rig.quiet)
+    expect(rig.trace('hook').toSorted()).toEqual(['a:1', 'a:2', 'b:1', 'b:2', 'c:1', 'c:2', 'd:1', 'd:2'])
+    expect(rig.violations).toEqual([])
+  })
+
+  test('a resume makes due what waited for a retry far away', async () => {
+    const rig = createRig({ delivery: { retries: [86_400_000] } })
+    let up = false
+    rig.destination('hook', () => outcome(up ? 'delivered' : 'retry'), { kind: 'endpoint' })
+    await rig.start()
+    await rig.publish(event('a'))
+    await rig.clock.advance(1_000)
+    rig.set('hook', { state: 'paused' })
+    await rig.dispatcher.refresh()
+    up = true
+    rig.set('hook', { state: 'active' })
+    await rig.dispatcher.refresh()
+    await rig.clock.until(rig.quiet, 1_000)
+    expect(rig.sends.map(send => send.attempt)).toEqual([1, 2])
+  })
+
+  test('a removed destination holds no position, and its id can be used again', async () => {
+    const rig = createRig()
+    rig.destination('hook', () => new Promise(() => {}), { kind: 'endpoint' })
+    rig.destination('fine')
+    await rig.start()
+    await rig.publish(...eventsOfOrders(['a', 'b'], 2))
+    await rig.clock.advance(1_000)
+    expect(rig.log.settled()).toBe(0)
+    rig.destinations.delete('hook')
+    await rig.dispatcher.refresh()
+    expect(rig.log.settled()).toBe(4)
+    rig.destination('hook', undefined, { kind: 'endpoint' })
+    await rig.dispatcher.refresh()
+    await rig.publish(event('a', 3))
+    await rig.clock.until(() => rig.trace('hook').includes('a:3'))
+  })
+
+  test('two destinations with one id are refused at the start', async () => {
+    const rig = createRig()
+    rig.destination('same')
+    const list = [...rig.destinations.values()]
+    const started = rig.start({ destinations: async () => [...list, ...list] })
+    const dispatcher = await started
+    await expect(dispatcher.start()).rejects.toMatchObject({ code: 'dispatch.id_taken', intent: 'fix' })
+  })
+})
+
+describe('an endpoint that fails steadily', () => {
+  const down = (rig: ReturnType<typeof createRig>, up: () => boolean) =>
+    rig.destination('hook', () => outcome(up() ? 'delivered' : 'retry'), { kind: 'endpoint' })
+
+  test('opens its circuit: probes at growing pauses, and everything else waits without an attempt', async () => {
+    const rig = createRig()
+    let up = false
+    down(rig, () => up)
+    await rig.start()
+    const orders = Array.from({ length: 30 }, (_, index) => `o${index}`)
+    await rig.publish(...eventsOfOrders(orders, 1))
+    await rig.clock.advance(6_000)
+    expect(rig.dispatcher.destinations()).toEqual([{ id: 'hook', kind: 'endpoint', state: 'open' }])
+    const sent = rig.sends.length
+    await rig.publish(
+      ...eventsOfOrders(
+        orders.map(order => `new-${order}`),
+        1,
+      ),
+    )
+    await rig.clock.advance(5 * 60_000)
+    const probes = rig.sends.slice(sent).map(send => send.at)
+    expect(probes.length).toBeGreaterThanOrEqual(4)
+    expect(probes.length).toBeLessThanOrEqual(8)
+    const pauses = probes.slice(1).map((at, index) => at - (probes[index] ?? 0))
+    expect(pauses).toEqual([...pauses].sort((a, b) => a - b))
+    expect(rig.log.settled()).toBe(60)
+    up = true
+    await rig.clock.until(rig.quiet, 10 * 60_000)
+    expect(rig.dispatcher.destinations()).toMatchObject([{ state: 'active' }])
+    const attempts = new Map(rig.sends.map(send => [send.event.id, send.attempt]))
+    expect(Math.max(...attempts.values())).toBeLessThanOrEqual(4)
+    expect(rig.violations).toEqual([])
+  })
+
+  test('delivers all that waited as soon as a probe succeeds, however far away its retry was', async () => {
+    const rig = createRig({ delivery: { retries: [1_000, 86_400_000, 86_400_000] } })
+    let up = false
+    down(rig, () => up)
+    await rig.start()
+    await rig.publish(
+      ...eventsOfOrders(
+        Array.from({ length: 20 }, (_, index) => `o${index}`),
+        2,
+      ),
+    )
+    await rig.clock.advance(6_000)
+    await rig.publish(event('late'))
+    await rig.clock.advance(60_000)
+    expect(rig.dispatcher.destinations()).toMatchObject([{ state: 'open' }])
+    up = true
+    await rig.publish(event('fresh'))
+    await rig.clock.until(rig.quiet, 10 * 60_000)
+    expect(rig.violations).toEqual([])
+  })
+
+  test('is disabled after five days without a success, and keeps what waits', async () => {
+    const rig = createRig({ delivery: { retries: Array(400).fill(3_600_000) } })
+    down(rig, () => false)
+    await rig.start()
+    await rig.publish(...eventsOfOrders(['a', 'b', 'c', 'd'], 3))
+    await rig.clock.advance(4.9 * 86_400_000)
+    expect(rig.disabled).toEqual([])
+    await rig.clock.advance(0.2 * 86_400_000)
+    expect(rig.disabled).toEqual([{ id: 'hook', reason: expect.stringContaining('5 days') }])
+    const sent = rig.sends.length
+    await rig.clock.advance(86_400_000)
+    expect(rig.sends).toHaveLength(sent)
+    expect(rig.store.rows('hook')).toHaveLength(4)
+    expect(rig.store.letters('hook')).toEqual([])
+  })
+
+  test('that says it is gone is disabled at once, and its events wait without an attempt counted', async () => {
+    const rig = createRig()
+    let gone = true
+    rig.destination('hook', () => (gone ? outcome('gone', { statusCode: 410 }) : outcome('delivered')), {
+      kind: 'endpoint',
+    })
+    await rig.start()
+    await rig.publish(event('a', 1))
+    await rig.clock.flush()
+    await rig.publish(event('a', 2), event('b', 1))
+    await rig.clock.advance(600_000)
+    expect(rig.trace('hook')).toEqual(['a:1'])
+    expect(rig.disabled).toEqual([{ id: 'hook', reason: expect.stringContaining('410') }])
+    expect(rig.dispatcher.destinations()).toMatchObject([{ state: 'disabled' }])
+    gone = false
+    rig.set('hook', { state: 'active' })
+    await rig.dispatcher.refresh()
+    await rig.clock.until(rig.quiet)
+    expect(
+      rig.sends
+        .slice(1)
+        .map(send => [send.event.orderId, send.event.sequence, send.attempt])
+        .sort(),
+    ).toEqual([
+      ['a', 1, 1],
+      ['a', 2, 1],
+      ['b', 1, 1],
+    ])
+  })
+
+  test('that asks for rest gets it as a whole, and no other destination does', async () => {
+    const rig = createRig()
+    let first = true
+    rig.destination('hook', () => {
+      if (!first) return outcome('delivered')
+      first = false
+      return outcome('retry', { statusCode: 429, restMs: 60_000 })
+    })
+    rig.destination('other')
+    await rig.start()
+    await rig.publish(event('a'))
+    await rig.clock.flush()
+    await rig.publish(event('b'), event('c'))
+    await rig.clock.advance(59_000)
+    expect(rig.trace('hook')).toEqual(['a:1'])
+    expect(rig.trace('other')).toEqual(['a:1', 'b:1', 'c:1'])
+    await rig.clock.until(rig.quiet, 5_000)
+    expect(rig.trace('hook').toSorted()).toEqual(['a:1', 'a:1', 'b:1', 'c:1'])
+  })
+
+  test('a handler that always throws has no circuit: each of its events is tried on its own schedule', async () => {
+    const rig = createRig({ delivery: { retries: [1_000, 1_000, 1_000, 1_000, 1_000, 1_000, 1_000] } })
+    rig.destination('handler', () => outcome('retry'))
+    await rig.start()
+    await rig.publish(...eventsOfOrders(['a', 'b', 'c', 'd'], 1))
+    await rig.clock.until(() => rig.store.letters('handler').length === 4, 20_000)
+    expect(rig.sends).toHaveLength(32)
+    expect(rig.dispatcher.destinations()).toMatchObject([{ state: 'active' }])
+  })
+})

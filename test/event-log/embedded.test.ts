@@ -1,0 +1,195 @@
+import { randomUUID } from 'node:crypto'
+import { describe, expect, test, vi } from 'vitest'
+import { systemClock } from '../../src/clock.ts'
+import { AppError } from '../../src/errors.ts'
+import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
+import type { EventRecord } from '../../src/event-log/event-log.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { type EventLogHarness, eventLogContract } from '../contract/event-log.ts'
+import { eventsOf } from '../helpers/event-records.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+
+const clock = systemClock()
+
+/** Stores events as ingest does: committed together, published at once. */
+async function storeEvents(store: Store, events: readonly EventRecord[]): Promise<void> {
+  const lease = await store.leases.acquire('test', randomUUID(), 60_000, clock.now())
+  if (!lease) throw new Error('the lease is free')
+  await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: clock.now(), doubts: [] })
+  await store.leases.release(lease)
+}
+
+async function openHarness(): Promise<EventLogHarness> {
+  const folder = await temporaryFolder()
+  const onStore = async (): Promise<EventLogHarness> => {
+    const store = await openSqlite({ folder: folder.path, clock })
+    const log = createEmbeddedLog({ store, clock })
+    const shut = async () => {
+      await log.close()
+      await store.close()
+    }
+    return {
+      log,
+      publish: async events => {
+        await storeEvents(store, events)
+        await log.append(events)
+      },
+      reopen: async () => {
+        await shut()
+        return onStore()
+      },
+      close: async () => {
+        await shut()
+        await folder.remove()
+      },
+    }
+  }
+  return onStore()
+}
+
+eventLogContract('embedded', openHarness)
+
+describe('embedded log', () => {
+  async function setUp() {
+    const folder = await temporaryFolder()
+    const store = await openSqlite({ folder: folder.path, clock })
+    return {
+      store,
+      cleanUp: async () => {
+        await store.close()
+        await folder.remove()
+      },
+    }
+  }
+  const ignore = { assigned: async () => {}, revoked: async () => {} }
+  const unreachable = () => new AppError('gone', { code: 'store.unreachable', intent: 'retry' })
+
+  test('events that another process stored are found without being woken', async () => {
+    const { store, cleanUp } = await setUp()
+    const log = createEmbeddedLog({ store, clock })
+    const taken: string[] = []
+    await log.consume({
+      ...ignore,
+      group: 'g',
+      onBatch: async (_, entries) => void taken.push(...entries.map(e => e.event.id)),
+    })
+    await storeEvents(store, eventsOf('a', 2))
+    await vi.waitFor(() => expect(taken).toHaveLength(2), { timeout: 10_000 })
+    await log.close()
+    await cleanUp()
+  })
+
+  test('while the store cannot be reached the log says so, and goes on when it can', async () => {
+    const { store, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 2))
+    let broken = true
+    const list: Store['events']['list'] = async (...question) => {
+      if (broken) throw unreachable()
+      return store.events.list(...question)
+    }
+    const log = createEmbeddedLog({ store: { ...store, events: { ...store.events, list } }, clock })
+    const taken: string[] = []
+    await log.consume({
+      ...ignore,
+      group: 'g',
+      onBatch: async (_, entries) => void taken.push(...entries.map(e => e.event.id)),
+    })
+    await vi.waitFor(() => expect(log.health()).toMatch(/cannot read events: gone/))
+    expect(taken).toEqual([])
+    broken = false
+    await vi.waitFor(() => expect(taken).toHaveLength(2), { timeout: 10_000 })
+    expect(log.health()).toBeNull()
+    await log.close()
+    await cleanUp()
+  })
+
+  test('a position that could not be written is written later', async () => {
+    const { store, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 2))
+    let failures = 0
+    const set: Store['offsets']['set'] = async (...values) => {
+      if (failures++ === 0) throw unreachable()
+      return store.offsets.set(...values)
+    }
+    const log = createEmbeddedLog({ store: { ...store, offsets: { ...store.offsets, set } }, clock })
+    const reading = await log.consume({
+      ...ignore,
+      group: 'g',
+      onBatch: async (partition, entries) => reading.settle(partition, entries.at(-1)?.position ?? 0),
+    })
+    await vi.waitFor(() => expect(log.health()).toMatch(/cannot write its position: gone/), { timeout: 10_000 })
+    await vi.waitFor(async () => expect(await store.offsets.get('g', 0)).toBe(await store.events.last()), {
+      timeout: 10_000,
+    })
+    expect(log.health()).toBeNull()
+    await log.close()
+    await cleanUp()
+  })
+
+  test('a batch that could not be handed over is handed over again, and nothing before it', async () => {
+    const { store, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 3))
+    const log = createEmbeddedLog({ store, clock })
+    const calls: string[][] = []
+    await log.consume({
+      ...ignore,
+      group: 'g',
+      onBatch: async (_, entries) => {
+        calls.push(entries.map(entry => entry.event.id))
+        if (calls.length === 1) throw new AppError('not now', { code: 'test.busy', intent: 'retry' })
+      },
+    })
+    await vi.waitFor(() => expect(calls).toHaveLength(2), { timeout: 10_000 })
+    expect(calls[1]).toEqual(calls[0])
+    await log.close()
+    await cleanUp()
+  })
+
+  test('stopping does not wait for a consumer that is busy for good', async () => {
+    const { store, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 1))
+    const log = createEmbeddedLog({ store, clock })
+    let busy = false
+    const reading = await log.consume({
+      ...ignore,
+      group: 'g',
+      onBatch: () => {
+        busy = true
+        return new Promise(() => {})
+      },
+    })
+    await vi.waitFor(() => expect(busy).toBe(true))
+    await reading.stop()
+    await log.close()
+    await cleanUp()
+  })
+
+  test('a reader that is stopped before its turn does not keep the next one from reading', async () => {
+    const { store, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 1))
+    const log = createEmbeddedLog({ store, clock })
+    const taken: string[] = []
+    const take = (name: string) => ({ ...ignore, group: 'g', onBatch: async () => void taken.push(name) })
+    const first = await log.consume(take('first'))
+    const second = await log.consume(take('second'))
+    await log.consume(take('third'))
+    await second.stop()
+    await vi.waitFor(() => expect(taken).toEqual(['first']))
+    await first.stop()
+    await vi.waitFor(() => expect(taken).toEqual(['first', 'third']))
+    await log.close()
+    await cleanUp()
+  })
+
+  test('more events than a batch holds come in batches of at most 500, all of them', async () => {
+    const { store, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 1203))
+    const log = createEmbeddedLog({ store, clock })
+    const sizes: number[] = []
+    await log.consume({ ...ignore, group: 'g', onBatch: async (_, entries) => void sizes.push(entries.length) })
+    await vi.waitFor(() => expect(sizes).toEqual([500, 500, 203]))
+    await log.close()
+    await cleanUp()
+  })
+})

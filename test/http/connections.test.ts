@@ -1,0 +1,181 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { AppError } from '../../src/errors.ts'
+import { type Harness, NOW, openHarness } from './harness.ts'
+
+let api: Harness
+beforeEach(async () => {
+  api = await openHarness()
+})
+afterEach(() => api.close())
+
+describe('GET /v1/connections', () => {
+  test('lists each with exactly what is promised', async () => {
+    await api.seed('kk', '1', { doubts: [{ path: 'refundedAmount', value: '"9,99"', reason: 'not an amount' }] })
+    const cursor = NOW - 12_500
+    await api.store.connections.update(api.lease, 'kk', {
+      cursor,
+      state: 'failing',
+      lastError: 'code 10001',
+      lastSuccessAt: cursor,
+      nextPollAt: NOW + 5000,
+    })
+    const { status, body } = await api.call('GET', '/v1/connections')
+    expect(status).toBe(200)
+    expect(body.next).toBe(null)
+    expect(body.data.map(({ id }: { id: string }) => id)).toEqual(['kk', 'off', 'shop', 'tuya'])
+    expect(body.data[0]).toEqual({
+      id: 'kk',
+      vendor: 'kakaclo',
+      state: 'failing',
+      cursor: new Date(cursor).toISOString(),
+      lagSeconds: 12.5,
+      lastSuccessAt: new Date(cursor).toISOString(),
+      nextPollAt: new Date(NOW + 5000).toISOString(),
+      lastError: 'code 10001',
+      ordersTracked: 1,
+      quarantined: 1,
+    })
+    expect((await api.call('GET', '/v1/connections/kk')).body).toEqual(body.data[0])
+  })
+
+  test('pages by id', async () => {
+    const first = await api.call('GET', '/v1/connections?limit=3')
+    const second = await api.call('GET', `/v1/connections?limit=3&after=${first.body.next}`)
+    expect([...first.body.data, ...second.body.data].map(({ id }: { id: string }) => id)).toEqual([
+      'kk',
+      'off',
+      'shop',
+      'tuya',
+    ])
+    expect(second.body.next).toBe(null)
+  })
+
+  test('one that was never polled has no cursor and no lag', async () => {
+    expect((await api.call('GET', '/v1/connections/shop')).body).toMatchObject({
+      cursor: null,
+      lagSeconds: null,
+      ordersTracked: 0,
+    })
+  })
+
+  test('one that is not enabled is stopped and says why', async () => {
+    expect((await api.call('GET', '/v1/connections/off')).body).toMatchObject({
+      state: 'stopped',
+      lastError: expect.stringContaining('not enabled'),
+    })
+  })
+
+  test('an unknown one is 404', async () => {
+    expect((await api.call('GET', '/v1/connections/nowhere')).status).toBe(404)
+  })
+})
+
+describe('POST /v1/connections/{id}/poll', () => {
+  test('answers what was found', async () => {
+    const events = await api.seed('shop', '1')
+    api.parts.poll = async () => ({ orders: 7, events, quarantined: 1 })
+    const { status, body } = await api.call('POST', '/v1/connections/shop/poll')
+    expect(status).toBe(200)
+    expect(body).toMatchObject({ orders: 7, events: 2, quarantined: 1 })
+    expect(body.data).toEqual(events.map(event => JSON.parse(event.body)))
+  })
+
+  test('passes on which order, whose, and that it is a dry run', async () => {
+    let asked: unknown
+    api.parts.poll = async (connection, { signal: _, ...options }) => {
+      asked = { connection, ...options }
+      return { orders: 1, events: [], quarantined: 0 }
+    }
+    await api.call('POST', '/v1/connections/tuya/poll?order=5&user=u1&dryRun=true')
+    expect(asked).toEqual({ connection: 'tuya', orderId: '5', userId: 'u1', dryRun: true })
+    await api.call('POST', '/v1/connections/tuya/poll', { body: {} })
+    expect(asked).toEqual({ connection: 'tuya' })
+  })
+
+  test("a failed poll is 502 with the vendor's trouble", async () => {
+    api.parts.poll = async () => {
+      throw new AppError('The vendor answered 429.', {
+        code: 'vendor.rate_limited',
+        intent: 'retry',
+        retryAfterMs: 1500,
+      })
+    }
+    const { status, headers, body } = await api.call('POST', '/v1/connections/shop/poll')
+    expect(status).toBe(502)
+    expect(body.detail).toBe('The vendor answered 429.')
+    expect(headers.get('retry-after')).toBe('2')
+  })
+
+  test('refused credentials are 502 as well', async () => {
+    api.parts.poll = async () => {
+      throw new AppError('The token is refused.', { code: 'vendor.unauthorized', intent: 'stop' })
+    }
+    expect((await api.call('POST', '/v1/connections/shop/poll')).status).toBe(502)
+  })
+
+  test.each([
+    ['/v1/connections/nowhere/poll', 404],
+    ['/v1/connections/off/poll', 409],
+    ['/v1/connections/shop/poll?dryrun=true', 400],
+    ['/v1/connections/shop/poll?dryRun=yes', 400],
+    ['/v1/connections/shop/poll?user=u1', 400],
+  ])('POST %s is %d', async (path, status) => {
+    expect((await api.call('POST', path)).status).toBe(status)
+  })
+
+  test('a member in the body is refused, not ignored', async () => {
+    const { status, body } = await api.call('POST', '/v1/connections/shop/poll', { body: { dryRun: true } })
+    expect(status).toBe(400)
+    expect(body.errors).toEqual([{ path: 'dryRun', message: 'unknown' }])
+  })
+
+  test('where this process does not poll it is 503', async () => {
+    const face = await openHarness({ ingest: null })
+    expect((await face.call('POST', '/v1/connections/shop/poll')).status).toBe(503)
+    await face.close()
+  })
+})
+
+describe('following', () => {
+  const follows = (connection: string) => api.store.follows.list(connection, { limit: 10 })
+
+  test('a Tuya order is followed with its buyer', async () => {
+    const { status, text } = await api.call('PUT', '/v1/connections/tuya/orders/5%2F6', { body: { userId: 'u1' } })
+    expect([status, text]).toEqual([204, ''])
+    expect(await follows('tuya')).toMatchObject([{ kind: 'order', id: '5/6', userId: 'u1' }])
+    expect(api.parts.asked).toEqual(['wake tuya'])
+  })
+
+  test('a Tuya order without its buyer is 400', async () => {
+    for (const body of [undefined, {}, { userId: '' }, { userId: 5 }, { user: 'u1' }]) {
+      const answer = await api.call('PUT', '/v1/connections/tuya/orders/5', { body })
+      expect(answer.status).toBe(400)
+      expect(answer.body.errors[0].path).toMatch(/^user/)
+    }
+    expect(await follows('tuya')).toEqual([])
+  })
+
+  test('all orders of a user are followed', async () => {
+    expect((await api.call('PUT', '/v1/connections/tuya/users/u%201')).status).toBe(204)
+    expect(await follows('tuya')).toMatchObject([{ kind: 'user', id: 'u 1' }])
+  })
+
+  test('vendors that list their orders read the order again', async () => {
+    expect((await api.call('PUT', '/v1/connections/kk/orders/5')).status).toBe(204)
+    expect((await api.call('PUT', '/v1/connections/kk/users/u1')).status).toBe(204)
+    expect(api.parts.asked).toEqual(['refetch kk 5'])
+    expect(await follows('kk')).toEqual([])
+  })
+
+  test('an unknown connection is 404', async () => {
+    expect((await api.call('PUT', '/v1/connections/nowhere/orders/5')).status).toBe(404)
+    expect((await api.call('PUT', '/v1/connections/nowhere/users/5')).status).toBe(404)
+  })
+
+  test('where this process does not poll, the order is left in the store for the one that does', async () => {
+    const face = await openHarness({ ingest: null })
+    expect((await face.call('PUT', '/v1/connections/kk/orders/5')).status).toBe(204)
+    expect(await face.store.follows.list('kk', { limit: 10 })).toMatchObject([{ kind: 'order', id: '5' }])
+    await face.close()
+  })
+})

@@ -1,0 +1,269 @@
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import type { EndpointRow } from '../../src/store/store.ts'
+import { type Harness, NOW, openHarness } from './harness.ts'
+
+let api: Harness
+beforeEach(async () => {
+  api = await openHarness()
+})
+afterEach(() => api.close())
+
+const URL_ = 'https://hooks.example/in'
+const declared: EndpointRow = {
+  id: 'billing',
+  url: URL_,
+  types: null,
+  connections: null,
+  secret: 'sealed:',
+  previousSecret: null,
+  previousValidUntil: null,
+  delivery: null,
+  description: null,
+  state: 'active',
+  stateReason: null,
+  declared: true,
+  createdAt: NOW,
+  updatedAt: NOW,
+}
+
+describe('POST /v1/endpoints', () => {
+  test('makes an endpoint with an id and a secret of its own, shown this once', async () => {
+    const { status, headers, body } = await api.call('POST', '/v1/endpoints', { body: { url: URL_ } })
+    expect(status).toBe(201)
+    expect(headers.get('location')).toBe(`/v1/endpoints/${body.id}`)
+    expect(body).toEqual({
+      id: expect.stringMatching(/^[a-z0-9]{12}$/),
+      url: URL_,
+      types: null,
+      connections: null,
+      delivery: null,
+      description: null,
+      state: 'active',
+      stateReason: null,
+      declared: false,
+      createdAt: new Date(NOW).toISOString(),
+      updatedAt: new Date(NOW).toISOString(),
+      secret: expect.stringMatching(/^whsec_/),
+    })
+    const { secret, ...shown } = body
+    expect((await api.call('GET', `/v1/endpoints/${body.id}`)).body).toEqual(shown)
+    const list = await api.call('GET', '/v1/endpoints')
+    expect(list.body).toEqual({ data: [shown], next: null })
+    expect(list.text).not.toContain(secret)
+    expect((await api.store.endpoints.get(body.id))?.secret).toBe(`sealed:${btoa(secret)}`)
+    expect(api.parts.asked).toEqual(['refresh'])
+  })
+
+  test('takes everything that can be given, and shows it as it was given', async () => {
+    const given = {
+      id: 'Billing.v2',
+      url: URL_,
+      types: ['order.paid', 'order.refunded'],
+      connections: ['shop'],
+      delivery: {
+        timeout: '5s',
+        retries: ['10s', '90s', '1500ms', '2h'],
+        concurrency: 4,
+        rateLimit: { perSecond: 2, burst: 9 },
+        onExhausted: 'hold',
+      },
+      description: 'Books the payments',
+    }
+    const secret = `whsec_${'QUJD'.repeat(8)}`
+    const { status, body } = await api.call('POST', '/v1/endpoints', { body: { ...given, secret } })
+    expect(status).toBe(201)
+    expect(body).toMatchObject({ ...given, secret })
+    expect((await api.store.endpoints.get('Billing.v2'))?.delivery).toMatchObject({
+      timeout: 5000,
+      retries: [10_000, 90_000, 1500, 7_200_000],
+    })
+  })
+
+  test('a taken id is 409, also that of a handler', async () => {
+    await api.call('POST', '/v1/endpoints', { body: { id: 'a', url: URL_ } })
+    expect((await api.call('POST', '/v1/endpoints', { body: { id: 'a', url: URL_ } })).status).toBe(409)
+    expect((await api.call('POST', '/v1/endpoints', { body: { id: 'audit', url: URL_ } })).status).toBe(409)
+  })
+
+  test('queues the past first when asked to, and what happens meanwhile waits', async () => {
+    await api.seed('shop', '1')
+    const body = { id: 'late', url: URL_, types: ['order.paid'], replaySince: '2026-01-01T00:00:00Z' }
+    const created = await api.call('POST', '/v1/endpoints', { body })
+    expect(created).toMatchObject({ status: 201, body: { state: 'active', stateReason: null } })
+    const since = Date.parse('2026-01-01T00:00:00Z')
+    expect(api.parts.asked).toEqual([
+      'refresh',
+      `replay late ${JSON.stringify({ since, types: ['order.paid'] })}`,
+      'refresh',
+      'wake dispatch',
+    ])
+  })
+
+  test.each([
+    [{}, 'url'],
+    [{ url: 'nope' }, 'url'],
+    [{ url: 'ftp://hooks.example/' }, 'url'],
+    [{ url: 'https://user:pw@hooks.example/' }, 'url'],
+    [{ url: 'http://10.0.0.1/' }, 'url'],
+    [{ url: 5 }, 'url'],
+    [{ url: URL_, types: [] }, 'types'],
+    [{ url: URL_, types: ['order.lost'] }, 'types.0'],
+    [{ url: URL_, types: 'order.paid' }, 'types'],
+    [{ url: URL_, connections: ['nowhere'] }, 'connections'],
+    [{ url: URL_, id: 'a b' }, 'id'],
+    [{ url: URL_, secret: 'short' }, 'secret'],
+    [{ url: URL_, delivery: { timeout: 5 } }, 'delivery.timeout'],
+    [{ url: URL_, delivery: { timeout: '5 seconds' } }, 'delivery.timeout'],
+    [{ url: URL_, delivery: { retries: ['5s', 'x'] } }, 'delivery.retries.1'],
+    [{ url: URL_, delivery: { rateLimit: { perSecond: 0 } } }, 'delivery.rateLimit.perSecond'],
+    [{ url: URL_, delivery: { speed: 1 } }, 'delivery.speed'],
+    [{ url: URL_, state: 'paused' }, 'state'],
+    [{ url: URL_, replaySince: 'yesterday' }, 'replaySince'],
+  ])('refuses %j', async (body, path) => {
+    const answer = await api.call('POST', '/v1/endpoints', { body })
+    expect(answer.status).toBe(400)
+    expect(answer.body.errors).toEqual([{ path, message: expect.any(String) }])
+    expect(await api.store.endpoints.list()).toEqual([])
+  })
+})
+
+describe('one endpoint', () => {
+  beforeEach(async () => {
+    await api.call('POST', '/v1/endpoints', {
+      body: { id: 'a', url: URL_, types: ['order.paid'], delivery: { timeout: '5s' } },
+    })
+    await api.store.endpoints.insert(declared)
+    api.parts.asked.length = 0
+  })
+
+  test('is changed member by member; null clears', async () => {
+    const url = 'https://other.example/'
+    const first = await api.call('PATCH', '/v1/endpoints/a', { body: { url, description: 'new' } })
+    expect(first).toMatchObject({
+      status: 200,
+      body: { url, description: 'new', types: ['order.paid'], delivery: { timeout: '5s' } },
+    })
+    const second = await api.call('PATCH', '/v1/endpoints/a', {
+      body: { types: null, delivery: null, connections: ['kk'] },
+    })
+    expect(second.body).toMatchObject({ url, types: null, delivery: null, connections: ['kk'] })
+    expect((await api.call('GET', '/v1/endpoints/a')).body).toEqual(second.body)
+    expect(api.parts.asked).toEqual(['refresh', 'refresh'])
+  })
+
+  test.each([
+    { id: 'b' },
+    { state: 'paused' },
+    { secret: 'x' },
+    { declared: true },
+    { url: 'http://10.0.0.1/' },
+    { connections: ['nowhere'] },
+    { url: null },
+  ])('refuses to change %j', async body => {
+    expect((await api.call('PATCH', '/v1/endpoints/a', { body })).status).toBe(400)
+  })
+
+  test('is paused and resumed', async () => {
+    expect((await api.call('POST', '/v1/endpoints/a/pause')).body).toMatchObject({ id: 'a', state: 'paused' })
+    expect((await api.call('POST', '/v1/endpoints/a/resume')).body).toMatchObject({
+      id: 'a',
+      state: 'active',
+      stateReason: null,
+    })
+    expect(api.parts.asked.filter(what => what === 'refresh')).toHaveLength(2)
+  })
+
+  test('is tested', async () => {
+    expect(await api.call('POST', '/v1/endpoints/a/test')).toMatchObject({
+      status: 200,
+      body: { statusCode: 204, ms: 12, error: null },
+    })
+  })
+
+  test('gets another secret; the old one stays good for a day', async () => {
+    const before = await api.store.endpoints.get('a')
+    const { status, body } = await api.call('POST', '/v1/endpoints/a/rotate-secret')
+    expect(status).toBe(200)
+    expect(body).toEqual({
+      secret: expect.stringMatching(/^whsec_/),
+      previousValidUntil: new Date(NOW + 86_400_000).toISOString(),
+    })
+    expect(await api.store.endpoints.get('a')).toMatchObject({
+      previousSecret: before?.secret,
+      previousValidUntil: NOW + 86_400_000,
+    })
+  })
+
+  test('is removed', async () => {
+    expect((await api.call('DELETE', '/v1/endpoints/a')).status).toBe(204)
+    expect((await api.call('GET', '/v1/endpoints/a')).status).toBe(404)
+    expect((await api.call('DELETE', '/v1/endpoints/a')).status).toBe(404)
+    expect(api.parts.asked).toEqual(['refresh'])
+  })
+
+  test('a declared one can be paused, resumed, tested and replayed to', async () => {
+    for (const action of ['pause', 'resume', 'test'])
+      expect((await api.call('POST', `/v1/endpoints/billing/${action}`)).status).toBe(200)
+    expect((await api.call('POST', '/v1/endpoints/billing/replay')).status).toBe(202)
+  })
+
+  test('a declared one cannot be changed, removed or given another secret', async () => {
+    expect((await api.call('PATCH', '/v1/endpoints/billing', { body: { description: 'x' } })).status).toBe(409)
+    expect((await api.call('DELETE', '/v1/endpoints/billing')).status).toBe(409)
+    expect((await api.call('POST', '/v1/endpoints/billing/rotate-secret')).status).toBe(409)
+  })
+
+  test.each([
+    'GET /',
+    'PATCH /',
+    'DELETE /',
+    'POST /test',
+    'POST /pause',
+    'POST /resume',
+    'POST /rotate-secret',
+    'POST /replay',
+  ])('an unknown one is 404: %s', async call => {
+    const [method = '', action = ''] = call.split(' ')
+    const body = method === 'PATCH' ? {} : undefined
+    expect((await api.call(method, `/v1/endpoints/nowhere${action.replace(/\/$/, '')}`, { body })).status).toBe(404)
+  })
+})
+
+describe('replays', () => {
+  beforeEach(async () => {
+    await api.call('POST', '/v1/endpoints', { body: { id: 'a', url: URL_ } })
+    await api.seed('shop', '1')
+    api.parts.asked.length = 0
+  })
+
+  test('queue what was asked for', async () => {
+    const body = { since: '2026-01-01', until: '2026-12-31T00:00:00Z', types: ['order.paid'], order: '1' }
+    const answer = await api.call('POST', '/v1/endpoints/a/replay', { body })
+    expect(answer).toMatchObject({ status: 202, body: { queued: 1 } })
+    const filter = { types: ['order.paid'], orderId: '1', since: Date.parse(body.since), until: Date.parse(body.until) }
+    expect(api.parts.asked).toEqual([`replay a ${JSON.stringify(filter)}`])
+  })
+
+  test('go to handlers as well, as destinations', async () => {
+    expect(await api.call('POST', '/v1/destinations/audit/replay')).toMatchObject({ status: 202, body: { queued: 2 } })
+    expect((await api.call('POST', '/v1/destinations/a/replay', { body: {} })).status).toBe(202)
+    expect((await api.call('POST', '/v1/endpoints/audit/replay')).status).toBe(404)
+    expect((await api.call('POST', '/v1/destinations/nowhere/replay')).status).toBe(404)
+  })
+
+  test('are refused with unknown or wrong members', async () => {
+    for (const body of [{ type: 'order.paid' }, { types: 'order.paid' }, { since: 5 }, { order: '' }])
+      expect((await api.call('POST', '/v1/endpoints/a/replay', { body })).status).toBe(400)
+  })
+
+  test('are queued in the store where another process delivers', async () => {
+    const face = await openHarness({ dispatch: null, handlers: ['audit'] })
+    await face.seed('shop', '1')
+    expect(await face.call('POST', '/v1/destinations/audit/replay')).toMatchObject({ status: 202, body: { queued: 2 } })
+    expect((await face.store.lanes.backlog()).get('audit')?.size).toBe(2)
+    await face.call('POST', '/v1/endpoints', { body: { id: 'late', url: URL_, replaySince: '2026-01-01' } })
+    expect((await face.store.lanes.backlog()).get('late')?.size).toBe(2)
+    expect((await face.call('POST', '/v1/endpoints/late/test')).status).toBe(503)
+    await face.close()
+  })
+})

@@ -1,0 +1,25 @@
+import { systemClock } from '../../src/clock.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { type StoreHarness, storeContract } from '../contract/store.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+
+const clock = systemClock()
+
+storeContract('sqlite', async () => {
+  const folder = await temporaryFolder()
+  const open = async (): Promise<StoreHarness> => {
+    const store = await openSqlite({ folder: folder.path, clock })
+    return {
+      store,
+      reopen: async () => {
+        await store.close()
+        return open()
+      },
+      close: async () => {
+        await store.close()
+        await folder.remove()
+      },
+    }
+  }
+  return open()
+})
