@@ -17,14 +17,13 @@ import { withLease } from './lease.ts'
 import { createMetrics, type Log, type Metrics } from './observe.ts'
 import { startRetention } from './retention.ts'
 import { SANDBOX_BUYERS } from './sandbox/lapse.ts'
-import { createSandbox, type Sandbox } from './sandbox/sandbox.ts'
+import type { Sandbox } from './sandbox/sandbox.ts'
 import { loadSecretKey } from './secret-key.ts'
 import { createVendorHttp } from './sources/http.ts'
 import { createKakaclo, KAKACLO_LIMIT } from './sources/kakaclo.ts'
 import { createShoplazza, SHOPLAZZA_LIMIT } from './sources/shoplazza.ts'
 import type { OrderSource } from './sources/source.ts'
 import { createTuya, TUYA_LIMIT } from './sources/tuya.ts'
-import { openPostgres } from './store/postgres.ts'
 import { openSqlite } from './store/sqlite.ts'
 import type { Store } from './store/store.ts'
 import { VERSION } from './version.ts'
@@ -190,8 +189,10 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
   )
 
-export function openStore({ databaseUrl, dataFolder }: Settings, clock: Clock): Promise<Store> {
-  return databaseUrl === null ? openSqlite({ folder: dataFolder, clock }) : openPostgres({ url: databaseUrl, clock })
+export async function openStore({ databaseUrl, dataFolder }: Settings, clock: Clock): Promise<Store> {
+  if (databaseUrl === null) return openSqlite({ folder: dataFolder, clock })
+  const { openPostgres } = await import('./store/postgres.ts')
+  return openPostgres({ url: databaseUrl, clock })
 }
 
 export async function openLog(deps: {
@@ -261,6 +262,7 @@ export async function withSandbox(
   log: Log,
 ): Promise<{ config: Config; sandbox: Sandbox | null }> {
   if (!config.sandbox) return { config, sandbox: null }
+  const { createSandbox } = await import('./sandbox/sandbox.ts')
   const { port, speed } = config.sandbox
   const sandbox = await createSandbox({ port, speed, clock }).catch(() => createSandbox({ port: 0, speed, clock }))
   log.info({ url: sandbox.url }, 'sandbox: the three vendors are simulated here')

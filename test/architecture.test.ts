@@ -16,7 +16,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   webhook: ['.', 'order', 'dispatch', 'store', 'event-log'],
   dispatch: ['.', 'order', 'store', 'event-log'],
   sandbox: ['.'],
-  http: ['.', 'order', 'store', 'event-log', 'sources'],
+  http: ['.', 'order', 'store', 'event-log', 'dispatch'],
   cli: ['.', 'http', 'app'],
 }
 

@@ -1,15 +1,12 @@
-import { type AppOptions, createApp } from '../app.ts'
+import type { AppOptions } from '../app.ts'
 import { systemClock } from '../clock.ts'
 import { type LoadedConfig, loadConfig, readSettings, type Settings, wrong } from '../config.ts'
 import type { Role } from '../http/deps.ts'
 import { createLog } from '../observe.ts'
 import { VERSION } from '../version.ts'
-import { check } from './check.ts'
 import { type Client, createClient, findServer } from './client.ts'
 import { type CommandContext, deadLetters, endpoints, events, type Flags, poll, replay, usage } from './commands.ts'
 import { createOutput } from './output.ts'
-import { schemas } from './schemas.ts'
-import { start } from './start.ts'
 
 const HELP = `orderwire ${VERSION}: polls shops, works out what happened to each order, publishes each fact once, in order.
 
@@ -63,13 +60,16 @@ export async function run({ command: [name, ...rest], flags, env, signal }: Invo
   const odd = Object.keys(flags).find(flag => !allowed.includes(flag))
   if (odd !== undefined)
     throw usage(`${name} does not take --${odd}; it takes ${allowed.map(flag => `--${flag}`).join(', ')}.`)
-  if (name === 'schemas') return schemas(output, typeof flags.out === 'string' ? flags.out : undefined)
+  if (name === 'schemas')
+    return (await import('./schemas.ts')).schemas(output, typeof flags.out === 'string' ? flags.out : undefined)
 
   const settings = readSettings(env)
   const config = () => loadConfig(typeof flags.config === 'string' ? flags.config : undefined, env)
-  if (name === 'start')
+  if (name === 'start') {
+    const { start } = await import('./start.ts')
     return start({ loaded: await config(), settings, roles: rolesOf(flags.roles, settings), signal })
-  if (name === 'check') return check({ loaded: await config(), settings, output, signal })
+  }
+  if (name === 'check') return (await import('./check.ts')).check({ loaded: await config(), settings, output, signal })
 
   const client = (await findServer(settings)) ?? (await inProcess(await config(), settings))
   const context: CommandContext = { client, output, signal, progress: text => progress(text, output.json) }
@@ -123,6 +123,7 @@ async function inProcess(loaded: LoadedConfig, settings: Settings): Promise<Clie
     stream: process.stderr,
   })
   const options: AppOptions = { loaded, settings, roles: new Set(ROLES), clock: systemClock(), log, local: true }
+  const { createApp } = await import('../app.ts')
   const app = await createApp(options)
   return createClient({
     target: 'this process',

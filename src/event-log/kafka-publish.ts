@@ -126,16 +126,30 @@ export function createPublisher(deps: {
     metrics.publishSeconds.observe((clock.monotonic() - started) / 1000)
   }
 
+  /** A new topic, or a partition whose leader moves, is ready in a moment; what takes longer is the caller's to wait for. */
+  async function sendPatiently(batch: readonly Waiting[]): Promise<AppError | null> {
+    for (const pause of [100, 300, 600, null]) {
+      try {
+        await send(batch)
+        return null
+      } catch (cause) {
+        drop()
+        const error = explain(cause)
+        if (error.intent !== 'retry' || pause === null || closed) return error
+        await clock.sleep(pause)
+      }
+    }
+    return null
+  }
+
   async function run(): Promise<void> {
     running = true
     while (waiting.length > 0) {
       const batch = take()
-      try {
-        await send(batch)
+      const error = await sendPatiently(batch)
+      if (!error) {
         for (const { call } of batch) if (--call.left === 0) call.resolve()
-      } catch (cause) {
-        drop()
-        const error = explain(cause)
+      } else {
         const failed = new Set([...batch, ...waiting].map(item => item.call))
         waiting = []
         for (const call of failed) call.reject(error)

@@ -1,4 +1,5 @@
 import kafkajs, { type Admin } from 'kafkajs'
+import type { Clock } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
 
@@ -28,7 +29,7 @@ const isUnknownTopic = (error: unknown): boolean =>
   ('type' in error ? error.type === 'UNKNOWN_TOPIC_OR_PARTITION' : isUnknownTopic(error.cause))
 
 /** Creates the topic if it is absent and refuses it if it forgets events; never alters one that is there. Returns its partitions. */
-export async function ensureTopic(admin: Admin, wish: TopicWish, log: Log): Promise<number> {
+export async function ensureTopic(admin: Admin, wish: TopicWish, clock: Clock, log: Log): Promise<number> {
   const { topic, partitions, replication, retentionMs } = wish
   const there = await partitionsOf(admin, topic)
   if (there !== null) {
@@ -39,16 +40,23 @@ export async function ensureTopic(admin: Admin, wish: TopicWish, log: Log): Prom
   if (retentionMs !== null) configEntries.push({ name: 'retention.ms', value: String(retentionMs) })
   const created = await admin.createTopics({
     topics: [{ topic, numPartitions: partitions, replicationFactor: replication ?? -1, configEntries }],
+    // kafkajs' own wait fails where the broker asked does not know the topic yet.
+    waitForLeaders: false,
   })
-  if (created) {
-    log.info({ topic, partitions }, `created the Kafka topic "${topic}"`)
-    return partitions
+  if (created) log.info({ topic, partitions }, `created the Kafka topic "${topic}"`)
+  for (let waited = 0; waited < 50; waited++) {
+    const now = await partitionsOf(admin, topic)
+    if (now !== null) {
+      // Another process may have been quicker, with other settings.
+      if (!created) await refuseCompacted(admin, topic, log)
+      return now
+    }
+    await clock.sleep(100)
   }
-  // Another process was quicker, perhaps with other settings.
-  await refuseCompacted(admin, topic, log)
-  const now = await partitionsOf(admin, topic)
-  if (now !== null) return now
-  throw new AppError(`Topic "${topic}" is being created elsewhere.`, { code: 'kafka.topic', intent: 'retry' })
+  throw new AppError(`Topic "${topic}" is not there yet, though it was created.`, {
+    code: 'kafka.topic',
+    intent: 'retry',
+  })
 }
 
 /** Compaction keeps one event an order key and drops the others. */

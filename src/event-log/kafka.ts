@@ -88,7 +88,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
     try {
       await admin.use(async connected => {
         found = found === null ? null : await partitionsOf(connected, topic)
-        found ??= await ensureTopic(connected, wish, log)
+        found ??= await ensureTopic(connected, wish, clock, log)
       })
       note(null)
     } catch (error) {

@@ -17,6 +17,7 @@ import { noContent, reply } from './json.ts'
 import type { Known } from './known.ts'
 import { pageById } from './paging.ts'
 import { invalid, notFound, Refusal } from './problem.ts'
+import { queueInStore } from './replays.ts'
 import { type Route, route } from './route.ts'
 
 const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
@@ -118,7 +119,8 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
         await dispatch?.refresh()
         let created = row
         if (replaySince !== undefined) {
-          await queueThePast(row, replaySince)
+          const filter = { since: replaySince }
+          await (dispatch ? dispatch.replay(id, filter) : queueInStore(deps, id, filter))
           created = await change(id, { state: 'active', stateReason: null })
           dispatch?.wake()
         }
@@ -204,10 +206,4 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       },
     }),
   ]
-
-  async function queueThePast({ id, types, connections }: EndpointRow, since: number): Promise<void> {
-    const filter = { since, ...(types && { types }), ...(connections && { connections }) }
-    if (dispatch) await dispatch.replay(id, filter)
-    else await store.lanes.replay(id, filter, clock.now())
-  }
 }

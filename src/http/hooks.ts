@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import { z } from 'zod'
 import { messageOf } from '../errors.ts'
-import { parseJson } from '../sources/json.ts'
+import { parseJson } from '../exact-json.ts'
 import type { ApiDeps } from './deps.ts'
 import { sameText } from './guard.ts'
 import { reply } from './json.ts'

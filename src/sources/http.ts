@@ -3,7 +3,7 @@ import type { RateLimit } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../observe.ts'
-import { parseJson } from './json.ts'
+import { parseJson } from '../exact-json.ts'
 import { aborted, createPace, type Priority } from './pace.ts'
 
 /**

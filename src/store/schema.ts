@@ -107,6 +107,8 @@ export interface Schema {
     n: Generated<number>
     destination: string
     event_id: string
+    /** The event's place in the history, which this table is searched by: unlike ids, places of one time stand together in an index. */
+    event_n: number | null
     order_key: string
     attempt: number
     at: number

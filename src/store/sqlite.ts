@@ -79,6 +79,7 @@ function openDatabase(file: string): DatabaseSync {
     database.exec(`
       pragma journal_mode = wal;
       pragma synchronous = full;
+      pragma wal_autocheckpoint = 4000;
       pragma journal_size_limit = 67108864;
       pragma cache_size = -32000;
       pragma temp_store = memory;

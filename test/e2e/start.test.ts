@@ -70,7 +70,7 @@ describe('start', () => {
       })
       await until(
         `a handler prints them`,
-        () => program.output().includes(`"handler":"print"`) && program.output().includes(`${connection}/`),
+        () => program.output().includes(`"handler":"print"`) && program.output().includes(`  ${connection}  order`),
       )
     }
     expect(await program.end('SIGINT')).toBe(0)

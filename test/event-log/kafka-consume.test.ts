@@ -3,7 +3,7 @@ import type { EventLog, EventRecord } from '../../src/event-log/event-log.ts'
 import type { KafkaLogOptions } from '../../src/event-log/kafka.ts'
 import { createMetrics } from '../../src/observe.ts'
 import { eventRecord, eventsOf } from '../helpers/event-records.ts'
-import { bareClient, committedOffsets, endOffsets } from '../helpers/kafka/client.ts'
+import { bareClient, committedOffsets, createTopic, endOffsets } from '../helpers/kafka/client.ts'
 import { type Recorder, record } from '../helpers/kafka/consumer.ts'
 import { memoryLog, openKafkaLog } from '../helpers/kafka/log.ts'
 import { type OwnKafka, startOwnKafka, unique } from '../helpers/kafka.ts'
@@ -152,9 +152,7 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
 
   test.each(['gzip', 'snappy', 'lz4', 'zstd'])('a topic whose broker compresses with %s is read', async codec => {
     fresh(codec)
-    await bare.admin.createTopics({
-      topics: [{ topic, numPartitions: 2, configEntries: [{ name: 'compression.type', value: codec }] }],
-    })
+    await createTopic(bare.admin, topic, 2, { 'compression.type': codec })
     const log = await open()
     const events = [...eventsOf('repeated', 300), ...orders(300)]
     await log.append(events)

@@ -4,7 +4,7 @@ import type { EventLog } from '../../src/event-log/event-log.ts'
 import type { KafkaLogOptions } from '../../src/event-log/kafka.ts'
 import { createMetrics } from '../../src/observe.ts'
 import { eventRecord, eventsOf } from '../helpers/event-records.ts'
-import { bareClient, endOffsets } from '../helpers/kafka/client.ts'
+import { bareClient, createTopic, endOffsets } from '../helpers/kafka/client.ts'
 import { record } from '../helpers/kafka/consumer.ts'
 import { memoryLog, openKafkaLog } from '../helpers/kafka/log.ts'
 import { freePorts } from '../helpers/kafka/ports.ts'
@@ -67,9 +67,7 @@ describe.skipIf(!kafka)('publishing to Kafka', { timeout: 60_000 }, () => {
 
   test('a topic that is there is used as it is', async () => {
     const topic = unique('given')
-    await bare.admin.createTopics({
-      topics: [{ topic, numPartitions: 7, configEntries: [{ name: 'retention.ms', value: '12345678' }] }],
-    })
+    await createTopic(bare.admin, topic, 7, { 'retention.ms': '12345678' })
     const log = await open(topic, { partitions: 3, retentionMs: 1000 })
     await log.append([eventRecord()])
     expect(log.partitions).toBe(7)
@@ -82,9 +80,7 @@ describe.skipIf(!kafka)('publishing to Kafka', { timeout: 60_000 }, () => {
 
   test('a compacted topic is refused in one sentence, and nothing is written to it', async () => {
     const topic = unique('compacted')
-    await bare.admin.createTopics({
-      topics: [{ topic, numPartitions: 1, configEntries: [{ name: 'cleanup.policy', value: 'compact' }] }],
-    })
+    await createTopic(bare.admin, topic, 1, { 'cleanup.policy': 'compact' })
     const unfit = vi.fn()
     const log = await open(topic, { onUnfit: unfit })
     const error = await log.append([eventRecord()]).catch(found => found)

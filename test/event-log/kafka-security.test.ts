@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { EventLog } from '../../src/event-log/event-log.ts'
 import type { KafkaLogOptions } from '../../src/event-log/kafka.ts'
 import { eventsOf } from '../helpers/event-records.ts'
-import { bareClient } from '../helpers/kafka/client.ts'
+import { bareClient, createTopic } from '../helpers/kafka/client.ts'
 import { record } from '../helpers/kafka/consumer.ts'
 import { openKafkaLog } from '../helpers/kafka/log.ts'
 import { startOwnKafka, USERS, unique } from '../helpers/kafka.ts'
@@ -79,7 +79,7 @@ describe.skipIf(!kafka)('Kafka with passwords and permissions', { timeout: 60_00
 
   test('a topic that this user may not use is one sentence that names it', async () => {
     const topic = unique('forbidden')
-    await bare.admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
+    await createTopic(bare.admin, topic, 1)
     const log = await open(topic, USERS.guest)
     await expect(log.append(eventsOf('a', 1))).rejects.toMatchObject({ intent: 'stop', code: 'kafka.forbidden' })
     expect(log.health()).toContain(`topic "${topic}"`)
@@ -87,7 +87,7 @@ describe.skipIf(!kafka)('Kafka with passwords and permissions', { timeout: 60_00
 
   test('a topic that this user may read and write, and no more, is enough for publishing', async () => {
     const topic = unique('writable')
-    await bare.admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
+    await createTopic(bare.admin, topic, 1)
     await allow(rule(ON.TOPIC, topic, MAY.READ), rule(ON.TOPIC, topic, MAY.WRITE), rule(ON.TOPIC, topic, MAY.DESCRIBE))
     const log = await open(topic, USERS.guest)
     await log.append(eventsOf('a', 1))
@@ -96,7 +96,7 @@ describe.skipIf(!kafka)('Kafka with passwords and permissions', { timeout: 60_00
 
   test('a consumer that was refused comes back by itself when it is allowed again', async () => {
     const [topic, group] = [unique('regained'), unique('group')]
-    await bare.admin.createTopics({ topics: [{ topic, numPartitions: 1 }] })
+    await createTopic(bare.admin, topic, 1)
     const reading = rule(ON.GROUP, group, MAY.READ)
     await allow(
       rule(ON.TOPIC, topic, MAY.READ),

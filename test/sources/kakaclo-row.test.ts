@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { OrderSnapshot } from '../../schemas/order.ts'
-import { parseJson } from '../../src/sources/json.ts'
+import { parseJson } from '../../src/exact-json.ts'
 import { readKakacloOrder } from '../../src/sources/kakaclo-row.ts'
 
 type Row = Record<string, unknown>

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { Amount, Timestamp } from '../../schemas/common.ts'
 import { minorDigits } from '../../src/sources/currency.ts'
-import { parseJson } from '../../src/sources/json.ts'
+import { parseJson } from '../../src/exact-json.ts'
 import {
   amount,
   createReader,

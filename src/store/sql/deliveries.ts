@@ -13,12 +13,12 @@ export function deliveryStore(store: Sql): DeliveryStore {
     if (found.length === 0) return []
     const asked = dialect.rows(
       'asked',
-      { destination: 'text', event_id: 'text' },
-      found.map(({ destination, eventId }) => [destination, eventId]),
+      { destination: 'text', event_n: 'int' },
+      found.map(({ destination, eventN }) => [destination, eventN]),
     )
     const { rows } = await sql<Selectable<Schema['attempts']>>`
       select attempts.* from ${asked}
-      join attempts on attempts.event_id = asked.event_id and attempts.destination = asked.destination
+      join attempts on attempts.event_n = asked.event_n and attempts.destination = asked.destination
       order by attempts.n`.execute(db)
     const attempts = Map.groupBy(rows.map(attemptOf), attempt => `${attempt.destination}:${attempt.eventId}`)
     return found.map(({ destination, eventId, orderKey, status, attempt, nextAttemptAt }) => {
@@ -67,8 +67,10 @@ export function deliveryStore(store: Sql): DeliveryStore {
         ]),
       )
       const add = sql`
-        insert into attempts (destination, event_id, order_key, attempt, at, outcome, status_code, ms, error, response)
-        select destination, event_id, order_key, attempt, at, outcome, status_code, ms, error, response
+        insert into attempts
+          (destination, event_id, event_n, order_key, attempt, at, outcome, status_code, ms, error, response)
+        select destination, event_id, (select events.n from events where events.id = new.event_id), order_key, attempt, at,
+          outcome, status_code, ms, error, response
         from ${source} order by i`
       const delivered = attempts.filter(({ outcome }) => outcome === 'delivered')
       await transaction(async trx => {

@@ -7,6 +7,8 @@ import type { Sql } from './sql.ts'
 export interface Found {
   readonly destination: string
   readonly eventId: string
+  /** The event's place in the history; null: it is not there. */
+  readonly eventN: number | null
   readonly orderKey: string
   readonly status: DeliveryStatus
   readonly attempt: number
@@ -83,6 +85,7 @@ interface Columns {
   readonly n: number
   readonly destination: string
   readonly event_id: string
+  readonly event_n: number | null
   readonly order_key: string
   readonly at: number
   readonly attempt: number
@@ -97,7 +100,7 @@ const READ: Readonly<Record<DeliveryStatus, (store: Sql, question: Question) => 
       'waiting',
       question,
       (where, limit) => sql`
-      select item.n, item.destination, item.event_id, item.order_key, item.observed_at as at,
+      select item.n, item.destination, item.event_id, ${nOf(sql`item`)} as event_n, item.order_key, item.observed_at as at,
         case when first then lane_attempt else 0 end as attempt, case when first then lane_next end as next_at
       from (
         select backlog.n, backlog.destination, backlog.event_id, backlog.order_key, backlog.observed_at,
@@ -119,7 +122,7 @@ const READ: Readonly<Record<DeliveryStatus, (store: Sql, question: Question) => 
       'dead',
       question,
       (where, limit) => sql`
-      select letter.n, letter.destination, letter.event_id, letter.order_key, letter.at, letter.attempts as attempt,
+      select letter.n, letter.destination, letter.event_id, ${nOf(sql`letter`)} as event_n, letter.order_key, letter.at, letter.attempts as attempt,
         null as next_at
       from dead_letters as letter
       where ${where(sql`letter`)} and (letter.holding = 1 or not exists (
@@ -134,11 +137,11 @@ const READ: Readonly<Record<DeliveryStatus, (store: Sql, question: Question) => 
       'delivered',
       question,
       (where, limit) => sql`
-      select done.n, done.destination, done.event_id, done.order_key, done.at, done.attempt, null as next_at
+      select done.n, done.destination, done.event_id, done.event_n, done.order_key, done.at, done.attempt, null as next_at
       from attempts as done
-      where ${where(sql`done`)} and done.outcome = 'delivered'
+      where ${where(sql`done`, 'event_n')} and done.outcome = 'delivered'
       and not exists (
-        select 1 from attempts as later where later.event_id = done.event_id and later.destination = done.destination
+        select 1 from attempts as later where later.event_n = done.event_n and later.destination = done.destination
         and later.outcome = 'delivered' and later.n > done.n)
       and not exists (
         select 1 from backlog where backlog.event_id = done.event_id and backlog.destination = done.destination)
@@ -149,18 +152,27 @@ const READ: Readonly<Record<DeliveryStatus, (store: Sql, question: Question) => 
     ),
 }
 
+/** The filter as conditions on a table, which knows its events by id or by n. */
+type Where = (table: RawBuilder<unknown>, eventColumn?: 'event_id' | 'event_n') => RawBuilder<unknown>
+
+const nOf = (table: RawBuilder<unknown>) => sql`(select events.n from events where events.id = ${table}.event_id)`
+
 async function read(
   { db }: Sql,
   status: DeliveryStatus,
   { destination, eventId, before, limit }: Question,
-  statement: (where: (table: RawBuilder<unknown>) => RawBuilder<unknown>, limit: number) => RawBuilder<unknown>,
+  statement: (where: Where, limit: number) => RawBuilder<unknown>,
 ): Promise<Found[]> {
-  const where = (table: RawBuilder<unknown>) =>
+  const where: Where = (table, eventColumn = 'event_id') =>
     sql.join(
       [
         sql`1 = 1`,
         ...(destination === undefined ? [] : [sql`${table}.destination = ${destination}`]),
-        ...(eventId === undefined ? [] : [sql`${table}.event_id = ${eventId}`]),
+        ...(eventId === undefined
+          ? []
+          : eventColumn === 'event_id'
+            ? [sql`${table}.event_id = ${eventId}`]
+            : [sql`${table}.event_n = (select events.n from events where events.id = ${eventId})`]),
         ...(before === undefined ? [] : [sql`${table}.n < ${before}`]),
       ],
       sql` and `,
@@ -169,6 +181,7 @@ async function read(
   return rows.map(row => ({
     destination: row.destination,
     eventId: row.event_id,
+    eventN: row.event_n,
     orderKey: row.order_key,
     status,
     attempt: row.attempt,

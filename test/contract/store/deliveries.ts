@@ -188,6 +188,7 @@ export function deliveryContract(world: World): void {
     test('fractions of milliseconds and text no database could keep do not keep attempts from being recorded', async () => {
       const { store } = world
       const event = eventRecord()
+      await remember(store, [event])
       await store.deliveries.record([attemptRow(event, { ms: 12.6, error: 'a \0 b', response: 'half \ud83d' })])
       const row = await store.deliveries.get('billing', event.id)
       expect(row?.attempts).toMatchObject([{ ms: 13, error: 'a  b', response: 'half \ufffd' }])

@@ -1,5 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
+import { hash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream, existsSync } from 'node:fs'
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
@@ -26,7 +26,7 @@ const JAVA = [
 /** Where Apache Kafka's jars are, fetched through Maven the first time; a sentence if that is not possible here. */
 export async function kafkaJars(): Promise<{ folder: string } | string> {
   const pom = join(import.meta.dirname, 'pom.xml')
-  const version = /<version>(4[\d.]+)<\/version>/.exec(await readFile(pom, 'utf8'))?.[1] ?? 'unknown'
+  const version = hash('sha256', await readFile(pom)).slice(0, 12)
   const folder = join(root, '.cache', `kafka-${version}`)
   if (existsSync(folder)) return { folder }
   const partial = `${folder}.${randomUUID()}`

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from './errors.ts'
 
 /** A number in a JSON text long enough to be rounded by a double. */
 const LONG_NUMBER = /(?:[:[,\s]|^)-?[\d.]{16}/
