@@ -19,7 +19,7 @@ import {
 // ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 /** A point in time as a person gives it; becomes milliseconds. A date alone is its first moment, UTC. */
-export const Instant = z
+const Instant = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()], {
     error: 'an RFC 3339 time such as "2026-03-02T10:15:30Z", or a date such as "2026-03-02"',
   })
@@ -85,7 +85,7 @@ export const Replay = z
   })
   .meta({ id: 'Replay', description: 'Which past events; absent members do not limit.' })
 
-export const DeliveryStatus = z.enum(['delivered', 'waiting', 'dead'])
+const DeliveryStatus = z.enum(['delivered', 'waiting', 'dead'])
 
 export const DeliveryQuery = z.strictObject({
   destination: Slug.optional(),

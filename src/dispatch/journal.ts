@@ -17,7 +17,7 @@ export interface Journal {
 }
 
 /** How long completions are collected for one write, milliseconds. */
-const COLLECT = 2
+const COLLECT = 5
 
 export function createJournal(deps: {
   destination: string

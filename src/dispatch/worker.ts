@@ -17,6 +17,8 @@ import { createSpillBatch, type SpillOwner } from './spill.ts'
 /** Everything about delivering to one destination, from its first event to its removal. */
 export interface Worker extends SpillOwner, Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed'> {
   readonly destination: Destination
+  /** It can be sent to. */
+  readonly open: boolean
   readonly circuitOpen: boolean
   /** Its lanes may have rows in the store. False: they certainly have none. */
   readonly mayHaveRows: boolean
@@ -160,6 +162,9 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     ...owner,
     get destination() {
       return destination
+    },
+    get open() {
+      return gate.open
     },
     get circuitOpen() {
       return gate.circuitOpen

@@ -105,8 +105,9 @@ export function explain(error: unknown, { brokers, topic, group }: KafkaTarget):
       'kafka.tls',
       `No TLS connection to Kafka at ${place} (${tls.message}); check KAFKA_SSL and its certificate.`,
     )
+  const busy = links.some(link => link.type || link.name === 'KafkaJSMetadataNotLoaded')
   return retry(
-    'kafka.unreachable',
+    busy ? 'kafka.busy' : 'kafka.unreachable',
     `Kafka at ${place} does not work now (${messageOf(links.at(-1)?.message ?? error)}); it is tried again.`,
   )
 }

@@ -12,6 +12,9 @@ const MOST_BYTES = 512 * 1024
 /** An event this large is compressed to stay below the topic's limit. */
 const LARGE = 256 * 1024
 
+/** Codes of errors of brokers that answer and are not ready. */
+const PASSING = new Set(['kafka.busy', 'kafka.incomplete', 'kafka.topic'])
+
 export interface Publisher {
   /** Resolves when all are written and replicated; rejects with an AppError, and then any part of them may have been written. */
   append(events: readonly EventRecord[]): Promise<void>
@@ -135,7 +138,7 @@ export function createPublisher(deps: {
       } catch (cause) {
         drop()
         const error = explain(cause)
-        if (error.intent !== 'retry' || pause === null || closed) return error
+        if (!PASSING.has(error.code) || pause === null || closed) return error
         await clock.sleep(pause)
       }
     }

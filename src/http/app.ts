@@ -37,9 +37,10 @@ export function createApi(deps: ApiDeps): Hono {
   app.notFound(c => noRoute(c, routes))
   app.onError((error, c) => {
     if (error instanceof Refusal) return error.answer()
-    if (error instanceof AppError && error.intent !== 'fix') {
-      const seconds = Math.max(1, Math.ceil((error.retryAfterMs ?? 1000) / 1000))
+    if (error instanceof AppError) {
       deps.log.warn({ path: c.req.path, code: error.code, error: messageOf(error) }, 'a request could not be answered')
+      if (error.intent === 'fix' && !error.code.startsWith('store.')) return problem(409, messageOf(error))
+      const seconds = Math.max(1, Math.ceil((error.retryAfterMs ?? 1000) / 1000))
       return problem(503, messageOf(error), { headers: { 'retry-after': `${seconds}` } })
     }
     deps.log.error({ path: c.req.path, error: messageOf(error), stack: error.stack }, 'a request failed')

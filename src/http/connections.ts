@@ -2,7 +2,7 @@ import { Connection, FollowOrder, Paging, PollAnswer, PollQuery, pageOf } from '
 import type { Config } from '../../schemas/config.ts'
 import { timestamp } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
-import { type ConnectionRow, LEASE_LOST } from '../store/store.ts'
+import type { ConnectionRow } from '../store/store.ts'
 import type { ApiDeps } from './deps.ts'
 import { noContent, RawJson, reply } from './json.ts'
 import { pageById } from './paging.ts'
@@ -97,7 +97,7 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       problems: [404, 409, 502, 503],
       async handle({ c, params, query }) {
         const { id, enabled } = configured(params.id)
-        if (!enabled) throw new Refusal(409, `The connection "${id}" is not enabled in the configuration.`)
+        if (!enabled) throw notEnabled(id)
         if (!ingest) throw new Refusal(503, 'This process does not poll; ask the one with the role "ingest".')
         if (query.user !== undefined && query.order === undefined)
           throw invalid([{ path: 'user', message: 'only together with order' }])
@@ -125,10 +125,11 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
         "Vendors without a shop-wide list (Tuya) need the buyer's id; of the others the order is read again.",
       tag: 'connections',
       answers: { 204: { description: 'It is followed' } },
-      problems: [404],
+      problems: [404, 409],
       async handle({ params: { id, orderId }, body }) {
-        const { vendor } = configured(id)
+        const { vendor, enabled } = configured(id)
         if (vendor !== 'tuya') {
+          if (!enabled) throw notEnabled(id)
           await readAgain({ store, ingest, clock }, id, orderId)
           return noContent()
         }
@@ -158,11 +159,13 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
   ]
 }
 
-/** A poll that failed is the vendor's answer, unless what was asked for is wrong. */
+/** A poll that failed is the vendor's answer, unless the trouble is here. */
 function pollFailed(error: unknown): unknown {
   if (!(error instanceof AppError) || error instanceof Refusal) return error
-  if (error.code === LEASE_LOST || error.code.startsWith('store.')) return error
-  if (error.intent === 'fix') return new Refusal(400, error.message)
+  if (/^(store|ingest)\./.test(error.code) || error.intent === 'fix') return error
   const headers = error.retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(error.retryAfterMs / 1000)}` }
   return new Refusal(502, messageOf(error), { headers })
 }
+
+const notEnabled = (id: string): Refusal =>
+  new Refusal(409, `The connection "${id}" is not enabled in the configuration.`)

@@ -7,7 +7,7 @@ export class RawJson {
 }
 
 /** JSON.stringify for plain data that may contain `RawJson`. */
-export function toJson(value: unknown): string {
+function toJson(value: unknown): string {
   if (value instanceof RawJson) return value.text
   if (Array.isArray(value)) return `[${value.map(toJson).join(',')}]`
   if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'

@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts'
 import { invalid } from './problem.ts'
 
 /** A cursor names its list, so that one list's cursor is refused by another. Opaque to clients. */
@@ -6,10 +7,11 @@ const seal = (list: string, place: string | number): string => Buffer.from(`${li
 function unseal(list: string, cursor: string): string {
   const text = Buffer.from(cursor, 'base64url').toString()
   const place = text.slice(list.length + 1)
-  if (!text.startsWith(`${list}:`) || place === '' || seal(list, place) !== cursor)
-    throw invalid([{ path: 'after', message: 'expected the `next` of the page before' }])
+  if (!text.startsWith(`${list}:`) || place === '' || seal(list, place) !== cursor) throw noCursor()
   return place
 }
+
+const noCursor = () => invalid([{ path: 'after', message: 'expected the `next` of the page before' }])
 
 export interface ListPage<T> {
   readonly data: readonly T[]
@@ -34,7 +36,7 @@ export async function pageByNumber<T extends { n: number }>(
 }
 
 function number(place: string): number {
-  if (!/^\d{1,15}$/.test(place)) throw invalid([{ path: 'after', message: 'expected the `next` of the page before' }])
+  if (!/^\d{1,15}$/.test(place)) throw noCursor()
   return Number(place)
 }
 
@@ -44,8 +46,13 @@ export async function pageByCursor<T>(
   { limit, after }: Asked,
   read: (paging: { limit: number; after?: string }) => Promise<ListPage<T>>,
 ): Promise<ListPage<T>> {
-  const { data, next } = await read({ limit, ...(after !== undefined && { after: unseal(list, after) }) })
-  return { data, next: next === null ? null : seal(list, next) }
+  try {
+    const { data, next } = await read({ limit, ...(after !== undefined && { after: unseal(list, after) }) })
+    return { data, next: next === null ? null : seal(list, next) }
+  } catch (error) {
+    if (error instanceof AppError && error.code === 'store.bad_cursor') throw noCursor()
+    throw error
+  }
 }
 
 /** A page of a short list that is in memory, by id. */

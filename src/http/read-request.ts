@@ -3,7 +3,7 @@ import type { FieldError } from '../../schemas/api.ts'
 import { invalid, Refusal } from './problem.ts'
 
 /** What a request may carry, in bytes. */
-export const MAX_BODY = 1024 * 1024
+const MAX_BODY = 1024 * 1024
 
 /** The segments that the names in `/v1/orders/{connection}/{orderId}` stand for, decoded. They may hold any characters. */
 export function readParams(url: URL, path: string): Record<string, string> {

@@ -2,7 +2,7 @@ import type { Context } from 'hono'
 import { z } from 'zod'
 import { readBody, readParams, readQuery } from './read-request.ts'
 
-export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
+type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 type Names<Path extends string> = Path extends `${string}{${infer Name}}${infer Rest}` ? Name | Names<Rest> : never
 
@@ -16,7 +16,7 @@ export interface Answer {
 }
 
 /** What OpenAPI says of a route; the schemas are the ones that validate. */
-export interface RouteDoc {
+interface RouteDoc {
   readonly summary: string
   readonly tag: string
   readonly description?: string

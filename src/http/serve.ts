@@ -44,6 +44,8 @@ export async function serveApi({
     },
     {
       overrideGlobalObjects: false,
+      // For old clients that send no Host.
+      hostname: 'localhost',
       errorHandler: error => problem(400, `The request could not be read: ${messageOf(error)}`),
     },
   )

@@ -35,12 +35,15 @@ export type Answer =
 /** The status is the answer; for a body that dribbles in we stay this much longer, within the timeout. */
 const BODY_WAIT = 1_000
 const POOL_IDLE = 60_000
+const TARGETS = 1_000
+const NOWHERE = { origin: '', pathname: '', search: '' }
 /** A destination has at most 1000 deliveries in flight. */
 const CONNECTIONS = 1_000
 
 export function createSender(deps: { guard: Guard; clock: Clock }): Sender {
   const { guard, clock } = deps
   const pools = new Map<string, { pool: Pool; active: number; usedAt: number }>()
+  const targets = new Map<string, { problem: string | null; origin: string; path: string }>()
   const connect = guarded(guard)
   let sweeping: (() => void) | null = null
 
@@ -62,6 +65,19 @@ export function createSender(deps: { guard: Guard; clock: Clock }): Sender {
     return entry
   }
 
+  /** What a URL says does not change; its check costs as much as a signature. */
+  function targetOf(url: string) {
+    let target = targets.get(url)
+    if (!target) {
+      const problem = guard.checkUrl(url)
+      const { origin, pathname, search } = problem ? NOWHERE : new URL(url)
+      target = { problem, origin, path: pathname + search }
+      if (targets.size >= TARGETS) targets.clear()
+      targets.set(url, target)
+    }
+    return target
+  }
+
   function sweep(): void {
     const now = clock.monotonic()
     for (const [origin, { pool, active, usedAt }] of pools) {
@@ -75,13 +91,12 @@ export function createSender(deps: { guard: Guard; clock: Clock }): Sender {
   return {
     async send(request) {
       if (request.signal.aborted) return { kind: 'aborted', error: 'aborted' }
-      const problem = guard.checkUrl(request.url)
+      const { problem, origin, path } = targetOf(request.url)
       if (problem) return { kind: 'failed', error: refused(problem).message }
-      const { origin, pathname, search } = new URL(request.url)
       const entry = poolOf(origin)
       entry.active++
       try {
-        return await exchange(entry.pool, pathname + search, request, clock)
+        return await exchange(entry.pool, path, request, clock)
       } finally {
         entry.active--
         entry.usedAt = clock.monotonic()

@@ -122,6 +122,7 @@ describe('lanes', () => {
       },
       { delivery: { concurrency: 50 } },
     )
+    rig.destination('quick')
     await rig.start()
     const orders = Array.from({ length: 900 }, (_, index) => `o${index}`)
     await rig.publish(...eventsOfOrders(orders, 3))
@@ -130,6 +131,32 @@ describe('lanes', () => {
     expect(new Set(rig.trace('slow')).size).toBe(2_700)
     expect(rig.trace('slow')).toHaveLength(2_700)
     expect(rig.violations).toEqual([])
+  })
+
+  test('a burst for a destination that keeps others from nothing waits in the log instead', async () => {
+    const rig = createRig({ batch: 500 })
+    rig.destination(
+      'only',
+      async () => {
+        await rig.clock.sleep(5)
+        return outcome('delivered')
+      },
+      { delivery: { concurrency: 50 } },
+    )
+    let spills = 0
+    rig.store.trouble = call => {
+      if (call === 'spill') spills++
+    }
+    await rig.start()
+    await rig.publish(
+      ...eventsOfOrders(
+        Array.from({ length: 900 }, (_, index) => `o${index}`),
+        4,
+      ),
+    )
+    await rig.clock.until(rig.quiet, 60_000)
+    expect(rig.trace('only')).toHaveLength(3_600)
+    expect(spills).toBe(0)
   })
 
   test('no more than `concurrency` deliveries of a destination are in flight, live ones and backlog together', async () => {

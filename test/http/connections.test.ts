@@ -113,6 +113,31 @@ describe('POST /v1/connections/{id}/poll', () => {
     expect((await api.call('POST', '/v1/connections/shop/poll')).status).toBe(502)
   })
 
+  test('trouble on this side is 503, or 409 where a person must act', async () => {
+    const failing = (code: string, intent: 'retry' | 'fix') => async () => {
+      throw new AppError('Another process does that.', { code, intent })
+    }
+    api.parts.poll = failing('ingest.elsewhere', 'retry')
+    expect(await api.call('POST', '/v1/connections/shop/poll')).toMatchObject({
+      status: 503,
+      body: { detail: 'Another process does that.' },
+    })
+    api.parts.poll = failing('store.unreachable', 'retry')
+    expect((await api.call('POST', '/v1/connections/shop/poll')).status).toBe(503)
+    api.parts.poll = failing('ingest.unknown_connection', 'fix')
+    expect((await api.call('POST', '/v1/connections/shop/poll')).status).toBe(409)
+  })
+
+  test('an error of the program is 500 and shows nothing of itself', async () => {
+    api.parts.poll = async () => {
+      throw new TypeError('secret is not a function')
+    }
+    const { status, headers, text } = await api.call('POST', '/v1/connections/shop/poll')
+    expect(status).toBe(500)
+    expect(headers.get('content-type')).toBe('application/problem+json')
+    expect(text).not.toContain('secret')
+  })
+
   test.each([
     ['/v1/connections/nowhere/poll', 404],
     ['/v1/connections/off/poll', 409],
@@ -165,6 +190,10 @@ describe('following', () => {
     expect((await api.call('PUT', '/v1/connections/kk/users/u1')).status).toBe(204)
     expect(api.parts.asked).toEqual(['refetch kk 5'])
     expect(await follows('kk')).toEqual([])
+  })
+
+  test('an order of a connection that is not enabled is 409', async () => {
+    expect((await api.call('PUT', '/v1/connections/off/orders/5')).status).toBe(409)
   })
 
   test('an unknown connection is 404', async () => {

@@ -20,7 +20,7 @@ import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
 export const NOW = Date.parse('2026-03-05T12:00:00.000Z')
 export const WEBHOOK_SECRET = 'artificial webhook secret'
 
-export const config = Config.parse({
+const config = Config.parse({
   connections: [
     {
       id: 'shop',
@@ -44,7 +44,7 @@ export const config = Config.parse({
 })
 
 /** What the doubles of the working parts were asked, and what they answer. */
-export interface Parts {
+interface Parts {
   readonly asked: string[]
   poll(connection: string, options: PollOptions): Promise<PollResult>
   ingestHealth: string | null
@@ -71,14 +71,14 @@ export interface Harness {
   close(): Promise<void>
 }
 
-export interface CallOptions {
+interface CallOptions {
   readonly body?: unknown
   readonly headers?: Record<string, string>
   /** Address of the client; default 127.0.0.1. */
   readonly from?: string
 }
 
-export interface Answer {
+interface Answer {
   readonly status: number
   readonly headers: Headers
   readonly text: string

@@ -10,7 +10,7 @@ afterEach(() => api.close())
 
 describe('health', () => {
   test('a living process says so', async () => {
-    expect(await api.call('GET', '/healthz')).toMatchObject({ status: 200, body: { status: 'ok' } })
+    expect(await api.call('GET', '/healthz')).toMatchObject({ status: 200, body: { status: 'ok', version: '0.0.0' } })
   })
 
   test('ready lists each part', async () => {

@@ -75,7 +75,7 @@ async function expectDescribed(method: string, path: string, response: Response)
   const type = (response.headers.get('content-type') ?? '').split(';')[0] ?? ''
   if (type === 'text/event-stream') return void (await response.body?.cancel())
   const text = await response.text()
-  expect(response.status, text).not.toBe(500)
+  expect(response.status, text).toBeLessThan(500)
   const matches = templates.filter(([template]) => fits(template, path))
   // A template without names is matched first.
   const [, item] = matches.find(([template]) => template === path) ?? matches[0] ?? []
@@ -285,7 +285,7 @@ describe('whatever is sent', () => {
           return // not a request at all
         }
         const response = await api.app.fetch(request, env())
-        expect(response.status).not.toBe(500)
+        expect(response.status).toBeLessThan(500)
         if (method !== 'HEAD') await expectDescribed(method, new URL(request.url).pathname, response)
       }),
       { numRuns: 3000 },

@@ -111,6 +111,10 @@ describe('serveApi', () => {
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200)
   })
 
+  test('an old client without a Host is answered', async () => {
+    expect(await raw('GET /healthz HTTP/1.0\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /)
+  })
+
   test('a large body in pieces is 413', async () => {
     const piece = `10000\r\n${'a'.repeat(65_536)}\r\n`
     const head =

@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { OrderEvent } from '../../schemas/order-event.ts'
 import type { EventLog, EventRecord } from '../../src/event-log/event-log.ts'
 import { observer } from '../helpers/decided.ts'
+import { produceWithJava } from '../helpers/kafka/jars.ts'
 import { openKafkaLog } from '../helpers/kafka/log.ts'
 import { startKafka, unique } from '../helpers/kafka.ts'
 import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
@@ -111,6 +112,20 @@ describe.skipIf(!kafka)('what other programs find in the topic', { timeout: 60_0
         partitionkey: key,
       })
     }
+  })
+
+  test.skipIf(kafka?.from !== 'jars')("keys are where Java's own producer puts them", async () => {
+    const placed = unique('java')
+    const probe = await openKafkaLog(brokers, { topic: placed, partitions: PARTITIONS })
+    await probe.append(events)
+    await probe.close()
+    const keys = [...new Set(events.map(event => event.orderKey))]
+    await produceWithJava(brokers, placed, keys)
+    const all = await readWithAnotherClient(brokers, placed, events.length + keys.length)
+    const place = (mine: boolean) =>
+      new Map(all.filter(({ value }) => (value !== 'java') === mine).map(({ key, partition }) => [key, partition]))
+    expect(place(false).size).toBe(keys.length)
+    expect(place(false)).toEqual(place(true))
   })
 
   test('keys are where the default partitioner of another client puts them', async () => {

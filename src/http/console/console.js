@@ -203,9 +203,14 @@
     events.length = Math.min(events.length, SHOWN_EVENTS)
   }
 
+  /** By the service's clock: this device's may be wrong. */
+  async function lookBack() {
+    const { headers } = await fetch('/healthz')
+    return new Date(Date.parse(headers.get('date')) - LOOK_BACK_MS).toISOString()
+  }
+
   async function listen() {
-    const since = new Date(Date.now() - LOOK_BACK_MS).toISOString()
-    const query = lastId === null ? `since=${since}` : `lastEventId=${lastId}`
+    const query = lastId === null ? `since=${await lookBack()}` : `lastEventId=${lastId}`
     const response = await fetch(`/v1/events/stream?${query}`, { headers })
     if (!response.ok) {
       lastId = null

@@ -1,8 +1,9 @@
 import { type Selectable, sql } from 'kysely'
 import type { Schema } from '../schema.ts'
 import type { AttemptRow, DeliveryRow, DeliveryStore } from '../store.ts'
-import { type Found, findDeliveries, listDeliveries } from './delivery-list.ts'
+import { findDeliveries, listDeliveries } from './delivery-list.ts'
 import { statistics } from './delivery-stats.ts'
+import type { Found } from './delivery-streams.ts'
 import { type Sql, storable } from './sql.ts'
 
 export function deliveryStore(store: Sql): DeliveryStore {

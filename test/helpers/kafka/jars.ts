@@ -117,3 +117,19 @@ export async function jarKafka(variant: KafkaVariant): Promise<OwnKafka | string
     },
   }
 }
+
+/** Writes a record with value `java` for each key, with Kafka's own console producer. */
+export async function produceWithJava(brokers: string, topic: string, keys: readonly string[]): Promise<void> {
+  const jars = await kafkaJars()
+  if (typeof jars === 'string') throw new Error(jars)
+  const producing = run('java', [
+    '-cp',
+    join(jars.folder, '*'),
+    ...JAVA,
+    'org.apache.kafka.tools.ConsoleProducer',
+    ...['--bootstrap-server', brokers, '--topic', topic],
+    ...['--property', 'parse.key=true', '--property', 'key.separator=='],
+  ])
+  producing.child.stdin?.end(keys.map(key => `${key}=java\n`).join(''))
+  await producing
+}

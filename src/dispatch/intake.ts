@@ -1,0 +1,94 @@
+import type { Clock } from '../clock.ts'
+import type { LogEntry } from '../event-log/event-log.ts'
+import type { Store } from '../store/store.ts'
+import type { Assignment } from './assignment.ts'
+import type { Persist } from './persist.ts'
+import type { Routes } from './routes.ts'
+import { createSpillBatch } from './spill.ts'
+import { within } from './within.ts'
+import type { Worker } from './worker.ts'
+
+/** Takes entries of the log in: each into the memory of every destination that wants it, or into the store. */
+export interface Intake {
+  /** Resolves when all are taken in; early when the assignment ends, and then the rest is for the next owner. */
+  take(assignment: Assignment | undefined, entries: readonly LogEntry[]): Promise<void>
+}
+
+/** Entries decided on at a time; between two slices full destinations get a moment to work their queue off. */
+const SLICE = 250
+/** How long full destinations are waited for: shortly, or longer where no other destination waits with us. And for how long not, if that was in vain. */
+const [BREATH, LONG_BREATH, SLOW_FOR] = [20, 1_000, 1_000]
+
+export function createIntake(deps: {
+  store: Pick<Store, 'lanes'>
+  routes: Routes<Worker>
+  workers: ReadonlyMap<string, Worker>
+  persist: Persist
+  clock: Clock
+}): Intake {
+  const { store, routes, workers, persist, clock } = deps
+  const slowUntil = new WeakMap<Worker, number>()
+
+  async function takeSlice(assignment: Assignment, entries: readonly LogEntry[]): Promise<void> {
+    const rows = await rowsOf(entries)
+    if (assignment.state !== 'open') return
+    // From here to the write nothing is awaited: what is decided of one event holds for the next of its order.
+    const batch = createSpillBatch({ lanes: store.lanes, persist, clock })
+    const touched = new Set<Worker>()
+    for (const { position, event } of entries) {
+      const takers = routes.of(event)
+      const slot = assignment.take(position, takers.length)
+      for (const worker of takers) {
+        const known = rows.get(worker)
+        worker.accept(event, slot, known ? known.has(event.orderKey) : worker.mayHaveRows, batch)
+        touched.add(worker)
+      }
+    }
+    for (const worker of touched) worker.pump()
+    await batch.write()
+    await breathe(touched)
+  }
+
+  /** Which orders of these entries have a row, for each destination that may have rows at all. */
+  async function rowsOf(entries: readonly LogEntry[]): Promise<ReadonlyMap<Worker, ReadonlySet<string>>> {
+    const keys = new Map<Worker, Set<string>>()
+    for (const { event } of entries)
+      for (const worker of routes.of(event)) {
+        if (!worker.mayHaveRows) continue
+        const wanted = keys.get(worker)
+        if (wanted) wanted.add(event.orderKey)
+        else keys.set(worker, new Set([event.orderKey]))
+      }
+    const found = new Map<Worker, ReadonlySet<string>>()
+    if (keys.size === 0) return found
+    await Promise.all(
+      [...keys].map(async ([worker, wanted]) => {
+        const answer = await worker.rowsOf([...wanted])
+        if (answer) found.set(worker, answer)
+      }),
+    )
+    return found
+  }
+
+  /**
+   * A burst fills a queue faster than any destination empties it; a short wait often saves writing the rest of the burst down.
+   * A destination that made no room in that time is slow, and is not waited for again soon.
+   */
+  async function breathe(touched: Iterable<Worker>): Promise<void> {
+    const now = clock.monotonic()
+    const full = [...touched].filter(worker => worker.full && (slowUntil.get(worker) ?? now) <= now)
+    if (full.length === 0) return
+    const others = [...workers.values()].some(worker => worker.open && !worker.full)
+    await within(clock, Promise.race(full.map(worker => worker.room())), others ? BREATH : LONG_BREATH)
+    for (const worker of full) if (worker.full) slowUntil.set(worker, now + SLOW_FOR)
+  }
+
+  return {
+    async take(assignment, entries) {
+      for (let from = 0; from < entries.length; from += SLICE) {
+        if (assignment?.state !== 'open') return
+        await takeSlice(assignment, entries.slice(from, from + SLICE))
+      }
+    },
+  }
+}

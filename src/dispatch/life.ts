@@ -1,0 +1,191 @@
+import type { Clock } from '../clock.ts'
+import { AppError, messageOf } from '../errors.ts'
+import type { Consumption, EventLog } from '../event-log/event-log.ts'
+import type { Log, Metrics } from '../observe.ts'
+import type { Store } from '../store/store.ts'
+import { type Assignment, createAssignment } from './assignment.ts'
+import { createAttemptRecorder } from './attempts.ts'
+import type { Destination } from './destination.ts'
+import { createIntake } from './intake.ts'
+import { createPersist } from './persist.ts'
+import { createRecount } from './recount.ts'
+import { createRoutes } from './routes.ts'
+import { within } from './within.ts'
+import { createWorker, type Worker } from './worker.ts'
+
+export interface LifeDeps {
+  readonly store: Pick<Store, 'lanes' | 'deliveries'>
+  readonly eventLog: Pick<EventLog, 'consume' | 'partitions' | 'partitionOf' | 'kind'>
+  readonly clock: Clock
+  readonly log: Log
+  readonly metrics: Metrics
+  /** The consumer group. */
+  readonly group: string
+  /** Handlers and endpoints as they are now; asked at the start, at `refresh` and at every tick. */
+  destinations(): Promise<readonly Destination[]>
+  /** Writes down that an endpoint is disabled. */
+  disable(id: string, reason: string): Promise<void>
+  /** How often to look for what other processes changed, milliseconds; default 5 s. */
+  readonly tickMs?: number
+  readonly random?: () => number
+}
+
+/** A dispatcher from its start to its stop: the partitions it owns and a worker for each destination. */
+export interface Life {
+  readonly state: 'new' | 'running' | 'stopped'
+  readonly workers: ReadonlyMap<string, Worker>
+  start(): Promise<void>
+  stop(graceMs: number): Promise<void>
+  refresh(): Promise<void>
+  health(): string | null
+}
+
+/** How long a revoke may wait for what is in flight, and how long for the writes after an abort; together within the log's 10 s. */
+const [REVOKE_GRACE, ABORT_GRACE] = [8_000, 1_000]
+
+export function createLife(deps: LifeDeps): Life {
+  const { store, eventLog, clock, log, metrics, random = Math.random, tickMs = 5_000 } = deps
+  const stopping = new AbortController()
+  const persist = createPersist({ clock, log, signal: stopping.signal })
+  const recorder = createAttemptRecorder({ deliveries: store.deliveries, clock, log })
+  const assignments = new Map<number, Assignment>()
+  const workers = new Map<string, Worker>()
+  const routes = createRoutes<Worker>()
+  const recount = createRecount({ lanes: store.lanes, workers, persist, clock })
+  const intake = createIntake({ store, routes, workers, persist, clock })
+  /** What was settled before the log gave us the means to say so. */
+  const settledTo = new Map<number, number>()
+  let consumption: Consumption | null = null
+  let state: Life['state'] = 'new'
+  let cancelTick: (() => void) | null = null
+
+  const shared = {
+    store,
+    eventLog,
+    persist,
+    recorder,
+    metrics,
+    log,
+    clock,
+    random,
+    assignments,
+    disable: deps.disable,
+    recount: recount.ask,
+  }
+
+  // ── partitions ──
+
+  async function assigned(partitions: readonly number[]): Promise<void> {
+    for (const partition of partitions) {
+      const settle = (position: number) => {
+        settledTo.set(partition, position)
+        consumption?.settle(partition, position)
+      }
+      assignments.set(partition, createAssignment(partition, settle))
+    }
+    // The former owner may have left rows, which nobody here has counted.
+    for (const worker of workers.values()) worker.wake()
+  }
+
+  async function release(partitions: readonly number[], graceMs: number): Promise<void> {
+    const leaving = partitions.flatMap(partition => assignments.get(partition) ?? [])
+    const ended = Promise.all(leaving.map(assignment => assignment.drain())).then(writesDone)
+    await within(clock, ended, graceMs)
+    for (const assignment of leaving) assignment.abort()
+    await within(clock, ended, ABORT_GRACE)
+    for (const assignment of leaving) {
+      assignment.close()
+      settledTo.delete(assignment.partition)
+      if (assignments.get(assignment.partition) === assignment) assignments.delete(assignment.partition)
+    }
+    for (const worker of workers.values()) worker.dropClosed()
+  }
+
+  const writesDone = () => Promise.all([...workers.values()].map(worker => worker.settled()))
+
+  // ── destinations ──
+
+  let refreshing: Promise<void> = Promise.resolve()
+  function refresh(): Promise<void> {
+    const next = refreshing.catch(() => {}).then(async () => configure(await deps.destinations()))
+    refreshing = next
+    return next
+  }
+
+  function configure(list: readonly Destination[]): void {
+    if (state === 'stopped') return
+    const ids = new Set<string>()
+    for (const { id } of list) {
+      if (ids.has(id)) throw twice(id)
+      ids.add(id)
+    }
+    for (const destination of list) {
+      const worker = workers.get(destination.id)
+      if (worker) worker.configure(destination)
+      else workers.set(destination.id, createWorker({ ...shared, destination }))
+    }
+    for (const [id, worker] of workers) {
+      if (ids.has(id)) continue
+      workers.delete(id)
+      worker.discard()
+      recorder.forget(id)
+    }
+    routes.set([...workers.values()])
+    for (const worker of workers.values()) if (worker.mayHaveRows) worker.look()
+  }
+
+  /** Finds what other processes changed: endpoints, and lanes queued for destinations that had none. */
+  function tick(): void {
+    cancelTick = clock.after(tickMs, async () => {
+      try {
+        await refresh()
+        const quiet = [...workers.values()].filter(worker => !worker.mayHaveRows).map(worker => worker.destination.id)
+        if (quiet.length > 0 && (await store.lanes.nextDue(quiet)) !== null) await recount.look()
+      } catch (error) {
+        log.error({ error: messageOf(error) }, 'what other processes changed could not be read')
+      }
+      if (state === 'running') tick()
+    })
+  }
+
+  return {
+    get state() {
+      return state
+    },
+    workers,
+    async start() {
+      state = 'running'
+      const list = await persist('the destinations', deps.destinations)
+      if (list === null) return
+      configure(list)
+      await recount.look()
+      consumption = await eventLog.consume({
+        group: deps.group,
+        onBatch: (partition, entries) => intake.take(assignments.get(partition), entries),
+        assigned,
+        revoked: partitions => release(partitions, REVOKE_GRACE),
+      })
+      for (const [partition, position] of settledTo) consumption.settle(partition, position)
+      tick()
+    },
+    async stop(graceMs) {
+      if (state === 'stopped') return
+      state = 'stopped'
+      cancelTick?.()
+      recount.stop()
+      for (const worker of workers.values()) worker.stop()
+      await release([...assignments.keys()], graceMs)
+      stopping.abort()
+      await within(clock, recorder.flush(), ABORT_GRACE)
+      await consumption?.stop().catch(error => log.error({ error: messageOf(error) }, 'positions not written'))
+    },
+    refresh,
+    health: () => persist.health(),
+  }
+}
+
+const twice = (id: string) =>
+  new AppError(
+    `Two destinations are called "${id}". A handler's id is its file name, and an endpoint's id must differ from it: rename the file or the endpoint.`,
+    { code: 'dispatch.id_taken', intent: 'fix' },
+  )

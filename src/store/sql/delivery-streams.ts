@@ -1,0 +1,120 @@
+import { type RawBuilder, sql } from 'kysely'
+import type { DeliveryStatus } from '../store.ts'
+import type { Sql } from './sql.ts'
+
+/** A delivery is one destination × one event. It waits if it is in a backlog, else it is dead if there is a letter, else delivered. */
+export interface Found {
+  readonly destination: string
+  readonly eventId: string
+  /** The event's place in the history; null: it is not there. */
+  readonly eventN: number | null
+  readonly orderKey: string
+  readonly status: DeliveryStatus
+  readonly attempt: number
+  readonly nextAttemptAt: number | null
+  /** Of its own table. */
+  readonly n: number
+  /** What the three tables are merged by: when it was tried, given up, or (waiting) observed. */
+  readonly at: number
+}
+
+export interface Question {
+  readonly destination?: string
+  readonly eventId?: string
+  /** Only rows with a smaller `n`. */
+  readonly before: number | undefined
+  readonly limit: number
+}
+
+/**
+ * Deliveries of one status, newest first. The newest rows of its table are read in strides, and of those the ones that are in truth
+ * of this status (a delivered one may wait again) are taken: so a page never costs more than it must, whatever is stored.
+ */
+export async function readStream({ db }: Sql, status: DeliveryStatus, question: Question): Promise<Found[]> {
+  const found: Found[] = []
+  const stride = question.limit + 50
+  for (let { before } = question; ; ) {
+    const statement = STREAMS[status](newest(status, { ...question, before }, stride))
+    const { rows } = await statement.execute(db)
+    for (const row of rows) if (row.current === 1) found.push(foundOf(status, row))
+    before = rows.at(-1)?.n
+    if (rows.length < stride || found.length >= question.limit) return found.slice(0, question.limit)
+  }
+}
+
+interface Columns {
+  readonly n: number
+  readonly destination: string
+  readonly event_id: string
+  readonly event_n: number | null
+  readonly order_key: string
+  readonly at: number
+  readonly attempt: number
+  readonly next_at: number | null
+  readonly current: number
+}
+
+const foundOf = (status: DeliveryStatus, row: Columns): Found => ({
+  destination: row.destination,
+  eventId: row.event_id,
+  eventN: row.event_n,
+  orderKey: row.order_key,
+  status,
+  attempt: row.attempt,
+  nextAttemptAt: row.next_at,
+  n: row.n,
+  at: row.at,
+})
+
+const TABLES = { waiting: sql`backlog`, dead: sql`dead_letters`, delivered: sql`attempts` } as const
+
+/** The newest rows of the table of a status, as the table `item`. */
+function newest(status: DeliveryStatus, question: Question, stride: number): RawBuilder<unknown> {
+  const { destination, eventId, before } = question
+  const parts = [status === 'delivered' ? sql`outcome = 'delivered'` : sql`1 = 1`]
+  if (destination !== undefined) parts.push(sql`destination = ${destination}`)
+  if (before !== undefined) parts.push(sql`n < ${before}`)
+  if (eventId !== undefined)
+    // Attempts know their event by its place.
+    parts.push(
+      status === 'delivered'
+        ? sql`event_n = (select events.n from events where events.id = ${eventId})`
+        : sql`event_id = ${eventId}`,
+    )
+  return sql`(
+    select * from ${TABLES[status]} where ${sql.join(parts, sql` and `)} order by n desc limit ${stride}) as item`
+}
+
+const WAITS = sql`exists (
+  select 1 from backlog where backlog.event_id = item.event_id and backlog.destination = item.destination)`
+const LETTER = sql`select 1 from dead_letters as letter
+  where letter.event_id = item.event_id and letter.destination = item.destination`
+const EVENT_N = sql`(select events.n from events where events.id = item.event_id)`
+
+const STREAMS: Readonly<Record<DeliveryStatus, (item: RawBuilder<unknown>) => RawBuilder<Columns>>> = {
+  // The head of a lane has the lane's attempts and time; those behind it wait for the head. One that holds its lane is dead.
+  waiting: item => sql`
+    select item.n, item.destination, item.event_id, ${EVENT_N} as event_n, item.order_key, item.observed_at as at,
+      coalesce(lanes.attempt, 0) as attempt, case when lanes.held = 0 then lanes.next_at end as next_at,
+      case when exists (${LETTER} and letter.holding = 1) then 0 else 1 end as current
+    from ${item} left join lanes on lanes.destination = item.destination and lanes.order_key = item.order_key
+      and not exists (
+        select 1 from backlog as earlier where earlier.destination = item.destination
+        and earlier.order_key = item.order_key and earlier.sequence < item.sequence)
+    order by item.n desc`,
+
+  // One that is queued again waits.
+  dead: item => sql`
+    select item.n, item.destination, item.event_id, ${EVENT_N} as event_n, item.order_key, item.at,
+      item.attempts as attempt, null as next_at,
+      case when item.holding = 0 and ${WAITS} then 0 else 1 end as current
+    from ${item} order by item.n desc`,
+
+  // The last time counts; a replay that waits or was given up counts more.
+  delivered: item => sql`
+    select item.n, item.destination, item.event_id, item.event_n, item.order_key, item.at, item.attempt, null as next_at,
+      case when ${WAITS} or exists (${LETTER}) or exists (
+        select 1 from attempts as later where later.event_n = item.event_n and later.destination = item.destination
+        and later.outcome = 'delivered' and later.n > item.n) then 0 else 1 end as current
+    from ${item} order by item.n desc`,
+}

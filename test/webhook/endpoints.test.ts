@@ -1,0 +1,222 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Webhook } from 'standardwebhooks'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { Config } from '../../schemas/config.ts'
+import { systemClock } from '../../src/clock.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { declareEndpoints } from '../../src/webhook/declare.ts'
+import { createEndpoints } from '../../src/webhook/endpoints.ts'
+import { createGuard } from '../../src/webhook/guard.ts'
+import { createSecretBox, newSecret } from '../../src/webhook/secrets.ts'
+import { createSender, type Sender } from '../../src/webhook/send.ts'
+import { silent } from '../dispatch/rig.ts'
+import { eventRecord } from '../helpers/event-records.ts'
+import { createReceiver, type Receiver } from '../helpers/receiver.ts'
+
+const clock = systemClock()
+const guard = createGuard({ allow: ['127.0.0.0/8'] })
+const key = Buffer.alloc(32, 7)
+const context = { attempt: 1, replay: false, signal: new AbortController().signal }
+
+let folder: string
+let store: Store
+let receiver: Receiver
+let sender: Sender
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'endpoints-'))
+  store = await openSqlite({ folder, clock })
+  receiver = await createReceiver()
+  sender = createSender({ guard, clock })
+})
+afterEach(async () => {
+  await sender.close()
+  await receiver.close()
+  await store.close()
+  await rm(folder, { recursive: true })
+})
+
+const declare = (endpoints: unknown[], box = createSecretBox(key)) =>
+  declareEndpoints({
+    declared: Config.parse({ endpoints }).endpoints,
+    endpoints: store.endpoints,
+    box,
+    guard,
+    clock,
+    log: silent,
+  })
+const endpoints = (box = createSecretBox(key)) =>
+  createEndpoints({
+    endpoints: store.endpoints,
+    delivery: { timeout: 2_000, concurrency: 4 },
+    box,
+    sender,
+    clock,
+    log: silent,
+    version: '1',
+  })
+const only = async (box = createSecretBox(key)) => {
+  const [destination] = await endpoints(box).load()
+  if (!destination) throw new Error('there is no endpoint')
+  return destination
+}
+const verifies = (secret: string, index = 0): boolean => {
+  const request = receiver.received[index]
+  try {
+    new Webhook(secret).verify(request?.body ?? '', request?.headers as Record<string, string>)
+    return true
+  } catch {
+    return false
+  }
+}
+
+describe('an endpoint', () => {
+  test('is a destination with its own options over the global ones', async () => {
+    await declare([
+      {
+        id: 'billing',
+        url: receiver.url,
+        types: ['order.paid'],
+        connections: ['shop'],
+        delivery: { timeout: '3s', retries: ['1s'] },
+      },
+    ])
+    const destination = await only()
+    expect(destination).toMatchObject({ id: 'billing', kind: 'endpoint', state: 'active' })
+    expect(destination.types).toEqual(new Set(['order.paid']))
+    expect(destination.connections).toEqual(new Set(['shop']))
+    expect(destination.delivery).toMatchObject({ timeout: 3_000, retries: [1_000], concurrency: 4 })
+  })
+
+  test('signs with its secret, and while that is rotated with the former one as well', async () => {
+    const [first, second] = [newSecret(), newSecret()]
+    const box = createSecretBox(key)
+    await declare([{ id: 'a', url: receiver.url, secret: first }])
+    await (await only()).deliver(eventRecord(), context)
+    expect(verifies(first)).toBe(true)
+    const rotate = (previousValidUntil: number) =>
+      store.endpoints.update('a', { secret: box.seal(second), previousSecret: box.seal(first), previousValidUntil })
+    await rotate(clock.now() + 60_000)
+    await (await only()).deliver(eventRecord(), context)
+    expect([verifies(first, 1), verifies(second, 1)]).toEqual([true, true])
+    await rotate(clock.now() - 1)
+    await (await only()).deliver(eventRecord(), context)
+    expect([verifies(first, 2), verifies(second, 2)]).toEqual([false, true])
+  })
+
+  test('whose secret cannot be decrypted fails with the reason, and harms no other', async () => {
+    await declare([
+      { id: 'a', url: receiver.url },
+      { id: 'b', url: receiver.url },
+    ])
+    await store.endpoints.update('a', { secret: createSecretBox(Buffer.alloc(32, 9)).seal('whsec_x') })
+    const [a, b] = await endpoints().load()
+    expect(await a?.deliver(eventRecord(), context)).toMatchObject({
+      result: 'retry',
+      error: expect.stringContaining('ORDERWIRE_SECRET_KEY'),
+    })
+    expect(await b?.deliver(eventRecord(), context)).toMatchObject({ result: 'delivered' })
+  })
+
+  test('keeps its secret encrypted in the store', async () => {
+    const secret = newSecret()
+    await declare([{ id: 'a', url: receiver.url, secret }])
+    const row = await store.endpoints.get('a')
+    expect(row?.secret).not.toContain(secret.slice(6))
+  })
+
+  test('that is disabled says why', async () => {
+    await declare([{ id: 'a', url: receiver.url }])
+    await endpoints().disable('a', 'answered 410 Gone')
+    expect(await store.endpoints.get('a')).toMatchObject({ state: 'disabled', stateReason: 'answered 410 Gone' })
+    expect(await only()).toMatchObject({ state: 'disabled' })
+  })
+
+  test('is tested with a signed event of a type of its own', async () => {
+    const secret = newSecret()
+    await declare([{ id: 'a', url: receiver.url, secret }])
+    const row = await store.endpoints.get('a')
+    if (!row) throw new Error('there is no endpoint')
+    receiver.script.push(204, 500)
+    const tested = endpoints()
+    expect(await tested.test(row)).toEqual({ statusCode: 204, ms: expect.any(Number), error: null })
+    expect(await tested.test(row)).toMatchObject({ statusCode: 500, error: 'answered 500' })
+    expect(await tested.test({ ...row, url: 'http://10.0.0.1/' })).toMatchObject({
+      statusCode: null,
+      error: expect.stringContaining('network.allow'),
+    })
+    expect(verifies(secret)).toBe(true)
+    const body = JSON.parse(receiver.received[0]?.body ?? '')
+    expect(body).toMatchObject({
+      specversion: '1.0',
+      type: 'orderwire.test',
+      id: receiver.received[0]?.headers['webhook-id'],
+    })
+    expect(await store.events.last()).toBe(0)
+  })
+})
+
+describe('declared endpoints', () => {
+  const state = async () =>
+    Object.fromEntries((await store.endpoints.list()).map(row => [row.id, [row.declared, row.state]]))
+
+  test('are made at the first start, changed at the next, and keep what people did to them', async () => {
+    await declare([{ id: 'a', url: receiver.url }])
+    const before = await store.endpoints.get('a')
+    await store.endpoints.update('a', { state: 'paused', stateReason: 'Paused by request.' })
+    await declare([{ id: 'a', url: `${receiver.url}/new`, description: 'new' }])
+    expect(await store.endpoints.get('a')).toMatchObject({
+      url: `${receiver.url}/new`,
+      description: 'new',
+      state: 'paused',
+      declared: true,
+      secret: before?.secret,
+      createdAt: before?.createdAt,
+    })
+  })
+
+  test('that vanish from the configuration are disabled and kept, and go on when declared again', async () => {
+    await declare([
+      { id: 'a', url: receiver.url },
+      { id: 'b', url: receiver.url },
+    ])
+    await declare([{ id: 'b', url: receiver.url }])
+    expect(await state()).toEqual({ a: [false, 'disabled'], b: [true, 'active'] })
+    await declare([
+      { id: 'a', url: receiver.url },
+      { id: 'b', url: receiver.url },
+    ])
+    expect(await state()).toEqual({ a: [true, 'active'], b: [true, 'active'] })
+  })
+
+  test('leave those alone that were made through the API, unless they have the same id', async () => {
+    await declare([{ id: 'a', url: receiver.url }])
+    const row = await store.endpoints.get('a')
+    if (!row) throw new Error('there is no endpoint')
+    await store.endpoints.insert({ ...row, id: 'mine', declared: false })
+    await declare([{ id: 'a', url: receiver.url }])
+    expect(await state()).toEqual({ a: [true, 'active'], mine: [false, 'active'] })
+    await declare([{ id: 'mine', url: `${receiver.url}/taken` }])
+    expect(await store.endpoints.get('mine')).toMatchObject({ declared: true, url: `${receiver.url}/taken` })
+  })
+
+  test('with another secret sign with both for a while', async () => {
+    const [first, second] = [newSecret(), newSecret()]
+    await declare([{ id: 'a', url: receiver.url, secret: first }])
+    await declare([{ id: 'a', url: receiver.url, secret: second }])
+    await (await only()).deliver(eventRecord(), context)
+    expect([verifies(first), verifies(second)]).toEqual([true, true])
+    await declare([{ id: 'a', url: receiver.url, secret: second }])
+    expect(await store.endpoints.get('a')).toMatchObject({ previousValidUntil: expect.any(Number) })
+  })
+
+  test('with an address that is not permitted are kept, and nothing is sent there', async () => {
+    await declare([{ id: 'a', url: 'http://10.0.0.1/hook' }])
+    expect(await (await only()).deliver(eventRecord(), context)).toMatchObject({
+      result: 'retry',
+      error: expect.stringContaining('network.allow'),
+    })
+  })
+})
