@@ -2,9 +2,9 @@ import { createBell } from '../bell.ts'
 import type { Clock } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
 import type { EventLog } from '../event-log/event-log.ts'
+import type { HeldLease } from '../lease.ts'
 import type { Log, Metrics } from '../observe.ts'
 import type { Store } from '../store/store.ts'
-import type { HeldLease } from '../lease.ts'
 
 const BATCH = 500
 const SHORTEST_PAUSE_MS = 500

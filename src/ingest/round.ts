@@ -1,7 +1,7 @@
 import { AppError, messageOf } from '../errors.ts'
+import type { HeldLease } from '../lease.ts'
 import type { Log, Metrics } from '../observe.ts'
 import type { Lease } from '../store/store.ts'
-import type { HeldLease } from '../lease.ts'
 import { type Polled, poll, pollOrders } from './poll.ts'
 import type { Taken } from './take-page.ts'
 
@@ -10,6 +10,7 @@ const LONGEST_BACKOFF_MS = 60_000
 const STOPPED_PAUSE_MS = 15 * 60_000
 const RECHECKS = 50
 const ABSENT_RECHECK_MS = 3_600_000
+const NEVER = Number.MAX_SAFE_INTEGER
 
 export interface RoundResult {
   readonly taken: readonly Taken[]
@@ -61,8 +62,9 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
   /** Orders that must be read again although the vendor may show no change, e.g. for a refund that is not on record yet. */
   async function recheck(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
     const now = clock.now()
+    const asked = await readAsked(lease, now, signal)
     const due = await store.orders.due(connection, now, RECHECKS)
-    if (due.length === 0) return []
+    if (due.length === 0) return asked
     const taken = await pollOrders(polled, lease, due, { signal, priority: 'live' })
     const read = new Set(taken.changed.map(({ orderId }) => orderId))
     const absent = due.filter(({ orderId }) => !read.has(orderId))
@@ -70,6 +72,20 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
       const orders = absent.map(row => ({ ...row, recheckAt: now + ABSENT_RECHECK_MS }))
       await store.orders.commit(lease, { connection, orders, events: [], publishedAt: null, doubts: [] })
     }
+    return [...asked, taken]
+  }
+
+  /** Single orders that a process without this role was asked to read (an inbound webhook): noted as follows, read once. */
+  async function readAsked(lease: Lease, now: number, signal: AbortSignal): Promise<readonly Taken[]> {
+    if (polled.source.feed.kind === 'follow') return []
+    const follows = await store.follows.due(connection, now, RECHECKS)
+    if (follows.length === 0) return []
+    const refs = follows.map(({ id, userId }) => ({ orderId: id, userId }))
+    const taken = await pollOrders(polled, lease, refs, { signal, priority: 'live' })
+    await store.follows.reschedule(
+      lease,
+      follows.map(follow => ({ ...follow, nextAt: NEVER })),
+    )
     return [taken]
   }
 

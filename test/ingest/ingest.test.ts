@@ -337,3 +337,14 @@ test('calls for one order within a second are one or two fetches', async () => {
   await running
   expect(fetches).toEqual([['o-7'], ['o-7']])
 })
+
+test('an order that another process was asked to read is read with the next poll, once', async () => {
+  const { ingest, fetches } = await scene({
+    script: { rows: [] },
+    fetched: [snapshot({ orderId: 'o-7', paid: paid() })],
+  })
+  await store.follows.put('shop', 'order', 'o-7', null, clock.now())
+  await ingest.poll('shop', { signal })
+  await ingest.poll('shop', { signal })
+  expect([await gists(), fetches]).toEqual([['o-7 paid 20.00'], [['o-7']]])
+})
