@@ -4,9 +4,9 @@ import type { Store } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
 import type { Persist } from './persist.ts'
 import type { Routes } from './routes.ts'
-import { createSpillBatch } from './spill.ts'
+import { createSpillBatch, type SpillBatch } from './spill.ts'
 import { within } from './within.ts'
-import type { Worker } from './worker.ts'
+import type { RowQuestion, Worker } from './worker.ts'
 
 /** Takes entries of the log in: each into the memory of every destination that wants it, or into the store. */
 export interface Intake {
@@ -30,27 +30,37 @@ export function createIntake(deps: {
   const slowUntil = new WeakMap<Worker, number>()
 
   async function takeSlice(assignment: Assignment, entries: readonly LogEntry[]): Promise<void> {
-    const rows = await rowsOf(entries)
-    if (assignment.state !== 'open') return
-    // From here to the write nothing is awaited: what is decided of one event holds for the next of its order.
+    const questions = await askRows(entries)
     const batch = createSpillBatch({ lanes: store.lanes, persist, clock })
-    const touched = new Set<Worker>()
-    for (const { position, event } of entries) {
-      const takers = routes.of(event)
-      const slot = assignment.take(position, takers.length)
-      for (const worker of takers) {
-        const known = rows.get(worker)
-        worker.accept(event, slot, known ? known.has(event.orderKey) : worker.mayHaveRows, batch)
-        touched.add(worker)
-      }
-    }
+    const touched = assignment.state === 'open' ? decide(assignment, entries, questions, batch) : []
+    for (const question of questions.values()) question.close()
     for (const worker of touched) worker.pump()
     await batch.write()
     await breathe(touched)
   }
 
-  /** Which orders of these entries have a row, for each destination that may have rows at all. */
-  async function rowsOf(entries: readonly LogEntry[]): Promise<ReadonlyMap<Worker, ReadonlySet<string>>> {
+  /** All in one turn: nothing may come between the answers about rows, the decisions, and the begin of the write. */
+  function decide(
+    assignment: Assignment,
+    entries: readonly LogEntry[],
+    questions: ReadonlyMap<Worker, RowQuestion>,
+    batch: SpillBatch,
+  ): Iterable<Worker> {
+    const touched = new Set<Worker>()
+    for (const { position, event } of entries) {
+      const takers = routes.of(event)
+      const slot = assignment.take(position, takers.length)
+      for (const worker of takers) {
+        const inStore = questions.get(worker)?.rows.has(event.orderKey) ?? worker.mayHaveRows
+        worker.accept(event, slot, inStore, batch)
+        touched.add(worker)
+      }
+    }
+    return touched
+  }
+
+  /** Asks each destination that may have rows at all which orders of these entries have one. */
+  async function askRows(entries: readonly LogEntry[]): Promise<ReadonlyMap<Worker, RowQuestion>> {
     const keys = new Map<Worker, Set<string>>()
     for (const { event } of entries)
       for (const worker of routes.of(event)) {
@@ -59,15 +69,15 @@ export function createIntake(deps: {
         if (wanted) wanted.add(event.orderKey)
         else keys.set(worker, new Set([event.orderKey]))
       }
-    const found = new Map<Worker, ReadonlySet<string>>()
-    if (keys.size === 0) return found
+    const questions = new Map<Worker, RowQuestion>()
+    if (keys.size === 0) return questions
     await Promise.all(
       [...keys].map(async ([worker, wanted]) => {
-        const answer = await worker.rowsOf([...wanted])
-        if (answer) found.set(worker, answer)
+        const question = await worker.askRows([...wanted])
+        if (question) questions.set(worker, question)
       }),
     )
-    return found
+    return questions
   }
 
   /**

@@ -38,9 +38,6 @@ export interface Lanes {
   discard(): void
 }
 
-/** Live events a destination may have in memory; what comes on top goes to the store. */
-const QUEUE_LIMIT = 1_000
-const ROOMY = QUEUE_LIMIT / 2
 /** Lanes waiting for a write to finish; beyond that sends pause, so that a slow store is not run over. */
 const WRITING_LIMIT = 256
 /** A retry without a schedule, e.g. when the process dies between a failure and its dead letter. */
@@ -55,6 +52,8 @@ export function createLanes(deps: {
   report: (report: AttemptReport) => void
   clock: Clock
   random: () => number
+  /** Live events it may have in memory; what comes on top goes to the store. */
+  queueLimit: number
   openBatch: () => SpillBatch
   /** The first events of a lane; null: we stopped. */
   load: (orderKey: string) => Promise<readonly Omit<Item, 'slot'>[] | null>
@@ -141,7 +140,7 @@ export function createLanes(deps: {
   // ── sending ──
 
   function pump(): void {
-    if (waiters.length > 0 && queued <= ROOMY) {
+    if (waiters.length > 0 && queued <= deps.queueLimit / 2) {
       for (const resolve of waiters) resolve()
       waiters = []
     }
@@ -289,13 +288,13 @@ export function createLanes(deps: {
       return storedCount
     },
     get full() {
-      return queued > ROOMY && gate.open
+      return queued > deps.queueLimit / 2 && gate.open
     },
     room: () => new Promise(resolve => waiters.push(resolve)),
     accept(event, slot, inStore, batch) {
       const lane = lanes.get(event.orderKey)
-      const room = gate.open && queued < QUEUE_LIMIT
-      if (room && !discarded && (lane ? !lane.stored : !inStore)) {
+      const room = gate.open && queued < deps.queueLimit
+      if (room && !discarded && (lane ? !lane.stored : !inStore && !batch.has(owner, event.orderKey))) {
         const into = lane ?? createLane(event.orderKey, slot.assignment, false, 0)
         into.queue.push({ event, origin: 'live', slot })
         queued++

@@ -27,6 +27,8 @@ export interface LifeDeps {
   disable(id: string, reason: string): Promise<void>
   /** How often to look for what other processes changed, milliseconds; default 5 s. */
   readonly tickMs?: number
+  /** Live events each destination may have in memory; default 1000. */
+  readonly queueLimit?: number
   readonly random?: () => number
 }
 
@@ -44,7 +46,7 @@ export interface Life {
 const [REVOKE_GRACE, ABORT_GRACE] = [8_000, 1_000]
 
 export function createLife(deps: LifeDeps): Life {
-  const { store, eventLog, clock, log, metrics, random = Math.random, tickMs = 5_000 } = deps
+  const { store, eventLog, clock, log, metrics, random = Math.random, tickMs = 5_000, queueLimit = 1_000 } = deps
   const stopping = new AbortController()
   const persist = createPersist({ clock, log, signal: stopping.signal })
   const recorder = createAttemptRecorder({ deliveries: store.deliveries, clock, log })
@@ -68,6 +70,7 @@ export function createLife(deps: LifeDeps): Life {
     log,
     clock,
     random,
+    queueLimit,
     assignments,
     disable: deps.disable,
     recount: recount.ask,

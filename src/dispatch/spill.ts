@@ -14,6 +14,8 @@ export interface SpillBatch {
   readonly written: Promise<boolean>
   /** `slot` is released when the event is written. */
   add(owner: SpillOwner, event: EventRecord, slot: Slot | null): void
+  /** Something of this lane is in it: what comes later must not stay in memory. */
+  has(owner: SpillOwner, orderKey: string): boolean
   /** Waits for an earlier write of the same lane. */
   after(earlier: Promise<unknown>): void
   write(): Promise<boolean>
@@ -33,7 +35,7 @@ export function createSpillBatch(deps: {
   persist: Persist
   clock: Clock
 }): SpillBatch {
-  const owners = new Set<SpillOwner>()
+  const owners = new Map<SpillOwner, Set<string>>()
   const spills: Spill[] = []
   const slots: Slot[] = []
   const earlier = new Set<Promise<unknown>>()
@@ -53,20 +55,24 @@ export function createSpillBatch(deps: {
     }
     if (done) for (const slot of slots) slot.assignment.release(slot)
     resolve(done)
-    for (const owner of owners) owner.spilled()
+    for (const owner of owners.keys()) owner.spilled()
     return done
   }
 
   return {
     written,
     add(owner, event, slot) {
-      if (!owners.has(owner)) {
-        owners.add(owner)
+      let lanes = owners.get(owner)
+      if (!lanes) {
+        lanes = new Set()
+        owners.set(owner, lanes)
         owner.spilling()
       }
+      lanes.add(event.orderKey)
       spills.push({ destination: owner.id, event, origin: 'live' })
       if (slot) slots.push(slot)
     },
+    has: (owner, orderKey) => owners.get(owner)?.has(orderKey) ?? false,
     after: promise => void earlier.add(promise),
     write,
   }

@@ -22,8 +22,11 @@ export interface Worker extends SpillOwner, Pick<Lanes, 'accept' | 'pump' | 'ful
   readonly circuitOpen: boolean
   /** Its lanes may have rows in the store. False: they certainly have none. */
   readonly mayHaveRows: boolean
-  /** Which of these orders have (or got, while this was asked) a row. null: we stopped. */
-  rowsOf(orderKeys: readonly string[]): Promise<ReadonlySet<string> | null>
+  /**
+   * Which of these orders have a row. Until the question is closed, those that get one are added to the answer; so what is decided
+   * in the same turn as it is closed is decided by the truth. null: we stopped.
+   */
+  askRows(orderKeys: readonly string[]): Promise<RowQuestion | null>
   /** Looks for due lanes now. */
   look(): void
   /** There may be rows now that this worker did not write. */
@@ -40,6 +43,11 @@ export interface Worker extends SpillOwner, Pick<Lanes, 'accept' | 'pump' | 'ful
   discard(): void
 }
 
+export interface RowQuestion {
+  readonly rows: ReadonlySet<string>
+  close(): void
+}
+
 /** Events of a lane loaded at a time. */
 const CHUNK = 16
 
@@ -52,6 +60,7 @@ export interface WorkerDeps {
   readonly log: Log
   readonly clock: Clock
   readonly random: () => number
+  readonly queueLimit: number
   readonly assignments: ReadonlyMap<number, Assignment>
   readonly disable: (id: string, reason: string) => Promise<void>
   /** Asks for a count of rows: there seem to be none. */
@@ -65,7 +74,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
   let mayHaveRows = true
   let version = 0
   let spilling = 0
-  /** Questions under way: a lane that leaves memory for the store meanwhile is added to their answers. */
+  /** Open questions: a lane that leaves memory for the store is added to their answers. */
   const questions = new Set<Set<string>>()
 
   const gate = createGate({ clock, destination })
@@ -99,6 +108,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     report,
     clock,
     random: deps.random,
+    queueLimit: deps.queueLimit,
     openBatch,
     load: orderKey =>
       persist('a look at a lane', async () => {
@@ -183,17 +193,16 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     room: lanes.room,
     look: drain.poke,
     dropClosed: lanes.dropClosed,
-    async rowsOf(orderKeys) {
-      const answer = new Set<string>()
-      questions.add(answer)
-      try {
-        const found = await persist('a look for lanes', () => store.lanes.existing(id, orderKeys))
-        if (found === null) return null
-        for (const orderKey of found) answer.add(orderKey)
-        return answer
-      } finally {
-        questions.delete(answer)
+    async askRows(orderKeys) {
+      const rows = new Set<string>()
+      questions.add(rows)
+      const found = await persist('a look for lanes', () => store.lanes.existing(id, orderKeys))
+      if (found === null) {
+        questions.delete(rows)
+        return null
       }
+      for (const orderKey of found) rows.add(orderKey)
+      return { rows, close: () => void questions.delete(rows) }
     },
     wake() {
       rowsChanged()

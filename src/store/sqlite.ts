@@ -1,5 +1,5 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
-import { join, resolve } from 'node:path'
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { Kysely } from 'kysely'
 import type { Clock } from '../clock.ts'
@@ -57,9 +57,17 @@ export async function openSqlite(options: { folder: string; clock: Clock }): Pro
   }
 }
 
+/** Not by the `recursive` option: Node 24 never returns from it where the system makes no folders (below /proc, for one). */
+function makePath(folder: string): void {
+  if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
+  const parent = dirname(folder)
+  if (parent !== folder) makePath(parent)
+  mkdirSync(folder, { mode: 0o700 })
+}
+
 function makeFolder(folder: string): void {
   try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 })
+    makePath(folder)
   } catch (error) {
     throw new AppError(
       `The data folder ${folder} cannot be made or is no folder (${messageOf(error)}). ` +
@@ -69,9 +77,20 @@ function makeFolder(folder: string): void {
   }
 }
 
+/** SQLite gives its side files the mode of the database file; it holds order data, so only its owner reads it. */
+function makeFile(file: string): void {
+  try {
+    closeSync(openSync(file, 'a', 0o600))
+  } catch (error) {
+    throw new AppError(
+      `The store ${file} cannot be opened (${messageOf(error)}). Make it a file this user may read and write.`,
+      { code: 'store.cannot_open', intent: 'fix', cause: error },
+    )
+  }
+}
+
 function openDatabase(file: string): DatabaseSync {
-  // SQLite gives its side files the mode of the database file; it holds order data, so only its owner reads it.
-  closeSync(openSync(file, 'a', 0o600))
+  makeFile(file)
   const database = new DatabaseSync(file, { timeout: 2000, enableForeignKeyConstraints: false })
   try {
     // The version comes first: even the switch to WAL would write into the file of a newer program.

@@ -33,7 +33,8 @@ export interface EndpointsDeps {
 const eventId = customAlphabet('0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz', 22)
 
 export function createEndpoints(deps: EndpointsDeps): Endpoints {
-  const { endpoints, box, sender, clock, version } = deps
+  const { endpoints, box, sender, clock, log, version } = deps
+  const unreadable = new Set<string>()
 
   /** The former secret signs along until its time is over. */
   function signerOf(row: EndpointRow): () => Signer {
@@ -63,8 +64,12 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       connections: row.connections && new Set(row.connections),
     }
     try {
-      return { ...common, deliver: deliverBy(postOf(row), clock) }
+      const deliver = deliverBy(postOf(row), clock)
+      unreadable.delete(row.id)
+      return { ...common, deliver }
     } catch (error) {
+      if (!unreadable.has(row.id)) log.error({ endpoint: row.id }, messageOf(error))
+      unreadable.add(row.id)
       const failure: Outcome = {
         result: 'retry',
         statusCode: null,

@@ -38,6 +38,9 @@ export interface RigOptions {
   readonly kind?: 'embedded' | 'kafka'
   readonly delivery?: Partial<Delivery>
   readonly random?: () => number
+  readonly queueLimit?: number
+  /** Milliseconds a call to the store takes until it has its effect, and until its answer is back. */
+  readonly latency?: () => number
 }
 
 /**
@@ -108,6 +111,8 @@ export function createRig(options: RigOptions = {}) {
         if (typeof member !== 'function') return member
         return (...args: unknown[]) => {
           if (born !== life) return new Promise(() => {})
+          const slow = options.latency
+          if (slow) return slowly(slow, () => member.apply(target, args))
           if (--calls.left === 0) {
             if (calls.lastHappens) Promise.resolve(member.apply(target, args)).catch(() => {})
             crash()
@@ -133,6 +138,18 @@ export function createRig(options: RigOptions = {}) {
     }
   }
 
+  async function slowly(latency: () => number, call: () => unknown): Promise<unknown> {
+    const born = life
+    const pass = async () => {
+      await clock.sleep(latency())
+      if (born !== life) await new Promise(() => {})
+    }
+    await pass()
+    const result = await call()
+    await pass()
+    return result
+  }
+
   async function start(more: Partial<DispatcherDeps> & { crashAfterCalls?: number } = {}): Promise<Dispatcher> {
     const { crashAfterCalls = Number.POSITIVE_INFINITY, ...over } = more
     const calls = { left: crashAfterCalls, lastHappens: crashAfterCalls % 2 === 0 }
@@ -151,6 +168,7 @@ export function createRig(options: RigOptions = {}) {
       },
       test: async () => ({ statusCode: 200, ms: 1, error: null }),
       random: options.random ?? (() => 0.5),
+      ...(options.queueLimit ? { queueLimit: options.queueLimit } : {}),
       ...over,
     })
     dispatcher = started

@@ -1,53 +1,16 @@
-import { createServer, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { expect, test } from 'vitest'
-import { OrderEvent } from '../../schemas/order-event.ts'
+import type { OrderEvent } from '../../schemas/order-event.ts'
 import { systemClock } from '../../src/clock.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { factOf } from '../helpers/fact-of.ts'
 import { configure, startProgram } from '../helpers/program.ts'
 import { createShop } from '../helpers/shop.ts'
+import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
 const KILLS = 22
-
-/** A subscriber that notes each event it acknowledges, in order; fails now and then. */
-async function subscriber(failureRate: number, random: { chance(p: number): boolean }) {
-  const received: OrderEvent[] = []
-  const server: Server = createServer((request, response) => {
-    const chunks: Buffer[] = []
-    request.on('data', chunk => chunks.push(chunk))
-    request.on('end', () => {
-      const fails = random.chance(failureRate)
-      if (!fails) received.push(OrderEvent.parse(JSON.parse(Buffer.concat(chunks).toString())))
-      response.writeHead(fails ? 500 : 204).end()
-    })
-  })
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  const { port } = server.address() as AddressInfo
-  return {
-    url: `http://127.0.0.1:${port}/`,
-    received,
-    /** Orders whose first deliveries did not come in sequence. */
-    inversions(): string[] {
-      const last = new Map<string, number>()
-      const seen = new Set<string>()
-      const wrong: string[] = []
-      for (const { id, partitionkey, data } of received) {
-        if (seen.has(id)) continue
-        seen.add(id)
-        if (data.sequence !== (last.get(partitionkey) ?? 0) + 1)
-          wrong.push(`${partitionkey} #${data.sequence} after #${last.get(partitionkey) ?? 0}`)
-        last.set(partitionkey, data.sequence)
-      }
-      return wrong
-    },
-    ids: () => new Set(received.map(({ id }) => id)),
-    close: () => new Promise<void>(resolve => server.close(() => resolve())),
-  }
-}
 
 test(`killed ${KILLS} times under load: no fact is lost, none is said twice, and every subscriber gets each order's events in sequence`, async () => {
   const folder = await temporaryFolder()

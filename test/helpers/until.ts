@@ -3,10 +3,11 @@ export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
   deadlineMs = 20_000,
+  everyMs = 10,
 ): Promise<void> {
   const end = performance.now() + deadlineMs
   while (!(await condition())) {
     if (performance.now() > end) throw new Error(`waited ${deadlineMs} ms in vain: ${what}`)
-    await new Promise(resolve => setTimeout(resolve, 10))
+    await new Promise(resolve => setTimeout(resolve, everyMs))
   }
 }

@@ -1,0 +1,139 @@
+import { existsSync, globSync, readFileSync } from 'node:fs'
+import { dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import {
+  Config,
+  DeliveryOptions,
+  EndpointConfig,
+  KakacloConnection,
+  ShoplazzaConnection,
+  TuyaConnection,
+} from '../schemas/config.ts'
+import { createMetrics } from '../src/observe.ts'
+
+/** What the documents say of the code is still so. They promise more than this; these are the parts that rot first. */
+
+const root = join(import.meta.dirname, '..')
+const read = (path: string) => readFileSync(join(root, path), 'utf8')
+const documents = ['README.md', ...globSync('docs/*.md', { cwd: root }).sort()]
+const operating = read('docs/operating.md')
+const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(match => match[1] ?? '')
+
+/** The table rows under a heading, up to the next heading of the same level. */
+function rowsOf(heading: string): string {
+  const begin = operating.indexOf(`\n## ${heading}\n`)
+  expect(begin, `docs/operating.md has no "## ${heading}"`).toBeGreaterThan(-1)
+  const section = operating.slice(begin + 1)
+  const end = section.indexOf('\n## ')
+  const lines = (end === -1 ? section : section.slice(0, end)).split('\n')
+  return lines.filter(line => line.startsWith('|')).join('\n')
+}
+
+describe('docs/operating.md', () => {
+  const config = read('src/config.ts')
+  const variables = new Set([
+    ...matches(config, /\((?:\s*)'([A-Z][A-Z_]{3,})'/g),
+    ...matches(config, /\benv\.([A-Z][A-Z_]+)/g),
+  ])
+
+  test('names every environment variable the program reads, and no other', () => {
+    const named = matches(rowsOf('Environment variables').replaceAll(/^(\|[^|]*\|).*$/gm, '$1'), /`([A-Z][A-Z_]{3,})`/g)
+    expect(new Set(named)).toEqual(variables)
+  })
+
+  test('gives every key of the configuration', () => {
+    const rows = rowsOf('Configuration')
+    const shapes = [
+      Config,
+      KakacloConnection,
+      TuyaConnection,
+      ShoplazzaConnection,
+      EndpointConfig,
+      DeliveryOptions,
+      Config.shape.retention.unwrap(),
+      Config.shape.network.unwrap(),
+    ]
+    const keys = new Set(shapes.flatMap(shape => Object.keys(shape.shape)))
+    expect([...keys].filter(key => !new RegExp(`[\`"]${key}[\`"]`).test(rows))).toEqual([])
+  })
+
+  test('lists every metric with its labels, and no other', async () => {
+    const metrics = await createMetrics().registry.getMetricsAsJSON()
+    const source = read('src/observe.ts')
+    const expected = metrics
+      .map(({ name }) => name)
+      .filter(name => name.startsWith('orderwire_'))
+      .map(name => {
+        const declared = new RegExp(`'${name}',[^[]*\\[([^\\]]*)\\]`).exec(source)?.[1] ?? ''
+        const labels = matches(declared, /'(\w+)'/g).join(',')
+        return labels === '' ? name : `${name}{${labels}}`
+      })
+    expect(matches(rowsOf('Metrics'), /^\| `(orderwire_[\w{},]+)` \|/gm).sort()).toEqual(expected.sort())
+    for (const name of matches(operating, /\b(orderwire_\w+)/g))
+      expect(metrics.map(metric => metric.name)).toContain(name)
+  })
+
+  test('shows every command there is', () => {
+    const [, table = ''] = /const COMMANDS[^{]*\{([^}]*)\}/.exec(read('src/cli/run.ts')) ?? []
+    const commands = matches(table, /^\s*'?([a-z-]+)'?:/gm)
+    expect(commands.length).toBeGreaterThan(5)
+    for (const command of commands) expect(rowsOf('Commands')).toMatch(new RegExp(`\`orderwire ${command}\\b`))
+  })
+})
+
+describe.each(documents)('%s', document => {
+  const text = read(document)
+  const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, '')
+
+  test('links to what is there', () => {
+    const broken = matches(prose, /\]\(([^)\s]+)\)/g)
+      .filter(link => !/^[a-z]+:/.test(link))
+      .filter(link => {
+        const [path = '', anchor] = link.split('#')
+        const file = path === '' ? join(root, document) : resolve(root, dirname(document), path)
+        if (!existsSync(file)) return true
+        return anchor !== undefined && !anchorsOf(readFileSync(file, 'utf8')).includes(anchor)
+      })
+    expect(broken).toEqual([])
+  })
+
+  test('names files that are there', () => {
+    const paths = [
+      ...matches(prose, /`((?:docs|src|test|schemas|examples|handlers|bench)\/[\w./-]+\.\w+)`/g),
+      ...matches(prose, /`((?:compose\.yaml|Dockerfile|package\.json|README\.md|orderwire\.config\.ts|biome\.json))`/g),
+      ...matches(text, /\b(src\/[\w./-]+\.ts)\b/g),
+    ]
+    // A path in a handler's import is relative to that handler.
+    expect([...new Set(paths)].filter(path => !existsSync(join(root, path)))).toEqual([])
+  })
+
+  test('names no environment variable that is not read', () => {
+    const known = new Set(matches(rowsOf('Environment variables'), /`([A-Z][A-Z_]{3,})`/g))
+    const named = matches(text, /\b((?:ORDERWIRE|KAFKA)_[A-Z_]*[A-Z])\b/g)
+    expect([...new Set(named)].filter(name => !known.has(name))).toEqual([])
+  })
+})
+
+/** GitHub's anchors of the headings. */
+function anchorsOf(markdown: string): string[] {
+  return matches(markdown, /^#{1,6} +(.+)$/gm).map(heading =>
+    heading
+      .toLowerCase()
+      .replaceAll(/[^\p{L}\p{N}\s-]/gu, '')
+      .trim()
+      .replaceAll(/\s/g, '-'),
+  )
+}
+
+test('every document is named by another', () => {
+  const all = documents.map(document => [document, read(document)] as const)
+  const orphans = documents.filter(
+    document =>
+      document !== 'README.md' &&
+      !all.some(
+        ([other, text]) =>
+          other !== document && (text.includes(document) || text.includes(`(${relative('docs', document)}`)),
+      ),
+  )
+  expect(orphans).toEqual([])
+})
