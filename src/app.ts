@@ -8,6 +8,7 @@ import type { Clock } from './clock.ts'
 import type { LoadedConfig, Settings } from './config.ts'
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts'
 import { loadHandlers } from './dispatch/handlers.ts'
+import type { AppError } from './errors.ts'
 import { createEmbeddedLog } from './event-log/embedded.ts'
 import type { EventLog } from './event-log/event-log.ts'
 import { createApi } from './http/app.ts'
@@ -43,6 +44,8 @@ export interface AppOptions {
   readonly log: Log
   /** A command without a server: the API is called in process and trusts its caller. */
   readonly local?: boolean
+  /** What was opened in good faith turned out to be unfit (the topic is compacted): no waiting helps. */
+  readonly onUnfit?: (error: AppError) => void
   /** A second key that this process accepts, for commands on the same machine. */
   readonly localKey?: string
 }
@@ -73,7 +76,17 @@ export async function createApp(options: AppOptions): Promise<App> {
     opened.push(store)
     const { config, sandbox } = await withSandbox(loaded.config, clock, log)
     if (sandbox) opened.push(sandbox)
-    const eventLog = watched(await openLog({ settings, store, clock, log, metrics }))
+    const eventLog = watched(
+      await openLog({
+        settings,
+        store,
+        retentionMs: config.retention.events,
+        clock,
+        log,
+        metrics,
+        onUnfit: options.onUnfit ?? (() => {}),
+      }),
+    )
     opened.push(eventLog.log)
     const connected = config.connections.map(connection => connect(connection, clock, log))
     opened.push(...connected)
@@ -196,16 +209,18 @@ export async function openStore({ databaseUrl, dataFolder }: Settings, clock: Cl
 }
 
 export async function openLog(deps: {
+  retentionMs: number
+  onUnfit: (error: AppError) => void
   settings: Settings
   store: Store
   clock: Clock
   log: Log
   metrics: Metrics
 }): Promise<EventLog> {
-  const { settings, store, clock, log, metrics } = deps
+  const { settings, store, clock, log } = deps
   if (!settings.kafka) return createEmbeddedLog({ store, clock, log })
   const { createKafkaLog } = await import('./event-log/kafka.ts')
-  return createKafkaLog({ ...settings.kafka, clientId: 'orderwire', clock, log, metrics })
+  return createKafkaLog({ ...deps, ...settings.kafka, clientId: 'orderwire' })
 }
 
 /** Tells listeners (the live stream) when events were appended. */

@@ -51,6 +51,9 @@ function parse() {
 const unexpected = (error: unknown): string =>
   `unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
 
+// Whoever read our output is gone (`… | head`): there is nobody left to tell.
+process.stdout.on('error', () => process.exit(0))
+
 // Warnings of experimental Node features (node:sqlite) are nothing a user can act on.
 process.removeAllListeners('warning')
 process.on('warning', warning => {

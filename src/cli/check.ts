@@ -62,7 +62,15 @@ export async function check(options: {
         const store = await openStore(settings, clock)
         try {
           const detail = await store.check()
-          const eventLog = await openLog({ settings, store, clock, log, metrics })
+          const eventLog = await openLog({
+            settings,
+            store,
+            retentionMs: config.retention.events,
+            clock,
+            log,
+            metrics,
+            onUnfit: () => {},
+          })
           await attempt('event log', patience => eventLog.check(patience))
           await eventLog.close()
           return detail

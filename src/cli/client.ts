@@ -60,7 +60,7 @@ function problemOf(text: string): string | null {
   try {
     const { title, detail, errors = [] } = Problem.parse(JSON.parse(text))
     const lines = errors.map(({ path, message }) => `\n  ${path ? `${path}: ` : ''}${message}`)
-    return `${detail ?? title ?? 'refused'}${lines.join('')}`
+    return errors.length > 0 ? `${title ?? 'Refused'}:${lines.join('')}` : (detail ?? title ?? 'refused')
   } catch {
     return null
   }

@@ -142,11 +142,26 @@ export async function endpoints(
     const known = ACTIONS.find(name => name === action)
     if (!known) throw usage(`endpoints: "${action}" is none of add, list, show, remove, ${ACTIONS.join(', ')}`)
     const answer = await client.call('POST', `${path}/${known}`)
-    output.item(
-      answer ?? { id: target, done: known },
-      answer === null ? `${target}: ${known} done` : JSON.stringify(answer),
-    )
+    output.item(answer, said(known, target, answer))
+    if (known === 'test' && Tested.parse(answer).error !== null) {
+      throw new AppError(`${target} did not take the test event.`, { code: 'cli.refused', intent: 'retry' })
+    }
   }
+}
+
+const Tested = z.looseObject({ statusCode: z.number().nullable(), ms: z.number(), error: z.string().nullable() })
+const Rotated = z.looseObject({ secret: z.string(), previousValidUntil: z.string() })
+
+function said(action: (typeof ACTIONS)[number], id: string, answer: unknown): string {
+  if (action === 'rotate-secret') {
+    const { secret, previousValidUntil } = Rotated.parse(answer)
+    return `${id} signs with a new secret, shown this once: ${secret}\nThe former one signs along until ${previousValidUntil}.`
+  }
+  if (action === 'test') {
+    const { statusCode, ms, error } = Tested.parse(answer)
+    return `${id} answered ${statusCode ?? 'nothing'} in ${ms} ms${error === null ? '' : `: ${error}`}`
+  }
+  return action === 'pause' ? `${id} is paused; its events wait` : `${id} goes on with all that waited`
 }
 
 // ── replay, dead letters ─────────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { Hono } from 'hono'
 import { type App, createApp } from '../app.ts'
 import { systemClock } from '../clock.ts'
@@ -26,6 +26,7 @@ export async function start(options: {
   const localKey = randomBytes(24).toString('base64url')
   log.info({ version: VERSION, config: loaded.path, roles: [...roles].join(',') }, 'orderwire starts')
 
+  const end = new AbortController()
   let waiting = 'starting'
   let face = waitingFace(() => waiting)
   const server = await serveApi({
@@ -34,18 +35,25 @@ export async function start(options: {
     port: settings.port,
   })
   let app: App | null = null
+  let announced = false
   try {
     app = await opened()
     if (!app) return
     face = app.api
     await announce(settings, server.url, localKey)
+    announced = true
+    signal.addEventListener(
+      'abort',
+      () => log.info('stopping: what is in flight is finished, or kept for the next start'),
+      { once: true },
+    )
     log.info(`API at ${server.url}${roles.has('api') ? ` (console: ${server.url}/)` : ''}; stop with Ctrl-C`)
-    await app.run(signal)
-    log.info('stopping: everything in flight is finished or kept for the next start')
+    await app.run(AbortSignal.any([signal, end.signal]))
+    if (end.signal.aborted) throw end.signal.reason
   } finally {
     await server.close()
     await app?.close()
-    await rm(serverFile(settings.dataFolder), { force: true })
+    if (announced) await withdraw(settings, localKey)
   }
   log.info('stopped')
 
@@ -53,7 +61,7 @@ export async function start(options: {
   async function opened(): Promise<App | null> {
     for (let pause = 500; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
       try {
-        return await createApp({ loaded, settings, roles, clock, log, localKey })
+        return await createApp({ loaded, settings, roles, clock, log, localKey, onUnfit: end.abort.bind(end) })
       } catch (error) {
         if (!(error instanceof AppError) || error.intent !== 'retry') throw error
         waiting = messageOf(error)
@@ -63,6 +71,13 @@ export async function start(options: {
     }
     return null
   }
+}
+
+/** Removes the word left, unless another process has left its own since. */
+async function withdraw({ dataFolder }: Settings, key: string): Promise<void> {
+  const file = serverFile(dataFolder)
+  const text = await readFile(file, 'utf8').catch(() => '')
+  if (text.includes(key)) await rm(file, { force: true })
 }
 
 /** Answers while the store is not there yet: alive, and not ready, with the reason. */

@@ -70,7 +70,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
         const checks: Checks = {
           store: await storeState(),
           eventLog: part(eventLog, 'The event log answers.'),
-          ingest: part(ingest, 'Every connection is polled.'),
+          ingest: part(ingest, 'Polls go on; each connection tells its own state.'),
           dispatch: part(dispatch, 'Deliveries go on.'),
         }
         const failing = Object.values(checks).filter(({ state }) => state === 'failing')

@@ -46,13 +46,12 @@ export function sqlState(error: unknown): string | null {
 
 /** `host:port` of a connection URL. */
 export function placeOf(url: string): string {
-  try {
-    const { hostname, port, searchParams } = new URL(url)
-    return `${hostname || searchParams.get('host') || 'localhost'}:${port || '5432'}`
-  } catch {
-    throw new AppError('DATABASE_URL is no URL; expected postgres://user:password@host:port/database.', {
+  const parsed = URL.parse(url)
+  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol))
+    throw new AppError('DATABASE_URL is not understood; expected postgres://user:password@host:port/database.', {
       code: 'store.bad_url',
       intent: 'fix',
     })
-  }
+  const { hostname, port, searchParams } = parsed
+  return `${hostname || searchParams.get('host') || 'localhost'}:${port || '5432'}`
 }

@@ -11,7 +11,7 @@ import type { Clock } from '../clock.ts'
 import { migrate, POSTGRES_TYPES, SCHEMA_VERSION } from './migrate.ts'
 import { placeOf, postgresError, sqlState } from './postgres-errors.ts'
 import type { Schema } from './schema.ts'
-import { ADVISORY_CLASS, ADVISORY_MIGRATIONS, createSql, postgresDialect } from './sql/sql.ts'
+import { ADVISORY_CLASS, ADVISORY_MIGRATIONS, createSql, postgresDialect, whole } from './sql/sql.ts'
 import { createSqlStore } from './sql-store.ts'
 import type { Store } from './store.ts'
 
@@ -95,7 +95,7 @@ function guard(client: pg.PoolClient, place: string): PostgresPoolClient {
   let broken = false
   const query = async <R>(text: string, values: readonly unknown[]) => {
     try {
-      return (await client.query(text, [...values])) as unknown as PostgresQueryResult<R>
+      return (await client.query(text, values.map(whole))) as unknown as PostgresQueryResult<R>
     } catch (error) {
       broken ||= sqlState(error) === null
       throw postgresError(error, place)

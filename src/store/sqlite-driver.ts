@@ -10,6 +10,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { AppError, type Intent, messageOf } from '../errors.ts'
+import { whole } from './sql/sql.ts'
 import { createStatementCache } from './statement-cache.ts'
 
 /**
@@ -60,7 +61,7 @@ function createConnection(database: DatabaseSync, file: string): DatabaseConnect
     executeQuery: async <R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
       try {
         const { statement, returnsRows } = statements.get(sql)
-        const values = parameters as readonly SQLInputValue[]
+        const values = parameters.map(whole) as SQLInputValue[]
         if (returnsRows) return { rows: statement.all(...values) as R[] }
         return { rows: [], numAffectedRows: BigInt(statement.run(...values).changes) }
       } catch (error) {

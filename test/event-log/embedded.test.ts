@@ -1,13 +1,15 @@
 import { randomUUID } from 'node:crypto'
-import { describe, expect, test, vi } from 'vitest'
+import { afterAll, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
 import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import type { EventRecord } from '../../src/event-log/event-log.ts'
+import { openPostgres } from '../../src/store/postgres.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type EventLogHarness, eventLogContract } from '../contract/event-log.ts'
 import { eventsOf } from '../helpers/event-records.ts'
+import { startPostgres } from '../helpers/postgres.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const clock = systemClock()
@@ -20,35 +22,47 @@ async function storeEvents(store: Store, events: readonly EventRecord[]): Promis
   await store.leases.release(lease)
 }
 
-async function openHarness(): Promise<EventLogHarness> {
-  const folder = await temporaryFolder()
-  const onStore = async (): Promise<EventLogHarness> => {
-    const store = await openSqlite({ folder: folder.path, clock })
-    const log = createEmbeddedLog({ store, clock })
-    const shut = async () => {
-      await log.close()
-      await store.close()
-    }
-    return {
-      log,
-      publish: async events => {
-        await storeEvents(store, events)
-        await log.append(events)
-      },
-      reopen: async () => {
-        await shut()
-        return onStore()
-      },
-      close: async () => {
-        await shut()
-        await folder.remove()
-      },
-    }
+async function openHarness(open: () => Promise<Store>, cleanUp: () => Promise<void>): Promise<EventLogHarness> {
+  const store = await open()
+  const log = createEmbeddedLog({ store, clock })
+  const shut = async () => {
+    await log.close()
+    await store.close()
   }
-  return onStore()
+  return {
+    log,
+    publish: async events => {
+      await storeEvents(store, events)
+      await log.append(events)
+    },
+    reopen: async () => {
+      await shut()
+      return openHarness(open, cleanUp)
+    },
+    close: async () => {
+      await shut()
+      await cleanUp()
+    },
+  }
 }
 
-eventLogContract('embedded', openHarness)
+eventLogContract('embedded, on SQLite', async () => {
+  const folder = await temporaryFolder()
+  return openHarness(() => openSqlite({ folder: folder.path, clock }), folder.remove)
+})
+
+const server = await startPostgres()
+afterAll(() => server?.stop(), 60_000)
+
+describe.skipIf(!server)('PostgreSQL', () => {
+  eventLogContract('embedded, on PostgreSQL', async () => {
+    const url = (await server?.newDatabase()) ?? ''
+    return openHarness(
+      () => openPostgres({ url, clock, poolSize: 3 }),
+      async () => {},
+    )
+  })
+})
 
 describe('embedded log', () => {
   async function setUp() {

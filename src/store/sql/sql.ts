@@ -41,13 +41,16 @@ export interface SqlDialect {
   leaseNow(now: number): RawBuilder<number>
 }
 
+/** All numbers in the tables are whole; a time with a fraction (of a jitter, say) loses it on the way. */
+export const whole = (value: unknown): unknown => (typeof value === 'number' ? Math.round(value) : value)
+
 const NOTHING = sql``
 
 export const sqliteDialect: SqlDialect = {
   kind: 'sqlite',
   rows: (alias, columns, rows) => {
     const fields = Object.keys(columns).map((name, at) => sql`value ->> ${sql.lit(at)} as ${sql.ref(name)}`)
-    return sql`(select ${sql.join(fields)}, key as i from json_each(${JSON.stringify(rows)})) as ${sql.ref(alias)}`
+    return sql`(select ${sql.join(fields)}, key as i from json_each(${JSON.stringify(rows.map(row => row.map(whole)))})) as ${sql.ref(alias)}`
   },
   among: (subject, values) => sql<boolean>`${subject} in (select value from json_each(${JSON.stringify(values)}))`,
   // One connection, one writer: the transaction itself is the lock.
@@ -69,7 +72,7 @@ export const postgresDialect: SqlDialect = {
   rows: (alias, columns, rows) => {
     const entries = Object.entries(columns)
     const arrays = entries.map(([, kind], at) => {
-      const values = rows.map(row => row[at] ?? null)
+      const values = rows.map(row => whole(row[at] ?? null))
       return kind === 'int' ? sql`${values}::bigint[]` : sql`${values}::text[]`
     })
     const names = entries.map(([name]) => sql.ref(name))

@@ -155,6 +155,17 @@ export function laneContract(world: World): void {
       ])
     })
 
+    test('times with fractions lose them', async () => {
+      const { store } = world
+      await remember(store, eventsOf('a', 1))
+      const retry = { destination: 'billing', orderKey: key('a') }
+      await store.lanes.spill(spilled('billing', eventsOf('a', 1)), { nextAt: NOW + 0.4, attempt: 1 }, retry)
+      const [lane] = await dueLanes(store, 'billing', NOW + 0.4)
+      expect(lane?.nextAt).toBe(NOW)
+      await store.lanes.reschedule([{ ...retry, nextAt: NOW + 7.6, attempt: 2, held: false }])
+      expect(await store.lanes.nextDue(['billing'])).toBe(NOW + 8)
+    })
+
     test('hasten makes waiting lanes of one destination due and keeps their attempts', async () => {
       const { store } = world
       await remember(
