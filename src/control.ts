@@ -1,4 +1,4 @@
-import type { EventRecord } from './event-log/event-log.ts'
+import type { EventRecord } from './order/event-record.ts'
 import type { EndpointRow, EventFilter } from './store/store.ts'
 
 /** What the faces (HTTP API, command line) may ask of the working parts. Wired in `app.ts`; a process without that role has null. */

@@ -18,6 +18,8 @@ export interface Breaker {
   failed(orderKey: string, now: number): boolean
   /** Since when nothing has succeeded, where at least one attempt failed since; null: it succeeded last, or was never tried. */
   readonly failingSince: number | null
+  /** The next probe may go now. */
+  probe(now: number): void
   reset(): void
 }
 
@@ -82,6 +84,9 @@ export function createBreaker(): Breaker {
       pause = FIRST_PROBE
       probeAt = now + pause
       return true
+    },
+    probe(now) {
+      probeAt = Math.min(probeAt, now)
     },
     reset,
   }

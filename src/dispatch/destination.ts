@@ -1,6 +1,6 @@
 import type { Delivery } from '../../schemas/config.ts'
 import type { EventType } from '../../schemas/order-event.ts'
-import type { EventRecord } from '../event-log/event-log.ts'
+import type { EventRecord } from '../order/event-record.ts'
 
 /** A place events are delivered to: a handler or a webhook endpoint. The dispatcher knows no difference. */
 export interface Destination {

@@ -32,7 +32,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   return {
     start: () => revive().start(),
     stop: graceMs => life.stop(graceMs),
-    refresh: () => revive().refresh(),
+    refresh: () => revive().refresh({ probe: true }),
     wake() {
       for (const worker of life.workers.values()) worker.wake()
     },

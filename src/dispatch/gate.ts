@@ -17,6 +17,8 @@ export interface Gate {
   /** How a send ended; says what follows from it. */
   note(outcome: Outcome, orderKey: string): Turn
   configure(destination: Pick<Destination, 'state' | 'delivery'>): void
+  /** Lets the next probe of an open circuit go now. False: it is closed. */
+  probe(): boolean
 }
 
 /** `shut`: it has just become unfit to be sent to. `recovered`: the circuit has closed. `expired`: it has failed for days. */
@@ -73,6 +75,10 @@ export function createGate(deps: {
         return 'shut'
       }
       return opened ? 'shut' : 'none'
+    },
+    probe() {
+      breaker?.probe(clock.monotonic())
+      return breaker?.open ?? false
     },
     configure(destination) {
       if (destination.state === 'active' && state !== 'active') {

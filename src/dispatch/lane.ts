@@ -1,4 +1,4 @@
-import type { EventRecord } from '../event-log/event-log.ts'
+import type { EventRecord } from '../order/event-record.ts'
 import type { BacklogOrigin } from '../store/store.ts'
 import type { Assignment, Slot } from './assignment.ts'
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
-import type { EventRecord } from '../event-log/event-log.ts'
+import type { EventRecord } from '../order/event-record.ts'
 import type { Assignment, Slot } from './assignment.ts'
 import type { Destination, Outcome } from './destination.ts'
 import type { Gate, Turn } from './gate.ts'

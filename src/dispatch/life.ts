@@ -38,8 +38,13 @@ export interface Life {
   readonly workers: ReadonlyMap<string, Worker>
   start(): Promise<void>
   stop(graceMs: number): Promise<void>
-  refresh(): Promise<void>
+  refresh(options: RefreshOptions): Promise<void>
   health(): string | null
+}
+
+/** `probe`: somebody changed something, so open circuits may try again now. */
+export interface RefreshOptions {
+  readonly probe: boolean
 }
 
 /** How long a revoke may wait for what is in flight, and how long for the writes after an abort; together within the log's 10 s. */
@@ -109,13 +114,13 @@ export function createLife(deps: LifeDeps): Life {
   // ── destinations ──
 
   let refreshing: Promise<void> = Promise.resolve()
-  function refresh(): Promise<void> {
-    const next = refreshing.catch(() => {}).then(async () => configure(await deps.destinations()))
+  function refresh(options: RefreshOptions): Promise<void> {
+    const next = refreshing.catch(() => {}).then(async () => configure(await deps.destinations(), options))
     refreshing = next
     return next
   }
 
-  function configure(list: readonly Destination[]): void {
+  function configure(list: readonly Destination[], options: RefreshOptions): void {
     if (state === 'stopped') return
     const ids = new Set<string>()
     for (const { id } of list) {
@@ -124,7 +129,7 @@ export function createLife(deps: LifeDeps): Life {
     }
     for (const destination of list) {
       const worker = workers.get(destination.id)
-      if (worker) worker.configure(destination)
+      if (worker) worker.configure(destination, options)
       else workers.set(destination.id, createWorker({ ...shared, destination }))
     }
     for (const [id, worker] of workers) {
@@ -141,7 +146,7 @@ export function createLife(deps: LifeDeps): Life {
   function tick(): void {
     cancelTick = clock.after(tickMs, async () => {
       try {
-        await refresh()
+        await refresh({ probe: false })
         const quiet = [...workers.values()].filter(worker => !worker.mayHaveRows).map(worker => worker.destination.id)
         if (quiet.length > 0 && (await store.lanes.nextDue(quiet)) !== null) await recount.look()
       } catch (error) {
@@ -160,8 +165,9 @@ export function createLife(deps: LifeDeps): Life {
       state = 'running'
       const list = await persist('the destinations', deps.destinations)
       if (list === null) return
-      configure(list)
+      configure(list, { probe: false })
       await recount.look()
+      if (stopping.signal.aborted) return
       consumption = await eventLog.consume({
         group: deps.group,
         onBatch: (partition, entries) => intake.take(assignments.get(partition), entries),

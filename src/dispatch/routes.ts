@@ -1,5 +1,5 @@
 import type { EventType } from '../../schemas/order-event.ts'
-import type { EventRecord } from '../event-log/event-log.ts'
+import type { EventRecord } from '../order/event-record.ts'
 import type { Destination } from './destination.ts'
 
 /** Who gets an event. Looked up per event, so it costs nothing per destination that does not want it. */

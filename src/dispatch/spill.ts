@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { EventRecord } from '../event-log/event-log.ts'
+import type { EventRecord } from '../order/event-record.ts'
 import type { LaneStore, Spill } from '../store/store.ts'
 import type { Slot } from './assignment.ts'
 import type { Persist } from './persist.ts'

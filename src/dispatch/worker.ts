@@ -34,7 +34,8 @@ export interface Worker extends SpillOwner, Pick<Lanes, 'accept' | 'pump' | 'ful
   /** The store has no rows for it, as counted while its `version` did not change. */
   noRows(version: number): void
   readonly version: number
-  configure(destination: Destination): void
+  /** `probe`: an open circuit may try again now. */
+  configure(destination: Destination, options: { probe: boolean }): void
   /** Resolves when no write is under way. */
   settled(): Promise<void>
   /** No new sends, no timers. */
@@ -211,12 +212,13 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     noRows(counted) {
       if (counted === version && spilling === 0 && lanes.storedCount === 0) mayHaveRows = false
     },
-    configure(next) {
+    configure(next, { probe }) {
       const before = destination.state
       destination = next
       gate.configure(next)
       if (next.state !== 'active' && before === 'active') lanes.evacuate()
       if (next.state === 'active' && before !== 'active') void hasten()
+      if (probe && gate.probe()) drain.poke()
       lanes.pump()
     },
     settled: journal.settled,

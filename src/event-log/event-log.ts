@@ -1,7 +1,5 @@
 import type { EventRecord } from '../order/event-record.ts'
 
-export type { EventRecord }
-
 /**
  * The port to the log that carries events from ingest to dispatch: partitioned by order key, ordered within a partition,
  * read by groups that remember how far they are. Promises, for every adapter (see test/contract/event-log.ts):

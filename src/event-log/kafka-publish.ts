@@ -2,7 +2,7 @@ import kafkajs, { type Kafka, type Message, type Producer } from 'kafkajs'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { Metrics } from '../observe.ts'
-import type { EventRecord } from './event-log.ts'
+import type { EventRecord } from '../order/event-record.ts'
 import { headersOf } from './kafka-record.ts'
 import { keyHash } from './partition.ts'
 

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { EventType, OccurredAtSource } from '../../schemas/order-event.ts'
 import { AppError, messageOf } from '../errors.ts'
-import type { EventRecord } from './event-log.ts'
+import type { EventRecord } from '../order/event-record.ts'
 
 /** What a record says about itself, beside the bytes (contract, section 6): structured CloudEvents, and two headers to filter by. */
 export const headersOf = (event: EventRecord) => ({

@@ -2,8 +2,8 @@ import { Agent, type Dispatcher, request } from 'undici'
 import type { RateLimit } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
-import type { Log } from '../observe.ts'
 import { parseJson } from '../exact-json.ts'
+import type { Log } from '../observe.ts'
 import { aborted, createPace, type Priority } from './pace.ts'
 
 /**

@@ -1,7 +1,7 @@
 import type { Vendor } from '../../schemas/common.ts'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 import type { EventType } from '../../schemas/order-event.ts'
-import type { EventRecord } from '../event-log/event-log.ts'
+import type { EventRecord } from '../order/event-record.ts'
 import type { OrderState } from '../order/state.ts'
 import type { Window } from '../sources/source.ts'
 

@@ -34,6 +34,8 @@ export type Answer =
 
 /** The status is the answer; for a body that dribbles in we stay this much longer, within the timeout. */
 const BODY_WAIT = 1_000
+/** A connection that has not come about by then is given up, so that attempts at a host that swallows packets do not pile up. */
+const CONNECT_WITHIN = 10_000
 const POOL_IDLE = 60_000
 const TARGETS = 1_000
 const NOWHERE = { origin: '', pathname: '', search: '' }
@@ -180,7 +182,12 @@ function reasonOf(error: Error): string {
 
 /** Connects to permitted addresses only: names through the guard's lookup, literal addresses before, and the socket's own word after. */
 function guarded(guard: Guard): buildConnector.connector {
-  const connect = buildConnector({ allowH2: false, timeout: 0, lookup: guard.lookup, autoSelectFamily: true })
+  const connect = buildConnector({
+    allowH2: false,
+    timeout: CONNECT_WITHIN,
+    lookup: guard.lookup,
+    autoSelectFamily: true,
+  })
   return (options, callback) => {
     connect(options, (...[error, socket]) => {
       if (error) return callback(error, null)

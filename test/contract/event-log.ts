@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Consumption, EventLog, EventRecord, LogEntry } from '../../src/event-log/event-log.ts'
+import type { Consumption, EventLog, LogEntry } from '../../src/event-log/event-log.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
 import { eventRecord, eventsOf } from '../helpers/event-records.ts'
 
 /** What a log adapter gives the suite. */

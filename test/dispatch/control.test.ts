@@ -117,6 +117,25 @@ describe('replay', () => {
   })
 })
 
+describe('what other processes do in the store', () => {
+  test('is found at the next tick: a replay, a redrive, a new endpoint', async () => {
+    const rig = createRig()
+    rig.destination('hook')
+    await rig.start({ tickMs: 1_000 })
+    await rig.publish(...eventsOfOrders(['a'], 2))
+    await rig.clock.until(rig.quiet)
+    await rig.clock.advance(3_000)
+    await rig.store.lanes.replay('hook', {}, rig.clock.now())
+    await rig.clock.until(rig.quiet, 3_000)
+    expect(rig.trace('hook')).toEqual(['a:1', 'a:2', 'a:1', 'a:2'])
+    rig.destination('new')
+    await rig.clock.advance(1_500)
+    await rig.publish(event('a', 3))
+    await rig.clock.until(rig.quiet)
+    expect(rig.trace('new')).toEqual(['a:3'])
+  })
+})
+
 describe('pause and resume', () => {
   test('a paused destination misses nothing: resumed, it gets all since then, in order', async () => {
     const rig = createRig()
@@ -330,6 +349,25 @@ describe('an endpoint that fails steadily', () => {
     expect(rig.trace('other')).toEqual(['a:1', 'b:1', 'c:1'])
     await rig.clock.until(rig.quiet, 5_000)
     expect(rig.trace('hook').toSorted()).toEqual(['a:1', 'a:1', 'b:1', 'c:1'])
+  })
+
+  test('is probed at once when somebody changes something about it', async () => {
+    const rig = createRig()
+    let up = false
+    down(rig, () => up)
+    await rig.start()
+    await rig.publish(
+      ...eventsOfOrders(
+        Array.from({ length: 40 }, (_, index) => `o${index}`),
+        1,
+      ),
+    )
+    await rig.clock.advance(6 * 60_000)
+    expect(rig.dispatcher.destinations()).toMatchObject([{ state: 'open' }])
+    up = true
+    await rig.publish(event('fresh'))
+    await rig.dispatcher.refresh()
+    await rig.clock.until(rig.quiet, 1_000)
   })
 
   test('a handler that always throws has no circuit: each of its events is tried on its own schedule', async () => {

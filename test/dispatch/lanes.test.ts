@@ -112,6 +112,32 @@ describe('lanes', () => {
     expect(rig.clock.now() - before).toBeLessThan(1_000)
   })
 
+  test('a retry is not delayed by a delivery of another order that hangs', async () => {
+    const rig = createRig({ delivery: { retries: [1_000, 2_000] } })
+    rig.destination('hook', ({ event, attempt }) => {
+      if (event.orderId === 'hangs' && attempt === 2) return new Promise(() => {})
+      return outcome(attempt === 1 ? 'retry' : 'delivered')
+    })
+    await rig.start()
+    await rig.publish(event('hangs'))
+    await rig.clock.advance(500)
+    await rig.publish(event('other'))
+    await rig.clock.advance(1_100)
+    expect(rig.trace('hook')).toEqual(['hangs:1', 'other:1', 'hangs:1', 'other:1'])
+  })
+
+  test('one dead endpoint among a hundred costs the others nothing', async () => {
+    const rig = createRig()
+    rig.destination('dead', () => outcome('retry'), { kind: 'endpoint' })
+    for (let index = 0; index < 99; index++) rig.destination(`fine-${index}`, undefined, { kind: 'endpoint' })
+    await rig.start()
+    const begin = rig.clock.now()
+    await rig.publish(...eventsOfOrders(['a', 'b', 'c', 'd'], 5))
+    await rig.clock.until(() => rig.sends.filter(send => send.destination !== 'dead').length === 99 * 20, 1_000)
+    expect(rig.clock.now() - begin).toBeLessThan(100)
+    expect(rig.violations).toEqual([])
+  })
+
   test('a full queue goes to the store and comes back, with nothing lost and nothing out of order', async () => {
     const rig = createRig({ batch: 500 })
     rig.destination(

@@ -178,6 +178,23 @@ describe('a stop', () => {
     expect(rig.store.rows('hook')).toMatchObject([{ orderKey: 'shop/a', attempt: 1 }])
   })
 
+  test('can be followed by a start of the same dispatcher', async () => {
+    const rig = createRig()
+    rig.destination('hook')
+    const dispatcher = await rig.start()
+    await rig.publish(event('a', 1))
+    await rig.clock.flush()
+    const stopped = dispatcher.stop(100)
+    await rig.clock.advance(3_000)
+    await stopped
+    expect(dispatcher.health()).toContain('not running')
+    await rig.publish(event('a', 2))
+    await dispatcher.start()
+    await rig.clock.until(rig.quiet)
+    expect(rig.trace('hook')).toEqual(['a:1', 'a:2'])
+    expect(dispatcher.health()).toBeNull()
+  })
+
   test('during a failing store ends all the same', async () => {
     const rig = createRig()
     rig.destination('hook', () => outcome('retry'))

@@ -5,7 +5,7 @@ import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { factOf } from '../helpers/fact-of.ts'
 import { configure, startProgram } from '../helpers/program.ts'
-import { createShop } from '../helpers/shop.ts'
+import { connectionsTo, createShop } from '../helpers/shop.ts'
 import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
@@ -19,24 +19,8 @@ test(`killed ${KILLS} times under load: no fact is lost, none is said twice, and
   const steady = await subscriber(0, random)
   const shaky = await subscriber(0.2, random)
   const shop = createShop(sandbox, 7)
-  const connection = { pollEvery: '50ms', rateLimit: { perSecond: 500, burst: 500 } }
   await configure(folder.path, {
-    connections: [
-      {
-        ...connection,
-        id: 'kk',
-        vendor: 'kakaclo',
-        baseUrl: `${sandbox.url}/kakaclo/openapi`,
-        token: 'sandbox-kakaclo-token',
-      },
-      {
-        ...connection,
-        id: 'shop',
-        vendor: 'shoplazza',
-        baseUrl: `${sandbox.url}/shoplazza/openapi/2022-01`,
-        accessToken: 'sandbox-shoplazza-token',
-      },
-    ],
+    connections: connectionsTo(sandbox),
     endpoints: [
       { id: 'steady', url: steady.url },
       { id: 'shaky', url: shaky.url },

@@ -176,7 +176,9 @@ describe('what cannot be', () => {
     {
       name: 'an environment variable that is not set',
       config: {
-        connections: [{ id: 'kk', vendor: 'kakaclo', baseUrl: 'https://example.com', token: '${NOT_SET_ANYWHERE}' }],
+        connections: [
+          { id: 'kk', vendor: 'kakaclo', baseUrl: 'https://example.com', token: ['$', '{NOT_SET_ANYWHERE}'].join('') },
+        ],
       },
       says: ['connections[0].token', 'NOT_SET_ANYWHERE'],
     },

@@ -1,5 +1,5 @@
 import type { EventType } from '../../schemas/order-event.ts'
-import type { EventRecord } from '../../src/event-log/event-log.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
 
 export interface EventOptions {
   readonly connection?: string

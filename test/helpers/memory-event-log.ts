@@ -1,4 +1,5 @@
-import type { EventLog, EventRecord, LogConsumer } from '../../src/event-log/event-log.ts'
+import type { EventLog, LogConsumer } from '../../src/event-log/event-log.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
 
 /**
  * An event log in memory that outlives its consumers. Positions are per partition, from 1. What a consumer settled is where the

@@ -1,4 +1,4 @@
-import type { EventRecord } from '../../src/event-log/event-log.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
 import type {
   AttemptRow,
   BacklogOrigin,

@@ -1,12 +1,30 @@
+import type { ConfigInput } from '../../schemas/config.ts'
+import { KAKACLO_TOKEN } from '../../src/sandbox/kakaclo.ts'
 import { createLife, type Life, planLife, type Step } from '../../src/sandbox/life.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { kakacloV2, shoplazzaOrder, shoplazzaRefunds } from '../../src/sandbox/rows.ts'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
+import { SHOPLAZZA_TOKEN } from '../../src/sandbox/shoplazza.ts'
 
 interface Living {
   readonly life: Life
   readonly steps: Step[]
   readonly vendor: 'kk' | 'shop'
+}
+
+/** The connections through which the shop's orders are seen, polled as often as a test can wait for. */
+export function connectionsTo(sandbox: Sandbox): ConfigInput['connections'] {
+  const often = { pollEvery: '50ms', rateLimit: { perSecond: 500, burst: 500 } }
+  return [
+    { ...often, id: 'kk', vendor: 'kakaclo', baseUrl: `${sandbox.url}/kakaclo/openapi`, token: KAKACLO_TOKEN },
+    {
+      ...often,
+      id: 'shop',
+      vendor: 'shoplazza',
+      baseUrl: `${sandbox.url}/shoplazza/openapi/2022-01`,
+      accessToken: SHOPLAZZA_TOKEN,
+    },
+  ]
 }
 
 /** Orders whose lives a test moves on, at two simulated vendors, and what has truly happened to them. */

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { EventRecord } from '../../src/event-log/event-log.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
 import { type Harness, NOW, openHarness } from './harness.ts'
 
 let api: Harness

@@ -2,8 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { z } from 'zod'
 import { Amount, Timestamp } from '../../schemas/common.ts'
-import { minorDigits } from '../../src/sources/currency.ts'
 import { parseJson } from '../../src/exact-json.ts'
+import { minorDigits } from '../../src/sources/currency.ts'
 import {
   amount,
   createReader,

@@ -6,7 +6,7 @@ import { factOf } from '../helpers/fact-of.ts'
 import type { OwnKafka } from '../helpers/kafka.ts'
 import type { PostgresServer } from '../helpers/postgres.ts'
 import { configure, type Program, startProgram } from '../helpers/program.ts'
-import { createShop } from '../helpers/shop.ts'
+import { connectionsTo, createShop } from '../helpers/shop.ts'
 import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
@@ -54,24 +54,8 @@ export async function torture(options: Torture): Promise<Verdict> {
   const sandbox = await createSandbox({ port: 0, clock: systemClock(), lapse: false, limits: false })
   const subscribers = [await subscriber(0, random), await subscriber(0.1, random)]
   const shop = createShop(sandbox, options.seed)
-  const connection = { pollEvery: '100ms', rateLimit: { perSecond: 500, burst: 500 } }
   await configure(folder.path, {
-    connections: [
-      {
-        ...connection,
-        id: 'kk',
-        vendor: 'kakaclo',
-        baseUrl: `${sandbox.url}/kakaclo/openapi`,
-        token: 'sandbox-kakaclo-token',
-      },
-      {
-        ...connection,
-        id: 'shop',
-        vendor: 'shoplazza',
-        baseUrl: `${sandbox.url}/shoplazza/openapi/2022-01`,
-        accessToken: 'sandbox-shoplazza-token',
-      },
-    ],
+    connections: connectionsTo(sandbox),
     endpoints: subscribers.map(({ url }, index) => ({ id: `s${index + 1}`, url })),
     network: { allow: ['127.0.0.0/8'] },
     delivery: { retries: Array.from({ length: 50 }, () => '100ms') },

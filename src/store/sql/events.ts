@@ -1,6 +1,6 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
 import type { EventType } from '../../../schemas/order-event.ts'
-import type { EventRecord } from '../../event-log/event-log.ts'
+import type { EventRecord } from '../../order/event-record.ts'
 import type { Schema } from '../schema.ts'
 import type { EventStore, StoredEvent } from '../store.ts'
 import { countMatching, listMatching } from './event-filter.ts'

@@ -10,7 +10,7 @@ export interface Sql {
   transaction<T>(work: (trx: Kysely<Schema>) => Promise<T>): Promise<T>
 }
 
-export type ColumnKind = 'text' | 'int'
+type ColumnKind = 'text' | 'int'
 type Value = string | number | null
 
 /**

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { EventRecord } from '../../../src/event-log/event-log.ts'
+import type { EventRecord } from '../../../src/order/event-record.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, dueLanes, NOW, remember, spilled, type World, wait } from './world.ts'
 

@@ -1,4 +1,4 @@
-import type { EventRecord } from '../../../src/event-log/event-log.ts'
+import type { EventRecord } from '../../../src/order/event-record.ts'
 import { NEW_ORDER } from '../../../src/order/state.ts'
 import type { AttemptRow, LaneRow, Lease, OrderRow, PageCommit, Spill, Store } from '../../../src/store/store.ts'
 import { snapshot } from '../../helpers/snapshots.ts'
