@@ -14,20 +14,23 @@ export const Duration = z
   })
 
 /** `"2/s"` or `{ perSecond, burst }`. */
-export const RateLimit = z.union([
-  z
-    .string()
-    .regex(/^\d+(\.\d+)?\/(s|m|h)$/, 'a rate such as "2/s", "100/m", or { perSecond, burst }')
-    .transform(text => {
-      const [count = '0', unit = 's'] = text.split('/')
-      const perSecond = Number(count) / (UNITS[unit as 's' | 'm' | 'h'] / 1000)
-      return { perSecond, burst: Math.max(1, Math.ceil(perSecond)) }
-    })
-    .refine(rate => rate.perSecond > 0, 'a rate above 0'),
-  z
-    .strictObject({ perSecond: z.number().positive(), burst: z.number().int().min(1).optional() })
-    .transform(({ perSecond, burst }) => ({ perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)) })),
-])
+export const RateLimit = z.union(
+  [
+    z
+      .string()
+      .regex(/^\d+(\.\d+)?\/(s|m|h)$/)
+      .transform(text => {
+        const [count = '0', unit = 's'] = text.split('/')
+        const perSecond = Number(count) / (UNITS[unit as 's' | 'm' | 'h'] / 1000)
+        return { perSecond, burst: Math.max(1, Math.ceil(perSecond)) }
+      })
+      .refine(rate => rate.perSecond > 0),
+    z
+      .strictObject({ perSecond: z.number().positive(), burst: z.number().int().min(1).optional() })
+      .transform(({ perSecond, burst }) => ({ perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)) })),
+  ],
+  { error: 'a rate above 0 such as "2/s", "100/m", or { "perSecond": 2, "burst": 40 }' },
+)
 export type RateLimit = z.infer<typeof RateLimit>
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).refine(url => {
@@ -160,7 +163,7 @@ const unique = (items: readonly { id: string }[], context: z.RefinementCtx, path
   const seen = new Set<string>()
   for (const [index, { id }] of items.entries()) {
     if (seen.has(id))
-      context.addIssue({ code: 'custom', path: [path, index, 'id'], message: `"${id}" is used twice; ids are unique` })
+      context.addIssue({ code: 'custom', path: [path, index, 'id'], message: 'an id that is not used twice' })
     seen.add(id)
   }
 }

@@ -123,7 +123,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       destinations: async () => [...handlers, ...(await endpoints.load())],
       disable: endpoints.disable,
       test: endpoints.test,
-      ...(settings.kafka ? { tickMs: CLUSTER_TICK_MS } : {}),
+      ...(settings.databaseUrl === null ? {} : { tickMs: CLUSTER_TICK_MS }),
     })
     await dispatch.refresh()
     const ingest = roles.has('ingest')

@@ -20,7 +20,8 @@ export interface Dispatcher extends DispatchControl {
  * delivery at a time in it, and no lane waits for another.
  *
  * The way of an event: `intake.ts` takes it from the log into the memory or the backlog of each destination; `lanes.ts` sends it and
- * does what follows; `drain.ts` brings the backlog back when it is due; `assignment.ts` counts what is settled. `lane.ts` says what a lane is.
+ * does what follows; `drain.ts` brings the backlog back when it is due; `assignment.ts` counts what is settled.
+ * `lane.ts` says what a lane is.
  */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   let life = createLife(deps)

@@ -19,6 +19,7 @@ export interface Drain {
 /** Later than any lane is due: the lanes come earliest first, so one query gives those that are due and when the next will be. */
 const EVER = Number.MAX_SAFE_INTEGER
 const [FEWEST, MOST] = [32, 256]
+const HIDDEN_FOR = 250
 
 export function createDrain(deps: {
   destination: string
@@ -31,6 +32,7 @@ export function createDrain(deps: {
   owned: () => Parameters<LaneStore['due']>[0]['owned']
   /** The assignment to work this lane under; null: it is not ours. */
   assignmentOf: (orderKey: string) => Assignment | null
+  mayHaveRows: () => boolean
   /** Nothing waits, as far as one can see from here. */
   dry: () => void
 }): Drain {
@@ -83,16 +85,19 @@ export function createDrain(deps: {
     const room = most - lanes.storedCount
     // Whenever a lane leaves memory this is asked again: a few at a time, so that one query brings many.
     if (room <= 0 || room < most / 2) return
+    const skip = lanes.keys()
     const found = await deps.persist('a look for due lanes', () =>
       deps.store.due({
         destination: deps.destination,
         now: EVER,
         limit: room,
         owned: deps.owned(),
-        skip: lanes.keys(),
+        skip,
       }),
     )
     if (found === null || stopped) return
+    // Live lanes hide rows of theirs that a replay made; nobody tells when they end, for that costs every delivery something.
+    if (skip.size > lanes.storedCount && deps.mayHaveRows()) alarm(clock.now() + HIDDEN_FOR)
     if (found.length === 0 && lanes.storedCount === 0) deps.dry()
     const now = clock.now()
     more = found.length === room && found.every(row => row.nextAt <= now)

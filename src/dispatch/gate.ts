@@ -71,8 +71,9 @@ export function createGate(deps: {
       const opened = breaker?.failed(orderKey, now) ?? false
       if (breaker?.failingSince != null && now - breaker.failingSince >= GIVE_UP_AFTER) return 'expired'
       if (outcome.restMs !== null && outcome.restMs > 0) {
+        const resting = restUntil > now
         restUntil = Math.max(restUntil, now + outcome.restMs)
-        return 'shut'
+        return resting && !opened ? 'none' : 'shut'
       }
       return opened ? 'shut' : 'none'
     },

@@ -16,7 +16,10 @@ export interface Intake {
 
 /** Entries decided on at a time; between two slices full destinations get a moment to work their queue off. */
 const SLICE = 250
-/** How long full destinations are waited for: shortly, or longer where no other destination waits with us. And for how long not, if that was in vain. */
+/**
+ * How long full destinations are waited for: shortly, or longer where no other destination waits with us. And for how long they are
+ * not waited for any more, if that was in vain.
+ */
 const [BREATH, LONG_BREATH, SLOW_FOR] = [20, 1_000, 1_000]
 
 export function createIntake(deps: {

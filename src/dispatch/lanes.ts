@@ -1,13 +1,12 @@
 import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
 import type { Assignment, Slot } from './assignment.ts'
+import { ABORTED, attempted, fateOf } from './attempt.ts'
 import type { Destination, Outcome } from './destination.ts'
 import type { Gate, Turn } from './gate.ts'
 import type { Journal } from './journal.ts'
 import { createLane, type Item, type Lane } from './lane.ts'
 import type { AttemptReport, Fate } from './report.ts'
-import { jittered, pauseAfter } from './retry.ts'
 import type { SpillBatch, SpillOwner } from './spill.ts'
 
 /** The lanes of one destination that are in memory: takes events in, sends the heads, and does what follows from each attempt. */
@@ -191,7 +190,9 @@ export function createLanes(deps: {
       return
     }
     const turn = gate.note(outcome, lane.orderKey)
-    const fate = aborted ? null : fateOf(outcome, sent.attempt)
+    const fate = aborted
+      ? null
+      : fateOf(outcome, sent.attempt, { delivery: deps.destination().delivery, clock, random: deps.random })
     if (fate) {
       const { item, attempt, at, begun } = sent
       deps.report({ event: item.event, origin: item.origin, attempt, at, ms: clock.monotonic() - begun, outcome, fate })
@@ -218,14 +219,6 @@ export function createLanes(deps: {
     }
     if (turn !== 'none') deps.turned(turn)
     pump()
-  }
-
-  function fateOf(outcome: Outcome, attempt: number): Fate {
-    if (outcome.result === 'delivered') return { kind: 'delivered' }
-    if (outcome.result === 'gone') return { kind: 'keep' }
-    const pause = pauseAfter(attempt, deps.destination().delivery)
-    if (outcome.result === 'give-up' || pause === null) return { kind: 'bury' }
-    return { kind: 'retry', nextAt: clock.now() + jittered(pause, deps.random) }
   }
 
   /** What has to be written after an attempt, and where the lane goes then. */
@@ -359,19 +352,4 @@ interface Sent {
   readonly attempt: number
   readonly at: number
   readonly begun: number
-}
-
-const ABORTED: Outcome = { result: 'aborted', statusCode: null, error: null, response: null, restMs: null }
-
-/** A destination promises never to reject; one that does all the same has failed to deliver. */
-async function attempted(
-  destination: Destination,
-  event: EventRecord,
-  context: Parameters<Destination['deliver']>[1],
-): Promise<Outcome> {
-  try {
-    return await destination.deliver(event, context)
-  } catch (error) {
-    return { ...ABORTED, result: 'retry', error: messageOf(error) }
-  }
 }

@@ -43,7 +43,7 @@ export interface Life {
 }
 
 /** `probe`: somebody changed something, so open circuits may try again now. */
-export interface RefreshOptions {
+interface RefreshOptions {
   readonly probe: boolean
 }
 
@@ -93,6 +93,7 @@ export function createLife(deps: LifeDeps): Life {
     }
     // The former owner may have left rows, which nobody here has counted.
     for (const worker of workers.values()) worker.wake()
+    void recount.look()
   }
 
   async function release(partitions: readonly number[], graceMs: number): Promise<void> {
@@ -195,6 +196,7 @@ export function createLife(deps: LifeDeps): Life {
 
 const twice = (id: string) =>
   new AppError(
-    `Two destinations are called "${id}". A handler's id is its file name, and an endpoint's id must differ from it: rename the file or the endpoint.`,
+    `Two destinations are called "${id}". A handler's id is its file name, and an endpoint's id must differ from it: ` +
+      'rename the file or the endpoint.',
     { code: 'dispatch.id_taken', intent: 'fix' },
   )

@@ -138,6 +138,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     owned: () =>
       eventLog.kind === 'embedded' ? null : { partitions: eventLog.partitions, of: new Set(assignments.keys()) },
     assignmentOf: orderKey => assignments.get(eventLog.partitionOf(orderKey)) ?? null,
+    mayHaveRows: () => mayHaveRows,
     dry: () => {
       if (mayHaveRows) deps.recount()
     },
@@ -163,6 +164,8 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
   }
 
   function disable(reason: string): void {
+    // What was in flight may say so, too.
+    if (destination.state === 'disabled') return
     log.error({ destination: id, reason }, 'endpoint disabled; its events wait for `endpoints resume`')
     destination = { ...destination, state: 'disabled' }
     gate.configure(destination)

@@ -28,6 +28,8 @@ export function createPublisher(deps: {
   let failure: string | null = null
 
   async function publishAll(): Promise<void> {
+    // The embedded log reads the store itself: its events are published by their commit, and its readers need a nudge only.
+    if (eventLog.kind === 'embedded') return eventLog.append([])
     for (;;) {
       const batch = await store.events.unpublished(connection, BATCH)
       if (batch.length === 0) return

@@ -68,7 +68,7 @@ async function readOnce(
   options: ReadOptions,
   mostPages: number,
 ): Promise<Reading> {
-  const seen = { orders: new Set<string>(), unnamed: 0, pages: new Set<string>() }
+  const seen = { orders: new Set<string>(), uncounted: 0, pages: new Set<string>() }
   let first: FeedPage | null = null
   let at: string | null = null
   for (let pages = 1; ; pages++) {
@@ -78,13 +78,13 @@ async function readOnce(
     await take(page)
     assertObeys(page, window)
     if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return 'too-large'
-    for (const { orderId } of [...page.orders, ...page.rejects]) {
-      if (orderId === null) seen.unnamed++
-      else seen.orders.add(orderId)
-    }
+    const ids = namesOn(page)
+    for (const orderId of ids) seen.orders.add(orderId)
+    // Rows without an id, and rows that one page repeats: no movement between pages makes those.
+    seen.uncounted += rowsOf(page) - ids.size
     if (page.total !== null && first.total !== null && page.total < first.total) return 'drifted'
     if (page.next === null) {
-      const rows = seen.orders.size + seen.unnamed
+      const rows = seen.orders.size + seen.uncounted
       return page.total !== null && rows < page.total ? 'drifted' : 'complete'
     }
     if (page.total !== null && rowsOf(page) < rowsOf(first)) return 'drifted'
@@ -118,6 +118,9 @@ async function readPage(
 }
 
 const rowsOf = (page: FeedPage): number => page.orders.length + page.rejects.length
+
+const namesOn = (page: FeedPage): ReadonlySet<string> =>
+  new Set([...page.orders, ...page.rejects].flatMap(({ orderId }) => orderId ?? []))
 
 /** Some vendors ignore a parameter they do not know, with a 200: then the whole shop would come as "changed". Its facts are taken, the poll fails. */
 function assertObeys(page: FeedPage, window: Window): void {

@@ -41,14 +41,14 @@ export function createWorker(deps: {
   const pollBell = createBell(clock)
   const gapBell = createBell(clock)
   let running = false
-  let current: { held: HeldLease; published: () => void } | null = null
+  let current: { held: HeldLease; publish: () => void } | null = null
 
   const live = (signal: AbortSignal) => ({ signal, priority: 'live' as const })
   const publisherOf = (held: HeldLease) => createPublisher({ connection, store, eventLog, held, clock, log, metrics })
 
   async function work(held: HeldLease): Promise<void> {
     const publisher = publisherOf(held)
-    current = { held, published: publisher.kick }
+    current = { held, publish: publisher.kick }
     try {
       const loops = [publisher.run(), pollLoop(held), gapLoop(held), orderLoop(held)]
       await Promise.all(loops.map(loop => loop.catch(held.lost)))
@@ -57,9 +57,13 @@ export function createWorker(deps: {
     }
   }
 
+  function publishWhatIsNew(taken: readonly Taken[]): void {
+    if (taken.some(({ events }) => events.length > 0)) current?.publish()
+  }
+
   async function round(held: HeldLease, signal: AbortSignal) {
     const result = await rounds.run(held, signal)
-    current?.published()
+    publishWhatIsNew(result.taken)
     gapBell.ring()
     return result
   }
@@ -76,8 +80,7 @@ export function createWorker(deps: {
     if (feed.kind !== 'window') return
     const options = { signal: held.signal, priority: 'backfill' as const }
     const take = async (page: Parameters<typeof takePage>[1]) => {
-      await takePage(held.lease, page, options)
-      current?.published()
+      publishWhatIsNew([await takePage(held.lease, page, options)])
     }
     while (!held.signal.aborted) {
       await gapBell.wait(held.signal)
@@ -103,9 +106,10 @@ export function createWorker(deps: {
       const refs = (await refetcher.next(held.signal)).map(orderId => ({ orderId, userId: null }))
       if (refs.length === 0) continue
       await repeatedly(held, 'could not read single orders; trying again', async () => {
-        const { changed, events } = await pollOrders(polled, held.lease, refs, live(held.signal))
-        log.info({ orders: refs.length, changed: changed.length, events: events.length }, 'read on request')
-        current?.published()
+        const taken = await pollOrders(polled, held.lease, refs, live(held.signal))
+        const [changed, events] = [taken.changed.length, taken.events.length]
+        log.info({ orders: refs.length, changed, events }, 'read on request')
+        publishWhatIsNew([taken])
       })
     }
   }
@@ -175,7 +179,7 @@ export function createWorker(deps: {
         if (running) return Promise.reject(elsewhere())
         return once(options.signal, held => ask(held, options))
       })
-      current?.published()
+      publishWhatIsNew(taken)
       return {
         orders: taken.reduce((sum, { rows }) => sum + rows, 0),
         events: taken.flatMap(({ events }) => events),

@@ -124,14 +124,16 @@ function withRecords(snapshot: OrderSnapshot, refund: RefundView, records: Recor
     const one = readRecord(read, record, snapshot.currency)
     if (one !== null) finished.set(one.refundId, one)
   }
-  // Oldest first, so that totals grow in the order the money went.
-  const ordered = [...finished.values()].sort((a, b) => (a.when?.at ?? '~').localeCompare(b.when?.at ?? '~'))
+  const ordered = [...finished.values()].sort((a, b) => timeOf(a) - timeOf(b))
   return {
     ...snapshot,
     refund: { ...refund, records: ordered },
     doubts: [...snapshot.doubts, ...read.doubts],
   }
 }
+
+/** Sorts oldest first, so that totals grow in the order the money went; one without a time comes last. */
+const timeOf = ({ when }: RefundRecord): number => (when ? Date.parse(when.at) : Number.MAX_VALUE)
 
 /** A finished refund; null: it is pending, it failed (case 32), or what became of it cannot be read. */
 function readRecord(read: RowReader, record: ShoplazzaRefundRecord, orderCurrency: string | null): RefundRecord | null {

@@ -4,7 +4,7 @@ import { retryAfterMs } from './retry-after.ts'
 import type { Answer, Sender } from './send.ts'
 import type { Signer } from './sign.ts'
 
-export const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
+const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
 
 /** Signs a body and posts it to one endpoint. */
 export type Post = (message: { id: string; body: string; replay: boolean; signal: AbortSignal }) => Promise<Answer>

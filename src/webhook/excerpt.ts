@@ -1,5 +1,7 @@
-/** Of an answer's body this much is read, and this much of it kept. */
-export const [READ_LIMIT, KEEP_LIMIT] = [16 * 1024, 2 * 1024]
+/** Of an answer's body this much is read, bytes. */
+export const READ_LIMIT = 16 * 1024
+/** And this much of it kept, characters. */
+const KEEP_LIMIT = 2 * 1024
 
 const DECODER = new TextDecoder()
 
@@ -13,7 +15,10 @@ const HIDDEN: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+/gu, '[email]'],
 ]
 
-/** The beginning of an answer's body, fit to be kept and shown: text only, without what looks like a secret or an email address. null: empty. */
+/**
+ * The beginning of an answer's body, fit to be kept and shown: text only, without what looks like a secret or an email address.
+ * null: empty.
+ */
 export function excerpt(chunks: readonly Uint8Array[], encoding: string | undefined): string | null {
   const bytes = Buffer.concat(chunks).subarray(0, READ_LIMIT)
   if (bytes.length === 0) return null

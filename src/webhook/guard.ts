@@ -4,8 +4,8 @@ import ipaddr from 'ipaddr.js'
 import { AppError } from '../errors.ts'
 
 /**
- * Keeps outgoing webhooks away from addresses that are not for the public: whoever may create an endpoint must not reach what only this machine can
- * reach. What counts is the address connected to, so names are judged by what they resolve to, at every connect.
+ * Keeps outgoing webhooks away from addresses that are not for the public: whoever may create an endpoint must not reach what
+ * only this machine can reach. What counts is the address connected to, so names are judged by what they resolve to, at every connect.
  */
 export interface Guard {
   /** Why nothing may be sent to this URL, as one sentence; null: nothing speaks against it (a name is judged when it is resolved). */

@@ -40,7 +40,8 @@ export function createSecretBox(key: Uint8Array): SecretBox {
         return decipher.update(bytes.subarray(NONCE + TAG), undefined, 'utf8') + decipher.final('utf8')
       } catch (cause) {
         throw new AppError(
-          'A secret in the store cannot be decrypted: it was written under another ORDERWIRE_SECRET_KEY. Start with the former key, or rotate the secret of this endpoint.',
+          'A secret in the store cannot be decrypted: it was written under another ORDERWIRE_SECRET_KEY. ' +
+            'Start with the former key, or rotate the secret of this endpoint.',
           { code: 'webhook.sealed_elsewhere', intent: 'fix', cause },
         )
       }

@@ -13,7 +13,7 @@ export interface Sender {
   close(): Promise<void>
 }
 
-export interface Request {
+interface Request {
   readonly url: string
   readonly headers: Record<string, string>
   readonly body: string

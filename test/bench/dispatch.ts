@@ -99,7 +99,10 @@ console.log(`ratio ${(loop / through).toFixed(1)}\n`)
 
 const receiver = new Worker(
   `const { parentPort } = require('node:worker_threads')
-   const server = require('node:http').createServer((request, response) => { request.resume(); request.on('end', () => response.writeHead(204).end()) })
+   const server = require('node:http').createServer((request, response) => {
+     request.resume()
+     request.on('end', () => response.writeHead(204).end())
+   })
    server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))`,
   { eval: true },
 )

@@ -98,6 +98,28 @@ describe('replay', () => {
     expect(rig.violations).toEqual([])
   })
 
+  test('of an order with a delivery in flight begins soon after that ends', async () => {
+    const rig = createRig()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    let first = true
+    rig.destination('hook', async () => {
+      if (first) {
+        first = false
+        await promise
+      }
+      return outcome('delivered')
+    })
+    await rig.start({ tickMs: 3_600_000 })
+    await rig.publish(event('a', 1))
+    await rig.clock.advance(2_000)
+    await rig.dispatcher.replay('hook', {})
+    await rig.clock.advance(2_000)
+    expect(rig.trace('hook')).toEqual(['a:1'])
+    resolve()
+    await rig.clock.until(rig.quiet, 1_000)
+    expect(rig.sends.map(send => send.replay)).toEqual([false, true])
+  })
+
   test('queues only what the destination wants and the filter says', async () => {
     const rig = createRig()
     rig.destination('refunds', undefined, { types: ['order.refunded', 'order.paid'] })
@@ -308,11 +330,11 @@ describe('an endpoint that fails steadily', () => {
       kind: 'endpoint',
     })
     await rig.start()
-    await rig.publish(event('a', 1))
+    await rig.publish(event('a', 1), event('c', 1))
     await rig.clock.flush()
     await rig.publish(event('a', 2), event('b', 1))
     await rig.clock.advance(600_000)
-    expect(rig.trace('hook')).toEqual(['a:1'])
+    expect(rig.trace('hook')).toEqual(['a:1', 'c:1'])
     expect(rig.disabled).toEqual([{ id: 'hook', reason: expect.stringContaining('410') }])
     expect(rig.dispatcher.destinations()).toMatchObject([{ state: 'disabled' }])
     gone = false
@@ -321,13 +343,14 @@ describe('an endpoint that fails steadily', () => {
     await rig.clock.until(rig.quiet)
     expect(
       rig.sends
-        .slice(1)
+        .slice(2)
         .map(send => [send.event.orderId, send.event.sequence, send.attempt])
         .sort(),
     ).toEqual([
       ['a', 1, 1],
       ['a', 2, 1],
       ['b', 1, 1],
+      ['c', 1, 1],
     ])
   })
 

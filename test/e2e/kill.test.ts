@@ -63,10 +63,14 @@ test(`killed ${KILLS} times under load: no fact is lost, none is said twice, and
     const events = await history()
     expect(events.map(factOf).sort()).toEqual(facts)
     expect(new Set(events.map(({ id }) => id)).size).toBe(events.length)
-    await until(
-      'both subscribers have every event',
-      () => steady.ids().size >= events.length && shaky.ids().size >= events.length,
-    )
+    const haveAll = () => steady.ids().size >= events.length && shaky.ids().size >= events.length
+    await until('both subscribers have every event', haveAll, 60_000).catch(async error => {
+      const missing = [steady, shaky].map(one => events.filter(({ id }) => !one.ids().has(id)).map(factOf))
+      const { body } = await program.get('/v1/destinations')
+      throw new Error(
+        `${error.message}\n${JSON.stringify({ missing, body }, null, 1)}\n${program.output().slice(-3_000)}`,
+      )
+    })
     expect(steady.inversions()).toEqual([])
     expect(shaky.inversions()).toEqual([])
     expect(events.length).toBeGreaterThan(100)

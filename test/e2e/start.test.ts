@@ -158,6 +158,16 @@ describe('what cannot be', () => {
       never: 't0ps3cret',
     },
     {
+      name: 'a rate that is none',
+      config: {
+        connections: [
+          { id: 'kk', vendor: 'kakaclo', baseUrl: 'https://example.com', token: 't0ps3cret', rateLimit: 'fast' },
+        ],
+      },
+      says: ['connections[0].rateLimit', '"2/s"', 'found "fast"'],
+      never: 't0ps3cret',
+    },
+    {
       name: 'a secret of the wrong kind, which is not shown',
       config: { endpoints: [{ id: 'e', url: 'https://example.com', secret: 'hunter2hunter2' }] },
       says: ['endpoints[0].secret', 'whsec_'],
@@ -171,7 +181,7 @@ describe('what cannot be', () => {
           { id: 'e', url: 'https://example.org' },
         ],
       },
-      says: ['endpoints[1].id', 'twice'],
+      says: ['endpoints[1].id', 'not used twice', 'found "e"'],
     },
     {
       name: 'an environment variable that is not set',

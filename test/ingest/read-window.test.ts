@@ -100,6 +100,12 @@ describe('pages that do not add up', () => {
     expect((await read(script)).orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4'])
   })
 
+  test('case 14: a row that one page lists twice is no sign of movement', async () => {
+    const [row] = ordersUpdatedAt([1])
+    const { requests, error } = await read({ rows: row ? [row, row] : [] })
+    expect([requests.length, error]).toEqual([1, null])
+  })
+
   test('case 25: a cursor that repeats ends in an error and not in a loop', async () => {
     const page = { orders: [], rejects: [], next: '7', total: null, pageSize: 2 }
     const { error, requests } = await read({ rows: [], before: () => page })

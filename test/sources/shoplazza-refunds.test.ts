@@ -234,11 +234,12 @@ describe('one refund record', () => {
     }
   })
 
-  test('comes after the older ones', async () => {
+  test('comes after the older ones, and last where it has no time', async () => {
     const { http } = await loopback((_, response) =>
       response.end(
         JSON.stringify({
           records: [
+            record('timeless', 'o1', { updated_at: null }),
             record('late', 'o1', { updated_at: '2026-03-02T12:00:00Z' }),
             record('early', 'o1', { updated_at: '2026-03-02T09:00:00Z' }),
           ],
@@ -247,6 +248,6 @@ describe('one refund record', () => {
     )
     const connection = { baseUrl: 'http://x/2022-01', accessToken: 't', apiVersion: undefined }
     const [done] = await complete(createShoplazza({ connection, http }), [order('o1')])
-    expect(recordsOf(done)).toMatchObject([{ refundId: 'early' }, { refundId: 'late' }])
+    expect(recordsOf(done)).toMatchObject([{ refundId: 'early' }, { refundId: 'late' }, { refundId: 'timeless' }])
   })
 })

@@ -176,7 +176,8 @@ describe('a delivery', () => {
   })
 
   test('keeps neither secrets, addresses nor control characters of a body', async () => {
-    const body = `ok\u0000\u0007 ${secret} for someone@example.com Bearer abc.def.ghi {"token":"hush","password": "p w", "id": 7} api_key=k1`
+    const json = '{"token":"hush","password": "p w", "id": 7}'
+    const body = `ok\u0000\u0007 ${secret} for someone@example.com Bearer abc.def.ghi ${json} api_key=k1`
     receiver.otherwise = { status: 500, body }
     const { response } = await deliver()
     expect(response).toBe(

@@ -1,0 +1,35 @@
+import type { Delivery } from '../../schemas/config.ts'
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { EventRecord } from '../order/event-record.ts'
+import type { Destination, Outcome } from './destination.ts'
+import type { Fate } from './report.ts'
+import { jittered, pauseAfter } from './retry.ts'
+
+export const ABORTED: Outcome = { result: 'aborted', statusCode: null, error: null, response: null, restMs: null }
+
+/** One attempt. A destination promises never to reject; one that does all the same has failed to deliver. */
+export async function attempted(
+  destination: Destination,
+  event: EventRecord,
+  context: Parameters<Destination['deliver']>[1],
+): Promise<Outcome> {
+  try {
+    return await destination.deliver(event, context)
+  } catch (error) {
+    return { ...ABORTED, result: 'retry', error: messageOf(error) }
+  }
+}
+
+/** What becomes of an event after its attempt number `attempt` (from 1). */
+export function fateOf(
+  outcome: Outcome,
+  attempt: number,
+  { delivery, clock, random }: { delivery: Delivery; clock: Clock; random: () => number },
+): Fate {
+  if (outcome.result === 'delivered') return { kind: 'delivered' }
+  if (outcome.result === 'gone') return { kind: 'keep' }
+  const pause = pauseAfter(attempt, delivery)
+  if (outcome.result === 'give-up' || pause === null) return { kind: 'bury' }
+  return { kind: 'retry', nextAt: clock.now() + jittered(pause, random) }
+}

@@ -1,0 +1,266 @@
+import { AppError } from '../../src/errors.ts'
+import type { Consumption, EventLog, LogConsumer } from '../../src/event-log/event-log.ts'
+import { keyHash } from '../../src/event-log/partition.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
+import type { Random } from '../../src/sandbox/random.ts'
+import type { Life } from './life.ts'
+import { call, delay, type PortDeps, type Weather } from './port.ts'
+import type { Time } from './time.ts'
+import type { Trace } from './trace.ts'
+
+const SESSION_MS = 20_000
+const COMMIT_EVERY_MS = 300
+
+/** Kafka as the event log's users meet it: partitions, a group that is rebalanced eagerly, positions committed by generation. */
+export interface Broker {
+  readonly partitions: number
+  /** The event log as one process sees it. */
+  connect(port: PortDeps): EventLog
+  rebalance(): void
+  /** Everything is committed, nobody moves. */
+  quiet(): boolean
+  /** Entries of a partition, committed or not. */
+  entries(partition: number): readonly EventRecord[]
+}
+
+interface Member {
+  readonly life: Life
+  readonly consumer: LogConsumer
+  generation: number
+  held: Map<number, { next: number; handed: number; settled: number }>
+  told: readonly number[]
+  draining: boolean
+  left: boolean
+}
+
+export function createBroker(deps: {
+  partitions: number
+  time: Time
+  random: Random
+  trace: Trace
+  weather: Weather
+  /** Before a position becomes durable. */
+  committing: (partition: number, entries: readonly EventRecord[], from: number, to: number) => void
+}): Broker {
+  const { time, random, trace, weather } = deps
+  const logs: EventRecord[][] = Array.from({ length: deps.partitions }, () => [])
+  const committed: number[] = logs.map(() => -1)
+  let members: Member[] = []
+  let generation = 0
+  let moving = false
+  let again = false
+
+  const partitionOf = (key: string) => keyHash(key) % deps.partitions
+  const way = () => delay(random, weather)
+
+  // ── the group ──
+
+  async function rebalance(): Promise<void> {
+    if (moving) {
+      again = true
+      return
+    }
+    moving = true
+    do {
+      again = false
+      await Promise.all(members.map(giveUp))
+      members = members.filter(member => !member.left)
+      generation++
+      const order = [...members].sort(() => random.next() - 0.5)
+      const dealt = new Map<Member, number[]>(order.map(member => [member, []]))
+      for (const partition of logs.keys()) {
+        const member = order[partition % Math.max(order.length, 1)]
+        if (member) dealt.get(member)?.push(partition)
+      }
+      trace.note(`group ${generation}: ${[...dealt].map(([{ life }, list]) => `${life.name}=${list}`).join(' ')}`)
+      for (const [member, list] of dealt) take(member, list, generation)
+    } while (again)
+    moving = false
+  }
+
+  /** Resolves when the member has given its partitions up, or is out of the group. */
+  function giveUp(member: Member): Promise<void> {
+    if (member.left || (member.told.length === 0 && member.life.state === 'running')) return Promise.resolve()
+    return new Promise(resolve => {
+      const cancel = time.after(SESSION_MS, () => {
+        evict(member)
+        resolve()
+      })
+      member.life.run(async () => {
+        await revoke(member, true)
+        cancel()
+        resolve()
+      })
+    })
+  }
+
+  async function revoke(member: Member, commitLast: boolean): Promise<void> {
+    const told = member.told
+    member.draining = true
+    if (told.length > 0) {
+      const over = new AbortController()
+      await Promise.race([member.consumer.revoked(told), member.life.clock.sleep(10_000, over.signal)])
+      over.abort()
+    }
+    if (commitLast) await commit(member)
+    member.held = new Map()
+    member.told = []
+    member.draining = false
+  }
+
+  function evict(member: Member): void {
+    if (member.left) return
+    trace.note(`group evicts ${member.life.name}`)
+    member.left = true
+    members = members.filter(one => one !== member)
+  }
+
+  function take(member: Member, partitions: readonly number[], given: number): void {
+    member.life.run(async () => {
+      if (member.left) return
+      member.generation = given
+      member.told = partitions
+      member.held = new Map()
+      const mine = member.held
+      if (partitions.length > 0) await member.consumer.assigned(partitions)
+      await arrival(member.life)
+      if (member.held !== mine || member.draining) return
+      for (const partition of partitions) {
+        const next = (committed[partition] ?? -1) + 1
+        mine.set(partition, { next, handed: next - 1, settled: next - 1 })
+        void feed(member, partition)
+      }
+    })
+  }
+
+  const arrival = (life: Life): Promise<void> => new Promise(resolve => time.after(way(), () => life.run(resolve)))
+
+  async function feed(member: Member, partition: number): Promise<void> {
+    const mine = member.held
+    const place = mine.get(partition)
+    const holds = () => member.held === mine && !member.draining
+    while (place && holds()) {
+      const entries = (logs[partition] ?? [])
+        .slice(place.next, place.next + random.between(1, 40))
+        .map((event, index) => ({ position: place.next + index, event }))
+      if (entries.length === 0) {
+        await member.life.clock.sleep(250)
+        continue
+      }
+      await arrival(member.life)
+      if (!holds()) return
+      place.handed = place.next + entries.length - 1
+      place.next = place.handed + 1
+      for (let taken = false; !taken && holds(); ) {
+        taken = await member.consumer.onBatch(partition, entries).then(
+          () => true,
+          () => false,
+        )
+        if (!taken) await member.life.clock.sleep(100)
+      }
+    }
+  }
+
+  async function commit(member: Member): Promise<void> {
+    const positions = [...member.held].map(([partition, { settled }]) => [partition, settled] as const)
+    const { generation: given, life } = member
+    await time.sleep(way())
+    if (member.left || member.generation !== given || random.chance(weather.lost)) return
+    for (const [partition, position] of positions) {
+      const from = (committed[partition] ?? -1) + 1
+      if (position < from) continue
+      deps.committing(partition, logs[partition] ?? [], from, position)
+      committed[partition] = position
+      trace.note(`${life.name} log commits ${partition}:${position}`)
+    }
+  }
+
+  // ── one process ──
+
+  function join(life: Life, consumer: LogConsumer): Consumption {
+    let member: Member = enter()
+    let stopped = false
+
+    function enter(): Member {
+      const entered: Member = { life, consumer, generation: 0, held: new Map(), told: [], draining: false, left: false }
+      members.push(entered)
+      void rebalance()
+      return entered
+    }
+    life.onChange(() => {
+      const mine = member
+      if (stopped || mine.left) return
+      if (life.state === 'running') return
+      time.after(SESSION_MS, () => {
+        if (mine.left || life.state === 'running') return
+        evict(mine)
+        void rebalance()
+      })
+    })
+    /** Finds out by its heartbeats that it is out of the group, and joins again. */
+    const beat = async () => {
+      while (!stopped) {
+        await life.clock.sleep(3_000)
+        if (stopped || !member.left) continue
+        await revoke(member, false)
+        member = enter()
+      }
+    }
+    const commits = async () => {
+      while (!stopped) {
+        await life.clock.sleep(COMMIT_EVERY_MS)
+        if (!stopped && !member.draining && !member.left) await commit(member)
+      }
+    }
+    life.run(() => {
+      void beat()
+      void commits()
+    })
+    return {
+      settle(partition, position) {
+        const place = member.held.get(partition)
+        if (place && position <= place.handed) place.settled = Math.max(place.settled, position)
+      },
+      async stop() {
+        stopped = true
+        member.draining = true
+        await commit(member)
+        member.left = true
+        members = members.filter(one => one !== member)
+        void rebalance()
+      },
+    }
+  }
+
+  /** Each partition's part of a batch is written on its own, and each may come to be written although the answer is lost. */
+  async function append(events: readonly EventRecord[]): Promise<void> {
+    const parts = Map.groupBy(events, event => partitionOf(event.orderKey))
+    const written = await Promise.all(
+      [...parts].map(async ([partition, part]) => {
+        await time.sleep(random.between(0, 5))
+        if (random.chance(weather.lost)) return false
+        logs[partition]?.push(...part)
+        return true
+      }),
+    )
+    if (written.includes(false))
+      throw new AppError('a part of the batch was not written', { code: 'kafka.unavailable', intent: 'retry' })
+  }
+
+  return {
+    partitions: deps.partitions,
+    entries: partition => logs[partition] ?? [],
+    rebalance: () => void rebalance(),
+    quiet: () => !moving && logs.every((log, partition) => committed[partition] === log.length - 1),
+    connect: port => ({
+      kind: 'kafka',
+      partitions: deps.partitions,
+      partitionOf,
+      append: events => call({ ...port, weather }, 'append', events.map(({ id }) => id), () => append(events)),
+      consume: async consumer => join(port.life, consumer),
+      health: () => null,
+      check: async () => 'simulated',
+      close: async () => {},
+    }),
+  }
+}

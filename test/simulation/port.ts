@@ -1,0 +1,100 @@
+import { AppError } from '../../src/errors.ts'
+import type { Random } from '../../src/sandbox/random.ts'
+import type { Life } from './life.ts'
+import type { Time } from './time.ts'
+import type { Trace } from './trace.ts'
+
+/** How a port behaves at the moment; the storm changes it. */
+export interface Weather {
+  /** Share of calls that fail without an effect, and of those that fail although they had it. */
+  lost: number
+  torn: number
+  /** Usual and worst milliseconds of one way. */
+  usual: number
+  worst: number
+}
+
+export const calm = (): Weather => ({ lost: 0, torn: 0, usual: 3, worst: 20 })
+
+export interface PortDeps {
+  readonly name: string
+  readonly life: Life
+  readonly time: Time
+  readonly random: Random
+  readonly trace: Trace
+  readonly weather: Weather
+  /** The other side is another machine: what was sent before a crash may still arrive. */
+  readonly remote: boolean
+  /** Called before a call leaves and before its answer arrives; true: the process dies here. */
+  readonly deadly: (call: string) => boolean
+  /** After each effect. */
+  readonly after?: (call: string, args: readonly unknown[], result: unknown) => void
+  readonly code: string
+}
+
+const never = new Promise<never>(() => {})
+
+export const delay = (random: Random, { usual, worst }: Pick<Weather, 'usual' | 'worst'>): number =>
+  random.chance(0.03) ? random.between(0, worst) : random.between(0, usual)
+
+/** One call over a port: it takes its way, has its effect or not, and the answer takes its way back, or not. */
+export async function call<T>(deps: PortDeps, name: string, args: readonly unknown[], effect: () => Promise<T>): Promise<T> {
+  const { life, time, random, trace, weather } = deps
+  if (life.state === 'dead') return never
+  const title = `${deps.name}.${name}`
+  if (deps.deadly(title)) return never
+  const [there, back] = [delay(random, weather), delay(random, weather)]
+  const dice = random.next()
+  const survives = deps.remote && random.chance(0.5)
+  await time.sleep(there)
+  if (life.state === 'dead' && !survives) return never
+  const failure = () =>
+    new AppError(`${title} failed in the simulation`, { code: `${deps.code}.unavailable`, intent: 'retry' })
+  if (dice < weather.lost) {
+    trace.note(`${life.name} ${title} lost`)
+    await arrival(deps, back)
+    throw failure()
+  }
+  let outcome: { result: T } | { error: unknown }
+  try {
+    outcome = { result: await time.working(effect()) }
+    trace.note(`${life.name} ${title}${brief(args)}`)
+    deps.after?.(name, args, outcome.result)
+  } catch (error) {
+    trace.note(`${life.name} ${title} ! ${error instanceof Error ? error.message : String(error)}`)
+    outcome = { error }
+  }
+  if (deps.deadly(`${title} done`)) return never
+  await arrival(deps, back)
+  if (dice > 1 - weather.torn) throw failure()
+  if ('error' in outcome) throw outcome.error
+  return outcome.result
+}
+
+const arrival = ({ time, life }: PortDeps, ms: number): Promise<void> =>
+  new Promise(resolve => time.after(ms, () => life.run(resolve)))
+
+function brief(args: readonly unknown[]): string {
+  const text = JSON.stringify(args, (_, value) => (value instanceof Set ? [...value] : value)) ?? ''
+  return text.length > 160 ? `${text.slice(0, 150)}…${text.length}` : text
+}
+
+/** The same interface, every method of it called over the port. */
+export function overPort<T extends object>(deps: PortDeps, target: T): T {
+  const made = new Map<PropertyKey, unknown>()
+  return new Proxy(target, {
+    get(_, key) {
+      const known = made.get(key)
+      if (known !== undefined) return known
+      const member: unknown = Reflect.get(target, key)
+      const wrapped =
+        typeof member === 'function'
+          ? (...args: unknown[]) => call(deps, String(key), args, async () => member.apply(target, args))
+          : typeof member === 'object' && member !== null
+            ? overPort({ ...deps, name: `${deps.name}.${String(key)}` }, member)
+            : member
+      made.set(key, wrapped)
+      return wrapped
+    },
+  })
+}
