@@ -63,7 +63,8 @@ export function createWorker(deps: {
 
   async function round(held: HeldLease, signal: AbortSignal) {
     const result = await rounds.run(held, signal)
-    publishWhatIsNew(result.taken)
+    if (result.error === null) publishWhatIsNew(result.taken)
+    else current?.publish() // its first pages may be stored
     gapBell.ring()
     return result
   }

@@ -306,6 +306,24 @@ describe('publishing', () => {
   })
 })
 
+test('what the first pages of a failing poll proved is published', async () => {
+  const memory = memoryLog()
+  const script: FeedScript = {
+    rows: ordersUpdatedAt([1, 2, 3]).map(row => ({ ...row, paid: paid() })),
+    before: ({ page }) => {
+      if (page === 2) throw new AppError('The vendor answered 500.', { code: 'vendor.failed', intent: 'retry' })
+      return undefined
+    },
+  }
+  const { ingest } = await scene({ script, eventLog: memory.log })
+  const stop = new AbortController()
+  const running = ingest.run(stop.signal)
+  await until('the first page is published', () => memory.appended.length === 2)
+  stop.abort()
+  await running
+  expect(await gists()).toEqual(['o-1 paid 20.00', 'o-2 paid 20.00'])
+})
+
 test('a process whose lease passed to another writes nothing', async () => {
   const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, paid: paid() })) }
   const { ingest, lines } = await scene({ script })
