@@ -17,6 +17,6 @@ export const Slug = z
     'letters, digits, ".", "_" and "-", at most 64, starting with a letter or digit',
   )
 
-export const VENDORS = ['kakaclo', 'tuya', 'shoplazza'] as const
+const VENDORS = ['kakaclo', 'tuya', 'shoplazza'] as const
 export const Vendor = z.enum(VENDORS)
 export type Vendor = z.infer<typeof Vendor>

@@ -52,20 +52,20 @@ const common = {
   order: Order,
 }
 
-export const Payment = z.object({
+const Payment = z.object({
   amount: Amount.nullable(),
   currency: Currency.nullable(),
   method: z.string().nullable(),
 })
-export const Shipment = z.object({
+const Shipment = z.object({
   packageId: z.string().nullable(),
   carrier: z.string().nullable(),
   trackingNumber: z.string().nullable(),
   trackingUrl: z.string().nullable(),
   lines: z.array(ShippedLine),
 })
-export const Delivery = z.object({ packageId: z.string().nullable(), trackingNumber: z.string().nullable() })
-export const Refund = z.object({
+const Delivery = z.object({ packageId: z.string().nullable(), trackingNumber: z.string().nullable() })
+const Refund = z.object({
   refundId: z.string(),
   amount: Amount.nullable(),
   currency: Currency.nullable(),
@@ -73,7 +73,7 @@ export const Refund = z.object({
   full: z.boolean(),
   reason: z.string().nullable(),
 })
-export const Cancellation = z.object({ reason: z.string().nullable() })
+const Cancellation = z.object({ reason: z.string().nullable() })
 
 function eventOf<T extends EventType, D extends z.ZodRawShape>(type: T, own: D) {
   return z.object({

@@ -99,7 +99,7 @@ async function importConfig(path: string): Promise<unknown> {
 const SECRET_KEY_NAMES = /token|secret|password|key/i
 
 /** One line an issue: key, what was expected, what was found. */
-export function explain(error: z.ZodError, input: unknown): string {
+function explain(error: z.ZodError, input: unknown): string {
   return error.issues.flatMap(issue => issueLines(issue, input)).join('\n')
 }
 
@@ -145,7 +145,7 @@ function found(path: readonly PropertyKey[], input: unknown): string {
 
 // ── the environment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-export interface KafkaSettings {
+interface KafkaSettings {
   readonly brokers: readonly string[]
   readonly ssl: boolean
   readonly sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | null

@@ -3,7 +3,7 @@ import { AppError, messageOf } from './errors.ts'
 import type { Log } from './observe.ts'
 import { LEASE_LOST, type Lease, type LeaseStore } from './store/store.ts'
 
-export const LEASE_MS = 15_000
+const LEASE_MS = 15_000
 const RENEW_MS = 5_000
 
 /** A lease while we have it. */

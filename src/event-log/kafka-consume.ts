@@ -176,6 +176,7 @@ export function consumeFromKafka(deps: {
       if (!reader || last < reader.next) return
       reader.next = last + 1
       reader.take([], last)
+      current?.touch()
     })
     const eachBatch = async (payload: EachBatchPayload) => {
       commit = payload.commitOffsetsIfNecessary

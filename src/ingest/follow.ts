@@ -24,7 +24,7 @@ const isOfOne = (error: unknown): boolean =>
  * The delay promised from one asking to the next: a sixtieth of the time since the last change, so that an order that changed a
  * minute ago is asked for at every poll and one that changed two days ago every 48 minutes. A user may place a new order at any time.
  */
-export function followDelay(options: {
+function followDelay(options: {
   kind: Follow['kind']
   pollEveryMs: number
   sinceChangeMs: number

@@ -3,7 +3,7 @@ import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/sourc
 import { halve } from './window.ts'
 
 /** A window with more pages than this is split. */
-export const MOST_PAGES = 20
+const MOST_PAGES = 20
 
 /** How often a window whose rows move while it is read is read again before it is split. */
 const REREADS = 2

@@ -4,7 +4,7 @@ import { addAmounts, compareAmounts, subtractAmounts } from './money.ts'
 import type { OrderState } from './state.ts'
 
 /** How long a refund endpoint may answer without a record of a refund that the order shows, before the order's total is believed. */
-export const RECORD_GRACE_MS = 600_000
+const RECORD_GRACE_MS = 600_000
 
 interface RefundFacts {
   readonly facts: readonly Fact[]

@@ -20,7 +20,7 @@ export interface SharedSwitches {
   sort: 'newest' | 'oldest'
 }
 
-export interface Seen {
+interface Seen {
   /** Milliseconds since the epoch. */
   readonly at: number
   readonly method: string
@@ -41,7 +41,7 @@ export interface Trade<S extends SharedSwitches> {
   readonly tooMany: (c: Context<SandboxEnv>, waitMs: number) => Response
 }
 
-export interface PutOptions {
+interface PutOptions {
   /** The same order as the vendor's other API version shows it; absent: the same. */
   readonly other?: Row | string
   /** Where it stands in the lists, whatever its own update time says. Milliseconds. */

@@ -24,7 +24,7 @@ export interface Life {
   refunds: Refund[]
 }
 
-export interface Item {
+interface Item {
   readonly id: string
   readonly sku: string
   readonly title: string

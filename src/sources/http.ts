@@ -170,7 +170,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
 }
 
 /** `a=1&b=x&b=y`: in the order given, percent-encoded, empty members left out. */
-export function encodeQuery(query: Query): string {
+function encodeQuery(query: Query): string {
   const pairs: string[] = []
   for (const [name, value] of Object.entries(query)) {
     if (value === null || value === undefined) continue

@@ -137,7 +137,7 @@ export function shown(value: unknown): string {
   return JSON.stringify(value).slice(0, 200)
 }
 
-export const doubt = (path: string, value: unknown, reason: string): Doubt => ({ path, value: shown(value), reason })
+const doubt = (path: string, value: unknown, reason: string): Doubt => ({ path, value: shown(value), reason })
 
 export const reject = (orderId: string | null, path: string, value: unknown, reason: string): Reject => ({
   orderId,

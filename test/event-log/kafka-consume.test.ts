@@ -90,6 +90,8 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     await eventually(() => expect(a.taken.length).toBeGreaterThan(0))
     const b = await record(await open(), group)
     await eventually(() => expect(b.owned.size).toBeGreaterThan(0))
+    // In an orderly way, and not because the group gave it up for dead.
+    expect(a.happened.slice(0, 3)).toEqual(['assigned 0,1,2', 'revoking 0,1,2', 'revoked 0,1,2'])
     await a.consumption.stop()
     await eventually(() => expect(b.taken).toHaveLength(60))
   })
@@ -171,16 +173,19 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     await log.append([eventRecord({ sequence: 1 })])
     const producer = bare.client.producer({ transactionalId: unique('tx'), idempotent: true, maxInFlightRequests: 1 })
     await producer.connect()
-    for (const finish of ['commit', 'abort', 'abort'] as const) {
+    const write = async (finish: 'commit' | 'abort') => {
       const transaction = await producer.transaction()
       await transaction.send({ topic, messages: [{ value: finish }] })
       await transaction[finish]()
     }
-    await producer.disconnect()
+    for (const finish of ['commit', 'abort', 'abort'] as const) await write(finish)
     const reader = await record(log, group)
     await eventually(() => expect(reader.taken).toHaveLength(1))
     await log.append([eventRecord({ sequence: 2 })])
     await eventually(() => expect(reader.taken.map(({ event }) => event.sequence)).toEqual([1, 2]))
+    // Nothing but what was never committed stands behind the last event.
+    await write('abort')
+    await producer.disconnect()
     const ends = await endOffsets(bare.admin, topic)
     await eventually(async () => expect(await committedOffsets(bare.admin, group, topic)).toEqual(ends))
   })

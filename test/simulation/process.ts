@@ -69,10 +69,19 @@ export function bootProcess(deps: {
       vendor: kind === 'pages' ? ('kakaclo' as const) : kind === 'cursor' ? ('shoplazza' as const) : ('tuya' as const),
       fingerprint: 'simulated',
     }))
-    while (!(await store.connections.configure(rows).then(() => true, () => false))) await clock.sleep(500)
-    for (const vendor of vendors)
-      for (const user of vendor.users)
-        await store.follows.put(vendor.id, 'user', user, user, clock.now()).catch(() => {})
+    await insist(() => store.connections.configure(rows))
+    for (const { id, users } of vendors)
+      for (const user of users) await insist(() => store.follows.put(id, 'user', user, user, clock.now()))
+  }
+
+  /** The program ends when its store is away at the start, and is started again. */
+  async function insist(write: () => Promise<void>): Promise<void> {
+    const tried = () =>
+      write().then(
+        () => true,
+        () => false,
+      )
+    while (!(await tried())) await clock.sleep(500)
   }
 
   const aborted = (signal: AbortSignal): Promise<void> =>
