@@ -25,8 +25,8 @@ export function createEmbeddedLog(deps: { store: Store; clock: Clock; log?: Log 
     kind: 'embedded',
     partitions: 1,
     partitionOf: () => PARTITION,
-    append: async events => {
-      if (events.length > 0) for (const reader of readers) reader.wake()
+    append: async () => {
+      for (const reader of readers) reader.wake()
     },
     consume: async consumer => {
       const reader = createReader({ ...deps, consumer, takeTurn: () => takeTurn(consumer.group) })

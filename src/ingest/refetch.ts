@@ -9,7 +9,8 @@ const BATCH = 50
 
 /** Collects orders that should be read now (inbound webhooks, retries by hand): the first call at once, a flood of them once a second. */
 export function createRefetcher({ clock }: { clock: Clock }) {
-  const waiting = new Set<string>()
+  /** When each may be read, at the earliest. */
+  const waiting = new Map<string, number>()
   const lastTaken = new Map<string, number>()
   const bell = createBell(clock)
 
@@ -18,8 +19,8 @@ export function createRefetcher({ clock }: { clock: Clock }) {
     for (const [orderId, at] of lastTaken) if (now - at >= QUIET_MS) lastTaken.delete(orderId)
     const orderIds: string[] = []
     let earliest = Number.POSITIVE_INFINITY
-    for (const orderId of waiting) {
-      const at = (lastTaken.get(orderId) ?? Number.NEGATIVE_INFINITY) + QUIET_MS
+    for (const [orderId, notBefore] of waiting) {
+      const at = Math.max(notBefore, (lastTaken.get(orderId) ?? Number.NEGATIVE_INFINITY) + QUIET_MS)
       if (at > now) earliest = Math.min(earliest, at)
       else if (orderIds.push(orderId) === BATCH) break
     }
@@ -27,9 +28,12 @@ export function createRefetcher({ clock }: { clock: Clock }) {
   }
 
   return {
-    add(orderId: string): void {
-      if (waiting.size >= MOST_WAITING) return
-      waiting.add(orderId)
+    /** `delayMs`: not before that; a call without it is not held up by one with it. */
+    add(orderId: string, delayMs = 0): void {
+      const notBefore = clock.monotonic() + delayMs
+      const known = waiting.get(orderId)
+      if (known === undefined && waiting.size >= MOST_WAITING) return
+      waiting.set(orderId, Math.min(known ?? notBefore, notBefore))
       bell.ring()
     },
     /** The orders to read now; waits for some. Empty when the signal aborted. */

@@ -1,15 +1,18 @@
 import { AppError, messageOf } from '../errors.ts'
 import type { HeldLease } from '../lease.ts'
 import type { Log, Metrics } from '../observe.ts'
+import type { OrderRef } from '../sources/source.ts'
 import type { Lease } from '../store/store.ts'
-import { type Polled, poll, pollOrders } from './poll.ts'
+import { type Polled, poll } from './poll.ts'
+import { pollSingles, type Singles } from './singles.ts'
 import type { Taken } from './take-page.ts'
 
 const LONGEST_BACKOFF_MS = 60_000
 /** A connection whose credentials were refused is asked again this rarely: a person has to act. */
-const STOPPED_PAUSE_MS = 15 * 60_000
+export const STOPPED_PAUSE_MS = 15 * 60_000
 const RECHECKS = 50
 const ABSENT_RECHECK_MS = 3_600_000
+const UNREAD_RECHECK_MS = 60_000
 const NEVER = Number.MAX_SAFE_INTEGER
 
 export interface RoundResult {
@@ -65,14 +68,25 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
     const asked = await readAsked(lease, now, signal)
     const due = await store.orders.due(connection, now, RECHECKS)
     if (due.length === 0) return asked
-    const taken = await pollOrders(polled, lease, due, { signal, priority: 'live' })
-    const read = new Set(taken.changed.map(({ orderId }) => orderId))
+    const { taken, unread } = await readSingles(lease, due, signal)
+    const read = new Set(taken.flatMap(({ changed }) => changed.map(({ orderId }) => orderId)))
     const absent = due.filter(({ orderId }) => !read.has(orderId))
     if (absent.length > 0) {
-      const orders = absent.map(row => ({ ...row, recheckAt: now + ABSENT_RECHECK_MS }))
+      const orders = absent.map(row => ({
+        ...row,
+        recheckAt: now + (unread.has(row.orderId) ? UNREAD_RECHECK_MS : ABSENT_RECHECK_MS),
+      }))
       await store.orders.commit(lease, { connection, orders, events: [], publishedAt: null, doubts: [] })
     }
-    return [...asked, taken]
+    return [...asked, ...taken]
+  }
+
+  /** What cannot be read says so and waits; the poll goes on without it. */
+  async function readSingles(lease: Lease, refs: readonly OrderRef[], signal: AbortSignal) {
+    const { taken, unread, error }: Singles = await pollSingles(polled, lease, refs, { signal, priority: 'live' })
+    if (unread.length > 0)
+      log.warn({ orders: unread.length, error: messageOf(error) }, 'could not read single orders; trying again')
+    return { taken, unread: new Set(unread.map(({ orderId }) => orderId)) }
   }
 
   /** Single orders that a process without this role was asked to read (an inbound webhook): noted as follows, read once. */
@@ -81,12 +95,12 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
     const follows = await store.follows.due(connection, now, RECHECKS)
     if (follows.length === 0) return []
     const refs = follows.map(({ id, userId }) => ({ orderId: id, userId }))
-    const taken = await pollOrders(polled, lease, refs, { signal, priority: 'live' })
+    const { taken, unread } = await readSingles(lease, refs, signal)
     await store.follows.reschedule(
       lease,
-      follows.map(follow => ({ ...follow, nextAt: NEVER })),
+      follows.map(follow => ({ ...follow, nextAt: unread.has(follow.id) ? now + UNREAD_RECHECK_MS : NEVER })),
     )
-    return [taken]
+    return taken
   }
 
   /** One wide line a poll; a poll that changed nothing speaks at debug level only. */

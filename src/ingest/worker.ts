@@ -1,4 +1,4 @@
-import { createBell } from '../bell.ts'
+import { type Bell, createBell } from '../bell.ts'
 import type { Clock } from '../clock.ts'
 import type { PollOptions, PollResult } from '../control.ts'
 import { AppError, messageOf } from '../errors.ts'
@@ -11,7 +11,8 @@ import { createMutex } from './mutex.ts'
 import { type Polled, poll, pollOrders } from './poll.ts'
 import { createPublisher } from './publish.ts'
 import { createRefetcher } from './refetch.ts'
-import { createRounds } from './round.ts'
+import { createRounds, STOPPED_PAUSE_MS } from './round.ts'
+import { pollSingles } from './singles.ts'
 import type { Taken } from './take-page.ts'
 
 const RETRY_MS = 15_000
@@ -40,6 +41,7 @@ export function createWorker(deps: {
   const refetcher = createRefetcher({ clock })
   const pollBell = createBell(clock)
   const gapBell = createBell(clock)
+  const [refetched, refilled] = [createBell(clock), createBell(clock)]
   let running = false
   let current: { held: HeldLease; publish: () => void } | null = null
 
@@ -63,8 +65,11 @@ export function createWorker(deps: {
 
   async function round(held: HeldLease, signal: AbortSignal) {
     const result = await rounds.run(held, signal)
-    if (result.error === null) publishWhatIsNew(result.taken)
-    else current?.publish() // its first pages may be stored
+    if (result.error === null) {
+      publishWhatIsNew(result.taken)
+      refetched.ring()
+      refilled.ring()
+    } else current?.publish() // its first pages may be stored
     gapBell.ring()
     return result
   }
@@ -85,7 +90,7 @@ export function createWorker(deps: {
     }
     while (!held.signal.aborted) {
       await gapBell.wait(held.signal)
-      await repeatedly(held, 'backfill interrupted; goes on from where it was', () =>
+      await repeatedly(held, refilled, 'backfill interrupted; goes on from where it was', () =>
         backfill({ feed, gaps: gapsOf(held), take }, options),
       )
     }
@@ -106,17 +111,28 @@ export function createWorker(deps: {
     while (!held.signal.aborted) {
       const refs = (await refetcher.next(held.signal)).map(orderId => ({ orderId, userId: null }))
       if (refs.length === 0) continue
-      await repeatedly(held, 'could not read single orders; trying again', async () => {
-        const taken = await pollOrders(polled, held.lease, refs, live(held.signal))
-        const [changed, events] = [taken.changed.length, taken.events.length]
-        log.info({ orders: refs.length, changed, events }, 'read on request')
-        publishWhatIsNew([taken])
+      await repeatedly(held, refetched, 'could not read single orders; trying again', async () => {
+        const { taken, unread, error } = await pollSingles(polled, held.lease, refs, live(held.signal))
+        const [changed, events] = [taken.flatMap(one => one.changed).length, taken.flatMap(one => one.events).length]
+        log.info({ orders: refs.length - unread.length, changed, events }, 'read on request')
+        if (unread.length > 0)
+          log.warn({ orders: unread.length, error: messageOf(error) }, 'could not read single orders; trying again')
+        for (const { orderId } of unread) refetcher.add(orderId, RETRY_MS)
+        publishWhatIsNew(taken)
       })
     }
   }
 
-  /** Until it succeeds or the lease ends. Errors of the store end the lease instead. */
-  async function repeatedly({ signal }: HeldLease, complaint: string, run: () => Promise<void>): Promise<void> {
+  /**
+   * Until it succeeds or the lease ends. Errors of the store end the lease instead; refused credentials make it wait for a poll that
+   * went well (`recovered`), as long as the polls themselves would.
+   */
+  async function repeatedly(
+    { signal }: HeldLease,
+    recovered: Bell,
+    complaint: string,
+    run: () => Promise<void>,
+  ): Promise<void> {
     while (!signal.aborted) {
       try {
         return await run()
@@ -124,7 +140,8 @@ export function createWorker(deps: {
         if (signal.aborted) return
         if (error instanceof AppError && error.code.startsWith('store.')) throw error
         log.warn({ error: messageOf(error) }, complaint)
-        await clock.sleep((error instanceof AppError ? error.retryAfterMs : undefined) ?? RETRY_MS, signal)
+        if (error instanceof AppError && error.intent === 'stop') await recovered.wait(signal, STOPPED_PAUSE_MS)
+        else await clock.sleep((error instanceof AppError ? error.retryAfterMs : undefined) ?? RETRY_MS, signal)
       }
     }
   }
@@ -164,7 +181,7 @@ export function createWorker(deps: {
 
   return {
     connection,
-    refetch: refetcher.add,
+    refetch: (orderId: string): void => refetcher.add(orderId),
     wake: pollBell.ring,
     trouble: rounds.trouble,
 
