@@ -62,6 +62,7 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     route({
       method: 'GET',
       path: '/v1/connections',
+      access: 'read',
       query: Paging,
       summary: 'All connections',
       tag: 'connections',
@@ -76,6 +77,7 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     route({
       method: 'GET',
       path: '/v1/connections/{id}',
+      access: 'read',
       summary: 'One connection',
       tag: 'connections',
       answers: { 200: { description: 'How it is doing', schema: Connection } },
@@ -89,6 +91,7 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     route({
       method: 'POST',
       path: '/v1/connections/{id}/poll',
+      access: 'write',
       query: PollQuery,
       summary: 'Poll now',
       description: 'Whatever the schedule says; takes a stopped connection up again.',
@@ -119,6 +122,7 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     route({
       method: 'PUT',
       path: '/v1/connections/{id}/orders/{orderId}',
+      access: 'write',
       body: FollowOrder,
       summary: 'Follow an order',
       description:
@@ -144,6 +148,7 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     route({
       method: 'PUT',
       path: '/v1/connections/{id}/users/{userId}',
+      access: 'write',
       summary: 'Follow all orders of a user',
       description: 'For vendors without a shop-wide list (Tuya); the others list the orders of every user anyway.',
       tag: 'connections',

@@ -19,6 +19,7 @@ export function deadLetterRoutes({
     route({
       method: 'GET',
       path: '/v1/dead-letters',
+      access: 'read',
       query: DeadLetterQuery,
       summary: 'Dead letters, newest first',
       tag: 'dead letters',
@@ -44,6 +45,7 @@ export function deadLetterRoutes({
     route({
       method: 'POST',
       path: '/v1/dead-letters/{id}/redrive',
+      access: 'write',
       summary: 'Deliver one dead letter again',
       tag: 'dead letters',
       answers: { 202: { description: 'It is queued', schema: Queued } },
@@ -58,6 +60,7 @@ export function deadLetterRoutes({
     route({
       method: 'POST',
       path: '/v1/dead-letters/redrive',
+      access: 'write',
       body: Redrive,
       summary: 'Deliver dead letters again',
       description: 'They keep their order among themselves.',

@@ -48,6 +48,7 @@ export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { know
     route({
       method: 'GET',
       path: '/v1/deliveries',
+      access: 'read',
       query: DeliveryQuery,
       summary: 'Deliveries, newest first',
       tag: 'deliveries',
@@ -66,6 +67,7 @@ export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { know
     route({
       method: 'GET',
       path: '/v1/deliveries/{id}',
+      access: 'read',
       summary: 'One delivery',
       tag: 'deliveries',
       answers: { 200: { description: 'With its attempts', schema: Delivery } },

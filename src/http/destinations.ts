@@ -43,6 +43,7 @@ export function destinationRoutes({
     route({
       method: 'GET',
       path: '/v1/destinations',
+      access: 'read',
       query: Paging,
       summary: 'Handlers and endpoints',
       tag: 'destinations',

@@ -13,7 +13,7 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
     return route({
       method: 'GET',
       path,
-      open: true,
+      access: 'open',
       summary,
       tag: 'documents',
       answers: { 200: { description: 'Generated', schema: z.looseObject({}), type } },

@@ -29,6 +29,7 @@ export function eventRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: 
     route({
       method: 'GET',
       path: '/v1/events',
+      access: 'read',
       query: EventQuery,
       summary: 'The event history, oldest first',
       tag: 'events',
@@ -43,6 +44,7 @@ export function eventRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: 
     route({
       method: 'GET',
       path: '/v1/events/{id}',
+      access: 'read',
       summary: 'One event and its deliveries',
       tag: 'events',
       answers: { 200: { description: 'The event, and how each destination got it', schema: EventAnswer } },

@@ -50,7 +50,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'GET',
       path: '/healthz',
-      open: true,
+      access: 'open',
       summary: 'Whether the process is alive',
       tag: 'health',
       answers: { 200: { description: 'It is', schema: z.object({ status: z.literal('ok'), version: z.string() }) } },
@@ -59,7 +59,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'GET',
       path: '/readyz',
-      open: true,
+      access: 'open',
       summary: 'Whether it can work: store, event log, polls, deliveries',
       tag: 'health',
       answers: {
@@ -81,6 +81,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     route({
       method: 'GET',
       path: '/metrics',
+      access: 'read',
       summary: 'Metrics for Prometheus',
       tag: 'health',
       answers: { 200: { description: 'Text exposition format', schema: z.string(), type: 'text/plain' } },

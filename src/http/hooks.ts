@@ -23,7 +23,7 @@ export function hookRoutes(deps: Pick<ApiDeps, 'config' | 'store' | 'ingest' | '
     route({
       method: 'POST',
       path: '/hooks/{connection}',
-      open: true,
+      access: 'open',
       lax: true,
       summary: 'Webhooks of a vendor (Shoplazza)',
       description:

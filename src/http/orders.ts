@@ -11,6 +11,7 @@ export function orderRoutes({ config, store }: ApiDeps): Route[] {
     route({
       method: 'GET',
       path: '/v1/orders/{connection}/{orderId}',
+      access: 'read',
       summary: 'One order and its events',
       tag: 'orders',
       answers: { 200: { description: 'As last seen', schema: OrderAnswer } },

@@ -15,6 +15,7 @@ export function quarantineRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'GET',
       path: '/v1/quarantine',
+      access: 'read',
       query: QuarantineQuery,
       summary: 'What was not understood, newest first',
       tag: 'quarantine',
@@ -41,6 +42,7 @@ export function quarantineRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'POST',
       path: '/v1/quarantine/{id}/retry',
+      access: 'write',
       summary: 'Read the order again',
       description: 'The entry goes when the order is understood.',
       tag: 'quarantine',

@@ -1,6 +1,10 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
+import type { KeyRole } from '../store/store.ts'
 import { readBody, readParams, readQuery } from './read-request.ts'
+
+/** Who may call a route: anybody, or who has a key of at least this role (`read` < `write` < `admin`). */
+export type Access = 'open' | KeyRole
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -29,8 +33,7 @@ interface Definition<P extends string, Q extends z.ZodObject, B extends z.ZodTyp
   readonly method: Method
   /** With `{names}`, as in OpenAPI. */
   readonly path: P
-  /** Answers without a key. */
-  readonly open?: boolean
+  readonly access: Access
   readonly query?: Q
   readonly body?: B
   /** Others decide what this is called with (a vendor's webhook, a browser): any query is taken, and the body left to the route. */
@@ -46,7 +49,7 @@ interface Definition<P extends string, Q extends z.ZodObject, B extends z.ZodTyp
 export interface Route {
   readonly method: Method
   readonly path: string
-  readonly open: boolean
+  readonly access: Access
   readonly doc: RouteDoc
   readonly query: z.ZodObject
   readonly body: z.ZodType | null
@@ -59,14 +62,14 @@ const NOTHING = z.strictObject({})
 export function route<P extends string, Q extends z.ZodObject = typeof NOTHING, B extends z.ZodType = typeof NOTHING>(
   definition: Definition<P, Q, B>,
 ): Route {
-  const { method, path, open = false, lax = false, handle } = definition
+  const { method, path, access, lax = false, handle } = definition
   const query = (definition.query ?? NOTHING) as Q
   const bodySchema = (definition.body ?? NOTHING) as B
   const takesBody = !lax && method !== 'GET' && method !== 'DELETE'
   return {
     method,
     path,
-    open,
+    access,
     doc: definition,
     query,
     body: definition.body ?? null,

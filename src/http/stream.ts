@@ -104,6 +104,7 @@ export function streamRoutes({
     route({
       method: 'GET',
       path: '/v1/events/stream',
+      access: 'read',
       query: StreamQuery,
       summary: 'Events as they come (server-sent events)',
       description:

@@ -41,7 +41,8 @@ export function createWorker(deps: {
   const refetcher = createRefetcher({ clock })
   const pollBell = createBell(clock)
   const gapBell = createBell(clock)
-  const [refetched, refilled] = [createBell(clock), createBell(clock)]
+  /** Rung by every poll that went well. */
+  const recovered = { orders: createBell(clock), gaps: createBell(clock) }
   let running = false
   let current: { held: HeldLease; publish: () => void } | null = null
 
@@ -67,8 +68,8 @@ export function createWorker(deps: {
     const result = await rounds.run(held, signal)
     if (result.error === null) {
       publishWhatIsNew(result.taken)
-      refetched.ring()
-      refilled.ring()
+      recovered.orders.ring()
+      recovered.gaps.ring()
     } else current?.publish() // its first pages may be stored
     gapBell.ring()
     return result
@@ -90,7 +91,7 @@ export function createWorker(deps: {
     }
     while (!held.signal.aborted) {
       await gapBell.wait(held.signal)
-      await repeatedly(held, refilled, 'backfill interrupted; goes on from where it was', () =>
+      await repeatedly(held, recovered.gaps, 'backfill interrupted; goes on from where it was', () =>
         backfill({ feed, gaps: gapsOf(held), take }, options),
       )
     }
@@ -111,7 +112,7 @@ export function createWorker(deps: {
     while (!held.signal.aborted) {
       const refs = (await refetcher.next(held.signal)).map(orderId => ({ orderId, userId: null }))
       if (refs.length === 0) continue
-      await repeatedly(held, refetched, 'could not read single orders; trying again', async () => {
+      await repeatedly(held, recovered.orders, 'could not read single orders; trying again', async () => {
         const { taken, unread, error } = await pollSingles(polled, held.lease, refs, live(held.signal))
         const [changed, events] = [taken.flatMap(one => one.changed).length, taken.flatMap(one => one.events).length]
         log.info({ orders: refs.length - unread.length, changed, events }, 'read on request')
@@ -125,11 +126,11 @@ export function createWorker(deps: {
 
   /**
    * Until it succeeds or the lease ends. Errors of the store end the lease instead; refused credentials make it wait for a poll that
-   * went well (`recovered`), as long as the polls themselves would.
+   * went well, and ask no more often than the polls do.
    */
   async function repeatedly(
     { signal }: HeldLease,
-    recovered: Bell,
+    pollWentWell: Bell,
     complaint: string,
     run: () => Promise<void>,
   ): Promise<void> {
@@ -140,8 +141,9 @@ export function createWorker(deps: {
         if (signal.aborted) return
         if (error instanceof AppError && error.code.startsWith('store.')) throw error
         log.warn({ error: messageOf(error) }, complaint)
-        if (error instanceof AppError && error.intent === 'stop') await recovered.wait(signal, STOPPED_PAUSE_MS)
-        else await clock.sleep((error instanceof AppError ? error.retryAfterMs : undefined) ?? RETRY_MS, signal)
+        const { intent, retryAfterMs = RETRY_MS } = error instanceof AppError ? error : { intent: 'retry' }
+        await clock.sleep(retryAfterMs, signal)
+        if (intent === 'stop') await pollWentWell.wait(signal, STOPPED_PAUSE_MS)
       }
     }
   }

@@ -15,6 +15,9 @@ export interface Schema {
     next_poll_at: number | null
     last_error: string | null
     fingerprint: string
+    webhook_at: number | null
+    unannounced: Generated<number>
+    unannounced_since: number | null
   }
   leases: {
     name: string
@@ -134,6 +137,22 @@ export interface Schema {
     group_id: string
     partition: number
     position: number
+  }
+  poll_requests: {
+    id: string
+    connection: string
+    request: string
+    asked_at: number
+    taken_at: number | null
+    answer: string | null
+  }
+  keys: {
+    id: string
+    name: string
+    role: string
+    digest: string
+    created_at: number
+    last_used_at: number | null
   }
   schema_version: {
     version: number

@@ -4,10 +4,12 @@ import { deliveryStore } from './sql/deliveries.ts'
 import { endpointStore } from './sql/endpoints.ts'
 import { eventStore } from './sql/events.ts'
 import { followStore } from './sql/follows.ts'
+import { keyStore } from './sql/keys.ts'
 import { laneStore } from './sql/lanes.ts'
 import { leaseStore } from './sql/leases.ts'
 import { offsetStore } from './sql/offsets.ts'
 import { orderStore } from './sql/orders.ts'
+import { pollRequestStore } from './sql/poll-requests.ts'
 import { pruner } from './sql/prune.ts'
 import { quarantineStore } from './sql/quarantine.ts'
 import type { Sql } from './sql/sql.ts'
@@ -33,6 +35,8 @@ export function createSqlStore(database: {
     deadLetters: deadLetterStore(sql),
     offsets: offsetStore(sql),
     leases: leaseStore(sql),
+    pollRequests: pollRequestStore(sql),
+    keys: keyStore(sql),
     prune: pruner(sql),
     check: database.describe,
     close: () => {

@@ -22,6 +22,8 @@ export interface Store {
   readonly deadLetters: DeadLetterStore
   readonly offsets: OffsetStore
   readonly leases: LeaseStore
+  readonly pollRequests: PollRequestStore
+  readonly keys: KeyStore
   /** Deletes old events (with what hangs on them), attempts; in small batches. Returns how many rows went. */
   prune(
     before: { events: number; attempts: number },
@@ -76,6 +78,11 @@ export interface ConnectionRow {
   readonly lastError: string | null
   /** Digest of the configuration; a change takes a stopped connection up again. */
   readonly fingerprint: string
+  /** When the last inbound webhook came, to a minute; null: none ever. */
+  readonly webhookAt: number | null
+  /** Changed orders that polls found since then without a word from the vendor, and when the first of them. */
+  readonly unannounced: number
+  readonly unannouncedSince: number | null
 }
 
 /** What a round changes of its connection; absent members stay. */
@@ -91,6 +98,10 @@ export interface ConnectionStore {
   /** Orders tracked and quarantine entries, by connection. Counting may take a moment on large stores; callers cache it. */
   counts(): Promise<ReadonlyMap<string, { orders: number; quarantined: number }>>
   update(lease: Lease, id: string, patch: ConnectionPatch): Promise<void>
+  /** An inbound webhook came at this time: what polls found alone before counts no more. Needs no lease: any process may get one. */
+  heard(id: string, at: number): Promise<void>
+  /** A poll found so many changed orders by itself; counts only where a webhook has ever come. */
+  found(lease: Lease, id: string, orders: number, at: number): Promise<void>
 }
 
 // ── orders and what is derived from them ─────────────────────────────────────────────────────────────────────────────────
@@ -405,4 +416,54 @@ export interface DeadLetterStore {
 export interface OffsetStore {
   get(group: string, partition: number): Promise<number | null>
   set(group: string, partition: number, position: number): Promise<void>
+}
+
+// ── polls that another process is asked for ──────────────────────────────────────────────────────────────────────────────
+
+/** A poll wanted by a process that does not work the connection; the one that does runs it and writes the answer. */
+export interface PollRequest {
+  readonly id: string
+  readonly connection: string
+  /** Which poll, and later what came of it: JSON that only the two ends read (`poll-request.ts`). */
+  readonly request: string
+  readonly askedAt: number
+  /** null: nobody has taken it up yet. */
+  readonly takenAt: number | null
+  /** null: not answered yet. */
+  readonly answer: string | null
+}
+
+export interface PollRequestStore {
+  /** Also forgets requests older than `forgetBefore`, whose askers have died. */
+  put(request: Pick<PollRequest, 'id' | 'connection' | 'request' | 'askedAt'>, forgetBefore: number): Promise<void>
+  get(id: string): Promise<PollRequest | null>
+  /** Takes up what waits for these connections, oldest first; each request is given to one caller only. Cheap when nothing waits. */
+  take(connections: readonly string[], now: number): Promise<readonly PollRequest[]>
+  answer(id: string, answer: string): Promise<void>
+  /** `untaken`: only if nobody has taken it up. False: there is none such. */
+  remove(id: string, options?: { untaken?: boolean }): Promise<boolean>
+}
+
+// ── API keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+export type KeyRole = 'read' | 'write' | 'admin'
+
+export interface KeyRow {
+  readonly id: string
+  readonly name: string
+  readonly role: KeyRole
+  /** SHA-256 of the key, base64url: the key itself is kept nowhere. */
+  readonly digest: string
+  readonly createdAt: number
+  /** To a minute. */
+  readonly lastUsedAt: number | null
+}
+
+export interface KeyStore {
+  /** Oldest first. */
+  list(): Promise<readonly KeyRow[]>
+  insert(key: KeyRow): Promise<void>
+  /** False: there is none with this id. */
+  remove(id: string): Promise<boolean>
+  used(id: string, at: number): Promise<void>
 }

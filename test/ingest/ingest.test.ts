@@ -55,20 +55,26 @@ function memoryLog(kind: EventLog['kind'] = 'kafka') {
 interface Scene {
   script: FeedScript
   fetched?: OrderSnapshot[]
+  /** What reading single orders fails with, given their ids. */
+  fetchFails?: (orderIds: readonly string[]) => AppError | null
   complete?: OrderSource['complete']
   backfill?: string
   eventLog?: EventLog
   /** The vendor's present. */
   now?: number
+  /** Every pause is this many times shorter. */
+  hurry?: number
 }
 
 async function scene({
   script,
   fetched = [],
+  fetchFails = () => null,
   complete,
   backfill,
   eventLog = memoryLog('embedded').log,
   now = MINUTE_START + 60_000,
+  hurry = 1,
 }: Scene) {
   const { feed, requests } = scriptedFeed(script)
   const fetches: string[][] = []
@@ -78,6 +84,8 @@ async function scene({
     fetch: async refs => {
       fetches.push(refs.map(({ orderId }) => orderId))
       const asked = new Set(refs.map(({ orderId }) => orderId))
+      const failure = fetchFails([...asked])
+      if (failure) throw failure
       return { orders: fetched.filter(({ orderId }) => asked.has(orderId)), rejects: [] }
     },
     check: async () => 'scripted',
@@ -98,7 +106,7 @@ async function scene({
     store,
     eventLog,
     owner: 'one',
-    clock,
+    clock: { ...clock, sleep: (ms, until) => clock.sleep(ms / hurry, until) },
     log,
     metrics: createMetrics(),
   })
@@ -354,6 +362,67 @@ test('calls for one order within a second are one or two fetches', async () => {
   stop.abort()
   await running
   expect(fetches).toEqual([['o-7'], ['o-7']])
+})
+
+const broken = (orderIds: readonly string[]) =>
+  orderIds.includes('o-broken') ? new AppError('answered 500', { code: 'vendor.unavailable', intent: 'retry' }) : null
+
+test('an order that cannot be read holds up no other that was asked for', async () => {
+  const { ingest, fetches } = await scene({
+    script: { rows: [] },
+    fetched: [snapshot({ orderId: 'o-7', paid: paid() }), snapshot({ orderId: 'o-8', paid: paid() })],
+    fetchFails: broken,
+  })
+  const stop = new AbortController()
+  const running = ingest.run(stop.signal)
+  for (const orderId of ['o-7', 'o-broken']) ingest.refetch('shop', orderId)
+  await until('the other is read', async () => (await gists()).length === 1)
+  ingest.refetch('shop', 'o-8')
+  await until('one asked for later is read', async () => (await gists()).length === 2)
+  stop.abort()
+  await running
+  expect(fetches.filter(([orderId, ...more]) => orderId === 'o-broken' && more.length === 0)).toHaveLength(1)
+})
+
+test('an order that must be read again and cannot be holds up no poll', async () => {
+  const { ingest, lines } = await scene({
+    script: { rows: ordersUpdatedAt([1]).map(row => ({ ...row, paid: paid() })) },
+    fetchFails: broken,
+  })
+  await store.follows.put('shop', 'order', 'o-broken', null, clock.now())
+  const { events } = await ingest.poll('shop', { signal })
+  expect(events).toHaveLength(1)
+  expect(lines.filter(({ level }) => level === 40)).toMatchObject([{ orders: 1, error: 'answered 500' }])
+})
+
+test('while the credentials are refused, no order is asked for until a poll went well', async () => {
+  const refused = new AppError('answered 401', { code: 'vendor.unauthorized', intent: 'stop' })
+  let trusted = false
+  const script: FeedScript = {
+    rows: [],
+    before: () => {
+      if (!trusted) throw refused
+      return undefined
+    },
+  }
+  const { ingest, fetches } = await scene({
+    script,
+    fetched: [snapshot({ orderId: 'o-7', paid: paid() })],
+    fetchFails: () => (trusted ? null : refused),
+    hurry: 1_000, // a retry after 15 ms, a probe after 900 ms
+  })
+  const stop = new AbortController()
+  const running = ingest.run(stop.signal)
+  ingest.refetch('shop', 'o-7')
+  await until('it was refused', () => fetches.length === 1)
+  const refusedAt = clock.monotonic()
+  await until('many retries could have been', () => clock.monotonic() - refusedAt > 200)
+  expect(fetches).toHaveLength(1)
+  trusted = true
+  await ingest.poll('shop', { signal })
+  await until('the order is read', async () => (await gists()).length === 1)
+  stop.abort()
+  await running
 })
 
 test('an order that another process was asked to read is read with the next poll, once', async () => {

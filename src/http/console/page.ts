@@ -56,6 +56,7 @@ export function consoleRoutes(): Route[] {
     route({
       method: 'GET',
       path: '/',
+      access: 'read',
       lax: true,
       summary: 'The console',
       tag: 'console',

@@ -8,7 +8,8 @@ export async function start(db: Kysely<Schema>, { serial, int, key, text }: Colu
 
   await run(sql`create table connections (
     id ${key} primary key, vendor ${text} not null, cursor ${int}, gaps ${text} not null, state ${text} not null,
-    last_success_at ${int}, next_poll_at ${int}, last_error ${text}, fingerprint ${text} not null)`)
+    last_success_at ${int}, next_poll_at ${int}, last_error ${text}, fingerprint ${text} not null,
+    webhook_at ${int}, unannounced ${int} not null default 0, unannounced_since ${int})`)
 
   await run(sql`create table leases (
     name ${key} primary key, owner ${text}, epoch ${int} not null, expires_at ${int} not null)`)
@@ -83,4 +84,14 @@ export async function start(db: Kysely<Schema>, { serial, int, key, text }: Colu
 
   await run(sql`create table offsets (
     group_id ${key} not null, partition ${int} not null, position ${int} not null, primary key (group_id, partition))`)
+
+  await run(sql`create table poll_requests (
+    id ${key} primary key, connection ${key} not null, request ${text} not null, asked_at ${int} not null, taken_at ${int},
+    answer ${text})`)
+  // pollRequests.take, once a second in every process of a cluster
+  await run(sql`create index poll_requests_waiting on poll_requests (connection) where taken_at is null`)
+
+  await run(sql`create table keys (
+    id ${key} primary key, name ${text} not null, role ${key} not null, digest ${key} not null unique,
+    created_at ${int} not null, last_used_at ${int})`)
 }

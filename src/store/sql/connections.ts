@@ -54,6 +54,23 @@ export function connectionStore({ db, dialect, transaction }: Sql): ConnectionSt
           await trx.updateTable('connections').set(values).where('id', '=', id).execute()
       })
     },
+
+    heard: async (id, at) => {
+      await sql`
+        update connections set webhook_at = ${at}, unannounced = 0, unannounced_since = null where id = ${id}`.execute(
+        db,
+      )
+    },
+
+    found: async (lease, id, orders, at) => {
+      await transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        await sql`
+          update connections set unannounced = unannounced + ${orders},
+            unannounced_since = coalesce(unannounced_since, ${at})
+          where id = ${id} and webhook_at is not null`.execute(trx)
+      })
+    },
   }
 }
 
@@ -78,4 +95,7 @@ const connectionOf = (row: Selectable<Schema['connections']>): ConnectionRow => 
   nextPollAt: row.next_poll_at,
   lastError: row.last_error,
   fingerprint: row.fingerprint,
+  webhookAt: row.webhook_at,
+  unannounced: row.unannounced,
+  unannouncedSince: row.unannounced_since,
 })
