@@ -111,6 +111,15 @@ export const QuarantineQuery = z.strictObject({
   ...Paging.shape,
 })
 
+const KeyRole = z.enum(['read', 'write', 'admin'])
+
+export const ApiKeyCreate = z
+  .strictObject({
+    name: z.string().trim().min(1).max(100).describe('who or what uses it'),
+    role: KeyRole,
+  })
+  .meta({ id: 'ApiKeyCreate' })
+
 // ── answering ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 export const FieldError = z.object({ path: z.string(), message: z.string() })
@@ -149,6 +158,13 @@ export const Connection = z
     lastError: z.string().nullable(),
     ordersTracked: z.number().int(),
     quarantined: z.number().int(),
+    webhooks: z
+      .object({
+        lastReceivedAt: Timestamp.nullable().describe('to a minute; null: none ever'),
+        silent: z.boolean().describe('polls find changes that no webhook announces: create the subscription again'),
+      })
+      .nullable()
+      .describe('null: the connection takes none'),
   })
   .meta({ id: 'Connection' })
 export type Connection = z.infer<typeof Connection>
@@ -277,6 +293,21 @@ export const QuarantineEntry = z
     value: z.string(),
   })
   .meta({ id: 'QuarantineEntry' })
+
+export const ApiKey = z
+  .object({
+    id: z.string(),
+    name: z.string(),
+    role: KeyRole,
+    createdAt: Timestamp,
+    lastUsedAt: Timestamp.nullable().describe('to a minute; null: never'),
+  })
+  .meta({ id: 'ApiKey' })
+export type ApiKey = z.infer<typeof ApiKey>
+
+export const ApiKeyCreated = ApiKey.extend({ key: z.string().describe('shown this once') }).meta({
+  id: 'ApiKeyCreated',
+})
 
 /** A page of a list. `next` null: the last one. */
 export const pageOf = <T extends z.ZodType>(item: T) => z.object({ data: z.array(item), next: z.string().nullable() })

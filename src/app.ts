@@ -149,7 +149,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       newSecret,
       checkUrl: guard.checkUrl,
       onEvents: eventLog.onEvents,
-      ...(local ? { loopback: () => true } : {}),
+      trusted: local,
     })
     return {
       api,

@@ -54,6 +54,8 @@ export function createMetrics() {
     pollSeconds: histogram('orderwire_poll_seconds', 'Duration of a poll', ['connection'], SECONDS),
     connectionLag: gauge('orderwire_connection_lag_seconds', 'How far the cursor is behind now', ['connection']),
     ordersObserved: counter('orderwire_orders_observed_total', 'Orders read', ['connection', 'outcome']),
+    webhooks: counter('orderwire_webhooks_total', 'Inbound webhooks', ['connection', 'outcome']),
+    authFailures: counter('orderwire_auth_failures_total', 'Requests refused for their key', ['reason']),
     events: counter('orderwire_events_total', 'Events emitted', ['connection', 'type']),
     publishSeconds: histogram('orderwire_publish_seconds', 'Appending a batch to the event log', [], SECONDS),
     consumerLag: gauge('orderwire_consumer_lag', 'Events in Kafka that are not settled yet', ['partition']),

@@ -1,9 +1,11 @@
 import { type Context, Hono } from 'hono'
 import { AppError, messageOf } from '../errors.ts'
+import { createAuthentication } from './authenticate.ts'
 import { signInPage } from './console/page.ts'
 import type { ApiDeps } from './deps.ts'
-import { isLoopback, refuseForeign, requireKey, secureHeaders } from './guard.ts'
+import { isLoopback, refuseForeign, secureHeaders } from './guard.ts'
 import { healthRoutes } from './health.ts'
+import { createKeyring } from './keyring.ts'
 import { problem, Refusal } from './problem.ts'
 import type { Route } from './route.ts'
 import { allRoutes } from './routes.ts'
@@ -17,22 +19,24 @@ import { allRoutes } from './routes.ts'
 export function createApi(deps: ApiDeps): Hono {
   const app = new Hono()
   const full = deps.roles.has('api')
-  const routes = full ? allRoutes(deps) : healthRoutes(deps)
+  const keyring = createKeyring({ ...deps, keys: deps.store.keys })
+  const routes = full ? allRoutes({ ...deps, keyring }) : healthRoutes(deps)
   const foreign = refuseForeign(deps.publicUrl)
 
   app.use(secureHeaders)
   // Webhooks of vendors come through proxies and under any name; their signature is what counts.
   app.use((c, next) => (c.req.path.startsWith('/hooks/') ? next() : foreign(c, next)))
-  for (const route of routes) if (route.open) mount(route)
-  app.use(
-    requireKey({
-      apiKey: deps.apiKey,
-      localKey: deps.localKey ?? null,
-      loopback: deps.loopback ?? isLoopback,
-      ...(full && { signIn: signInPage }),
-    }),
-  )
-  for (const route of routes) if (!route.open) mount(route)
+  const { authenticate, authorise } = createAuthentication({
+    ...deps,
+    localKey: deps.localKey ?? null,
+    keyring,
+    trusted: deps.trusted ?? false,
+    loopback: isLoopback,
+    ...(full && { signIn: signInPage }),
+  })
+  for (const route of routes) if (route.access === 'open') mount(route)
+  app.use(authenticate)
+  for (const route of routes) if (route.access !== 'open') mount(route)
 
   app.notFound(c => noRoute(c, routes))
   app.onError((error, c) => {
@@ -47,8 +51,8 @@ export function createApi(deps: ApiDeps): Hono {
     return problem(500, 'Something went wrong here; the log says what.')
   })
 
-  function mount({ method, path, run }: Route): void {
-    app.on(method, path.replaceAll(/\{(\w+)\}/g, ':$1'), run)
+  function mount(route: Route): void {
+    app.on(route.method, route.path.replaceAll(/\{(\w+)\}/g, ':$1'), authorise(route))
   }
 
   return app

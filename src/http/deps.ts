@@ -1,4 +1,3 @@
-import type { Context } from 'hono'
 import type { Config } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
 import type { DispatchControl, IngestControl } from '../control.ts'
@@ -37,8 +36,8 @@ export interface ApiDeps {
   checkUrl(url: string): string | null | Promise<string | null>
   /** Ids of the handlers, where no dispatcher runs in this process to ask. */
   readonly handlers?: readonly string[]
-  /** Whether the client is on this machine; default: by the socket's address. */
-  readonly loopback?: (c: Context) => boolean
+  /** Whoever calls may do everything: a command calls the API in its own process. */
+  readonly trusted?: boolean
   /** Calls back when there are new events in the store; returns how to stop that. Without it the store is asked once a second while somebody listens. */
   readonly onEvents?: (listener: () => void) => () => void
   /** Refreshes the gauges before `/metrics` answers; default: `gauges.ts`. */

@@ -57,6 +57,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'POST',
       path: `/v1/endpoints/{id}/${action}`,
+      access: 'write',
       summary,
       tag: 'endpoints',
       answers: { 200: { description: 'The endpoint', schema: Endpoint } },
@@ -73,6 +74,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'GET',
       path: '/v1/endpoints',
+      access: 'read',
       query: Paging,
       summary: 'All endpoints',
       tag: 'endpoints',
@@ -84,6 +86,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'POST',
       path: '/v1/endpoints',
+      access: 'admin',
       body: EndpointCreate,
       summary: 'Add an endpoint',
       description: 'It gets what happens from now on; with `replaySince` the past since then comes first.',
@@ -130,6 +133,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'GET',
       path: '/v1/endpoints/{id}',
+      access: 'read',
       summary: 'One endpoint',
       tag: 'endpoints',
       answers: { 200: { description: 'Without its secret', schema: Endpoint } },
@@ -139,6 +143,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'PATCH',
       path: '/v1/endpoints/{id}',
+      access: 'admin',
       body: EndpointPatch,
       summary: 'Change an endpoint',
       tag: 'endpoints',
@@ -160,6 +165,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'DELETE',
       path: '/v1/endpoints/{id}',
+      access: 'admin',
       summary: 'Remove an endpoint',
       description: 'What waits for it is dropped.',
       tag: 'endpoints',
@@ -175,6 +181,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'POST',
       path: '/v1/endpoints/{id}/test',
+      access: 'write',
       summary: 'Send a test event',
       description: 'Type `orderwire.test`; it is not in the history.',
       tag: 'endpoints',
@@ -192,6 +199,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     route({
       method: 'POST',
       path: '/v1/endpoints/{id}/rotate-secret',
+      access: 'admin',
       summary: 'Make a new secret',
       description: 'For 24 hours deliveries are signed with both.',
       tag: 'endpoints',

@@ -1,7 +1,7 @@
 import { hash, timingSafeEqual } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
 import ipaddr from 'ipaddr.js'
-import { problem, Refusal } from './problem.ts'
+import { Refusal } from './problem.ts'
 
 /** Whether the socket's other end is this machine. Headers are not asked: anybody can write those. */
 export function isLoopback(c: Context): boolean {
@@ -48,35 +48,6 @@ function hostnameOf(url: string): string | null {
 }
 
 const isIpLiteral = (hostname: string): boolean => ipaddr.isValid(hostname.replace(/^\[(.*)\]$/, '$1'))
-
-export interface KeyOptions {
-  readonly apiKey: string | null
-  readonly localKey: string | null
-  loopback(c: Context): boolean
-  /** What a browser is shown instead of a problem, when a person opens a page without the key. */
-  signIn?(): Response
-}
-
-/** Lets pass who has the key; without a configured key, clients of this machine. */
-export function requireKey({ apiKey, localKey, loopback, signIn }: KeyOptions): MiddlewareHandler {
-  const keys = [apiKey, localKey].filter(key => key !== null)
-
-  return async (c, next) => {
-    const given = /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1]
-    // Every key is compared, so that the time does not tell which one failed.
-    const right = given !== undefined && keys.filter(key => sameText(given, key)).length > 0
-    if (right || (apiKey === null && loopback(c))) return next()
-    const page = c.req.path === '/' && c.req.method === 'GET' && (c.req.header('accept') ?? '').includes('text/html')
-    if (page && signIn && apiKey !== null) return signIn()
-    return problem(
-      401,
-      apiKey === null
-        ? 'Without ORDERWIRE_API_KEY only clients on this machine are answered.'
-        : 'Send the key as "Authorization: Bearer KEY".',
-      { headers: { 'www-authenticate': 'Bearer' } },
-    )
-  }
-}
 
 /** Headers of every answer. Pages say their own content-security-policy. */
 export const secureHeaders: MiddlewareHandler = async (c, next) => {

@@ -7,6 +7,9 @@ import type { Answer, Route } from './route.ts'
 /** Version of the API, not of the program. */
 export const API_VERSION = '1.0.0'
 
+const KEY =
+  'ORDERWIRE_API_KEY (role `admin`), or a key made with `POST /v1/keys`. Each call names the least role it takes: `read`, `write`, `admin`.'
+
 const PARAMS: Readonly<Record<string, string>> = {
   connection: "a connection's id",
   orderId: "the vendor's order id, percent-encoded",
@@ -26,7 +29,7 @@ export function openApi(routes: readonly Route[]): JsonSchema {
     const { summary, description, tag, answers, problems = [] } = route.doc
     const responses: Record<string, JsonSchema> = {}
     for (const [status, answer] of Object.entries(answers)) responses[status] = response(answer)
-    const usual = [400, ...(route.open ? [] : [401, 403]), ...(route.body ? [413, 415] : [])]
+    const usual = [400, ...(route.access === 'open' ? [] : [401, 403]), ...(route.body ? [413, 415] : [])]
     for (const status of [...usual, ...problems].sort())
       responses[status] ??= { $ref: '#/components/responses/Problem' }
     responses.default = { $ref: '#/components/responses/Problem' }
@@ -37,7 +40,8 @@ export function openApi(routes: readonly Route[]): JsonSchema {
         summary,
         ...(description && { description }),
         tags: [tag],
-        ...(route.open && { security: [] }),
+        // The roles that may call it, as OpenAPI 3.1 allows for any scheme.
+        security: route.access === 'open' ? [] : [{ key: [route.access] }],
         parameters: [...pathParameters(route), ...queryParameters(route)],
         ...(route.body && { requestBody: requestBody(route.body) }),
         responses,
@@ -97,7 +101,7 @@ export function openApi(routes: readonly Route[]): JsonSchema {
     paths,
     webhooks: { orderEvent: webhook },
     components: {
-      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: 'ORDERWIRE_API_KEY' } },
+      securitySchemes: { key: { type: 'http', scheme: 'bearer', description: KEY } },
       responses: { Problem: problem },
       schemas: collector.named(),
     },

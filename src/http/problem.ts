@@ -20,6 +20,8 @@ const KINDS: Readonly<Record<number, string>> = {
 export interface RefusalOptions {
   readonly errors?: readonly FieldError[]
   readonly headers?: Readonly<Record<string, string>>
+  /** Instead of the usual kind of this status. */
+  readonly kind?: string
 }
 
 /** Thrown by a route to answer with a problem. */
@@ -55,10 +57,10 @@ export const notFound = (what: string): Refusal => new Refusal(404, what)
 export function problem(
   status: number,
   detail: string,
-  { errors, headers, more }: RefusalOptions & { more?: Readonly<Record<string, unknown>> } = {},
+  { errors, headers, kind, more }: RefusalOptions & { more?: Readonly<Record<string, unknown>> } = {},
 ): Response {
   const body = {
-    type: `urn:orderwire:problem:${KINDS[status] ?? status}`,
+    type: `urn:orderwire:problem:${kind ?? KINDS[status] ?? status}`,
     title: STATUS_CODES[status] ?? 'Error',
     status,
     detail,

@@ -19,6 +19,7 @@ export function replayRoutes({
     route({
       method: 'POST',
       path: `/v1/${kind}s/{id}/replay`,
+      access: 'write',
       body: Replay,
       summary: `Deliver past events again to this ${kind}, in order`,
       tag: `${kind}s`,

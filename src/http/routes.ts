@@ -9,6 +9,8 @@ import { endpointRoutes } from './endpoints.ts'
 import { eventRoutes } from './events.ts'
 import { healthRoutes } from './health.ts'
 import { hookRoutes } from './hooks.ts'
+import type { Keyring } from './keyring.ts'
+import { keyRoutes } from './keys.ts'
 import { createKnown } from './known.ts'
 import { orderRoutes } from './orders.ts'
 import { quarantineRoutes } from './quarantine.ts'
@@ -17,7 +19,7 @@ import type { Route } from './route.ts'
 import { streamRoutes } from './stream.ts'
 
 /** Every call of the API, in the order in which they are matched. */
-export function allRoutes(deps: ApiDeps): Route[] {
+export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
   const known = createKnown(deps)
   const routes: Route[] = [
     ...healthRoutes(deps),
@@ -31,6 +33,7 @@ export function allRoutes(deps: ApiDeps): Route[] {
     ...deliveryRoutes({ ...deps, known }),
     ...deadLetterRoutes({ ...deps, known }),
     ...quarantineRoutes({ ...deps, known }),
+    ...keyRoutes(deps),
     ...hookRoutes(deps),
     ...documentRoutes(() => routes),
     ...consoleRoutes(),

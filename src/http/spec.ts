@@ -1,7 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asyncApi } from './asyncapi.ts'
-import type { ApiDeps } from './deps.ts'
 import { eventSchema } from './event-schema.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { openApi } from './openapi.ts'
@@ -10,7 +9,7 @@ import { allRoutes } from './routes.ts'
 /** The generated documents as text, by file name. */
 export function generatedFiles(): Record<string, string> {
   // The routes are only described here, never called: they need no working parts.
-  const described = { config: { connections: [] }, store: {} } as unknown as ApiDeps
+  const described = { config: { connections: [] }, store: {} } as unknown as Parameters<typeof allRoutes>[0]
   const text = (document: JsonSchema) => `${JSON.stringify(document, null, 2)}\n`
   return {
     'openapi.json': text(openApi(allRoutes(described))),

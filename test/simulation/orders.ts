@@ -13,6 +13,8 @@ export interface TrueOrder {
   /** In cents. */
   readonly refunds: { readonly id: string; readonly cents: number; readonly at: number; readonly onRecordAt: number }[]
   cancelledAt: number | null
+  /** The vendor never makes records of its refunds. */
+  readonly recordless: boolean
   touches: number
   /** Until then its payment cannot be understood, or its whole row cannot be read. */
   doubtUntil: number
@@ -27,7 +29,7 @@ export interface Habits {
   readonly updateTimes: boolean
 }
 
-export const createOrder = (id: string, at: number): TrueOrder => ({
+export const createOrder = (id: string, at: number, random: Random): TrueOrder => ({
   id,
   placedAt: at,
   updatedAt: at,
@@ -36,6 +38,7 @@ export const createOrder = (id: string, at: number): TrueOrder => ({
   arrivedAt: null,
   refunds: [],
   cancelledAt: null,
+  recordless: random.chance(0.15),
   touches: 0,
   doubtUntil: 0,
   unreadableUntil: 0,
@@ -64,7 +67,7 @@ function happen(order: TrueOrder, random: Random, habits: Habits, at: number): v
     order.arrivedAt = at
   else if (habits.refunds !== 'none' && order.paidAt !== null && left > 0 && random.chance(0.5)) {
     const cents = random.chance(0.3) ? left : random.between(1, left)
-    const onRecordAt = at + (random.chance(0.9) ? random.between(0, 240_000) : Number.POSITIVE_INFINITY)
+    const onRecordAt = at + (order.recordless ? Number.POSITIVE_INFINITY : random.between(0, 240_000))
     order.refunds.push({ id: `R${order.refunds.length + 1}`, cents, at, onRecordAt })
   } else order.touches++
 }

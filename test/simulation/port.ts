@@ -32,6 +32,7 @@ export interface PortDeps {
   readonly code: string
 }
 
+const isDead = ({ state }: Life): boolean => state === 'dead'
 const never = new Promise<never>(() => {})
 
 export const delay = (random: Random, { usual, worst }: Pick<Weather, 'usual' | 'worst'>): number =>
@@ -40,14 +41,14 @@ export const delay = (random: Random, { usual, worst }: Pick<Weather, 'usual' | 
 /** One call over a port: it takes its way, has its effect or not, and the answer takes its way back, or not. */
 export async function call<T>(deps: PortDeps, name: string, args: readonly unknown[], effect: () => Promise<T>): Promise<T> {
   const { life, time, random, trace, weather } = deps
-  if (life.state === 'dead') return never
+  if (isDead(life)) return never
   const title = `${deps.name}.${name}`
   if (deps.deadly(title)) return never
   const [there, back] = [delay(random, weather), delay(random, weather)]
   const dice = random.next()
   const survives = deps.remote && random.chance(0.5)
   await time.sleep(there)
-  if (life.state === 'dead' && !survives) return never
+  if (isDead(life) && !survives) return never
   const failure = () =>
     new AppError(`${title} failed in the simulation`, { code: `${deps.code}.unavailable`, intent: 'retry' })
   if (dice < weather.lost) {

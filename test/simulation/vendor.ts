@@ -90,7 +90,7 @@ export function createVendor(deps: {
   }
 
   function place(): TrueOrder {
-    const order = createOrder(`${id}${orders.size + 1}`, now())
+    const order = createOrder(`${id}${orders.size + 1}`, now(), random)
     orders.set(order.id, order)
     return order
   }
