@@ -6,8 +6,11 @@ import type { EndpointRow, EventFilter } from './store/store.ts'
 export interface IngestControl {
   /** One poll now, whatever the schedule says; also takes a stopped connection up again. */
   poll(connection: string, options: PollOptions): Promise<PollResult>
-  /** Reads these orders again soon (inbound webhook, quarantine retry); calls for one order within a second are one fetch. */
-  refetch(connection: string, orderId: string): void
+  /**
+   * Reads these orders again soon (inbound webhook, quarantine retry); calls for one order within a second are one fetch. False: another
+   * process works this connection, and nothing was done.
+   */
+  refetch(connection: string, orderId: string): boolean
   /** Something to poll was registered: look at the schedule again. */
   wake(connection: string): void
   /** null: at least one connection is polled as it should be (each one's own state is in the store); else one sentence. */
@@ -51,4 +54,6 @@ export interface DestinationView {
   readonly id: string
   readonly kind: 'handler' | 'endpoint'
   readonly state: 'active' | 'paused' | 'disabled' | 'open'
+  /** Events that wait in this process besides those of the stored backlog; absent: not known here. */
+  readonly inMemory?: { readonly size: number; readonly oldestObservedAt: number | null }
 }

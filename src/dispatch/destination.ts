@@ -12,6 +12,8 @@ export interface Destination {
   readonly types: ReadonlySet<EventType> | null
   /** null: all connections. */
   readonly connections: ReadonlySet<string> | null
+  /** Whether it wants an event, asked with the parsed body; none: whatever is in it. */
+  readonly matches?: ((event: unknown) => boolean) | null
   /** One attempt. Never rejects; `signal` aborts at shutdown (the timeout is the destination's own business). */
   deliver(event: EventRecord, context: { attempt: number; replay: boolean; signal: AbortSignal }): Promise<Outcome>
 }

@@ -47,10 +47,11 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       return count
     },
     destinations: () =>
-      [...life.workers.values()].map(({ destination: { id, kind, state }, circuitOpen }) => ({
+      [...life.workers.values()].map(({ destination: { id, kind, state }, circuitOpen, waiting }) => ({
         id,
         kind,
         state: state === 'active' && circuitOpen ? 'open' : state,
+        inMemory: waiting(),
       })),
     health: () =>
       life.state === 'running'

@@ -32,6 +32,8 @@ export function createDrain(deps: {
   owned: () => Parameters<LaneStore['due']>[0]['owned']
   /** The assignment to work this lane under; null: it is not ours. */
   assignmentOf: (orderKey: string) => Assignment | null
+  /** False: no partition is ours (not started, stopped), so nothing here is ours to send. */
+  owns: () => boolean
   mayHaveRows: () => boolean
   /** Nothing waits, as far as one can see from here. */
   dry: () => void
@@ -57,7 +59,7 @@ export function createDrain(deps: {
   }
 
   function poke(): void {
-    if (stopped) return
+    if (stopped || !deps.owns()) return
     if (looking) {
       again = true
       return

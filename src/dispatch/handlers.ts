@@ -32,7 +32,7 @@ export async function loadHandlers(folder: string, deps: HandlerDeps): Promise<r
     throw new AppError(
       `The handlers folder ${folder} is not there. Make it, or change \`handlers\` in the configuration.`,
       {
-        code: 'handlers.no_folder',
+        code: 'config.no_handlers',
         intent: 'fix',
       },
     )

@@ -18,6 +18,8 @@ export interface Lanes {
   readonly full: boolean
   /** Resolves when there is. */
   room(): Promise<void>
+  /** The events that are in memory only, those in flight as well. `oldest`: when the first of them was observed. */
+  waiting(): { size: number; oldestObservedAt: number | null }
   /** How many of them are worked off from the store. */
   readonly storedCount: number
   /**
@@ -29,8 +31,8 @@ export interface Lanes {
   open(orderKey: string, assignment: Assignment, attempt: number): void
   /** Sends what may be sent. */
   pump(): void
-  /** Everything in memory that is not in flight goes to the store. */
-  evacuate(): void
+  /** Everything in memory goes to the store, what is in flight as well (its end still counts); `of`: of these assignments only. Resolves with the write. */
+  evacuate(of?: ReadonlySet<Assignment>): Promise<boolean>
   /** Forgets the lanes of assignments that are not open, but for what is in flight. */
   dropClosed(): void
   /** The destination is no more: nothing waits for it. */
@@ -283,6 +285,14 @@ export function createLanes(deps: {
     get full() {
       return queued > deps.queueLimit / 2 && gate.open
     },
+    waiting() {
+      let oldestObservedAt: number | null = null
+      for (const { stored, queue } of lanes.values()) {
+        const at = stored ? undefined : queue[0]?.event.observedAt
+        if (at !== undefined && (oldestObservedAt === null || at < oldestObservedAt)) oldestObservedAt = at
+      }
+      return { size: queued, oldestObservedAt }
+    },
     room: () => new Promise(resolve => waiters.push(resolve)),
     accept(event, slot, inStore, batch) {
       const lane = lanes.get(event.orderKey)
@@ -316,10 +326,10 @@ export function createLanes(deps: {
         })
     },
     pump,
-    evacuate() {
+    evacuate(of) {
       const batch = deps.openBatch()
       for (const lane of [...lanes.values()]) {
-        if (lane.assignment.state !== 'open') continue
+        if (lane.assignment.state !== 'open' || (of && !of.has(lane.assignment))) continue
         if (!lane.stored) moveOut(lane, batch)
         else if (!lane.busy && !lane.storing) {
           const { flushed } = lane
@@ -328,7 +338,7 @@ export function createLanes(deps: {
           void Promise.resolve(flushed).then(() => leave(lane, clock.now()))
         }
       }
-      void batch.write()
+      return batch.write()
     },
     dropClosed() {
       for (const lane of [...lanes.values()])

@@ -98,7 +98,13 @@ export function createLife(deps: LifeDeps): Life {
 
   async function release(partitions: readonly number[], graceMs: number): Promise<void> {
     const leaving = partitions.flatMap(partition => assignments.get(partition) ?? [])
-    const ended = Promise.all(leaving.map(assignment => assignment.drain())).then(writesDone)
+    // Into the store with all that waits and all that is in flight: else one delivery that hangs would keep the position back, and
+    // everything read after it would go to every destination again.
+    const of = new Set(leaving)
+    const saved = Promise.all([...workers.values()].map(worker => worker.evacuate(of)))
+    const ended = Promise.all(leaving.map(assignment => assignment.drain()))
+      .then(() => saved)
+      .then(writesDone)
     await within(clock, ended, graceMs)
     for (const assignment of leaving) assignment.abort()
     await within(clock, ended, ABORT_GRACE)

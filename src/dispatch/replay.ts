@@ -1,3 +1,4 @@
+import type { EventRecord } from '../order/event-record.ts'
 import type { EventFilter } from '../store/store.ts'
 import type { Destination } from './destination.ts'
 
@@ -10,6 +11,11 @@ export function narrowed(
   const connections = both(filter.connections, destination.connections)
   if (types?.length === 0 || connections?.length === 0) return null
   return { ...filter, ...(types ? { types } : {}), ...(connections ? { connections } : {}) }
+}
+
+/** What its destination wants of the events that such a filter finds; undefined: all. */
+export function wantedBy({ matches }: Pick<Destination, 'matches'>): ((event: EventRecord) => boolean) | undefined {
+  return matches ? event => matches(JSON.parse(event.body)) : undefined
 }
 
 function both<T>(asked: readonly T[] | undefined, wanted: ReadonlySet<T> | null): readonly T[] | undefined {

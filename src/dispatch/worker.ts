@@ -15,7 +15,9 @@ import { createReport } from './report.ts'
 import { createSpillBatch, type SpillOwner } from './spill.ts'
 
 /** Everything about delivering to one destination, from its first event to its removal. */
-export interface Worker extends SpillOwner, Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed'> {
+export interface Worker
+  extends SpillOwner,
+    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'evacuate' | 'waiting'> {
   readonly destination: Destination
   /** It can be sent to. */
   readonly open: boolean
@@ -138,6 +140,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     owned: () =>
       eventLog.kind === 'embedded' ? null : { partitions: eventLog.partitions, of: new Set(assignments.keys()) },
     assignmentOf: orderKey => assignments.get(eventLog.partitionOf(orderKey)) ?? null,
+    owns: () => assignments.size > 0,
     mayHaveRows: () => mayHaveRows,
     dry: () => {
       if (mayHaveRows) deps.recount()
@@ -153,7 +156,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     if (turn === 'gone') disable('the endpoint answered 410 Gone')
     else if (turn === 'expired') disable('every delivery failed for 5 days')
     else log.warn({ destination: id, circuit: gate.circuitOpen ? 'open' : 'closed' }, 'no deliveries for a while')
-    lanes.evacuate()
+    void lanes.evacuate()
     drain.poke()
   }
 
@@ -219,11 +222,13 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
       const before = destination.state
       destination = next
       gate.configure(next)
-      if (next.state !== 'active' && before === 'active') lanes.evacuate()
+      if (next.state !== 'active' && before === 'active') void lanes.evacuate()
       if (next.state === 'active' && before !== 'active') void hasten()
       if (probe && gate.probe()) drain.poke()
       lanes.pump()
     },
+    evacuate: lanes.evacuate,
+    waiting: lanes.waiting,
     settled: journal.settled,
     stop: () => drain.stop(),
     discard() {

@@ -1,5 +1,6 @@
 import { Destination, Paging, pageOf } from '../../schemas/api.ts'
 import type { ApiDeps } from './deps.ts'
+import { backlogOf } from './gauges.ts'
 import { reply } from './json.ts'
 import type { Known } from './known.ts'
 import { pageById } from './paging.ts'
@@ -22,15 +23,15 @@ export function destinationRoutes({
       store.deliveries.stats(SAMPLE),
     ])
     const now = clock.now()
-    return views.map(({ id, kind, state }) => {
-      const waiting = backlog.get(id)
-      const oldest = waiting?.oldestObservedAt ?? null
+    return views.map(({ id, kind, state, inMemory }) => {
+      const waiting = backlogOf(backlog.get(id), inMemory)
+      const oldest = waiting.oldestObservedAt
       const latest = stats.get(id)
       return {
         id,
         kind,
         state,
-        backlog: waiting?.size ?? 0,
+        backlog: waiting.size,
         oldestWaitingSeconds: oldest === null ? null : Math.max(0, now - oldest) / 1000,
         deadLetters: letters.get(id) ?? 0,
         successRate: latest?.successRate ?? null,

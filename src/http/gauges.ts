@@ -23,13 +23,28 @@ export function createCollector({
     metrics.backlog.reset()
     metrics.backlogOldest.reset()
     metrics.deadLetters.reset()
-    const known = (dispatch?.destinations() ?? []).map(({ id }) => id)
-    for (const destination of new Set([...known, ...backlog.keys(), ...letters.keys()])) {
-      const waiting = backlog.get(destination)
-      const oldest = waiting?.oldestObservedAt ?? null
-      metrics.backlog.set({ destination }, waiting?.size ?? 0)
+    const known = new Map((dispatch?.destinations() ?? []).map(view => [view.id, view]))
+    for (const destination of new Set([...known.keys(), ...backlog.keys(), ...letters.keys()])) {
+      const waiting = backlogOf(backlog.get(destination), known.get(destination)?.inMemory)
+      const oldest = waiting.oldestObservedAt
+      metrics.backlog.set({ destination }, waiting.size)
       metrics.backlogOldest.set({ destination }, oldest === null ? 0 : Math.max(0, now - oldest) / 1000)
       metrics.deadLetters.set({ destination }, letters.get(destination) ?? 0)
     }
+  }
+}
+
+interface Waiting {
+  readonly size: number
+  readonly oldestObservedAt: number | null
+}
+
+/** What waits for a destination: in the store, and in the memory of this process. */
+export function backlogOf(...places: readonly (Waiting | undefined)[]): Waiting {
+  const sizes = places.map(place => place?.size ?? 0)
+  const times = places.flatMap(place => place?.oldestObservedAt ?? [])
+  return {
+    size: sizes.reduce((sum, size) => sum + size, 0),
+    oldestObservedAt: times.length === 0 ? null : Math.min(...times),
   }
 }

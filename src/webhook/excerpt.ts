@@ -9,10 +9,10 @@ const HIDDEN: readonly (readonly [pattern: RegExp, instead: string])[] = [
   [/whsec_[A-Za-z0-9+/=]+/g, '[secret]'],
   [/\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{6,}/gi, '$1 [secret]'],
   [
-    /(["']?[\w-]*(?:secret|token|password|passwd|authorization|api[_-]?key)["']?\s*[:=]\s*)(?:"[^"]*"?|'[^']*'?|[^\s,;&}]+)/gi,
+    /(["']?[\w-]{0,40}(?:secret|token|password|passwd|authorization|api[_-]?key)["']?\s*[:=]\s*)(?:"[^"]*"?|'[^']*'?|[^\s,;&}]+)/gi,
     '$1[secret]',
   ],
-  [/[\p{L}\p{N}._%+-]+@[\p{L}\p{N}-]+(?:\.[\p{L}\p{N}-]+)+/gu, '[email]'],
+  [/[\p{L}\p{N}._%+-]{1,64}@[\p{L}\p{N}-]{1,63}(?:\.[\p{L}\p{N}-]{1,63}){1,8}/gu, '[email]'],
 ]
 
 /**

@@ -202,7 +202,7 @@ describe('a folder of handlers', () => {
   })
 
   test('that is not there is refused', async () => {
-    await expect(loadHandlers(join(folder, 'nowhere'), deps)).rejects.toMatchObject({ code: 'handlers.no_folder' })
+    await expect(loadHandlers(join(folder, 'nowhere'), deps)).rejects.toMatchObject({ code: 'config.no_handlers' })
   })
 
   test('as shipped can be loaded', async () => {

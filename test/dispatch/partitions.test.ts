@@ -37,7 +37,8 @@ describe('a revoke', () => {
     await rig.clock.advance(10_000)
     expect(rig.sends.slice(before).filter(send => of(0).includes(send.event.orderId))).toEqual([])
     expect(rig.log.settled(0)).toBeGreaterThan(0)
-    expect(rig.log.settled(0)).toBeLessThan(of(0).length * 2)
+    expect(rig.log.settled(0)).toBe(of(0).length * 2)
+    expect(rig.store.rows('hook').length).toBeGreaterThan(0)
     expect(rig.log.settled(1)).toBe(of(1).length * 2)
     await rig.log.assign([0])
     for (let round = 0; round < 4; round++) {
@@ -62,7 +63,8 @@ describe('a revoke', () => {
     })
     await rig.clock.until(() => ended, 10_000)
     expect(rig.clock.now() - begin).toBeLessThan(10_000)
-    expect(rig.log.settled()).toBe(0)
+    expect(rig.log.settled()).toBe(2)
+    expect(rig.store.rows('hook')).toMatchObject([{ orderKey: 'shop/a', attempt: 0 }])
     await rig.clock.advance(1_000)
     expect(rig.store.attempts).toEqual([])
     await rig.log.assign([0])
@@ -92,7 +94,8 @@ describe('a revoke', () => {
     await rig.clock.until(() => ended, 10_000)
     answers[0]?.(outcome('delivered'))
     await rig.clock.advance(1_000)
-    expect(rig.log.settled()).toBe(0)
+    expect(rig.log.settled()).toBe(2)
+    expect(rig.store.rows('deaf')).toMatchObject([{ orderKey: 'shop/a', attempt: 0 }])
     expect(rig.sends).toHaveLength(1)
   })
 
@@ -130,7 +133,8 @@ describe('a stop', () => {
     })
     await rig.clock.until(() => stopped, 8_000)
     expect(rig.trace('hook')).toEqual(['a:1'])
-    expect(rig.log.settled()).toBe(1)
+    expect(rig.log.settled()).toBe(2)
+    expect(rig.store.rows('hook')).toMatchObject([{ orderKey: 'shop/a' }])
     expect(rig.store.attempts).toHaveLength(1)
     await rig.start()
     await rig.clock.until(rig.quiet)
@@ -152,11 +156,32 @@ describe('a stop', () => {
     await rig.clock.until(() => stopped, 10_000)
     expect(rig.clock.now() - begin).toBeGreaterThanOrEqual(8_000)
     expect(rig.store.attempts).toEqual([])
-    expect(rig.log.settled()).toBe(0)
+    expect(rig.log.settled()).toBe(1)
+    expect(rig.store.rows('hook')).toMatchObject([{ orderKey: 'shop/a', attempt: 0 }])
     rig.destination('hook')
     await rig.start()
     await rig.clock.until(rig.quiet)
     expect(rig.sends.at(-1)).toMatchObject({ attempt: 1 })
+  })
+
+  test('while one destination hangs repeats nothing at the others', async () => {
+    const rig = createRig()
+    const { script } = held()
+    rig.destination('hangs', script)
+    rig.destination('well')
+    const dispatcher = await rig.start()
+    await rig.publish(event('a', 1), event('b', 1), event('c', 1))
+    await rig.clock.flush()
+    let stopped = false
+    void dispatcher.stop(8_000).then(() => {
+      stopped = true
+    })
+    await rig.clock.until(() => stopped, 10_000)
+    rig.destination('hangs')
+    await rig.start()
+    await rig.clock.until(rig.quiet)
+    expect(rig.trace('well')).toEqual(['a:1', 'b:1', 'c:1'])
+    expect(rig.violations).toEqual([])
   })
 
   test('with a delivery of the backlog in flight leaves it in the backlog', async () => {

@@ -1,0 +1,112 @@
+import { expect, test } from 'vitest'
+import type { EventLog } from '../src/event-log/event-log.ts'
+import { createPublisher } from '../src/ingest/publish.ts'
+import { type HeldLease, withLease } from '../src/lease.ts'
+import { createMetrics } from '../src/observe.ts'
+import type { Lease, LeaseStore, Store } from '../src/store/store.ts'
+import { eventsOf } from './helpers/event-records.ts'
+import { memoryClock } from './helpers/memory-clock.ts'
+import { quietLog } from './helpers/quiet.ts'
+
+/** Leases as the store keeps them, with a switch for a store that cannot be reached. */
+function leases() {
+  const control = { reachable: true, holder: null as Lease | null, renewals: 0 }
+  const store: LeaseStore = {
+    acquire: async (name, owner) => {
+      if (control.holder !== null && control.holder.owner !== owner) return null
+      control.holder = { name, owner, epoch: (control.holder?.epoch ?? 0) + 1 }
+      return control.holder
+    },
+    renew: async lease => {
+      if (!control.reachable) throw new Error('unreachable')
+      control.renewals++
+      return control.holder?.owner === lease.owner
+    },
+    release: async () => {
+      control.holder = null
+    },
+  }
+  return { control, store }
+}
+
+async function held() {
+  const clock = memoryClock()
+  const { control, store } = leases()
+  const stop = new AbortController()
+  const taken = Promise.withResolvers<HeldLease>()
+  const running = withLease(
+    { leases: store, name: 'connection/shop', owner: 'one', clock, log: quietLog, signal: stop.signal },
+    async lease => {
+      taken.resolve(lease)
+      await new Promise<void>(resolve => lease.signal.addEventListener('abort', () => resolve(), { once: true }))
+    },
+  )
+  const lease = await taken.promise
+  return {
+    clock,
+    control,
+    lease,
+    end: async () => {
+      stop.abort()
+      await clock.advance(2_000)
+      await running
+    },
+  }
+}
+
+test('a lease that is renewed stays fresh for as long as it is worked', async () => {
+  const { clock, control, lease, end } = await held()
+  await clock.advance(120_000)
+  expect(() => lease.assertFresh()).not.toThrow()
+  expect(control.renewals).toBeGreaterThan(20)
+  await end()
+})
+
+test('a lease that could not be renewed ends before another process may have it', async () => {
+  const { clock, control, lease, end } = await held()
+  control.reachable = false
+  await clock.advance(14_900)
+  expect(lease.signal.aborted).toBe(false)
+  await clock.advance(5_000)
+  expect(lease.signal.aborted).toBe(true)
+  expect(() => lease.assertFresh()).toThrow('passed to another process')
+  await end()
+})
+
+test('a process held beyond its lease publishes nothing, though it had read what to publish', async () => {
+  const { lease, end } = await held()
+  const appended: string[] = []
+  let elapsed = 0
+  const paused: HeldLease = {
+    ...lease,
+    assertFresh: () => {
+      if (elapsed > 15_000) lease.assertFresh()
+    },
+  }
+  const events = eventsOf('o-1', 3, { connection: 'shop' })
+  const store = {
+    events: {
+      unpublished: async () => {
+        elapsed = 20_000 // the process is stopped here, and another takes over
+        lease.lost(new Error('expired'))
+        return events.map((event, n) => ({ ...event, n }))
+      },
+    },
+  } as unknown as Store
+  const eventLog = {
+    kind: 'kafka',
+    append: async batch => void appended.push(...batch.map(({ id }) => id)),
+  } as EventLog
+  const publisher = createPublisher({
+    connection: 'shop',
+    store,
+    eventLog,
+    held: paused,
+    clock: memoryClock(),
+    log: quietLog,
+    metrics: createMetrics(),
+  })
+  await publisher.run()
+  expect(appended).toEqual([])
+  await end()
+})
