@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Slug, Timestamp, Vendor } from './common.ts'
 import { DeliveryOptions, EndpointConfig, RateLimit } from './config.ts'
+import { EndpointFilter } from './endpoint.ts'
 import { OrderSnapshot } from './order.ts'
 import {
   EventType,
@@ -60,6 +61,8 @@ export const EndpointCreate = z
     id: Slug.optional().describe('generated if absent'),
     types: EndpointConfig.shape.types.nullable().describe('null: all'),
     connections: EndpointConfig.shape.connections.nullable().describe('null: all'),
+    filter: EndpointConfig.shape.filter.nullable(),
+    headers: EndpointConfig.shape.headers.nullable(),
     delivery: EndpointConfig.shape.delivery.nullable(),
     description: EndpointConfig.shape.description.nullable(),
     replaySince: Instant.optional().describe('deliver the past since then first'),
@@ -71,6 +74,8 @@ export const EndpointPatch = z
     url: EndpointConfig.shape.url.optional(),
     types: EndpointConfig.shape.types.nullable(),
     connections: EndpointConfig.shape.connections.nullable(),
+    filter: EndpointConfig.shape.filter.nullable(),
+    headers: EndpointConfig.shape.headers.nullable(),
     delivery: EndpointConfig.shape.delivery.nullable(),
     description: EndpointConfig.shape.description.nullable(),
   })
@@ -84,6 +89,10 @@ export const Replay = z
     order: z.string().min(1).optional(),
   })
   .meta({ id: 'Replay', description: 'Which past events; absent members do not limit.' })
+
+export const Resend = z
+  .strictObject({ destination: Slug })
+  .meta({ id: 'Resend', description: 'Where this one event is delivered again.' })
 
 const DeliveryStatus = z.enum(['delivered', 'waiting', 'dead'])
 
@@ -115,7 +124,11 @@ const KeyRole = z.enum(['read', 'write', 'admin'])
 
 export const ApiKeyCreate = z
   .strictObject({
-    name: z.string().trim().min(1).max(100).describe('who or what uses it'),
+    name: z
+      .string()
+      .trim()
+      .regex(/^\P{Cc}{1,100}$/u, 'at most 100 printable characters')
+      .describe('who or what uses it'),
     role: KeyRole,
   })
   .meta({ id: 'ApiKeyCreate' })
@@ -193,6 +206,8 @@ export const Endpoint = z
     url: z.string(),
     types: z.array(EventType).nullable().describe('null: all'),
     connections: z.array(Slug).nullable().describe('null: all'),
+    filter: EndpointFilter.nullable().describe('null: whatever is in them'),
+    headerNames: z.array(z.string()).describe('of its own headers; their values are not shown'),
     delivery: z
       .object({
         timeout: z.string(),
@@ -207,6 +222,9 @@ export const Endpoint = z
     description: z.string().nullable(),
     state,
     stateReason: z.string().nullable(),
+    replaySince: Timestamp.nullable().describe(
+      'it is new, and the past since then is still being queued; what happens waits behind it. null: nothing is being queued',
+    ),
     declared: z.boolean().describe('written in the configuration, and changed there'),
     createdAt: Timestamp,
     updatedAt: Timestamp,
@@ -218,6 +236,10 @@ export const EndpointCreated = Endpoint.extend({
   secret: z.string().describe('signs the deliveries; shown this once'),
 }).meta({ id: 'EndpointCreated' })
 
+export const EndpointResumed = Endpoint.extend({
+  waiting: z.number().int().nonnegative().describe('events that have waited and are delivered now'),
+}).meta({ id: 'EndpointResumed' })
+
 export const TestAnswer = z
   .object({
     statusCode: z.number().int().nullable(),
@@ -227,7 +249,12 @@ export const TestAnswer = z
   .meta({ id: 'TestAnswer' })
 
 export const RotateAnswer = z
-  .object({ secret: z.string(), previousValidUntil: Timestamp.describe('until then both secrets sign') })
+  .object({
+    secret: z.string(),
+    previousValidUntil: Timestamp.nullable().describe(
+      'until then both secrets sign; null: the former one cannot be decrypted, and signs no more',
+    ),
+  })
   .meta({ id: 'RotateAnswer' })
 
 export const Queued = z.object({ queued: z.number().int().nonnegative() }).meta({ id: 'Queued' })

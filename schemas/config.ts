@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { Currency, Slug } from './common.ts'
+import { EndpointFilter, EndpointHeaders } from './endpoint.ts'
 import { EventType } from './order-event.ts'
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
@@ -151,6 +152,8 @@ export const EndpointConfig = z.strictObject({
   url: HttpUrl,
   types: z.array(EventType).min(1).optional(),
   connections: z.array(Slug).min(1).optional(),
+  filter: EndpointFilter.optional().describe('conditions on members of the event; absent: all events'),
+  headers: EndpointHeaders.optional().describe('sent with every delivery; kept encrypted'),
   secret: EndpointSecret.optional().describe('generated if absent'),
   delivery: DeliveryOptions.optional(),
   description: z.string().max(500).optional(),

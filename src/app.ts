@@ -74,7 +74,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   try {
     const store = await openStore(settings, clock)
     opened.push(store)
-    const { config, sandbox } = await withSandbox(loaded.config, clock, log)
+    const { config, sandbox } = roles.has('ingest')
+      ? await withSandbox(loaded.config, clock, log)
+      : { config: loaded.config, sandbox: null }
     if (sandbox) opened.push(sandbox)
     const eventLog = watched(
       await openLog({
@@ -127,7 +129,16 @@ export async function createApp(options: AppOptions): Promise<App> {
     })
     await dispatch.refresh()
     const ingest = roles.has('ingest')
-      ? createIngest({ connections: connected, store, eventLog: eventLog.log, owner, clock, log, metrics })
+      ? createIngest({
+          connections: connected,
+          store,
+          eventLog: eventLog.log,
+          owner,
+          shared: settings.databaseUrl !== null,
+          clock,
+          log,
+          metrics,
+        })
       : null
     if (sandbox) for (const buyer of SANDBOX_BUYERS) await followBuyer(store, config, buyer, clock.now())
 
@@ -211,6 +222,8 @@ export async function openStore({ databaseUrl, dataFolder }: Settings, clock: Cl
 export async function openLog(deps: {
   retentionMs: number
   onUnfit: (error: AppError) => void
+  /** False: reaches nothing until asked to. */
+  watch?: boolean
   settings: Settings
   store: Store
   clock: Clock

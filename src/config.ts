@@ -96,7 +96,7 @@ async function importConfig(path: string): Promise<unknown> {
   return module.default
 }
 
-const SECRET_KEY_NAMES = /token|secret|password|key/i
+const SECRET_KEY_NAMES = /token|secret|password|key|headers/i
 
 /** One line an issue: key, what was expected, what was found. */
 function explain(error: z.ZodError, input: unknown): string {
@@ -140,6 +140,8 @@ function found(path: readonly PropertyKey[], input: unknown): string {
   )
   if (value === undefined) return 'nothing'
   if (path.some(part => SECRET_KEY_NAMES.test(String(part)))) return `a value of type ${typeof value}`
+  // What is inside may be secret.
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
   return (JSON.stringify(value) ?? typeof value).slice(0, 80)
 }
 

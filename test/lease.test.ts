@@ -2,7 +2,6 @@ import { expect, test } from 'vitest'
 import type { EventLog } from '../src/event-log/event-log.ts'
 import { createPublisher } from '../src/ingest/publish.ts'
 import { type HeldLease, withLease } from '../src/lease.ts'
-import { createMetrics } from '../src/observe.ts'
 import type { Lease, LeaseStore, Store } from '../src/store/store.ts'
 import { eventsOf } from './helpers/event-records.ts'
 import { memoryClock } from './helpers/memory-clock.ts'
@@ -104,7 +103,6 @@ test('a process held beyond its lease publishes nothing, though it had read what
     held: paused,
     clock: memoryClock(),
     log: quietLog,
-    metrics: createMetrics(),
   })
   await publisher.run()
   expect(appended).toEqual([])

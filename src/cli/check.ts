@@ -70,6 +70,7 @@ export async function check(options: {
             log,
             metrics,
             onUnfit: () => {},
+            watch: false,
           })
           await attempt('event log', patience => eventLog.check(patience))
           await eventLog.close()

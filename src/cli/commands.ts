@@ -100,7 +100,7 @@ const Endpoint = z.looseObject({
   state: z.string(),
   types: z.array(z.string()).nullish(),
 })
-const ACTIONS = ['pause', 'resume', 'rotate-secret', 'test'] as const
+const ACTIONS = ['pause', 'resume', 'disable', 'enable', 'rotate-secret', 'test'] as const
 
 export async function endpoints(
   context: CommandContext,
@@ -127,7 +127,10 @@ export async function endpoints(
       id: flags.id,
       types: flags.type,
       connections: flags.connection,
+      filter: typeof flags.filter === 'string' ? parsedFilter(flags.filter) : undefined,
+      headers: Array.isArray(flags.header) ? Object.fromEntries(flags.header.map(parsedHeader)) : undefined,
       description: flags.description,
+      replaySince: flags['replay-since'],
     }
     const created = z
       .looseObject({ id: z.string(), secret: z.string() })
@@ -150,18 +153,39 @@ export async function endpoints(
 }
 
 const Tested = z.looseObject({ statusCode: z.number().nullable(), ms: z.number(), error: z.string().nullable() })
-const Rotated = z.looseObject({ secret: z.string(), previousValidUntil: z.string() })
+const Rotated = z.looseObject({ secret: z.string(), previousValidUntil: z.string().nullable() })
+const Resumed = z.looseObject({ waiting: z.number() })
+
+function parsedFilter(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    throw usage(`endpoints add: --filter takes JSON such as '{"data.order.currency":["EUR"]}'`)
+  }
+}
+
+/** `name: value`; what is wrong with it is not quoted, as the value may be a secret. */
+function parsedHeader(text: string): [name: string, value: string] {
+  const colon = text.indexOf(':')
+  if (colon < 1) throw usage('endpoints add: --header takes "name: value"')
+  return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]
+}
 
 function said(action: (typeof ACTIONS)[number], id: string, answer: unknown): string {
   if (action === 'rotate-secret') {
     const { secret, previousValidUntil } = Rotated.parse(answer)
-    return `${id} signs with a new secret, shown this once: ${secret}\nThe former one signs along until ${previousValidUntil}.`
+    const former =
+      previousValidUntil === null
+        ? 'The former one cannot be decrypted, and signs no more.'
+        : `The former one signs along until ${previousValidUntil}.`
+    return `${id} signs with a new secret, shown this once: ${secret}\n${former}`
   }
   if (action === 'test') {
     const { statusCode, ms, error } = Tested.parse(answer)
     return `${id} answered ${statusCode ?? 'nothing'} in ${ms} ms${error === null ? '' : `: ${error}`}`
   }
-  return action === 'pause' ? `${id} is paused; its events wait` : `${id} goes on with all that waited`
+  if (action === 'pause' || action === 'disable') return `${id} is ${action}d; its events wait`
+  return `${id} goes on with all that waited: ${Resumed.parse(answer).waiting} events`
 }
 
 // ── replay, dead letters ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -169,8 +193,14 @@ function said(action: (typeof ACTIONS)[number], id: string, answer: unknown): st
 const Queued = z.object({ queued: z.number() })
 
 export async function replay({ client, output, progress }: CommandContext, flags: Flags): Promise<void> {
-  const { to, since, until, type, order } = flags
+  const { to, event, since, until, type, order } = flags
   if (typeof to !== 'string') throw usage('replay: name the destination with --to')
+  if (typeof event === 'string') {
+    if ([since, until, type, order].some(flag => flag !== undefined))
+      throw usage('replay: --event is one event; leave --since, --until, --type and --order away')
+    const answer = Queued.parse(await client.call('POST', `/v1/events/${id(event)}/resend`, { destination: to }))
+    return output.item(answer, `${event} queued for ${to}`)
+  }
   progress(`queuing events for ${to} …`)
   const answer = await client.call('POST', `/v1/destinations/${id(to)}/replay`, { since, until, types: type, order })
   const { queued } = Queued.parse(answer)
@@ -211,6 +241,33 @@ export async function deadLetters(
   if (ids.length === 0)
     queued = Queued.parse(await client.call('POST', '/v1/dead-letters/redrive', { destination: flags.to })).queued
   output.item({ queued }, `${queued} queued again, in order`)
+}
+
+// ── keys ─────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+const ApiKey = z.looseObject({ id: z.string(), name: z.string(), role: z.string(), lastUsedAt: z.string().nullable() })
+
+export async function keys(
+  { client, output }: CommandContext,
+  [action, target]: readonly string[],
+  flags: Flags,
+): Promise<void> {
+  if (action === 'list') {
+    for await (const value of all(client, '/v1/keys', {})) {
+      const { id, name, role, lastUsedAt } = ApiKey.parse(value)
+      output.item(value, `${id}  ${role.padEnd(5)}  ${name}  ${lastUsedAt ? `last used ${lastUsedAt}` : 'never used'}`)
+    }
+  } else if (action === 'add') {
+    if (target === undefined || flags.role === undefined)
+      throw usage('keys add: give a name and --role read|write|admin')
+    const answer = await client.call('POST', '/v1/keys', { name: target, role: flags.role })
+    const { id, role, key } = ApiKey.extend({ key: z.string() }).parse(answer)
+    output.item(answer, `${id} added with the role ${role}. The key, shown this once: ${key}`)
+  } else if (action === 'remove') {
+    if (target === undefined) throw usage('keys remove: name the id, as `keys list` shows it')
+    await client.call('DELETE', `/v1/keys/${id(target)}`)
+    output.item({ id: target, removed: true }, `${target} removed; it is refused everywhere within a few seconds`)
+  } else throw usage(`keys: "${action ?? ''}" is none of add, list, remove`)
 }
 
 export const usage = (message: string): AppError => new AppError(message, { code: 'cli.usage', intent: 'fix' })

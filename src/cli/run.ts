@@ -5,7 +5,17 @@ import type { Role } from '../http/deps.ts'
 import { createLog } from '../observe.ts'
 import { VERSION } from '../version.ts'
 import { type Client, createClient, findServer } from './client.ts'
-import { type CommandContext, deadLetters, endpoints, events, type Flags, poll, replay, usage } from './commands.ts'
+import {
+  type CommandContext,
+  deadLetters,
+  endpoints,
+  events,
+  type Flags,
+  keys,
+  poll,
+  replay,
+  usage,
+} from './commands.ts'
 import { createOutput } from './output.ts'
 
 const HELP = `orderwire ${VERSION}: polls shops, works out what happened to each order, publishes each fact once, in order.
@@ -16,14 +26,17 @@ const HELP = `orderwire ${VERSION}: polls shops, works out what happened to each
                                                       one poll now; prints the events
   events [--type T] [--connection C] [--order ID] [--since T] [--until T] [--follow]
                                                       the event history
-  endpoints add URL [--id ID] [--type T …] [--connection C …] | list
-  endpoints show|pause|resume|remove|rotate-secret|test ID
+  endpoints add URL [--id ID] [--type T …] [--connection C …] [--filter JSON] [--header 'NAME: VALUE' …]
+                    [--replay-since T] | list
+  endpoints show|pause|resume|disable|enable|remove|rotate-secret|test ID
                                                       webhook endpoints
-  replay --to DESTINATION [--since T] [--until T] [--type T …] [--order ID]
+  replay --to DESTINATION [--since T] [--until T] [--type T …] [--order ID] | --event ID
                                                       past events again, in order
   dead-letters list [--to DESTINATION]
   dead-letters redrive ID … | --to DESTINATION | --all
                                                       failed deliveries
+  keys add NAME --role read|write|admin | list | remove ID
+                                                      API keys
   schemas [--out FOLDER]                              JSON Schema, OpenAPI, AsyncAPI
 
 Add --json for JSON lines. Settings come from the environment: see README.md.
@@ -43,9 +56,10 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   check: ['config', 'json'],
   poll: ['config', 'order', 'user', 'dry-run', 'json'],
   events: ['config', 'type', 'connection', 'order', 'since', 'until', 'follow', 'json'],
-  endpoints: ['config', 'id', 'type', 'connection', 'description', 'json'],
-  replay: ['config', 'to', 'since', 'until', 'type', 'order', 'json'],
+  endpoints: ['config', 'id', 'type', 'connection', 'filter', 'header', 'description', 'replay-since', 'json'],
+  replay: ['config', 'to', 'since', 'until', 'type', 'order', 'event', 'json'],
   'dead-letters': ['config', 'to', 'all', 'json'],
+  keys: ['config', 'role', 'json'],
   schemas: ['out', 'json'],
 }
 
@@ -95,6 +109,8 @@ async function dispatch(name: string, rest: readonly string[], context: CommandC
       return replay(context, flags)
     case 'dead-letters':
       return deadLetters(context, rest, flags)
+    case 'keys':
+      return keys(context, rest, flags)
   }
 }
 

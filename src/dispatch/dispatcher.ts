@@ -1,7 +1,7 @@
 import type { DispatchControl } from '../control.ts'
 import { AppError } from '../errors.ts'
 import { createLife, type LifeDeps } from './life.ts'
-import { narrowed } from './replay.ts'
+import { narrowed, wantedBy } from './replay.ts'
 
 export interface DispatcherDeps extends LifeDeps {
   /** One delivery outside of the lanes. */
@@ -42,8 +42,9 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       const worker = life.workers.get(id)
       if (!worker) throw unknown(id)
       const wanted = narrowed(filter, worker.destination)
-      const count = wanted ? await deps.store.lanes.replay(id, wanted, deps.clock.now()) : 0
-      worker.wake()
+      if (!wanted) return 0
+      const count = await deps.store.replays.add(id, wanted, deps.clock.now(), wantedBy(worker.destination))
+      await life.refresh({ probe: false })
       return count
     },
     destinations: () =>

@@ -54,7 +54,7 @@ export function createIntake(deps: {
       const takers = routes.of(event)
       const slot = assignment.take(position, takers.length)
       for (const worker of takers) {
-        const inStore = questions.get(worker)?.rows.has(event.orderKey) ?? worker.mayHaveRows
+        const inStore = questions.get(worker)?.has(event.orderKey) ?? worker.mayHaveRows
         worker.accept(event, slot, inStore, batch)
         touched.add(worker)
       }

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
 import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Log, Metrics } from '../observe.ts'
-import type { Store } from '../store/store.ts'
+import type { ReplayRow, Store } from '../store/store.ts'
 import { type Assignment, createAssignment } from './assignment.ts'
 import { createAttemptRecorder } from './attempts.ts'
 import type { Destination } from './destination.ts'
@@ -14,7 +14,7 @@ import { within } from './within.ts'
 import { createWorker, type Worker } from './worker.ts'
 
 export interface LifeDeps {
-  readonly store: Pick<Store, 'lanes' | 'deliveries'>
+  readonly store: Pick<Store, 'lanes' | 'deliveries' | 'replays'>
   readonly eventLog: Pick<EventLog, 'consume' | 'partitions' | 'partitionOf' | 'kind'>
   readonly clock: Clock
   readonly log: Log
@@ -62,7 +62,9 @@ export function createLife(deps: LifeDeps): Life {
   const intake = createIntake({ store, routes, workers, persist, clock })
   /** What was settled before the log gave us the means to say so. */
   const settledTo = new Map<number, number>()
+  const claims = new Map<number, number>()
   let consumption: Consumption | null = null
+  const { promise: consuming, resolve: begun } = Promise.withResolvers<Consumption>()
   let state: Life['state'] = 'new'
   let cancelTick: (() => void) | null = null
 
@@ -77,6 +79,9 @@ export function createLife(deps: LifeDeps): Life {
     random,
     queueLimit,
     assignments,
+    group: deps.group,
+    claims,
+    caughtUp: async (partitions: readonly number[]) => (await consuming).caughtUp(partitions),
     disable: deps.disable,
     recount: recount.ask,
   }
@@ -84,6 +89,14 @@ export function createLife(deps: LifeDeps): Life {
   // ── partitions ──
 
   async function assigned(partitions: readonly number[]): Promise<void> {
+    // What is known of destinations must not be older than the claim: see `past.ts`.
+    const claimed = await store.replays.claim(deps.group, partitions)
+    await refresh({ probe: false }).catch(error => {
+      if (!(error instanceof AppError) || error.code !== ID_TAKEN) throw error
+      log.error({ error: error.message }, 'what other processes changed could not be taken in')
+    })
+    if (state !== 'running') return
+    for (const [partition, claim] of claimed) claims.set(partition, claim)
     for (const partition of partitions) {
       const settle = (position: number) => {
         settledTo.set(partition, position)
@@ -92,7 +105,10 @@ export function createLife(deps: LifeDeps): Life {
       assignments.set(partition, createAssignment(partition, settle))
     }
     // The former owner may have left rows, which nobody here has counted.
-    for (const worker of workers.values()) worker.wake()
+    for (const worker of workers.values()) {
+      worker.reconsider()
+      worker.wake()
+    }
     void recount.look()
   }
 
@@ -113,7 +129,10 @@ export function createLife(deps: LifeDeps): Life {
       settledTo.delete(assignment.partition)
       if (assignments.get(assignment.partition) === assignment) assignments.delete(assignment.partition)
     }
-    for (const worker of workers.values()) worker.dropClosed()
+    for (const worker of workers.values()) {
+      worker.dropClosed()
+      worker.reconsider()
+    }
   }
 
   const writesDone = () => Promise.all([...workers.values()].map(worker => worker.settled()))
@@ -122,12 +141,18 @@ export function createLife(deps: LifeDeps): Life {
 
   let refreshing: Promise<void> = Promise.resolve()
   function refresh(options: RefreshOptions): Promise<void> {
-    const next = refreshing.catch(() => {}).then(async () => configure(await deps.destinations(), options))
+    const next = refreshing.catch(() => {}).then(async () => configure(await read(), options))
     refreshing = next
     return next
   }
 
-  function configure(list: readonly Destination[], options: RefreshOptions): void {
+  /** In this order: a new endpoint that is seen at all is seen with its past. */
+  async function read(): Promise<Known> {
+    const list = await deps.destinations()
+    return { list, pending: await store.replays.pending() }
+  }
+
+  function configure({ list, pending }: Known, options: RefreshOptions): void {
     if (state === 'stopped') return
     const ids = new Set<string>()
     for (const { id } of list) {
@@ -135,9 +160,13 @@ export function createLife(deps: LifeDeps): Life {
       ids.add(id)
     }
     for (const destination of list) {
+      const requests = pending.filter(request => request.destination === destination.id)
       const worker = workers.get(destination.id)
-      if (worker) worker.configure(destination, options)
-      else workers.set(destination.id, createWorker({ ...shared, destination }))
+      if (!worker) workers.set(destination.id, createWorker({ ...shared, destination, requests }))
+      else {
+        worker.reconsider(requests)
+        worker.configure(destination, options)
+      }
     }
     for (const [id, worker] of workers) {
       if (ids.has(id)) continue
@@ -170,9 +199,9 @@ export function createLife(deps: LifeDeps): Life {
     workers,
     async start() {
       state = 'running'
-      const list = await persist('the destinations', deps.destinations)
-      if (list === null) return
-      configure(list, { probe: false })
+      const found = await persist('the destinations', read)
+      if (found === null) return
+      configure(found, { probe: false })
       await recount.look()
       if (stopping.signal.aborted) return
       consumption = await eventLog.consume({
@@ -181,6 +210,7 @@ export function createLife(deps: LifeDeps): Life {
         assigned,
         revoked: partitions => release(partitions, REVOKE_GRACE),
       })
+      begun(consumption)
       for (const [partition, position] of settledTo) consumption.settle(partition, position)
       tick()
     },
@@ -200,9 +230,16 @@ export function createLife(deps: LifeDeps): Life {
   }
 }
 
+interface Known {
+  readonly list: readonly Destination[]
+  readonly pending: readonly ReplayRow[]
+}
+
+const ID_TAKEN = 'dispatch.id_taken'
+
 const twice = (id: string) =>
   new AppError(
     `Two destinations are called "${id}". A handler's id is its file name, and an endpoint's id must differ from it: ` +
       'rename the file or the endpoint.',
-    { code: 'dispatch.id_taken', intent: 'fix' },
+    { code: ID_TAKEN, intent: 'fix' },
   )

@@ -1,8 +1,8 @@
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
-import type { EventLog } from '../event-log/event-log.ts'
+import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Log, Metrics } from '../observe.ts'
-import type { Store } from '../store/store.ts'
+import type { ReplayRow, Store } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
 import type { AttemptRecorder } from './attempts.ts'
 import type { Destination } from './destination.ts'
@@ -10,6 +10,7 @@ import { createDrain } from './drain.ts'
 import { createGate, type Turn } from './gate.ts'
 import { createJournal } from './journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
+import { createPast } from './past.ts'
 import type { Persist } from './persist.ts'
 import { createReport } from './report.ts'
 import { createSpillBatch, type SpillOwner } from './spill.ts'
@@ -29,6 +30,8 @@ export interface Worker
    * in the same turn as it is closed is decided by the truth. null: we stopped.
    */
   askRows(orderKeys: readonly string[]): Promise<RowQuestion | null>
+  /** The partitions we own changed, or what is to be replayed to it. To be called before anything of a new partition is taken in. */
+  reconsider(requests?: readonly ReplayRow[]): void
   /** Looks for due lanes now. */
   look(): void
   /** There may be rows now that this worker did not write. */
@@ -47,7 +50,7 @@ export interface Worker
 }
 
 export interface RowQuestion {
-  readonly rows: ReadonlySet<string>
+  has(orderKey: string): boolean
   close(): void
 }
 
@@ -55,7 +58,7 @@ export interface RowQuestion {
 const CHUNK = 16
 
 export interface WorkerDeps {
-  readonly store: Pick<Store, 'lanes'>
+  readonly store: Pick<Store, 'lanes' | 'replays'>
   readonly eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
   readonly persist: Persist
   readonly recorder: AttemptRecorder
@@ -66,11 +69,14 @@ export interface WorkerDeps {
   readonly queueLimit: number
   readonly assignments: ReadonlyMap<number, Assignment>
   readonly disable: (id: string, reason: string) => Promise<void>
+  readonly group: string
+  readonly claims: Map<number, number>
+  readonly caughtUp: Consumption['caughtUp']
   /** Asks for a count of rows: there seem to be none. */
   readonly recount: () => void
 }
 
-export function createWorker(deps: WorkerDeps & { destination: Destination }): Worker {
+export function createWorker(deps: WorkerDeps & { destination: Destination; requests: readonly ReplayRow[] }): Worker {
   const { store, persist, clock, log, eventLog, assignments } = deps
   const { id } = deps.destination
   let destination = deps.destination
@@ -78,9 +84,22 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
   let version = 0
   let spilling = 0
   /** Open questions: a lane that leaves memory for the store is added to their answers. */
-  const questions = new Set<Set<string>>()
+  const questions = new Set<{ readonly rows: Set<string>; stale: boolean }>()
 
-  const gate = createGate({ clock, destination })
+  const past = createPast({
+    ...deps,
+    destination: () => destination,
+    changed() {
+      rowsChanged()
+      applyState()
+      drain.poke()
+    },
+  })
+  past.configure(deps.requests)
+  /** As the gate knows it: a destination whose past is not queued yet is as good as paused. */
+  const gateState = () => (past.closed && destination.state === 'active' ? 'paused' : destination.state)
+  let state = gateState()
+  const gate = createGate({ clock, destination: gated() })
   const journal = createJournal({ destination: id, lanes: store.lanes, persist, clock })
   const report = createReport({ ...deps, destination: id })
   const openBatch = () => createSpillBatch({ lanes: store.lanes, persist, clock })
@@ -119,7 +138,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
         return events.map(event => ({ event, origin: event.origin }))
       }),
     left(orderKey, nextAt) {
-      for (const answer of questions) answer.add(orderKey)
+      for (const { rows } of questions) rows.add(orderKey)
       rowsChanged()
       drain.expect(nextAt)
       drain.freed()
@@ -166,12 +185,38 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     drain.poke()
   }
 
+  /**
+   * As the gate is to see it. Several dispatchers keep one rate limit together: each keeps to the part of it that its partitions are of all;
+   * one that lags behind in learning of a change may exceed its part for a moment, and the others know nothing of it.
+   */
+  function gated() {
+    const { delivery } = destination
+    const share = Math.max(1, assignments.size) / eventLog.partitions
+    if (!delivery.rateLimit || share >= 1) return { ...destination, state }
+    const { perSecond, burst } = delivery.rateLimit
+    const rateLimit = { perSecond: perSecond * share, burst: Math.max(1, Math.floor(burst * share)) }
+    return { ...destination, state, delivery: { ...delivery, rateLimit } }
+  }
+
+  /** Brings the gate in line with the destination, its past and our partitions. */
+  function applyState(): void {
+    const before = state
+    state = gateState()
+    gate.configure(gated())
+    if (state !== 'active' && before === 'active') void lanes.evacuate()
+    if (state === 'active' && before !== 'active') {
+      // Rows may have come since these were asked.
+      for (const question of questions) question.stale = true
+      void hasten()
+    }
+  }
+
   function disable(reason: string): void {
     // What was in flight may say so, too.
     if (destination.state === 'disabled') return
     log.error({ destination: id, reason }, 'endpoint disabled; its events wait for `endpoints resume`')
     destination = { ...destination, state: 'disabled' }
-    gate.configure(destination)
+    applyState()
     void persist('a disabled endpoint', () => deps.disable(id, reason))
   }
 
@@ -201,15 +246,22 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
     look: drain.poke,
     dropClosed: lanes.dropClosed,
     async askRows(orderKeys) {
-      const rows = new Set<string>()
-      questions.add(rows)
+      const question = { rows: new Set<string>(), stale: false }
+      questions.add(question)
       const found = await persist('a look for lanes', () => store.lanes.existing(id, orderKeys))
       if (found === null) {
-        questions.delete(rows)
+        questions.delete(question)
         return null
       }
-      for (const orderKey of found) rows.add(orderKey)
-      return { rows, close: () => void questions.delete(rows) }
+      for (const orderKey of found) question.rows.add(orderKey)
+      return {
+        has: orderKey => question.stale || question.rows.has(orderKey),
+        close: () => void questions.delete(question),
+      }
+    },
+    reconsider(requests) {
+      past.configure(requests)
+      applyState()
     },
     wake() {
       rowsChanged()
@@ -219,19 +271,20 @@ export function createWorker(deps: WorkerDeps & { destination: Destination }): W
       if (counted === version && spilling === 0 && lanes.storedCount === 0) mayHaveRows = false
     },
     configure(next, { probe }) {
-      const before = destination.state
       destination = next
-      gate.configure(next)
-      if (next.state !== 'active' && before === 'active') void lanes.evacuate()
-      if (next.state === 'active' && before !== 'active') void hasten()
+      applyState()
       if (probe && gate.probe()) drain.poke()
       lanes.pump()
     },
     evacuate: lanes.evacuate,
     waiting: lanes.waiting,
     settled: journal.settled,
-    stop: () => drain.stop(),
+    stop() {
+      past.stop()
+      drain.stop()
+    },
     discard() {
+      past.stop()
       drain.stop()
       lanes.discard()
     },

@@ -10,6 +10,7 @@ const PARTITION = 0
 const BATCH = 500
 /** `append` wakes the readers; this only catches what another process put into the store. */
 const IDLE_MS = 1000
+const LOOK_EVERY_MS = 20
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 10_000
 
@@ -33,6 +34,7 @@ export function createEmbeddedLog(deps: { store: Store; clock: Clock; log?: Log 
       readers.add(reader)
       return {
         settle: reader.settle,
+        caughtUp: reader.caughtUp,
         stop: async () => {
           await reader.stop()
           readers.delete(reader)
@@ -70,6 +72,8 @@ function createReader(deps: {
     write: position => store.offsets.set(consumer.group, PARTITION, position),
   })
   let trouble: string | null = null
+  /** The last event taken in; null: not reading yet. */
+  let taken: number | null = null
   let awake = false
   let wakeUp = () => {}
 
@@ -102,6 +106,7 @@ function createReader(deps: {
     let position = await persistently('read its position', async () => (await settledBefore()) ?? 0)
     if (position === null) return
     await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION]))
+    taken = position
     while (!signal.aborted) {
       awake = false
       const after: number = position
@@ -116,6 +121,7 @@ function createReader(deps: {
       // A consumer that is still busy with a batch must not keep us from stopping.
       await persistently('hand events over', () => Promise.race([consumer.onBatch(PARTITION, entries), stopped]))
       position = last.n
+      taken = position
     }
   }
 
@@ -136,6 +142,11 @@ function createReader(deps: {
     health: () => trouble ?? settled.health(),
     settle: (_partition, position) => {
       if (!signal.aborted) settled.settle(position)
+    },
+    caughtUp: async () => {
+      const end = await store.events.last()
+      while (!signal.aborted && (taken === null || taken < end)) await clock.sleep(LOOK_EVERY_MS, signal)
+      return !signal.aborted
     },
     stop: async () => {
       stopping.abort()

@@ -38,6 +38,11 @@ export interface LogEntry {
 export interface Consumption {
   /** Everything of the partition up to and including this position is delivered or durably set aside. Written soon, in batches. */
   settle(partition: number, position: number): void
+  /**
+   * Resolves with true when everything that was in these partitions at the time of the call has been taken in; with false when one of
+   * them is not ours any more. Rejects where the log does not answer.
+   */
+  caughtUp(partitions: readonly number[]): Promise<boolean>
   /** Writes what is settled and leaves the group. */
   stop(): Promise<void>
 }

@@ -1,6 +1,6 @@
 import kafkajs, { type Admin, type Cluster, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
 import type { Clock } from '../clock.ts'
-import { type AppError, messageOf } from '../errors.ts'
+import { AppError, messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import type { Consumption, LogConsumer, LogEntry } from './event-log.ts'
 import { type Assignment, assignment, type Member, within } from './kafka-assignment.ts'
@@ -17,6 +17,7 @@ const FETCH_WAIT_MS = 250
 const FETCH_BYTES_PER_PARTITION = 256 * 1024
 const FETCH_BYTES = 4 * 1024 * 1024
 const LEAVE_MS = 3_000
+const CATCH_UP_EVERY_MS = 50
 
 export interface KafkaConsumption extends Consumption {
   readonly group: string
@@ -103,7 +104,9 @@ export function consumeFromKafka(deps: {
       },
       commit: async offsets => {
         const partitions = [...offsets].map(([partition, offset]) => ({ partition, offset: String(offset) }))
-        await commit()?.({ topics: [{ topic, partitions }] })
+        const write = commit()
+        if (!write) throw new AppError('Nothing was read yet.', { code: 'kafka.commit', intent: 'retry' })
+        await write({ topics: [{ topic, partitions }] })
       },
       positions,
     }
@@ -165,6 +168,8 @@ export function consumeFromKafka(deps: {
       // Nothing may be fetched before the partitions are taken over: kafkajs starts as soon as it has joined.
       member.pause(partitions)
       joins++
+      // Released before joining, unless kafkajs has changed inside; then at least in order.
+      void current?.release({ commit: false, revoke: true })
       problem = null
       current = assignment({ partitions: [...partitions].sort((a, b) => a - b), consumer, member, order, clock, log })
       log.info({ group, partitions }, 'reads from Kafka')
@@ -231,6 +236,16 @@ export function consumeFromKafka(deps: {
     owned: () => current?.partitions ?? [],
     problem: () => problem,
     settle: (partition, position) => current?.settle(partition, position),
+    caughtUp: async partitions => {
+      const held = current
+      if (!held) return false
+      const bounds = await deps.admin(admin => admin.fetchTopicOffsets(topic))
+      const ends = new Map(bounds.map(({ partition, high }) => [partition, Number(high)]))
+      const behind = (partition: number) => (held.reader(partition)?.reached() ?? -1) < (ends.get(partition) ?? 0)
+      const ours = () => current === held && !stopping.signal.aborted
+      while (ours() && partitions.some(behind)) await clock.sleep(CATCH_UP_EVERY_MS, stopping.signal)
+      return ours()
+    },
     stop: async () => {
       stopping.abort()
       await ended

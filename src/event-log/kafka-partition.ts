@@ -22,6 +22,8 @@ export interface PartitionReader {
   take(entries: readonly LogEntry[], last: number): void
   /** False: nothing of this partition was handed out under this position, so the word is late or wrong. */
   settle(position: number): boolean
+  /** The offset before which everything has been taken in, foreign records included. */
+  reached(): number
   /** The offset to commit: everything before it is settled. null: nothing new. */
   uncommitted(): number | null
   committed(offset: number): void
@@ -44,6 +46,7 @@ export function partitionReader(deps: {
   let pumping = false
   /** Position of the last entry taken in, of the last handed out, and of the last settled. */
   let [taken, handed, settled] = [-1, -1, -1]
+  let reached = deps.next
   /** Last offset fetched, foreign records included. */
   let end = deps.next - 1
   let written = deps.next
@@ -55,6 +58,7 @@ export function partitionReader(deps: {
       buffer = buffer.slice(HAND_OUT)
       handed = entries.at(-1)?.position ?? handed
       await handOut(entries)
+      if (state === 'open') reached = buffer.length > 0 ? handed + 1 : end + 1
       for (const { event } of entries) buffered -= event.body.length
       if (paused && buffered < RESUME_BELOW && state === 'open') {
         paused = false
@@ -99,6 +103,7 @@ export function partitionReader(deps: {
       }
       taken = entries.at(-1)?.position ?? taken
       end = last
+      if (buffer.length === 0 && !pumping) reached = end + 1
       if (!paused && buffered > PAUSE_ABOVE) {
         paused = true
         deps.pause()
@@ -110,6 +115,7 @@ export function partitionReader(deps: {
       settled = Math.max(settled, position)
       return true
     },
+    reached: () => reached,
     uncommitted: () => {
       // Foreign records behind the last event are settled with it, else they would be read again for ever.
       const offset = settled >= taken ? end + 1 : settled + 1

@@ -173,6 +173,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
       consumptions.add(consumption)
       return {
         settle: consumption.settle,
+        caughtUp: consumption.caughtUp,
         stop: async () => {
           consumptions.delete(consumption)
           await consumption.stop()

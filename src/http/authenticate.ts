@@ -37,11 +37,10 @@ export function createAuthentication(options: Options) {
   /** The role of whoever asks; null: none, and a key would be needed. */
   async function roleOf(c: Context, given: string | undefined): Promise<KeyRole | null> {
     if (trusted) return 'admin'
-    if (given !== undefined) {
-      // Every key is compared, so that the time does not tell which one failed.
-      const right = ours.filter(key => sameText(given, key)).length > 0
-      return right ? 'admin' : keyring.roleOf(hash('sha256', given, 'base64url'))
-    }
+    // Every key is compared, so that the time does not tell which one failed.
+    if (given !== undefined && ours.filter(key => sameText(given, key)).length > 0) return 'admin'
+    const role = given === undefined ? null : await keyring.roleOf(hash('sha256', given, 'base64url'))
+    if (role !== null) return role
     return apiKey === null && loopback(c) && (await keyring.isEmpty()) ? 'admin' : null
   }
 
@@ -91,11 +90,14 @@ function createTeller({ metrics, clock, log }: Pick<Options, 'metrics' | 'clock'
     const socket: unknown = c.env?.incoming?.socket?.remoteAddress
     const address = typeof socket === 'string' ? socket : 'unknown'
     const now = clock.monotonic()
-    if ((quietUntil.get(address) ?? Number.NEGATIVE_INFINITY) > now) return
-    quietUntil.delete(address)
+    // In the order of their end: the first that still lasts is the last to look at.
+    for (const [told, until] of quietUntil) {
+      if (until > now) break
+      quietUntil.delete(told)
+    }
+    // Who has many addresses fills no log with them.
+    if (quietUntil.has(address) || quietUntil.size >= MOST_ADDRESSES) return
     quietUntil.set(address, now + QUIET_MS)
-    const oldest = quietUntil.keys().next()
-    if (quietUntil.size > MOST_ADDRESSES && !oldest.done) quietUntil.delete(oldest.value)
     log.warn({ address, reason }, 'a request was refused for its key; said once a minute for each address')
   }
 }

@@ -1,7 +1,10 @@
 import { Connection, FollowOrder, Paging, PollAnswer, PollQuery, pageOf } from '../../schemas/api.ts'
 import type { Config } from '../../schemas/config.ts'
 import { timestamp } from '../clock.ts'
+import type { IngestControl } from '../control.ts'
 import { AppError, messageOf } from '../errors.ts'
+import { askPoll } from '../poll-request.ts'
+import { isSilent } from '../silence.ts'
 import type { ConnectionRow } from '../store/store.ts'
 import type { ApiDeps } from './deps.ts'
 import { noContent, RawJson, reply } from './json.ts'
@@ -35,13 +38,18 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     return entry.counts
   }
 
+  /** Where another process polls, it is asked through the store. */
+  const poll: IngestControl['poll'] =
+    ingest?.poll ?? ((id, options) => askPoll({ requests: store.pollRequests, clock }, id, options))
+
   function configured(id: string): Configured {
     const connection = config.connections.find(connection => connection.id === id)
     if (!connection) throw notFound(`There is no connection "${id.slice(0, 100)}" in the configuration.`)
     return connection
   }
 
-  function view({ id, vendor, enabled }: Configured, row: ConnectionRow | null, counts: Counts): Connection {
+  function view(connection: Configured, row: ConnectionRow | null, counts: Counts): Connection {
+    const { id, vendor, enabled } = connection
     const time = (at: number | null | undefined) => (at === null || at === undefined ? null : timestamp(at))
     const count = counts.get(id)
     return {
@@ -55,6 +63,10 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       lastError: enabled ? (row?.lastError ?? null) : 'The connection is not enabled in the configuration.',
       ordersTracked: count?.orders ?? 0,
       quarantined: count?.quarantined ?? 0,
+      webhooks:
+        connection.vendor === 'shoplazza' && connection.webhookSecret !== undefined
+          ? { lastReceivedAt: time(row?.webhookAt), silent: row !== null && isSilent(row, clock.now()) }
+          : null,
     }
   }
 
@@ -94,18 +106,18 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       access: 'write',
       query: PollQuery,
       summary: 'Poll now',
-      description: 'Whatever the schedule says; takes a stopped connection up again.',
+      description:
+        'Whatever the schedule says; takes a stopped connection up again. Where another process works the connection, that one is asked.',
       tag: 'connections',
       answers: { 200: { description: 'What was found', schema: PollAnswer } },
       problems: [404, 409, 502, 503],
       async handle({ c, params, query }) {
         const { id, enabled } = configured(params.id)
         if (!enabled) throw notEnabled(id)
-        if (!ingest) throw new Refusal(503, 'This process does not poll; ask the one with the role "ingest".')
         if (query.user !== undefined && query.order === undefined)
           throw invalid([{ path: 'user', message: 'only together with order' }])
         try {
-          const { orders, events, quarantined } = await ingest.poll(id, {
+          const { orders, events, quarantined } = await poll(id, {
             signal: c.req.raw.signal,
             ...(query.order !== undefined && { orderId: query.order }),
             ...(query.user !== undefined && { userId: query.user }),

@@ -2,22 +2,26 @@ import type { z } from 'zod'
 import type { Endpoint } from '../../schemas/api.ts'
 import type { DeliveryOptions } from '../../schemas/config.ts'
 import { timestamp } from '../clock.ts'
-import type { EndpointRow } from '../store/store.ts'
+import type { EndpointRow, ReplayRow } from '../store/store.ts'
 import { durationText } from './duration.ts'
 
 type Options = z.output<typeof DeliveryOptions>
 
-/** An endpoint without its secrets. */
-export function endpointView(row: EndpointRow): Endpoint {
+/** An endpoint without its secrets. `replays`: what is still being queued for any endpoint. */
+export function endpointView(row: EndpointRow, replays: readonly ReplayRow[]): Endpoint {
+  const opening = replays.find(replay => replay.opening && replay.destination === row.id)
   return {
     id: row.id,
     url: row.url,
     types: row.types && [...row.types],
     connections: row.connections && [...row.connections],
+    filter: row.filter && { ...row.filter },
+    headerNames: Object.keys(row.headers ?? {}),
     delivery: row.delivery && deliveryView(row.delivery),
     description: row.description,
     state: row.state,
     stateReason: row.stateReason,
+    replaySince: opening ? timestamp(opening.filter.since ?? 0) : null,
     declared: row.declared,
     createdAt: timestamp(row.createdAt),
     updatedAt: timestamp(row.updatedAt),

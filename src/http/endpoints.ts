@@ -4,12 +4,14 @@ import {
   EndpointCreate,
   EndpointCreated,
   EndpointPatch,
+  EndpointResumed,
   Paging,
   pageOf,
   RotateAnswer,
   TestAnswer,
 } from '../../schemas/api.ts'
 import { timestamp } from '../clock.ts'
+import { opened, sealHeaders } from '../sealed.ts'
 import type { EndpointRow } from '../store/store.ts'
 import type { ApiDeps } from './deps.ts'
 import { endpointView, storedDelivery } from './endpoint-view.ts'
@@ -17,7 +19,6 @@ import { noContent, reply } from './json.ts'
 import type { Known } from './known.ts'
 import { pageById } from './paging.ts'
 import { invalid, notFound, Refusal } from './problem.ts'
-import { queueInStore } from './replays.ts'
 import { type Route, route } from './route.ts'
 
 const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
@@ -53,20 +54,42 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
     return load(id)
   }
 
-  const setState = (action: 'pause' | 'resume', state: 'paused' | 'active', summary: string): Route =>
+  const view = async (row: EndpointRow): Promise<Endpoint> => endpointView(row, await store.replays.pending())
+
+  const holdBack = (action: 'pause' | 'disable', state: 'paused' | 'disabled', summary: string): Route =>
     route({
       method: 'POST',
       path: `/v1/endpoints/{id}/${action}`,
       access: 'write',
       summary,
+      description: 'It misses nothing: its events wait, as far back as the event history reaches.',
       tag: 'endpoints',
       answers: { 200: { description: 'The endpoint', schema: Endpoint } },
       problems: [404],
       async handle({ params: { id } }) {
         await load(id)
-        const row = await change(id, { state, stateReason: state === 'paused' ? 'Paused by request.' : null })
+        const stateReason = state === 'paused' ? 'Paused by request.' : 'Disabled by request.'
+        return reply(await view(await change(id, { state, stateReason })))
+      },
+    })
+
+  const goOn = (action: 'resume' | 'enable', summary: string): Route =>
+    route({
+      method: 'POST',
+      path: `/v1/endpoints/{id}/${action}`,
+      access: 'write',
+      summary,
+      description:
+        '`resume` and `enable` are the same: whatever held it back, all that has waited is delivered, in order.',
+      tag: 'endpoints',
+      answers: { 200: { description: 'The endpoint, and how much has waited', schema: EndpointResumed } },
+      problems: [404],
+      async handle({ params: { id } }) {
+        await load(id)
+        const waiting = (await store.lanes.backlog()).get(id)?.size ?? 0
+        const row = await change(id, { state: 'active', stateReason: null })
         dispatch?.wake()
-        return reply(endpointView(row))
+        return reply({ ...(await view(row)), waiting })
       },
     })
 
@@ -80,7 +103,9 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       tag: 'endpoints',
       answers: { 200: { description: 'By id', schema: pageOf(Endpoint) } },
       async handle({ query }) {
-        return reply(pageById('endpoints', query, (await store.endpoints.list()).map(endpointView)))
+        const [rows, replays] = await Promise.all([store.endpoints.list(), store.replays.pending()])
+        const views = rows.map(row => endpointView(row, replays))
+        return reply(pageById('endpoints', query, views))
       },
     }),
     route({
@@ -89,7 +114,8 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       access: 'admin',
       body: EndpointCreate,
       summary: 'Add an endpoint',
-      description: 'It gets what happens from now on; with `replaySince` the past since then comes first.',
+      description:
+        'It gets what happens from now on. With `replaySince` it first gets the past since then and goes over to the present, each order in sequence without a gap; until all of the past is queued, `replaySince` is in the answers, and nothing is sent.',
       tag: 'endpoints',
       answers: { 201: { description: 'The endpoint, and its secret this once', schema: EndpointCreated } },
       problems: [409],
@@ -109,25 +135,20 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
           secret: secretBox.seal(secret),
           previousSecret: null,
           previousValidUntil: null,
+          filter: body.filter ?? null,
+          headers: sealHeaders(secretBox, body.headers),
           delivery: storedDelivery(body.delivery),
           description: body.description ?? null,
-          // What happens while the past is being queued waits, so that it cannot overtake.
-          state: replaySince === undefined ? 'active' : 'paused',
-          stateReason: replaySince === undefined ? null : 'The past is being queued.',
+          state: 'active',
+          stateReason: null,
           declared: false,
           createdAt: now,
           updatedAt: now,
         }
-        if (!(await store.endpoints.insert(row))) throw taken
+        if (!(await store.endpoints.insert(row, replaySince === undefined ? {} : { replaySince }))) throw taken
+        const created = await view(row)
         await dispatch?.refresh()
-        let created = row
-        if (replaySince !== undefined) {
-          const filter = { since: replaySince }
-          await (dispatch ? dispatch.replay(id, filter) : queueInStore(deps, id, filter))
-          created = await change(id, { state: 'active', stateReason: null })
-          dispatch?.wake()
-        }
-        return reply({ ...endpointView(created), secret }, 201, { location: `/v1/endpoints/${id}` })
+        return reply({ ...created, secret }, 201, { location: `/v1/endpoints/${id}` })
       },
     }),
     route({
@@ -138,7 +159,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       tag: 'endpoints',
       answers: { 200: { description: 'Without its secret', schema: Endpoint } },
       problems: [404],
-      handle: async ({ params: { id } }) => reply(endpointView(await load(id))),
+      handle: async ({ params: { id } }) => reply(await view(await load(id))),
     }),
     route({
       method: 'PATCH',
@@ -149,17 +170,19 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       tag: 'endpoints',
       answers: { 200: { description: 'The endpoint', schema: Endpoint } },
       problems: [404, 409],
-      async handle({ params: { id }, body: { url, types, connections, delivery, description } }) {
+      async handle({ params: { id }, body: { url, types, connections, filter, headers, delivery, description } }) {
         await loadOwn(id)
         await Promise.all([checkUrl(url), known.connections(connections, 'connections')])
         const row = await change(id, {
           ...(url !== undefined && { url }),
           ...(types !== undefined && { types }),
           ...(connections !== undefined && { connections }),
+          ...(filter !== undefined && { filter }),
+          ...(headers !== undefined && { headers: sealHeaders(secretBox, headers) }),
           ...(delivery !== undefined && { delivery: storedDelivery(delivery) }),
           ...(description !== undefined && { description }),
         })
-        return reply(endpointView(row))
+        return reply(await view(row))
       },
     }),
     route({
@@ -194,8 +217,10 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
         return reply({ statusCode, ms, error })
       },
     }),
-    setState('pause', 'paused', 'Hold back all deliveries'),
-    setState('resume', 'active', 'Go on, with all that was held back'),
+    holdBack('pause', 'paused', 'Hold back all deliveries'),
+    goOn('resume', 'Go on, with all that was held back'),
+    holdBack('disable', 'disabled', 'Put it out of use'),
+    goOn('enable', 'Put it into use again'),
     route({
       method: 'POST',
       path: '/v1/endpoints/{id}/rotate-secret',
@@ -208,9 +233,11 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       async handle({ params: { id } }) {
         const row = await loadOwn(id)
         const secret = deps.newSecret()
-        const previousValidUntil = clock.now() + OVERLAP_MS
-        await change(id, { secret: secretBox.seal(secret), previousSecret: row.secret, previousValidUntil })
-        return reply({ secret, previousValidUntil: timestamp(previousValidUntil) })
+        // One that cannot be opened (the secret key was lost) cannot sign along.
+        const former = opened(secretBox, row.secret) === null ? null : row.secret
+        const previousValidUntil = former === null ? null : clock.now() + OVERLAP_MS
+        await change(id, { secret: secretBox.seal(secret), previousSecret: former, previousValidUntil })
+        return reply({ secret, previousValidUntil: previousValidUntil === null ? null : timestamp(previousValidUntil) })
       },
     }),
   ]

@@ -13,10 +13,12 @@ import { type Route, route } from './route.ts'
 /** So many deliveries are remembered to drop their repeats; a repeat beyond that costs one more read of the order. */
 const REMEMBERED = 10_000
 const LONGEST_ID = 200
+const NOTE_EVERY_MS = 60_000
 
 /** `/hooks`: a vendor says that an order changed. Its word is only a hint: the order is read, and facts are derived as in a poll. */
-export function hookRoutes(deps: Pick<ApiDeps, 'config' | 'store' | 'ingest' | 'clock' | 'log'>): Route[] {
-  const { config, log } = deps
+export function hookRoutes(deps: Pick<ApiDeps, 'config' | 'store' | 'ingest' | 'metrics' | 'clock' | 'log'>): Route[] {
+  const { config, log, metrics } = deps
+  const heard = createHearing(deps)
   const seen = new Set<string>()
 
   return [
@@ -35,16 +37,25 @@ export function hookRoutes(deps: Pick<ApiDeps, 'config' | 'store' | 'ingest' | '
         const connection = config.connections.find(({ id }) => id === params.connection)
         if (connection?.vendor !== 'shoplazza' || connection.webhookSecret === undefined)
           throw notFound('There is no connection with this id that takes webhooks.')
+        const count = (outcome: 'accepted' | 'duplicate' | 'refused') =>
+          metrics.webhooks.inc({ connection: connection.id, outcome })
         const body = await readBytes(c.req.raw)
         const signature = createHmac('sha256', connection.webhookSecret).update(body).digest('base64')
-        if (!sameText(c.req.header('x-shoplazza-hmac-sha256') ?? '', signature))
+        if (!sameText(c.req.header('x-shoplazza-hmac-sha256') ?? '', signature)) {
+          count('refused')
           throw new Refusal(401, 'The signature does not fit the body.')
+        }
 
+        heard(connection.id)
         const received = reply({ received: true })
         const delivery = c.req.header('x-shoplazza-deduplication-id')
         // The signature is part of the key: the header alone is not signed, and must not drop another body.
         const key = delivery === undefined ? null : `${connection.id}\n${delivery}\n${signature}`
-        if (key !== null && seen.has(key)) return received
+        if (key !== null && seen.has(key)) {
+          count('duplicate')
+          return received
+        }
+        count('accepted')
         const topic = c.req.header('x-shoplazza-topic')?.slice(0, 100)
         const orderId = orderIdOf(body)
         if (orderId === null)
@@ -72,6 +83,30 @@ export function hookRoutes(deps: Pick<ApiDeps, 'config' | 'store' | 'ingest' | '
       log.warn({ error: messageOf(error) }, 'a webhook is not JSON; nothing was changed')
       return null
     }
+  }
+}
+
+/** Notes that webhooks come: at once, then at most once a minute for each connection, the last of a minute at its end. */
+function createHearing({ store, clock, log }: Pick<ApiDeps, 'store' | 'clock' | 'log'>): (connection: string) => void {
+  const notedAt = new Map<string, number>()
+  const pending = new Set<string>()
+
+  function note(connection: string): void {
+    notedAt.set(connection, clock.monotonic())
+    store.connections
+      .heard(connection, clock.now())
+      .catch(error => log.warn({ connection, error: messageOf(error) }, 'cannot note that a webhook came'))
+  }
+
+  return connection => {
+    const rest = (notedAt.get(connection) ?? Number.NEGATIVE_INFINITY) + NOTE_EVERY_MS - clock.monotonic()
+    if (rest <= 0) return note(connection)
+    if (pending.has(connection)) return
+    pending.add(connection)
+    clock.after(rest, () => {
+      pending.delete(connection)
+      note(connection)
+    })
   }
 }
 

@@ -1,11 +1,12 @@
-import { Queued, Replay } from '../../schemas/api.ts'
-import { narrowed } from '../dispatch/replay.ts'
+import { Queued, Replay, Resend } from '../../schemas/api.ts'
+import { compileFilter } from '../dispatch/filter.ts'
+import { narrowed, wantedBy } from '../dispatch/replay.ts'
 import type { EventFilter } from '../store/store.ts'
 import type { ApiDeps } from './deps.ts'
 import { eventFilter } from './events.ts'
 import { reply } from './json.ts'
 import type { Known } from './known.ts'
-import { notFound, Refusal } from './problem.ts'
+import { invalid, notFound, Refusal } from './problem.ts'
 import { type Route, route } from './route.ts'
 
 /** Past events again, for one destination: an endpoint, or (under `/v1/destinations`) also a handler. */
@@ -15,6 +16,9 @@ export function replayRoutes({
   clock,
   known,
 }: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: Known }): Route[] {
+  const ask = (id: string, filter: EventFilter): Promise<number> =>
+    dispatch ? dispatch.replay(id, filter) : askInStore({ store, clock }, id, filter)
+
   const replay = (kind: 'endpoint' | 'destination'): Route =>
     route({
       method: 'POST',
@@ -29,17 +33,39 @@ export function replayRoutes({
         const destination = (await known.destinations()).find(destination => destination.id === id)
         if (!destination || (kind === 'endpoint' && destination.kind === 'handler'))
           throw notFound(`There is no ${kind} "${id.slice(0, 100)}".`)
-        const filter = eventFilter({ type: types, order, since, until })
-        const queued = dispatch ? await dispatch.replay(id, filter) : await queueInStore({ store, clock }, id, filter)
+        const queued = await ask(id, eventFilter({ type: types, order, since, until }))
         return reply({ queued }, 202)
       },
     })
 
-  return [replay('endpoint'), replay('destination')]
+  return [
+    replay('endpoint'),
+    replay('destination'),
+    route({
+      method: 'POST',
+      path: '/v1/events/{id}/resend',
+      access: 'write',
+      body: Resend,
+      summary: 'Deliver one event again to one destination, now',
+      tag: 'events',
+      answers: { 202: { description: 'It is queued', schema: Queued } },
+      problems: [404],
+      async handle({ params: { id }, body: { destination } }) {
+        if (!(await store.events.get(id))) throw notFound('There is no event with this id in the history.')
+        await known.destination(destination, 'destination')
+        const queued = await ask(destination, { eventId: id })
+        if (queued === 0)
+          throw invalid([
+            { path: 'destination', message: `"${destination}" does not take this event: see its types and filter` },
+          ])
+        return reply({ queued }, 202)
+      },
+    }),
+  ]
 }
 
-/** Where another process delivers: it finds the queued events in the store. What a handler wants is known only there. */
-export async function queueInStore(
+/** Where another process delivers: it finds what was asked for in the store. What a handler wants is known only there. */
+async function askInStore(
   { store, clock }: Pick<ApiDeps, 'store' | 'clock'>,
   id: string,
   filter: EventFilter,
@@ -50,9 +76,11 @@ export async function queueInStore(
       503,
       'This process does not deliver; replay to a handler through the one with the role "dispatch".',
     )
+  const { types, connections } = endpoint
   const wanted = narrowed(filter, {
-    types: endpoint.types && new Set(endpoint.types),
-    connections: endpoint.connections && new Set(endpoint.connections),
+    types: types && new Set(types),
+    connections: connections && new Set(connections),
   })
-  return wanted ? store.lanes.replay(id, wanted, clock.now()) : 0
+  const matches = endpoint.filter && compileFilter(endpoint.filter)
+  return wanted ? store.replays.add(id, wanted, clock.now(), wantedBy({ matches })) : 0
 }

@@ -4,7 +4,7 @@ import type { KeyRole } from '../store/store.ts'
 import { readBody, readParams, readQuery } from './read-request.ts'
 
 /** Who may call a route: anybody, or who has a key of at least this role (`read` < `write` < `admin`). */
-export type Access = 'open' | KeyRole
+type Access = 'open' | KeyRole
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 

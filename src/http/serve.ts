@@ -21,7 +21,25 @@ export interface ServeOptions {
   readonly clock?: Clock
   /** How long requests may take that are being answered when the server closes; default 3000. */
   readonly graceMs?: number
+  readonly patience?: Patience
 }
+
+/** How long a client may take, milliseconds: what arrives slower is answered 408 and cut off, so that no one can hold connections open for nothing. */
+interface Patience {
+  /** To send the head of a request, from the opening of the connection. */
+  readonly headMs: number
+  /** To send a request with its body (1 MiB at most). */
+  readonly requestMs: number
+  /** Between requests. */
+  readonly idleMs: number
+  /** How often the first two are looked at. */
+  readonly checkMs: number
+}
+
+const PATIENCE: Patience = { headMs: 10_000, requestMs: 30_000, idleMs: 10_000, checkMs: 2_000 }
+/** Of names and values together; more is 431. */
+const MAX_HEADERS = 16 * 1024
+const MAX_CONNECTIONS = 2_000
 
 /** Listens. Rejects with an AppError (`fix`) where it cannot. */
 export async function serveApi({
@@ -30,6 +48,7 @@ export async function serveApi({
   port,
   clock = systemClock(),
   graceMs = 3000,
+  patience = PATIENCE,
 }: ServeOptions): Promise<Served> {
   const streams = new Set<ServerResponse>()
   const listener = getRequestListener(
@@ -49,7 +68,17 @@ export async function serveApi({
       errorHandler: error => problem(400, `The request could not be read: ${messageOf(error)}`),
     },
   )
-  const server = createServer(listener)
+  const server = createServer(
+    {
+      headersTimeout: patience.headMs,
+      requestTimeout: patience.requestMs,
+      keepAliveTimeout: patience.idleMs,
+      connectionsCheckingInterval: patience.checkMs,
+      maxHeaderSize: MAX_HEADERS,
+    },
+    listener,
+  )
+  server.maxConnections = MAX_CONNECTIONS
   server.listen(port, host)
   try {
     await once(server, 'listening')

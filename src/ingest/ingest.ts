@@ -7,6 +7,7 @@ import type { Log, Metrics } from '../observe.ts'
 import type { OrderSource } from '../sources/source.ts'
 import type { Store } from '../store/store.ts'
 import type { Polled } from './poll.ts'
+import { servePollRequests } from './requests.ts'
 import { createPageTaker } from './take-page.ts'
 import { createWorker, type Worker } from './worker.ts'
 
@@ -30,15 +31,17 @@ export function createIngest(deps: {
   eventLog: EventLog
   /** Name of this process among others. */
   owner: string
+  /** Other processes may work the same connections; default false. */
+  shared?: boolean
   clock: Clock
   log: Log
   metrics: Metrics
 }): Ingest {
-  const { store, clock, log, metrics, eventLog } = deps
+  const { store, clock, log, metrics, eventLog, shared = false } = deps
   const workers = new Map<string, Worker>()
   for (const connected of deps.connections) {
     if (!connected.config.enabled) continue
-    workers.set(connected.config.id, createWorker({ ...deps, polled: polledOf(connected) }))
+    workers.set(connected.config.id, createWorker({ ...deps, shared, polled: polledOf(connected) }))
   }
 
   function polledOf({ config, source, vendorNow }: Connected): Polled {
@@ -57,6 +60,7 @@ export function createIngest(deps: {
       pollEveryMs: config.pollEvery,
       overlapMs,
       backfillFrom,
+      takesWebhooks: config.vendor === 'shoplazza' && config.webhookSecret !== undefined,
     }
   }
 
@@ -74,7 +78,11 @@ export function createIngest(deps: {
 
   return {
     async run(signal) {
-      await Promise.all([...workers.values()].map(worker => worker.run(signal)))
+      const all = [...workers.values()]
+      const requests = shared
+        ? servePollRequests({ ...deps, workers: all, requests: store.pollRequests }, signal)
+        : null
+      await Promise.all([requests, ...all.map(worker => worker.run(signal))])
     },
     poll: async (connection, options) => workerOf(connection).poll(options),
     refetch: (connection, orderId) => workerOf(connection).refetch(orderId),

@@ -19,6 +19,8 @@ export interface Polled {
   readonly overlapMs: number
   /** Where the first poll begins, milliseconds since the epoch, given the vendor's time. */
   readonly backfillFrom: (now: number) => number
+  /** The vendor may send us webhooks of this connection. */
+  readonly takesWebhooks: boolean
 }
 
 export interface Round {

@@ -3,7 +3,7 @@ import type { Clock } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import type { HeldLease } from '../lease.ts'
-import type { Log, Metrics } from '../observe.ts'
+import type { Log } from '../observe.ts'
 import type { Store } from '../store/store.ts'
 
 const BATCH = 500
@@ -21,9 +21,8 @@ export function createPublisher(deps: {
   held: HeldLease
   clock: Clock
   log: Log
-  metrics: Metrics
 }) {
-  const { connection, store, eventLog, held, clock, log, metrics } = deps
+  const { connection, store, eventLog, held, clock, log } = deps
   const bell = createBell(clock)
   let failure: string | null = null
 
@@ -34,9 +33,7 @@ export function createPublisher(deps: {
       const batch = await store.events.unpublished(connection, BATCH)
       if (batch.length === 0) return
       held.assertFresh()
-      const began = clock.monotonic()
       await eventLog.append(batch)
-      metrics.publishSeconds.observe((clock.monotonic() - began) / 1000)
       await store.events.markPublished(
         held.lease,
         batch.map(({ n }) => n),

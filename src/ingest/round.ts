@@ -1,12 +1,15 @@
+import { timestamp } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
 import type { HeldLease } from '../lease.ts'
 import type { Log, Metrics } from '../observe.ts'
+import { isSilent } from '../silence.ts'
 import type { OrderRef } from '../sources/source.ts'
 import type { Lease } from '../store/store.ts'
 import { type Polled, poll } from './poll.ts'
 import { pollSingles, type Singles } from './singles.ts'
 import type { Taken } from './take-page.ts'
 
+const FIRST_BACKOFF_MS = 5_000
 const LONGEST_BACKOFF_MS = 60_000
 /** A connection whose credentials were refused is asked again this rarely: a person has to act. */
 export const STOPPED_PAUSE_MS = 15 * 60_000
@@ -29,6 +32,7 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
   const { connection, store, clock, pollEveryMs } = polled
   let failures = 0
   let trouble: string | null = null
+  let saidSilent = false
 
   async function succeeded(lease: Lease, signal: AbortSignal): Promise<RoundResult> {
     const rechecked = await recheck(lease, signal)
@@ -44,15 +48,34 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
       nextPollAt: now + pauseMs,
       lastError: null,
     })
+    if (polled.takesWebhooks) await watchWebhooks(lease, taken)
     failures = 0
     trouble = null
     return { taken: [...rechecked, ...taken], pauseMs, error: null }
   }
 
+  /** What a poll finds changed, a webhook should have announced: then the order was read already, or the count is ended by that webhook. */
+  async function watchWebhooks(lease: Lease, taken: readonly Taken[]): Promise<void> {
+    const changed = taken.reduce((sum, one) => sum + one.changed.length, 0)
+    if (changed > 0) await store.connections.found(lease, connection, changed, clock.now())
+    const row = await store.connections.get(connection)
+    const silent = row !== null && isSilent(row, clock.now())
+    if (silent && !saidSilent)
+      log.warn(
+        { lastWebhookAt: timestamp(row.webhookAt ?? 0), unannounced: row.unannounced },
+        'no webhooks come any more, while polls find changes: look whether the vendor has deleted the subscription (it does after repeated failures) and create it again; polling goes on and misses nothing',
+      )
+    saidSilent = silent
+  }
+
   async function failed(lease: Lease, error: unknown): Promise<RoundResult> {
     const { intent, retryAfterMs = 0 } = error instanceof AppError ? error : { intent: 'retry' }
     trouble = messageOf(error)
-    const backoff = Math.min(pollEveryMs * 2 ** Math.min(failures++, 10), Math.max(LONGEST_BACKOFF_MS, pollEveryMs))
+    // A rare poll that failed is not as rare when it is tried again.
+    const backoff = Math.min(
+      Math.min(pollEveryMs, FIRST_BACKOFF_MS) * 2 ** Math.min(failures++, 10),
+      LONGEST_BACKOFF_MS,
+    )
     const pauseMs = intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backoff, retryAfterMs)
     await store.connections.update(lease, connection, {
       state: intent === 'stop' ? 'stopped' : isRateLimit(error) ? 'behind' : 'failing',

@@ -5,6 +5,7 @@ import { AppError, messageOf } from '../errors.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { type HeldLease, withLease } from '../lease.ts'
 import type { Log, Metrics } from '../observe.ts'
+import { askPoll } from '../poll-request.ts'
 import type { Store } from '../store/store.ts'
 import { backfill, type Gaps } from './backfill.ts'
 import { createMutex } from './mutex.ts'
@@ -16,6 +17,7 @@ import { pollSingles } from './singles.ts'
 import type { Taken } from './take-page.ts'
 
 const RETRY_MS = 15_000
+const FREE_MS = 15_000
 
 export type Worker = ReturnType<typeof createWorker>
 
@@ -28,12 +30,14 @@ export function createWorker(deps: {
   polled: Polled
   eventLog: EventLog
   owner: string
+  /** Other processes may work this connection. */
+  shared: boolean
   store: Store
   clock: Clock
   log: Log
   metrics: Metrics
 }) {
-  const { polled, eventLog, owner, store, clock, metrics } = deps
+  const { polled, eventLog, owner, shared, store, clock, metrics } = deps
   const { connection, source, takePage } = polled
   const log = deps.log.child({ connection })
   const rounds = createRounds({ polled, log, metrics })
@@ -47,7 +51,7 @@ export function createWorker(deps: {
   let current: { held: HeldLease; publish: () => void } | null = null
 
   const live = (signal: AbortSignal) => ({ signal, priority: 'live' as const })
-  const publisherOf = (held: HeldLease) => createPublisher({ connection, store, eventLog, held, clock, log, metrics })
+  const publisherOf = (held: HeldLease) => createPublisher({ connection, store, eventLog, held, clock, log })
 
   async function work(held: HeldLease): Promise<void> {
     const publisher = publisherOf(held)
@@ -181,9 +185,34 @@ export function createWorker(deps: {
     return taken
   }
 
+  async function pollHere(options: PollOptions): Promise<PollResult> {
+    const taken = await oneRoundAtATime(() => {
+      if (options.dryRun) return ask(null, options)
+      if (current) return ask(current.held, options)
+      if (running) return Promise.reject(elsewhere())
+      return once(options.signal, held => ask(held, options))
+    })
+    publishWhatIsNew(taken)
+    return {
+      orders: taken.reduce((sum, { rows }) => sum + rows, 0),
+      events: taken.flatMap(({ events }) => events),
+      quarantined: taken.reduce((sum, { quarantined }) => sum + quarantined, 0),
+    }
+  }
+
+  /** Nobody works the connection now; it is ours for long enough to begin. */
+  const isFree = async () => (await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())) !== null
+
   return {
     connection,
-    refetch: (orderId: string): void => refetcher.add(orderId),
+    /** This process works the connection now. */
+    holds: (): boolean => current !== null,
+    /** False: another process is to be told. */
+    refetch(orderId: string): boolean {
+      if (shared && !current) return false
+      refetcher.add(orderId)
+      return true
+    },
     wake: pollBell.ring,
     trouble: rounds.trouble,
 
@@ -192,19 +221,12 @@ export function createWorker(deps: {
       await withLease({ ...leaseDeps, signal }, work)
     },
 
+    pollHere,
+
+    /** Polls here, or has the process poll that works the connection. */
     async poll(options: PollOptions): Promise<PollResult> {
-      const taken = await oneRoundAtATime(() => {
-        if (options.dryRun) return ask(null, options)
-        if (current) return ask(current.held, options)
-        if (running) return Promise.reject(elsewhere())
-        return once(options.signal, held => ask(held, options))
-      })
-      publishWhatIsNew(taken)
-      return {
-        orders: taken.reduce((sum, { rows }) => sum + rows, 0),
-        events: taken.flatMap(({ events }) => events),
-        quarantined: taken.reduce((sum, { quarantined }) => sum + quarantined, 0),
-      }
+      const elsewhere = shared && !current && !options.dryRun && (running || !(await isFree()))
+      return elsewhere ? askPoll({ requests: store.pollRequests, clock }, connection, options) : pollHere(options)
     },
   }
 }

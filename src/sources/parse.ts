@@ -25,7 +25,7 @@ export function emptyAsNull<T>(value: T): T | null {
   return value
 }
 
-/** An id: a string, or a number that no double has rounded (case 9). */
+/** An id: a string that any database keeps to the letter (no NUL, no half of a character), or a number that no double has rounded (case 9). */
 export function idText(value: unknown): Reading<string> {
   const found = emptyAsNull(value)
   if (found === null) return ABSENT
@@ -36,7 +36,7 @@ export function idText(value: unknown): Reading<string> {
   if (typeof found !== 'string') return unreadable('expected an id: a string or a whole number')
   const text = found.trim()
   // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-  return text.length > 255 || /[\u0000-\u001f\u007f]/.test(text)
+  return text.length > 255 || /[\u0000-\u001f\u007f]/.test(text) || !text.isWellFormed()
     ? unreadable('expected an id of at most 255 printable characters')
     : given(text)
 }

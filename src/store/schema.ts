@@ -79,6 +79,8 @@ export interface Schema {
     secret: string
     previous_secret: string | null
     previous_valid_until: number | null
+    filter: string | null
+    headers: string | null
     delivery: string | null
     description: string | null
     state: string
@@ -105,6 +107,24 @@ export interface Schema {
     /** The event's, for the age of the backlog. */
     observed_at: number
     origin: string
+  }
+  /** Replays that are not wholly in the backlog yet. */
+  replays: {
+    n: Generated<number>
+    destination: string
+    filter: string
+    opening: number
+    /** null: each partition's owner sets the end itself. */
+    through: number | null
+    /** The partitions that are done. */
+    queued: string
+    created_at: number
+  }
+  /** Who took a partition of the event log over last, as a number that grows. */
+  claims: {
+    group_id: string
+    partition: number
+    epoch: number
   }
   attempts: {
     n: Generated<number>

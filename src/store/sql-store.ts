@@ -12,6 +12,7 @@ import { orderStore } from './sql/orders.ts'
 import { pollRequestStore } from './sql/poll-requests.ts'
 import { pruner } from './sql/prune.ts'
 import { quarantineStore } from './sql/quarantine.ts'
+import { replayStore } from './sql/replays.ts'
 import type { Sql } from './sql/sql.ts'
 import type { Store } from './store.ts'
 
@@ -31,6 +32,7 @@ export function createSqlStore(database: {
     quarantine: quarantineStore(sql),
     endpoints: endpointStore(sql),
     lanes: laneStore(sql),
+    replays: replayStore(sql),
     deliveries: deliveryStore(sql),
     deadLetters: deadLetterStore(sql),
     offsets: offsetStore(sql),

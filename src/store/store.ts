@@ -1,4 +1,5 @@
 import type { Vendor } from '../../schemas/common.ts'
+import type { EndpointFilter } from '../../schemas/endpoint.ts'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 import type { EventType } from '../../schemas/order-event.ts'
 import type { EventRecord } from '../order/event-record.ts'
@@ -18,6 +19,7 @@ export interface Store {
   readonly quarantine: QuarantineStore
   readonly endpoints: EndpointStore
   readonly lanes: LaneStore
+  readonly replays: ReplayStore
   readonly deliveries: DeliveryStore
   readonly deadLetters: DeadLetterStore
   readonly offsets: OffsetStore
@@ -151,9 +153,13 @@ export interface EventFilter {
   readonly types?: readonly EventType[]
   readonly connections?: readonly string[]
   readonly orderId?: string
+  /** This one event. */
+  readonly eventId?: string
   /** Bounds of `observedAt`, milliseconds: since inclusive, until exclusive. */
   readonly since?: number
   readonly until?: number
+  /** No event behind this place in the history. */
+  readonly through?: number
 }
 
 export interface StoredEvent extends EventRecord {
@@ -235,6 +241,10 @@ export interface EndpointRow {
   readonly secret: string
   readonly previousSecret: string | null
   readonly previousValidUntil: number | null
+  /** Conditions on members of the event, as configured; null: none. */
+  readonly filter: EndpointFilter | null
+  /** Headers of its own by name, each value encrypted; null: none. */
+  readonly headers: Readonly<Record<string, string>> | null
   /** Delivery options of its own, as configured; merged over the global ones by dispatch. */
   readonly delivery: Readonly<Record<string, unknown>> | null
   readonly description: string | null
@@ -249,11 +259,11 @@ export interface EndpointRow {
 export interface EndpointStore {
   list(): Promise<readonly EndpointRow[]>
   get(id: string): Promise<EndpointRow | null>
-  /** False: the id is taken. */
-  insert(endpoint: EndpointRow): Promise<boolean>
+  /** False: the id is taken. `replaySince`: with a replay of the past since then, which comes before anything else (`ReplayRow.opening`). */
+  insert(endpoint: EndpointRow, options?: { replaySince?: number }): Promise<boolean>
   /** False: there is none with this id. */
   update(id: string, patch: Partial<Omit<EndpointRow, 'id' | 'createdAt'>>): Promise<boolean>
-  /** With its backlog, lanes, dead letters and attempts. False: there was none. */
+  /** With its backlog, lanes, replays, dead letters and attempts. False: there was none. */
   remove(id: string): Promise<boolean>
 }
 
@@ -334,10 +344,50 @@ export interface LaneStore {
     lastError: string
     hold: boolean
   }): Promise<boolean>
-  /** Queues past events again for one destination, in order, each lane by sequence. Returns how many. */
-  replay(destination: string, filter: EventFilter, now: number): Promise<number>
+  /**
+   * Puts past events into the backlog of one destination again, in order, each lane by sequence; a lane that waits for a later time
+   * and gets a single event (`eventId`) becomes due. Returns how many. Many small transactions: after a crash it is done again from the
+   * begin. `wants` chooses among what the filter finds; it may be asked about an event more than once.
+   */
+  replay(
+    destination: string,
+    filter: EventFilter,
+    now: number,
+    options?: { wants?: (event: EventRecord) => boolean; signal?: AbortSignal },
+  ): Promise<number>
   /** Backlog size and the oldest waiting event's `observedAt`, by destination. */
   backlog(): Promise<ReadonlyMap<string, { size: number; oldestObservedAt: number | null }>>
+}
+
+// ── replays ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/** A replay on its way into the backlog: the owner of each partition of the event log puts in what is in that partition. */
+export interface ReplayRow {
+  readonly n: number
+  readonly destination: string
+  readonly filter: EventFilter
+  /** The destination is new: until the past is queued, it is sent nothing, and what happens waits behind it. */
+  readonly opening: boolean
+  /** The last event it covers; null: all that an owner took in before it knew of the destination. */
+  readonly through: number | null
+  /** Partitions that are done. */
+  readonly queued: readonly number[]
+  readonly createdAt: number
+}
+
+export interface ReplayStore {
+  /** Asks for a replay of what there is now. Returns how many events that is; none: nothing is asked for. */
+  add(destination: string, filter: EventFilter, now: number, wants?: (event: EventRecord) => boolean): Promise<number>
+  /** Oldest first. */
+  pending(): Promise<readonly ReplayRow[]>
+  /** The last event there is (`n`); 0: none. */
+  end(): Promise<number>
+  /** Whether every event up to this one is in the event log. */
+  published(through: number): Promise<boolean>
+  /** Takes partitions over: the word of whoever had them before counts no more. Returns a number for each. */
+  claim(group: string, partitions: readonly number[]): Promise<ReadonlyMap<number, number>>
+  /** A partition's part is in the backlog; with the last of `partitions` the replay is over. False: the claim has passed to another. */
+  queued(n: number, done: { group: string; partition: number; claim: number; partitions: number }): Promise<boolean>
 }
 
 // ── deliveries ───────────────────────────────────────────────────────────────────────────────────────────────────────────

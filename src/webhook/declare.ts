@@ -1,6 +1,7 @@
 import type { Config, EndpointConfig } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../observe.ts'
+import { opened, sealHeaders } from '../sealed.ts'
 import type { EndpointRow, EndpointStore } from '../store/store.ts'
 import type { Guard } from './guard.ts'
 import { newSecret, type SecretBox } from './secrets.ts'
@@ -50,6 +51,7 @@ export async function declareEndpoints(deps: {
     await endpoints.insert({
       id: endpoint.id,
       ...optionsOf(endpoint),
+      headers: sealHeaders(deps.box, endpoint.headers),
       secret: deps.box.seal(endpoint.secret ?? newSecret()),
       previousSecret: null,
       previousValidUntil: null,
@@ -65,39 +67,45 @@ export async function declareEndpoints(deps: {
     const now = clock.now()
     if (!row.declared && row.stateReason !== REMOVED)
       log.warn({ endpoint: row.id }, 'an endpoint made through the API is now the one declared under its id')
+    const headers = headersOf(endpoint, row)
     const back = row.state === 'disabled' && row.stateReason === REMOVED
     await endpoints.update(row.id, {
       ...optionsOf(endpoint),
       ...secretsOf(endpoint, row, now),
+      headers,
       ...(back ? { state: 'active', stateReason: null } : {}),
       declared: true,
-      ...(changed(endpoint, row) || back ? { updatedAt: now } : {}),
+      ...(changed(endpoint, row) || headers !== row.headers || back ? { updatedAt: now } : {}),
     })
   }
 
   function secretsOf(endpoint: EndpointConfig, row: EndpointRow, now: number): Partial<EndpointRow> {
-    if (!endpoint.secret || endpoint.secret === opened(row)) return {}
+    if (!endpoint.secret || endpoint.secret === opened(deps.box, row.secret)) return {}
     const secret = deps.box.seal(endpoint.secret)
-    const readable = opened(row) !== null
+    const readable = opened(deps.box, row.secret) !== null
     return readable
       ? { secret, previousSecret: row.secret, previousValidUntil: now + OVERLAP }
       : { secret, previousSecret: null, previousValidUntil: null }
   }
 
-  /** null: sealed under another key. */
-  function opened(row: EndpointRow): string | null {
-    try {
-      return deps.box.open(row.secret)
-    } catch {
-      return null
-    }
+  /** What is declared, sealed anew only where it changed. */
+  function headersOf({ headers = {} }: EndpointConfig, row: EndpointRow): EndpointRow['headers'] {
+    const names = Object.keys(headers)
+    const same =
+      names.length === Object.keys(row.headers ?? {}).length &&
+      names.every(name => {
+        const sealed = row.headers?.[name]
+        return sealed !== undefined && opened(deps.box, sealed) === headers[name]
+      })
+    return same ? row.headers : sealHeaders(deps.box, headers)
   }
 }
 
-const optionsOf = ({ url, types, connections, delivery, description }: EndpointConfig) => ({
+const optionsOf = ({ url, types, connections, filter, delivery, description }: EndpointConfig) => ({
   url,
   types: types ?? null,
   connections: connections ?? null,
+  filter: filter ?? null,
   delivery: delivery ? present(delivery) : null,
   description: description ?? null,
 })

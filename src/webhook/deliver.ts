@@ -6,6 +6,9 @@ import type { Signer } from './sign.ts'
 
 const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
 
+/** Shorter values of headers ("1", "true") are no secrets, and would be found everywhere. */
+const SHORTEST_SECRET = 6
+
 /** Signs a body and posts it to one endpoint. */
 export type Post = (message: { id: string; body: string; replay: boolean; signal: AbortSignal }) => Promise<Answer>
 
@@ -15,14 +18,23 @@ export function createPost(deps: {
   signer: () => Signer
   sender: Sender
   clock: Clock
+  /** Sent along; what we say ourselves goes before them. */
+  headers?: Readonly<Record<string, string>>
   /** Of this program. */
   version: string
 }): Post {
   const { url, timeoutMs, signer, sender, clock } = deps
+  // A receiver may say in its answer what it was sent.
+  const secrets = Object.values(deps.headers ?? {}).filter(value => value.length >= SHORTEST_SECRET)
+  const hidden = (answer: Answer): Answer =>
+    answer.kind === 'answered' && answer.response !== null
+      ? { ...answer, response: secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), answer.response) }
+      : answer
   const userAgent = `orderwire/${deps.version}`
-  return ({ id, body, replay, signal }) => {
+  return async ({ id, body, replay, signal }) => {
     const timestamp = Math.floor(clock.now() / 1000)
     const headers: Record<string, string> = {
+      ...deps.headers,
       'content-type': CONTENT_TYPE,
       'user-agent': userAgent,
       'webhook-id': id,
@@ -30,7 +42,8 @@ export function createPost(deps: {
       'webhook-signature': signer()(id, timestamp, body),
     }
     if (replay) headers['orderwire-replay'] = 'true'
-    return sender.send({ url, headers, body, timeoutMs, signal })
+    const answer = await sender.send({ url, headers, body, timeoutMs, signal })
+    return secrets.length > 0 ? hidden(answer) : answer
   }
 }
 

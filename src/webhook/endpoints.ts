@@ -3,8 +3,10 @@ import { type Config, deliveryOf } from '../../schemas/config.ts'
 import { type Clock, timestamp } from '../clock.ts'
 import type { DispatchControl } from '../control.ts'
 import type { Destination, Outcome } from '../dispatch/destination.ts'
+import { compileFilter } from '../dispatch/filter.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
+import { opened, openHeaders } from '../sealed.ts'
 import type { EndpointRow, EndpointStore } from '../store/store.ts'
 import { createPost, deliverBy, outcomeOf } from './deliver.ts'
 import type { SecretBox } from './secrets.ts'
@@ -36,19 +38,28 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { endpoints, box, sender, clock, log, version } = deps
   const unreadable = new Set<string>()
 
-  /** The former secret signs along until its time is over. */
+  /** The former secret signs along until its time is over, if it can be read: the current one alone is a good signature, too. */
   function signerOf(row: EndpointRow): () => Signer {
     const current = box.open(row.secret)
     const alone = createSigner([current])
-    if (row.previousSecret === null || row.previousValidUntil === null) return () => alone
-    const both = createSigner([current, box.open(row.previousSecret)])
-    const until = row.previousValidUntil
+    const until = row.previousValidUntil ?? 0
+    const former = row.previousSecret !== null && clock.now() < until ? opened(box, row.previousSecret) : null
+    if (former === null) return () => alone
+    const both = createSigner([current, former])
     return () => (clock.now() < until ? both : alone)
   }
 
   function postOf(row: EndpointRow) {
     const { timeout } = optionsOf(row)
-    return createPost({ url: row.url, timeoutMs: timeout, signer: signerOf(row), sender, clock, version })
+    return createPost({
+      url: row.url,
+      timeoutMs: timeout,
+      signer: signerOf(row),
+      headers: openHeaders(box, row.headers),
+      sender,
+      clock,
+      version,
+    })
   }
 
   // What is stored was parsed when it came in.
@@ -62,6 +73,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       delivery: optionsOf(row),
       types: row.types && new Set(row.types),
       connections: row.connections && new Set(row.connections),
+      matches: row.filter && compileFilter(row.filter),
     }
     try {
       const deliver = deliverBy(postOf(row), clock)

@@ -92,6 +92,18 @@ export function eventLogContract(name: string, open: () => Promise<EventLogHarne
       expect(reader.taken.map(item => item.event.sequence)).toEqual([1, 2])
     })
 
+    test('it says when everything there is has been taken in, and that nothing is to be taken in', async () => {
+      const reader = await consume()
+      await eventually(() => expect(reader.owned.size).toBeGreaterThan(0))
+      const all = [...reader.owned]
+      expect(await reader.consumption.caughtUp(all)).toBe(true)
+      await harness.publish(Array.from({ length: 300 }, (_, order) => eventRecord({ orderId: `o${order}` })))
+      expect(await reader.consumption.caughtUp(all)).toBe(true)
+      expect(reader.taken).toHaveLength(300)
+      await reader.stop()
+      expect(await reader.consumption.caughtUp(all)).toBe(false)
+    })
+
     test('appending nothing is fine', async () => {
       await harness.log.append([])
       await harness.publish([eventRecord()])

@@ -8,6 +8,8 @@ import { eventContract } from './store/events.ts'
 import { laneContract } from './store/lanes.ts'
 import { leaseContract } from './store/leases.ts'
 import { orderContract } from './store/orders.ts'
+import { replayContract } from './store/replays.ts'
+import { requestContract } from './store/requests.ts'
 import { retentionContract } from './store/retention.ts'
 import type { World } from './store/world.ts'
 
@@ -38,6 +40,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
       },
     }
     leaseContract(world)
+    requestContract(world)
     configurationContract(world)
     orderContract(world)
     eventContract(world)
@@ -46,5 +49,6 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     deadLetterContract(world)
     deliveryContract(world)
     retentionContract(world)
+    replayContract(world)
   })
 }

@@ -154,7 +154,11 @@ export function createRig(options: RigOptions = {}) {
     const { crashAfterCalls = Number.POSITIVE_INFINITY, ...over } = more
     const calls = { left: crashAfterCalls, lastHappens: crashAfterCalls % 2 === 0 }
     const started = createDispatcher({
-      store: { lanes: mortal(store.lanes, calls), deliveries: mortal(store.deliveries, calls) as never },
+      store: {
+        lanes: mortal(store.lanes, calls),
+        replays: mortal(store.replays, calls),
+        deliveries: mortal(store.deliveries, calls) as never,
+      },
       eventLog: log,
       clock,
       log: silent,
@@ -210,7 +214,9 @@ export function createRig(options: RigOptions = {}) {
     /** Everything published is settled and no lane waits. */
     quiet: () =>
       Array.from({ length: log.partitions }, (_, partition) => log.settled(partition)).reduce((a, b) => a + b, 0) >=
-        store.events.size && [...destinations.keys()].every(id => store.rows(id).length === 0),
+        store.events.size &&
+      store.asked === 0 &&
+      [...destinations.keys()].every(id => store.rows(id).length === 0),
     /** What a destination was sent, as `order:sequence`. */
     trace: (id: string): string[] =>
       sends.filter(send => send.destination === id).map(({ event }) => `${event.orderId}:${event.sequence}`),

@@ -108,6 +108,37 @@ describe('start', () => {
   })
 })
 
+describe('keys', () => {
+  const admin = { ORDERWIRE_API_KEY: 'an-artificial-key-of-32-characters' }
+  const keys = (args: readonly string[], env: NodeJS.ProcessEnv = {}) =>
+    command(folder.path, ['keys', ...args, '--json'], env)
+
+  test('are made, listed and removed by command, with and without a server, and open what their role may', async () => {
+    await configure(folder.path, {})
+    const made = JSON.parse((await keys(['add', 'reports', '--role', 'read'])).stdout)
+    const program = await started(admin)
+    const get = (key: string) =>
+      fetch(`${program.url}/v1/events`, { headers: { authorization: `Bearer ${key}` } }).then(({ status }) => status)
+    expect([await get(made.key), await get('owk_other'), await get(admin.ORDERWIRE_API_KEY)]).toEqual([200, 401, 200])
+    const other = { ...admin, ORDERWIRE_API_KEY: made.key, ORDERWIRE_URL: program.url }
+    const refused = await keys(['list'], other)
+    expect([refused.code, refused.stderr]).toEqual([1, expect.stringContaining('"admin"')])
+    const [listed] = (await keys(['list'])).stdout.split('\n').filter(Boolean)
+    expect(JSON.parse(listed ?? '')).toMatchObject({ id: made.id, name: 'reports', role: 'read' })
+    expect((await keys(['remove', made.id])).code).toBe(0)
+    expect(await get(made.key)).toBe(401)
+    expect(program.output()).not.toContain(made.key)
+  })
+
+  test.each([[['add', 'x']], [['add']], [['remove']], [['sing']], [['add', 'x', '--role', 'root']]])(
+    '%j is wrong usage',
+    async args => {
+      await configure(folder.path, {})
+      expect((await keys(args)).code).toBe(2)
+    },
+  )
+})
+
 describe('what cannot be', () => {
   test('a second process on the same data folder is refused', async () => {
     await configure(folder.path, sandboxConfig)

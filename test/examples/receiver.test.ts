@@ -153,6 +153,8 @@ describe('the receiver of the example, delivered to by orderwire', () => {
     secret: box.seal(secret),
     previousSecret: null,
     previousValidUntil: null,
+    filter: null,
+    headers: null,
     delivery: null,
     description: null,
     state: 'active',

@@ -10,9 +10,11 @@ export interface MemoryEventLog extends Pick<EventLog, 'append' | 'consume' | 'p
   settled(partition?: number): number
   /** How many entries have been handed to a consumer and taken in, all partitions. */
   readonly taken: number
-  crash(): void
-  revoke(partitions: readonly number[]): Promise<void>
-  assign(partitions: readonly number[]): Promise<void>
+  /** Of all consumers, or of the one with this index. */
+  crash(index?: number): void
+  /** Takes partitions from a consumer, or gives them to it: the one that came last, or the one with this index. */
+  revoke(partitions: readonly number[], index?: number): Promise<void>
+  assign(partitions: readonly number[], index?: number): Promise<void>
 }
 
 interface Reader {
@@ -25,10 +27,14 @@ export function memoryEventLog({
   partitions = 1,
   batch = 100,
   kind = 'embedded' as EventLog['kind'],
+  /** Which partitions the consumer with this index gets when it comes; default: all. */
+  share = (_index: number) =>
+    (_partition: number): boolean =>
+      true,
 } = {}): MemoryEventLog {
   const logs: EventRecord[][] = Array.from({ length: partitions }, () => [])
   const offsets = new Map<number, number>()
-  let reader: Reader | null = null
+  let readers: Reader[] = []
   let taken = 0
 
   const partitionOf = (key: string) =>
@@ -51,11 +57,18 @@ export function memoryEventLog({
     place.busy = false
   }
 
-  async function assign(list: readonly number[]): Promise<void> {
-    const to = reader
-    if (!to) return
+  async function assign(list: readonly number[], index = readers.length - 1): Promise<void> {
+    const to = readers[index]
+    if (!to || list.length === 0) return
+    while (
+      to.alive &&
+      !(await to.consumer.assigned(list).then(
+        () => true,
+        () => false,
+      ))
+    )
+      await Promise.resolve()
     for (const partition of list) to.owned.set(partition, { next: (offsets.get(partition) ?? 0) + 1, busy: false })
-    await to.consumer.assigned(list)
     for (const partition of list) void feed(to, partition)
   }
 
@@ -69,30 +82,40 @@ export function memoryEventLog({
     },
     async append(events) {
       for (const event of events) logs[partitionOf(event.orderKey)]?.push(event)
-      if (reader) for (const partition of reader.owned.keys()) void feed(reader, partition)
+      for (const reader of readers) for (const partition of reader.owned.keys()) void feed(reader, partition)
     },
     async consume(consumer) {
       const mine: Reader = { consumer, owned: new Map(), alive: true }
-      reader = mine
-      void assign(logs.map((_, partition) => partition))
+      readers.push(mine)
+      const partitionsOfMine = logs.map((_, partition) => partition).filter(share(readers.length - 1))
+      void assign(partitionsOfMine, readers.indexOf(mine))
       return {
+        async caughtUp(list) {
+          const ends = list.map(partition => logs[partition]?.length ?? 0)
+          const ours = () => mine.alive && list.every(partition => mine.owned.has(partition))
+          const behind = (partition: number, index: number) =>
+            (mine.owned.get(partition)?.next ?? 0) <= (ends[index] ?? 0)
+          while (ours() && list.some(behind)) await new Promise(resolve => setImmediate(resolve))
+          return ours()
+        },
         settle(partition, position) {
           if (!mine.alive || !mine.owned.has(partition)) return
           offsets.set(partition, Math.max(position, offsets.get(partition) ?? 0))
         },
         async stop() {
           mine.alive = false
-          if (reader === mine) reader = null
+          readers = readers.filter(one => one !== mine)
         },
       }
     },
-    crash() {
-      if (reader) reader.alive = false
-      reader = null
+    crash(index) {
+      const dead = index === undefined ? readers : readers.filter((_, at) => at === index)
+      for (const reader of dead) reader.alive = false
+      readers = readers.filter(reader => reader.alive)
     },
     assign,
-    async revoke(list) {
-      const from = reader
+    async revoke(list, index = readers.length - 1) {
+      const from = readers[index]
       if (!from) return
       await from.consumer.revoked(list)
       for (const partition of list) from.owned.delete(partition)

@@ -8,6 +8,8 @@ import type {
   EventFilter,
   LaneRow,
   LaneStore,
+  ReplayRow,
+  ReplayStore,
 } from '../../src/store/store.ts'
 
 interface Waiting {
@@ -24,6 +26,7 @@ interface Lane {
 /** What dispatch needs of the store, in memory, by the promises of the port. It outlives the dispatchers of a test, as a database does. */
 export interface MemoryStore {
   readonly lanes: LaneStore
+  readonly replays: ReplayStore
   readonly deliveries: Pick<DeliveryStore, 'record'>
   readonly deadLetters: Pick<DeadLetterStore, 'redrive' | 'list'>
   /** The history: everything that was ever published. */
@@ -31,6 +34,16 @@ export interface MemoryStore {
   readonly attempts: AttemptRow[]
   /** Called at the begin of every call; what it throws or waits for is what a store out of order does. */
   trouble: (call: string) => void | Promise<void>
+  /** Asks for a replay, of a new destination unless said otherwise. */
+  ask(
+    destination: string,
+    filter: EventFilter,
+    options?: { through?: number | null; opening?: boolean; at?: number },
+  ): void
+  /** Partitions done of what was asked for a destination. */
+  queued(destination: string): readonly number[]
+  /** Replays that are not wholly queued. */
+  readonly asked: number
   waiting(destination: string, orderKey: string): readonly string[]
   rows(destination: string): readonly LaneRow[]
   letters(destination: string): readonly DeadLetterRow[]
@@ -41,7 +54,10 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
   const lanes = new Map<string, Map<string, Lane>>()
   const attempts: AttemptRow[] = []
   const dead = new Map<string, DeadLetterRow>()
+  const replays = new Map<number, ReplayRow>()
+  const claims = new Map<number, number>()
   let letterCount = 0
+  let replayCount = 0
 
   const of = (destination: string) => {
     const found = lanes.get(destination) ?? new Map<string, Lane>()
@@ -83,6 +99,15 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
     (filter.until === undefined || record.observedAt < filter.until)
 
   const store: MemoryStore = {
+    ask(destination, filter, { through = null, opening = true, at = 0 } = {}) {
+      const n = ++replayCount
+      replays.set(n, { n, destination, filter, opening, through, queued: [], createdAt: at })
+    },
+    queued: destination =>
+      [...replays.values()].filter(row => row.destination === destination).flatMap(row => row.queued),
+    get asked() {
+      return replays.size
+    },
     events,
     attempts,
     trouble: () => {},
@@ -181,9 +206,11 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
         else Object.assign(lane, { nextAt: at, attempt: 0 })
         return lane.backlog.length === 0
       },
-      async replay(destination, filter, now) {
+      async replay(destination, filter, now, { wants } = {}) {
         await store.trouble('replay')
-        const chosen = [...events.values()].filter(one => matches(one, filter))
+        const chosen = [...events.values()]
+          .slice(0, filter.through)
+          .filter(one => matches(one, filter) && (wants?.(one) ?? true))
         for (const { id } of chosen) put(destination, id, 'replay', { nextAt: now, attempt: 0 })
         return chosen.length
       },
@@ -195,6 +222,40 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
             return [id, { size: waiting.length, oldestObservedAt: waiting.length > 0 ? Math.min(...waiting) : null }]
           }),
         )
+      },
+    },
+    replays: {
+      async end() {
+        await store.trouble('end')
+        return events.size
+      },
+      async add(destination, filter, now, wants) {
+        await store.trouble('add')
+        const count = [...events.values()].filter(one => matches(one, filter) && (wants?.(one) ?? true)).length
+        if (count > 0) store.ask(destination, filter, { through: events.size, opening: false, at: now })
+        return count
+      },
+      async pending() {
+        await store.trouble('pending')
+        return [...replays.values()]
+      },
+      async published() {
+        return true
+      },
+      async claim(_group, partitions) {
+        await store.trouble('claim')
+        for (const partition of partitions) claims.set(partition, (claims.get(partition) ?? 0) + 1)
+        return new Map(partitions.map(partition => [partition, claims.get(partition) ?? 0]))
+      },
+      async queued(n, { partition, claim, partitions }) {
+        await store.trouble('queued')
+        if (claims.get(partition) !== claim) return false
+        const row = replays.get(n)
+        if (!row) return true
+        const queued = [...new Set([...row.queued, partition])]
+        if (queued.length >= partitions) replays.delete(n)
+        else replays.set(n, { ...row, queued })
+        return true
       },
     },
     deliveries: {

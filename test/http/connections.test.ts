@@ -1,5 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
+import { answerPoll } from '../../src/poll-request.ts'
 import { type Harness, NOW, openHarness } from './harness.ts'
 
 let api: Harness
@@ -34,6 +36,7 @@ describe('GET /v1/connections', () => {
       lastError: 'code 10001',
       ordersTracked: 1,
       quarantined: 1,
+      webhooks: null,
     })
     expect((await api.call('GET', '/v1/connections/kk')).body).toEqual(body.data[0])
   })
@@ -154,10 +157,65 @@ describe('POST /v1/connections/{id}/poll', () => {
     expect(body.errors).toEqual([{ path: 'dryRun', message: 'unknown' }])
   })
 
-  test('where this process does not poll it is 503', async () => {
-    const face = await openHarness({ ingest: null })
-    expect((await face.call('POST', '/v1/connections/shop/poll')).status).toBe(503)
-    await face.close()
+  describe('where this process does not poll', () => {
+    test('is what the process finds that does', async () => {
+      const face = await openHarness({ ingest: null })
+      const events = await face.seed('shop', '7')
+      const answer = face.call('POST', '/v1/connections/shop/poll?order=7&dryRun=true')
+      const [request] = await vi.waitFor(async () => {
+        const taken = await face.store.pollRequests.take(['shop'], NOW)
+        expect(taken).toHaveLength(1)
+        return taken
+      })
+      if (!request) throw new Error('there was a request')
+      await answerPoll(face.store.pollRequests, request, async asked => {
+        expect(asked).toEqual({ orderId: '7', dryRun: true })
+        return { orders: 1, events, quarantined: 2 }
+      })
+      expect(await answer).toMatchObject({ status: 200, body: { orders: 1, events: 2, quarantined: 2 } })
+      expect((await answer).body.data).toEqual(events.map(({ body }) => JSON.parse(body)))
+      expect(await face.store.pollRequests.get(request.id)).toBeNull()
+      await face.close()
+    })
+
+    test('is the same refusal as there', async () => {
+      const face = await openHarness({ ingest: null })
+      const answer = face.call('POST', '/v1/connections/shop/poll')
+      const [request] = await vi.waitFor(async () => {
+        const taken = await face.store.pollRequests.take(['shop'], NOW)
+        expect(taken).toHaveLength(1)
+        return taken
+      })
+      if (!request) throw new Error('there was a request')
+      const limited = new AppError('The vendor is busy.', {
+        code: 'vendor.rate_limited',
+        intent: 'retry',
+        retryAfterMs: 7000,
+      })
+      await answerPoll(face.store.pollRequests, request, () => Promise.reject(limited))
+      expect(await answer).toMatchObject({ status: 502, body: { detail: 'The vendor is busy.' } })
+      expect((await answer).headers.get('retry-after')).toBe('7')
+      await face.close()
+    })
+
+    test('is 503 with a reason when nobody takes it up in 10 s, and is then withdrawn', async () => {
+      let passed = 0
+      const real = systemClock()
+      const clock: Clock = {
+        ...real,
+        now: () => NOW,
+        monotonic: () => passed,
+        sleep: async ms => {
+          passed += ms
+        },
+      }
+      const face = await openHarness({ ingest: null, clock })
+      const { status, body } = await face.call('POST', '/v1/connections/shop/poll')
+      expect([status, body.detail]).toEqual([503, expect.stringContaining('No process took up the poll of shop')])
+      expect(passed).toBeLessThan(11_000)
+      expect(await face.store.pollRequests.take(['shop'], NOW)).toEqual([])
+      await face.close()
+    })
   })
 })
 

@@ -17,6 +17,8 @@ const declared: EndpointRow = {
   secret: 'sealed:',
   previousSecret: null,
   previousValidUntil: null,
+  filter: null,
+  headers: null,
   delivery: null,
   description: null,
   state: 'active',
@@ -36,10 +38,13 @@ describe('POST /v1/endpoints', () => {
       url: URL_,
       types: null,
       connections: null,
+      filter: null,
+      headerNames: [],
       delivery: null,
       description: null,
       state: 'active',
       stateReason: null,
+      replaySince: null,
       declared: false,
       createdAt: new Date(NOW).toISOString(),
       updatedAt: new Date(NOW).toISOString(),
@@ -89,9 +94,42 @@ describe('POST /v1/endpoints', () => {
     await api.seed('shop', '1')
     const body = { id: 'late', url: URL_, types: ['order.paid'], replaySince: '2026-01-01T00:00:00Z' }
     const created = await api.call('POST', '/v1/endpoints', { body })
-    expect(created).toMatchObject({ status: 201, body: { state: 'active', stateReason: null } })
+    expect(created).toMatchObject({ status: 201, body: { state: 'active', replaySince: '2026-01-01T00:00:00.000Z' } })
+    expect((await api.call('GET', '/v1/endpoints/late')).body.replaySince).toBe('2026-01-01T00:00:00.000Z')
     const since = Date.parse('2026-01-01T00:00:00Z')
-    expect(api.parts.asked).toEqual(['refresh', `replay late ${JSON.stringify({ since })}`, 'refresh', 'wake dispatch'])
+    expect(await api.store.replays.pending()).toMatchObject([
+      { destination: 'late', filter: { since }, opening: true, through: null, queued: [] },
+    ])
+    expect(api.parts.asked).toEqual(['refresh'])
+  })
+
+  test('keeps headers encrypted and shows their names only', async () => {
+    const given = { id: 'h', url: URL_, headers: { 'X-Api-Key': 'open sesame', cookie: 'a=b' } }
+    const created = await api.call('POST', '/v1/endpoints', { body: given })
+    expect(created).toMatchObject({ status: 201, body: { headerNames: ['x-api-key', 'cookie'] } })
+    expect(created.text).not.toContain('sesame')
+    expect((await api.call('GET', '/v1/endpoints/h')).text).not.toContain('sesame')
+    expect((await api.store.endpoints.get('h'))?.headers).toEqual({
+      'x-api-key': `sealed:${btoa('open sesame')}`,
+      cookie: `sealed:${btoa('a=b')}`,
+    })
+    const changed = await api.call('PATCH', '/v1/endpoints/h', { body: { headers: { 'x-other': '1' } } })
+    expect(changed.body.headerNames).toEqual(['x-other'])
+    const cleared = await api.call('PATCH', '/v1/endpoints/h', { body: { headers: null } })
+    expect(cleared.body.headerNames).toEqual([])
+  })
+
+  test('takes a filter on members of events, shows it, changes it and clears it', async () => {
+    const filter = {
+      'data.order.currency': ['EUR', 'CHF'],
+      'data.shipment.carrier': { exists: true },
+      'data.payment.amount': { gte: '10.00', lte: '99' },
+    }
+    const created = await api.call('POST', '/v1/endpoints', { body: { id: 'f', url: URL_, filter } })
+    expect(created).toMatchObject({ status: 201, body: { filter } })
+    const other = { 'data.connection': ['shop'] }
+    expect((await api.call('PATCH', '/v1/endpoints/f', { body: { filter: other } })).body.filter).toEqual(other)
+    expect((await api.call('PATCH', '/v1/endpoints/f', { body: { filter: null } })).body.filter).toBeNull()
   })
 
   test.each([
@@ -110,10 +148,31 @@ describe('POST /v1/endpoints', () => {
     [{ url: URL_, delivery: { timeout: 5 } }, 'delivery.timeout'],
     [{ url: URL_, delivery: { timeout: '5 seconds' } }, 'delivery.timeout'],
     [{ url: URL_, delivery: { retries: ['5s', 'x'] } }, 'delivery.retries.1'],
-    [{ url: URL_, delivery: { rateLimit: { perSecond: 0 } } }, 'delivery.rateLimit.perSecond'],
+    [{ url: URL_, delivery: { rateLimit: { perSecond: 0 } } }, 'delivery.rateLimit'],
     [{ url: URL_, delivery: { speed: 1 } }, 'delivery.speed'],
     [{ url: URL_, state: 'paused' }, 'state'],
     [{ url: URL_, replaySince: 'yesterday' }, 'replaySince'],
+    [{ url: URL_, filter: {} }, 'filter'],
+    [{ url: URL_, filter: { 'data.order.curency': ['EUR'] } }, 'filter.data.order.curency'],
+    [{ url: URL_, filter: { 'data.__proto__.x': ['EUR'] } }, 'filter.data.__proto__.x'],
+    [{ url: URL_, filter: { 'data.order.currency': 'EUR' } }, 'filter.data.order.currency'],
+    [{ url: URL_, filter: { 'data.order.currency': [] } }, 'filter.data.order.currency'],
+    [{ url: URL_, filter: { 'data.order.currency': [{}] } }, 'filter.data.order.currency'],
+    [{ url: URL_, filter: { 'data.payment.amount': { gte: 'much' } } }, 'filter.data.payment.amount.gte'],
+    [
+      { url: URL_, filter: { 'data.payment.amount': { gte: '1', matches: '.*' } } },
+      'filter.data.payment.amount.matches',
+    ],
+    [{ url: URL_, headers: { Host: 'x' } }, 'headers.Host'],
+    [{ url: URL_, headers: { 'content-type': 'x' } }, 'headers.content-type'],
+    [{ url: URL_, headers: { 'webhook-id': 'x' } }, 'headers.webhook-id'],
+    [{ url: URL_, headers: { 'orderwire-replay': 'x' } }, 'headers.orderwire-replay'],
+    [{ url: URL_, headers: { 'transfer-encoding': 'x' } }, 'headers.transfer-encoding'],
+    [{ url: URL_, headers: { 'x-a': 'b\r\nx-c: d' } }, 'headers.x-a'],
+    [{ url: URL_, headers: { 'x a': 'b' } }, 'headers.x a'],
+    [{ url: URL_, headers: { 'x-a': 'b', 'X-A': 'c' } }, 'headers.X-A'],
+    [{ url: URL_, headers: { 'x-a': 'b'.repeat(5000) } }, 'headers'],
+    [{ url: URL_, headers: Object.fromEntries(Array.from({ length: 21 }, (_, i) => [`x-${i}`, 'b'])) }, 'headers'],
   ])('refuses %j', async (body, path) => {
     const answer = await api.call('POST', '/v1/endpoints', { body })
     expect(answer.status).toBe(400)
@@ -158,6 +217,17 @@ describe('one endpoint', () => {
     expect((await api.call('PATCH', '/v1/endpoints/a', { body })).status).toBe(400)
   })
 
+  test('is disabled and enabled, and says how much has waited', async () => {
+    const [event] = await api.seed('shop', '1')
+    if (!event) throw new Error('there is an event')
+    const disabled = await api.call('POST', '/v1/endpoints/a/disable')
+    expect(disabled).toMatchObject({ status: 200, body: { state: 'disabled', stateReason: 'Disabled by request.' } })
+    await api.store.lanes.spill([{ destination: 'a', event, origin: 'live' }], { nextAt: NOW, attempt: 0 })
+    const enabled = await api.call('POST', '/v1/endpoints/a/enable')
+    expect(enabled).toMatchObject({ status: 200, body: { state: 'active', stateReason: null, waiting: 1 } })
+    expect(api.parts.asked).toEqual(['refresh', 'refresh', 'wake dispatch'])
+  })
+
   test('is paused and resumed', async () => {
     expect((await api.call('POST', '/v1/endpoints/a/pause')).body).toMatchObject({ id: 'a', state: 'paused' })
     expect((await api.call('POST', '/v1/endpoints/a/resume')).body).toMatchObject({
@@ -189,6 +259,23 @@ describe('one endpoint', () => {
     })
   })
 
+  test('whose secret cannot be decrypted any more gets a new one that stands alone', async () => {
+    const lost = await openHarness({
+      secretBox: {
+        seal: text => `sealed:${btoa(text)}`,
+        open: () => {
+          throw new Error('another key')
+        },
+      },
+    })
+    await lost.call('POST', '/v1/endpoints', { body: { id: 'a', url: URL_ } })
+    const { status, body } = await lost.call('POST', '/v1/endpoints/a/rotate-secret')
+    expect(status).toBe(200)
+    expect(body.previousValidUntil).toBeNull()
+    expect(await lost.store.endpoints.get('a')).toMatchObject({ previousSecret: null, previousValidUntil: null })
+    await lost.close()
+  })
+
   test('is removed', async () => {
     expect((await api.call('DELETE', '/v1/endpoints/a')).status).toBe(204)
     expect((await api.call('GET', '/v1/endpoints/a')).status).toBe(404)
@@ -215,6 +302,8 @@ describe('one endpoint', () => {
     'POST /test',
     'POST /pause',
     'POST /resume',
+    'POST /disable',
+    'POST /enable',
     'POST /rotate-secret',
     'POST /replay',
   ])('an unknown one is 404: %s', async call => {
@@ -254,16 +343,35 @@ describe('replays', () => {
   test('are queued in the store where another process delivers, as far as the endpoint wants them', async () => {
     const face = await openHarness({ dispatch: null, handlers: ['audit'] })
     await face.seed('shop', '1')
-    const size = async (id: string) => (await face.store.lanes.backlog()).get(id)?.size
     await face.call('POST', '/v1/endpoints', { body: { id: 'a', url: URL_, types: ['order.shipped'] } })
     expect(await face.call('POST', '/v1/endpoints/a/replay')).toMatchObject({ status: 202, body: { queued: 1 } })
-    expect(await size('a')).toBe(1)
+    expect(await face.store.replays.pending()).toMatchObject([
+      { destination: 'a', filter: { types: ['order.shipped'] }, opening: false, through: 2 },
+    ])
     const others = { types: ['order.paid'] }
     expect(await face.call('POST', '/v1/endpoints/a/replay', { body: others })).toMatchObject({ body: { queued: 0 } })
     await face.call('POST', '/v1/endpoints', { body: { id: 'late', url: URL_, replaySince: '2026-01-01' } })
-    expect(await size('late')).toBe(2)
+    expect((await face.store.replays.pending())[1]).toMatchObject({ destination: 'late', opening: true })
     expect((await face.call('POST', '/v1/endpoints/late/test')).status).toBe(503)
     expect((await face.call('POST', '/v1/destinations/audit/replay')).status).toBe(503)
+    await face.close()
+  })
+})
+
+describe('POST /v1/events/{id}/resend', () => {
+  test('queues exactly that event for one destination', async () => {
+    const face = await openHarness({ dispatch: null })
+    const [paid, shipped] = await face.seed('shop', '1')
+    await face.call('POST', '/v1/endpoints', { body: { id: 'a', url: URL_, types: ['order.paid'] } })
+    const resend = (id: string | undefined, body: unknown) => face.call('POST', `/v1/events/${id}/resend`, { body })
+    expect(await resend(paid?.id, { destination: 'a' })).toMatchObject({ status: 202, body: { queued: 1 } })
+    expect(await face.store.replays.pending()).toMatchObject([{ destination: 'a', filter: { eventId: paid?.id } }])
+    expect((await resend(shipped?.id, { destination: 'a' })).body.errors).toEqual([
+      { path: 'destination', message: expect.stringContaining('does not take this event') },
+    ])
+    expect((await resend(paid?.id, { destination: 'nowhere' })).status).toBe(400)
+    expect((await resend(paid?.id, {})).status).toBe(400)
+    expect((await resend('evt_none', { destination: 'a' })).status).toBe(404)
     await face.close()
   })
 })

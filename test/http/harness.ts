@@ -142,7 +142,12 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
       )
       const text = await response.text()
       const isJson = /json/.test(response.headers.get('content-type') ?? '')
-      return { status: response.status, headers: response.headers, text, body: isJson ? JSON.parse(text) : undefined }
+      return {
+        status: response.status,
+        headers: response.headers,
+        text,
+        body: isJson && text !== '' ? JSON.parse(text) : undefined,
+      }
     },
     async seed(connection, orderId, own = {}, observedAt = NOW) {
       const seen = snapshot({ orderId, paid: paid(), packages: [parcel('p-1')], ...own })
@@ -175,7 +180,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
 function ingestDouble(parts: Parts): IngestControl {
   return {
     poll: (connection, options) => parts.poll(connection, options),
-    refetch: (connection, orderId) => void parts.asked.push(`refetch ${connection} ${orderId}`),
+    refetch: (connection, orderId) => parts.asked.push(`refetch ${connection} ${orderId}`) > 0,
     wake: connection => void parts.asked.push(`wake ${connection}`),
     health: () => parts.ingestHealth,
   }

@@ -1,6 +1,7 @@
 import { createHmac } from 'node:crypto'
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { type Harness, openHarness, WEBHOOK_SECRET } from './harness.ts'
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import type { Clock } from '../../src/clock.ts'
+import { type Harness, NOW, openHarness, WEBHOOK_SECRET } from './harness.ts'
 
 let api: Harness
 beforeEach(async () => {
@@ -84,5 +85,51 @@ describe('POST /hooks/{connection}', () => {
     expect((await send('{"id":"5"}', {}, '/hooks/shop', face)).status).toBe(200)
     expect(await face.store.follows.list('shop', { limit: 10 })).toMatchObject([{ kind: 'order', id: '5' }])
     await face.close()
+  })
+
+  test('tells when the last one came, with at most one write a minute, and the last of a minute at its end', async () => {
+    let passed = 0
+    const timers: { at: number; run: () => void }[] = []
+    const clock: Clock = {
+      now: () => NOW + passed,
+      monotonic: () => passed,
+      sleep: async () => {},
+      after: (ms, run) => {
+        timers.push({ at: passed + ms, run })
+        return () => {}
+      },
+    }
+    const own = await openHarness({ clock })
+    const heard: number[] = []
+    const original = own.store.connections.heard
+    Object.assign(own.store.connections, {
+      heard: (id: string, at: number) => {
+        heard.push(at - NOW)
+        return original(id, at)
+      },
+    })
+    for (const at of [0, 1_000, 30_000]) {
+      passed = at
+      await send(`{"id":"${at}"}`, {}, '/hooks/shop', own)
+    }
+    expect(heard).toEqual([0])
+    for (const { at, run } of timers.splice(0)) {
+      passed = at
+      run()
+    }
+    expect([heard, timers]).toEqual([[0, 60_000], []])
+    await send('{"id":"1"}', { 'x-shoplazza-hmac-sha256': 'forged' }, '/hooks/shop', own)
+    expect(heard).toHaveLength(2)
+    const answer = () => own.call('GET', '/v1/connections/shop')
+    await vi.waitFor(async () =>
+      expect((await answer()).body.webhooks).toEqual({
+        lastReceivedAt: new Date(NOW + 60_000).toISOString(),
+        silent: false,
+      }),
+    )
+    await own.store.connections.found(own.lease, 'shop', 5, NOW + 60_000)
+    passed += 15 * 60_000
+    expect((await answer()).body.webhooks.silent).toBe(true)
+    await own.close()
   })
 })

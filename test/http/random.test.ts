@@ -9,9 +9,12 @@ import { env, type Harness, NOW, openHarness } from './harness.ts'
 type Document = any
 const openApi: Document = JSON.parse(generatedFiles()['openapi.json'] ?? '')
 
+const KEY = 'the-key-of-these-calls'
+const AS = { headers: { authorization: `Bearer ${KEY}` } }
 let api: Harness
 beforeAll(async () => {
-  api = await openHarness()
+  // Keys that a call makes must not lock out the next one.
+  api = await openHarness({ localKey: KEY })
   const events = await api.seed('shop', 'a/b', { doubts: [{ path: 'x', value: '1', reason: 'odd' }] })
   await api.seed('kk', '1')
   const url = 'https://hooks.example/'
@@ -189,6 +192,7 @@ const query = fc
 const member = fc.oneof(
   fc.constantFrom<unknown>(
     'a',
+    'read',
     'https://hooks.example/',
     'order.paid',
     ['order.paid'],
@@ -224,6 +228,8 @@ const bodyNames = [
   'type',
   'order',
   'destination',
+  'name',
+  'role',
   '__proto__',
 ]
 const body = fc.oneof(
@@ -278,7 +284,7 @@ describe('whatever is sent', () => {
           const bodyless = method === 'GET' || method === 'HEAD' || body === ''
           request = new Request(`http://localhost${path}${query}`, {
             method,
-            headers: { ...usual, ...headers },
+            headers: { authorization: `Bearer ${KEY}`, ...usual, ...headers },
             ...(!bodyless && { body }),
           })
         } catch {
@@ -293,8 +299,8 @@ describe('whatever is sent', () => {
   }, 120_000)
 
   test('the calls that are in order answer what is described', async () => {
-    const dead = (await api.call('GET', '/v1/dead-letters')).body.data[0]?.id ?? 'gone'
-    const event = (await api.call('GET', '/v1/events')).body.data[0].id
+    const dead = (await api.call('GET', '/v1/dead-letters', AS)).body.data[0]?.id ?? 'gone'
+    const event = (await api.call('GET', '/v1/events', AS)).body.data[0].id
     for (const [method, path, body] of [
       ['GET', '/v1/connections'],
       ['GET', '/v1/connections/shop'],
@@ -309,11 +315,16 @@ describe('whatever is sent', () => {
       ['GET', '/v1/dead-letters'],
       ['POST', `/v1/dead-letters/${encodeURIComponent(dead)}/redrive`],
       ['GET', '/v1/quarantine'],
+      ['POST', '/v1/keys', { name: 'a report', role: 'read' }],
+      ['GET', '/v1/keys'],
       ['GET', '/readyz'],
       ['GET', '/openapi.json'],
     ] as const) {
+      const authorization = `Bearer ${KEY}`
       const init =
-        body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
+        body === undefined
+          ? { headers: { authorization } }
+          : { body: JSON.stringify(body), headers: { authorization, 'content-type': 'application/json' } }
       await expectDescribed(method, path, await api.app.request(path, { method, ...init }, env()))
     }
   })

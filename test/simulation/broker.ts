@@ -1,6 +1,7 @@
 import { AppError } from '../../src/errors.ts'
 import type { Consumption, EventLog, LogConsumer } from '../../src/event-log/event-log.ts'
 import { keyHash } from '../../src/event-log/partition.ts'
+import { createMutex } from '../../src/ingest/mutex.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import type { Random } from '../../src/sandbox/random.ts'
 import type { Life } from './life.ts'
@@ -27,8 +28,10 @@ interface Member {
   readonly life: Life
   readonly consumer: LogConsumer
   generation: number
-  held: Map<number, { next: number; handed: number; settled: number }>
+  held: Map<number, { next: number; handed: number; taken: number; settled: number }>
   told: readonly number[]
+  /** The consumer's callbacks run one after the other. */
+  readonly order: <T>(callback: () => Promise<T>) => Promise<T>
   draining: boolean
   left: boolean
 }
@@ -46,6 +49,7 @@ export function createBroker(deps: {
   const logs: EventRecord[][] = Array.from({ length: deps.partitions }, () => [])
   const committed: number[] = logs.map(() => -1)
   let members: Member[] = []
+  const waiting = new Set<() => void>()
   let generation = 0
   let moving = false
   let again = false
@@ -80,7 +84,7 @@ export function createBroker(deps: {
 
   /** Resolves when the member has given its partitions up, or is out of the group. */
   function giveUp(member: Member): Promise<void> {
-    if (member.left || (member.told.length === 0 && member.life.state === 'running')) return Promise.resolve()
+    if (member.left) return Promise.resolve()
     return new Promise(resolve => {
       const cancel = time.after(SESSION_MS, () => {
         evict(member)
@@ -95,16 +99,17 @@ export function createBroker(deps: {
   }
 
   async function revoke(member: Member, commitLast: boolean): Promise<void> {
-    const told = member.told
     member.draining = true
-    if (told.length > 0) {
-      const over = new AbortController()
-      await Promise.race([member.consumer.revoked(told), member.life.clock.sleep(10_000, over.signal)])
-      over.abort()
-    }
+    const revoked = member.order(async () => {
+      const { told } = member
+      member.told = []
+      if (told.length > 0) await member.consumer.revoked(told)
+    })
+    const over = new AbortController()
+    await Promise.race([revoked, member.life.clock.sleep(10_000, over.signal)])
+    over.abort()
     if (commitLast) await commit(member)
     member.held = new Map()
-    member.told = []
     member.draining = false
   }
 
@@ -119,21 +124,43 @@ export function createBroker(deps: {
     member.life.run(async () => {
       if (member.left) return
       member.generation = given
-      member.told = partitions
       member.held = new Map()
       const mine = member.held
-      if (partitions.length > 0) await member.consumer.assigned(partitions)
+      const holds = () => member.held === mine && !member.draining
+      await member.order(async () => {
+        while (partitions.length > 0 && holds()) {
+          member.told = partitions
+          const told = await member.consumer.assigned(partitions).then(
+            () => true,
+            () => false,
+          )
+          if (told) break
+          await member.life.clock.sleep(100)
+        }
+      })
       await arrival(member.life)
       if (member.held !== mine || member.draining) return
       for (const partition of partitions) {
         const next = (committed[partition] ?? -1) + 1
-        mine.set(partition, { next, handed: next - 1, settled: next - 1 })
+        mine.set(partition, { next, handed: next - 1, taken: next - 1, settled: next - 1 })
         void feed(member, partition)
       }
     })
   }
 
   const arrival = (life: Life): Promise<void> => new Promise(resolve => time.after(way(), () => life.run(resolve)))
+
+  /** An append, or a while without one. */
+  const something = (life: Life): Promise<void> =>
+    new Promise(resolve => {
+      const go = () => {
+        cancel()
+        waiting.delete(go)
+        life.run(resolve)
+      }
+      const cancel = time.after(5_000, go)
+      waiting.add(go)
+    })
 
   async function feed(member: Member, partition: number): Promise<void> {
     const mine = member.held
@@ -144,7 +171,7 @@ export function createBroker(deps: {
         .slice(place.next, place.next + random.between(1, 40))
         .map((event, index) => ({ position: place.next + index, event }))
       if (entries.length === 0) {
-        await member.life.clock.sleep(250)
+        await something(member.life)
         continue
       }
       await arrival(member.life)
@@ -158,11 +185,15 @@ export function createBroker(deps: {
         )
         if (!taken) await member.life.clock.sleep(100)
       }
+      place.taken = place.handed
     }
   }
 
   async function commit(member: Member): Promise<void> {
-    const positions = [...member.held].map(([partition, { settled }]) => [partition, settled] as const)
+    const positions = [...member.held]
+      .map(([partition, { settled }]) => [partition, settled] as const)
+      .filter(([partition, settled]) => settled > (committed[partition] ?? -1))
+    if (positions.length === 0) return
     const { generation: given, life } = member
     await time.sleep(way())
     if (member.left || member.generation !== given || random.chance(weather.lost)) return
@@ -178,11 +209,21 @@ export function createBroker(deps: {
   // ── one process ──
 
   function join(life: Life, consumer: LogConsumer): Consumption {
+    const order = createMutex()
     let member: Member = enter()
     let stopped = false
 
     function enter(): Member {
-      const entered: Member = { life, consumer, generation: 0, held: new Map(), told: [], draining: false, left: false }
+      const entered: Member = {
+        order,
+        life,
+        consumer,
+        generation: 0,
+        held: new Map(),
+        told: [],
+        draining: false,
+        left: false,
+      }
       members.push(entered)
       void rebalance()
       return entered
@@ -221,6 +262,19 @@ export function createBroker(deps: {
         const place = member.held.get(partition)
         if (place && position <= place.handed) place.settled = Math.max(place.settled, position)
       },
+      async caughtUp(partitions) {
+        const mine = member.held
+        const ours = () => member.held === mine && !member.draining && partitions.every(one => mine.has(one))
+        if (!ours()) return false
+        await arrival(life)
+        if (random.chance(weather.lost))
+          throw new AppError('the ends of the log were not told', { code: 'kafka.unavailable', intent: 'retry' })
+        const ends = partitions.map(partition => (logs[partition]?.length ?? 0) - 1)
+        const behind = () =>
+          partitions.some((partition, index) => (mine.get(partition)?.taken ?? -1) < (ends[index] ?? 0))
+        while (ours() && behind()) await life.clock.sleep(50)
+        return ours()
+      },
       async stop() {
         stopped = true
         member.draining = true
@@ -240,6 +294,7 @@ export function createBroker(deps: {
         await time.sleep(random.between(0, 5))
         if (random.chance(weather.lost)) return false
         logs[partition]?.push(...part)
+        for (const go of [...waiting]) go()
         return true
       }),
     )
@@ -256,7 +311,13 @@ export function createBroker(deps: {
       kind: 'kafka',
       partitions: deps.partitions,
       partitionOf,
-      append: events => call({ ...port, weather }, 'append', events.map(({ id }) => id), () => append(events)),
+      append: events =>
+        call(
+          { ...port, weather, inWorld: true },
+          'append',
+          events.map(({ id }) => id),
+          () => append(events),
+        ),
       consume: async consumer => join(port.life, consumer),
       health: () => null,
       check: async () => 'simulated',

@@ -90,20 +90,19 @@ export function show(order: TrueOrder, habits: Habits, now: number): OrderSnapsh
     status: `touched ${order.touches}`,
     lines: [],
     shipTo: null,
-    paid:
-      order.paidAt === null || doubtful
-        ? null
-        : { when: when(order.paidAt), amount: money(PRICE), method: 'card' },
-    packages: order.packages.map((parcel): Package => ({
-      packageId: habits.packageIds ? parcel.id : null,
-      carrier: 'UPS',
-      trackingNumber: `T-${parcel.id}`,
-      trackingUrl: null,
-      lines: [],
-      statusGiven: habits.arrivalOf === 'packages',
-      shipped: { when: when(parcel.shippedAt) },
-      delivered: parcel.arrivedAt === null ? null : { when: when(parcel.arrivedAt) },
-    })),
+    paid: order.paidAt === null || doubtful ? null : { when: when(order.paidAt), amount: money(PRICE), method: 'card' },
+    packages: order.packages.map(
+      (parcel): Package => ({
+        packageId: habits.packageIds ? parcel.id : null,
+        carrier: 'UPS',
+        trackingNumber: `T-${parcel.id}`,
+        trackingUrl: null,
+        lines: [],
+        statusGiven: habits.arrivalOf === 'packages',
+        shipped: { when: when(parcel.shippedAt) },
+        delivered: parcel.arrivedAt === null ? null : { when: when(parcel.arrivedAt) },
+      }),
+    ),
     delivered: order.arrivedAt === null ? null : { when: when(order.arrivedAt) },
     refund:
       habits.refunds === 'none' || sum === 0

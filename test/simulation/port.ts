@@ -25,11 +25,14 @@ export interface PortDeps {
   readonly weather: Weather
   /** The other side is another machine: what was sent before a crash may still arrive. */
   readonly remote: boolean
-  /** Called before a call leaves and before its answer arrives; true: the process dies here. */
-  readonly deadly: (call: string) => boolean
+  /** Asked before a call leaves and before its answer arrives: the process may die here, or be stopped for a while. */
+  readonly mishap: (call: string) => 'none' | 'death' | 'freeze'
   /** After each effect. */
   readonly after?: (call: string, args: readonly unknown[], result: unknown) => void
+  /** Prefix of the codes of its errors. */
   readonly code: string
+  /** The effect itself takes of the world's time. */
+  readonly inWorld?: boolean
 }
 
 const isDead = ({ state }: Life): boolean => state === 'dead'
@@ -39,11 +42,18 @@ export const delay = (random: Random, { usual, worst }: Pick<Weather, 'usual' | 
   random.chance(0.03) ? random.between(0, worst) : random.between(0, usual)
 
 /** One call over a port: it takes its way, has its effect or not, and the answer takes its way back, or not. */
-export async function call<T>(deps: PortDeps, name: string, args: readonly unknown[], effect: () => Promise<T>): Promise<T> {
+export async function call<T>(
+  deps: PortDeps,
+  name: string,
+  args: readonly unknown[],
+  effect: () => Promise<T>,
+): Promise<T> {
   const { life, time, random, trace, weather } = deps
   if (isDead(life)) return never
   const title = `${deps.name}.${name}`
-  if (deps.deadly(title)) return never
+  const mishap = deps.mishap(title)
+  if (mishap === 'death') return never
+  if (mishap === 'freeze') await new Promise<void>(resolve => life.run(resolve))
   const [there, back] = [delay(random, weather), delay(random, weather)]
   const dice = random.next()
   const survives = deps.remote && random.chance(0.5)
@@ -58,14 +68,14 @@ export async function call<T>(deps: PortDeps, name: string, args: readonly unkno
   }
   let outcome: { result: T } | { error: unknown }
   try {
-    outcome = { result: await time.working(effect()) }
+    outcome = { result: await (deps.inWorld ? effect() : time.working(effect())) }
     trace.note(`${life.name} ${title}${brief(args)}`)
     deps.after?.(name, args, outcome.result)
   } catch (error) {
     trace.note(`${life.name} ${title} ! ${error instanceof Error ? error.message : String(error)}`)
     outcome = { error }
   }
-  if (deps.deadly(`${title} done`)) return never
+  if (deps.mishap(`${title} done`) === 'death') return never
   await arrival(deps, back)
   if (dice > 1 - weather.torn) throw failure()
   if ('error' in outcome) throw outcome.error

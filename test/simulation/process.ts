@@ -41,7 +41,9 @@ export function bootProcess(deps: {
   const { clock } = life
   const log = deps.log.child({ process: life.name })
   const store = overPort(port, deps.durable.store)
-  const eventLog = broker ? broker.connect({ ...port, name: 'log', code: 'kafka' }) : createEmbeddedLog({ store, clock, log })
+  const eventLog = broker
+    ? broker.connect({ ...port, name: 'log', code: 'kafka' })
+    : createEmbeddedLog({ store, clock, log })
   const connections = vendors.map(vendor => vendor.connect(port))
   const ingest = createIngest({ connections, store, eventLog, owner: life.name, clock, log, metrics })
   const dispatch = createDispatcher({

@@ -1,10 +1,11 @@
 import { pino } from 'pino'
+import { messageOf } from '../../src/errors.ts'
 import { createMetrics, type Log } from '../../src/observe.ts'
 import { createRandom, type Random } from '../../src/sandbox/random.ts'
 import { createBroker } from './broker.ts'
 import { createChecks } from './checks.ts'
 import { createDurable } from './durable.ts'
-import { createLife, EPOCH } from './life.ts'
+import { createLife, EPOCH, type Life } from './life.ts'
 import { calm } from './port.ts'
 import { bootProcess, type Process } from './process.ts'
 import { createReceiver, goodMood, type Receiver, type Watch } from './receiver.ts'
@@ -24,13 +25,16 @@ export interface RunResult {
   readonly virtualMs: number
 }
 
-/** How long everything may take to heal once the storm is over; wall clocks that jumped an hour may cost hours. */
-const HEAL_MS = 3 * 3_600_000
+/** How long everything may take to heal once the storm is over: the longest back-off and probe are minutes. Wall clocks that jumped an hour may cost hours. */
+const [HEAL_MS, HEAL_AFTER_JUMPS_MS] = [3_600_000, 3 * 3_600_000]
 
 const metrics = createMetrics()
 
 /** One run of the whole program in a simulated world: a storm of `plan.stormMs`, then calm until everything has healed. */
-export async function simulate(seed: number, options: { fullTrace?: boolean; logs?: boolean } = {}): Promise<RunResult> {
+export async function simulate(
+  seed: number,
+  options: { fullTrace?: boolean; logs?: boolean } = {},
+): Promise<RunResult> {
   const random = createRandom(Math.imul(seed + 1, 0x9e3779b1))
   const fork = (): Random => createRandom(Math.floor(random.next() * 2 ** 32))
   const plan = makePlan(fork())
@@ -48,7 +52,15 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
     createVendor({ ...plan, id: `v${index + 1}`, kind, time, trace, random: fork(), manners: calmManners() }),
   )
   let receivers: readonly Receiver[] = []
-  const checks = createChecks({ durable, time, trace, vendors, receivers: () => receivers, steady: !plan.jumps })
+  const checks = createChecks({
+    durable,
+    time,
+    trace,
+    vendors,
+    receivers: () => receivers,
+    steady: !plan.jumps,
+    retriesAlone: !plan.jumps && plan.mode === 'solo',
+  })
   receivers = makeReceivers(fork(), checks)
   const broker =
     plan.mode === 'cluster'
@@ -101,12 +113,17 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
     const life = createLife(`p${slot}.${++boots}`, time, plan.jumps ? dice.between(-2, 2) * 1000 : 0)
     trace.note(`boot ${life.name}`)
     count('boots')
-    const dies = (call: string): boolean => {
-      if (!storming || plan.deadlyEvery === 0 || deadly.next() > 1 / plan.deadlyEvery) return false
-      trace.note(`${life.name} dies at ${call}`)
-      count('deaths at a call')
-      crash(slot)
-      return true
+    const mishap = (call: string): 'none' | 'death' | 'freeze' => {
+      if (!storming || plan.mishapEvery === 0 || processes[slot]?.life !== life) return 'none'
+      // Commits are few among the calls, and where it matters most.
+      const odds = call.startsWith('store.orders.commit') ? 15 : 1
+      if (deadly.next() > odds / plan.mishapEvery) return 'none'
+      const what = deadly.pick(['death', 'freeze'] as const)
+      trace.note(`${life.name}: ${what} at ${call}`)
+      count(`${what} at a call`)
+      if (what === 'death') crash(slot)
+      else freeze(life)
+      return what
     }
     processes[slot] = bootProcess({
       port: {
@@ -118,7 +135,7 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
         trace,
         weather: storeWeather,
         remote: plan.mode !== 'solo',
-        deadly: dies,
+        mishap,
         after: (call, args) => {
           checks.stored(call, args)
           if (call === 'set') settleEmbedded(args)
@@ -163,7 +180,7 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
 
   async function restart(slot: number): Promise<void> {
     const running = processes[slot]
-    if (!running || running.life.state !== 'running') return
+    if (running?.life.state !== 'running') return
     trace.note(`stop ${running.life.name}`)
     count('stops')
     running.stop()
@@ -177,8 +194,7 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
 
   // ── the storm ──
 
-  const somebody = (): Process | null =>
-    processes.find(one => one !== null && one.life.state === 'running') ?? null
+  const somebody = (): Process | null => processes.find(one => one !== null && one.life.state === 'running') ?? null
 
   function strike(): void {
     const slot = dice.between(0, plan.processes - 1)
@@ -187,7 +203,7 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
     const what = dice.between(0, 15)
     if (what <= 2) crash(slot)
     else if (what === 3) void restart(slot)
-    else if (what <= 5 && running) freeze(running)
+    else if (what <= 5 && running) freeze(running.life)
     else if (what === 6 && plan.jumps && running) {
       running.life.jump(dice.pick([-3_600_000, 3_600_000] as const))
       count('clock jumps')
@@ -209,10 +225,14 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
       receiver.state = receiver.state === 'active' ? 'paused' : 'active'
       if (receiver.kind === 'handler') receiver.state = 'active'
       trace.note(`${receiver.id} is ${receiver.state}`)
-      void somebody()?.dispatch.refresh().catch(() => {})
+      void somebody()
+        ?.dispatch.refresh()
+        .catch(() => {})
     } else if (what === 13) {
       count('replays')
-      void somebody()?.dispatch.replay(receiver.id, {}).catch(() => {})
+      void somebody()
+        ?.dispatch.replay(receiver.id, {})
+        .catch(() => {})
     } else if (what === 14) {
       count('redrives')
       const by = somebody()
@@ -223,7 +243,7 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
     } else spoilMood(receiver.mood, dice, plan.wildness)
   }
 
-  function freeze({ life }: Process): void {
+  function freeze(life: Life): void {
     count('freezes')
     trace.note(`freeze ${life.name}`)
     life.freeze()
@@ -237,7 +257,10 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
     storming = false
     Object.assign(storeWeather, calm())
     Object.assign(logWeather, calm())
-    for (const { manners } of vendors) Object.assign(manners, calmManners())
+    for (const vendor of vendors) {
+      Object.assign(vendor.manners, calmManners())
+      vendor.clear()
+    }
     for (const receiver of receivers) {
       Object.assign(receiver.mood, goodMood())
       receiver.state = 'active'
@@ -258,7 +281,8 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
   }
 
   async function heal(): Promise<void> {
-    const control = async (run: (by: Process) => Promise<unknown> | void) => {
+    const patience = plan.jumps ? HEAL_AFTER_JUMPS_MS : HEAL_MS
+    const control = async (run: (by: Process) => Promise<unknown> | undefined) => {
       for (const by of processes) if (by?.life.state === 'running') await Promise.resolve(run(by)).catch(() => {})
     }
     const missing = () => checks.missing()
@@ -269,14 +293,18 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
     void control(by => by.dispatch.refresh())
     const unread = () => new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
     const explained = (fact: string) => unread().has(fact.split(' ')[0] ?? '')
-    await time.run(Math.max(0, ...vendors.map(vendor => vendor.restlessUntil - time.now)) + 700_000)
-    if (!(await time.until(() => healed(explained), HEAL_MS, 60_000))) {
-      for (const fact of missing().facts) if (!explained(fact)) checks.violated(`neither told nor in quarantine: ${fact}`)
+    await time.run(Math.max(0, ...vendors.map(vendor => vendor.restlessUntil - time.now)) + 20_000)
+    if (!(await time.until(() => healed(explained), patience, 30_000))) {
+      const { facts, deliveries } = missing()
+      for (const fact of facts) if (!explained(fact)) checks.violated(`neither told nor in quarantine: ${fact}`)
+      for (const delivery of deliveries) checks.violated(`not delivered in ${patience / 3_600_000} h: ${delivery}`)
+      if (!idle()) checks.violated('not idle long after the storm')
     }
+    if (checks.violations.length > 0) return
     trace.note('what is in quarantine is read again, and dead letters are sent again')
     const again = async () => {
       for (const { connection, orderId } of checks.quarantined())
-        await control(by => by.ingest.refetch(connection, orderId))
+        await control(by => void by.ingest.refetch(connection, orderId))
       await control(async by => {
         void by.store.deadLetters.redrive({}, by.life.clock.now()).then(() => by.dispatch.wake())
       })
@@ -284,7 +312,7 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
     await again()
     await time.run(5_000)
     const clean = () => healed(() => false) && checks.quarantined().length === 0
-    await time.until(clean, HEAL_MS, 10_000)
+    await time.until(clean, patience, 10_000)
     await time.run(60_000)
     checks.finally()
     if (!idle()) checks.violated('the log was not read to its end')
@@ -297,16 +325,20 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
     return !lane && !open && (broker ? broker.quiet() : settled >= (last?.n ?? 0))
   }
 
+  const unhandled = (error: unknown) => checks.violated(`an error nobody handled: ${messageOf(error)}`)
+  process.on('unhandledRejection', unhandled)
   try {
     for (let i = 0; i < dice.between(0, plan.mostOrders); i++) for (const vendor of vendors) vendor.live()
-    await time.run(dice.between(0, 1_800_000))
+    await time.run(dice.between(0, 900_000))
+    for (let i = 0; i < dice.between(0, 2 * plan.mostOrders); i++) for (const vendor of vendors) vendor.live()
+    await time.run(dice.between(0, 900_000))
     worsen(storeWeather, dice, plan.wildness / 4)
     for (const slot of processes.keys()) boot(slot)
     for (const vendor of vendors) everySoOften(plan.changeEveryMs, vendor.live)
     everySoOften(8_000, strike)
     await time.run(plan.stormMs)
     weatherClears()
-    await time.run(200_000)
+    await time.run(100_000)
     for (const [slot, running] of processes.entries()) if (!running) boot(slot)
     await heal()
     count('events', durable.query('select 1 from events').length)
@@ -321,6 +353,7 @@ export async function simulate(seed: number, options: { fullTrace?: boolean; log
       virtualMs: time.now,
     }
   } finally {
+    process.off('unhandledRejection', unhandled)
     for (const running of processes) running?.life.die()
     durable.close()
   }

@@ -19,8 +19,8 @@ export interface Plan {
   readonly jumps: boolean
   /** How strong faults are in this run, 0 to 1. */
   readonly wildness: number
-  /** A process dies at about every so many calls; 0: never so. */
-  readonly deadlyEvery: number
+  /** A process dies or is stopped at about every so many calls; 0: never so. */
+  readonly mishapEvery: number
 }
 
 export function makePlan(random: Random): Plan {
@@ -40,11 +40,11 @@ export function makePlan(random: Random): Plan {
     pageSize: random.pick([1, 2, 3, 10] as const),
     mostOrders: random.pick([3, 8, 30] as const),
     queueLimit: random.pick([1, 3, 20, 1000] as const),
-    stormMs: random.between(4, 12) * 60_000,
+    stormMs: random.between(3, 8) * 60_000,
     changeEveryMs: random.pick([1_500, 4_000, 10_000] as const),
     jumps: random.chance(0.2),
     wildness: random.pick([0.2, 0.6, 1] as const),
-    deadlyEvery: random.pick([0, 400, 3_000] as const),
+    mishapEvery: random.pick([0, 150, 600, 3_000] as const),
   }
 }
 

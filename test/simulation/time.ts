@@ -76,7 +76,6 @@ export function createTime(): Time {
       if (!next.run) continue
       now = next.at
       steps++
-      if (process.env.SIMDEBUG && steps % 50000 === 0) console.log('step', steps, now / 1000, heap.length)
       next.run()
       await settle()
       return true

@@ -18,7 +18,6 @@ const HABITS: Record<VendorKind, Habits> = {
   follow: { packageIds: false, arrivalOf: 'order', refunds: 'none', updateTimes: false },
 }
 
-export const OVERLAP_MS = 120_000
 /** The index behind the list is never later than this. */
 const WORST_LAG = 85_000
 
@@ -43,6 +42,8 @@ export interface Vendor {
   live(): void
   /** Many orders change in one second. */
   burst(): void
+  /** From now on every row can be read and understood; nobody is told. */
+  clear(): void
   /** The vendor's present. */
   now(): number
   connect(port: PortDeps): Connected
@@ -71,6 +72,7 @@ export function createVendor(deps: {
   const skew = random.between(-240, 240) * 1000
   const users = kind === 'follow' ? ['u1', 'u2', 'u3'] : []
   const orders = new Map<string, TrueOrder>()
+  const retired = new Set<TrueOrder>()
   const versions = new Map<string, Version[]>()
   const sorting = random.pick(['updated', 'newest', 'id'] as const)
   let restlessUntil = 0
@@ -96,14 +98,16 @@ export function createVendor(deps: {
   }
 
   function live(): void {
-    const existing = [...orders.values()]
+    const existing = [...orders.values()].filter(order => !retired.has(order))
     const order =
-      existing.length < deps.mostOrders && (existing.length === 0 || random.chance(0.3))
+      orders.size < 3 * deps.mostOrders && (existing.length === 0 || random.chance(0.3))
         ? place()
         : existing[random.between(0, existing.length - 1)]
     if (!order) return
     advance(order, random, habits, now())
     publish(order)
+    // What is missed of an order that never changes again stays missed.
+    if (random.chance(0.12)) retired.add(order)
   }
 
   /** Each order as the index shows it now: its latest version that has come through; sometimes a little behind. */
@@ -288,8 +292,15 @@ export function createVendor(deps: {
     connect,
     burst() {
       for (const order of orders.values()) {
+        if (retired.has(order)) continue
         advance(order, random, habits, now())
         publish(order)
+      }
+    },
+    clear() {
+      for (const order of orders.values()) {
+        order.unreadableUntil = 0
+        order.doubtUntil = 0
       }
     },
     get restlessUntil() {
@@ -300,6 +311,7 @@ export function createVendor(deps: {
 
 function abortable<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   const aborted = () => new AppError('the request was aborted', { code: 'vendor.aborted', intent: 'retry' })
+  work.catch(() => {})
   if (signal.aborted) return Promise.reject(aborted())
   return new Promise((resolve, reject) => {
     const stop = () => reject(aborted())

@@ -45,9 +45,12 @@ describe('case 9: ids', () => {
     expect(idText(value)).toEqual(given(id))
   })
 
-  test.each([2 ** 53, 1e21, 1.5, Number.NaN, true, {}, ['1'], 'a\nb', 'x'.repeat(256)])('%j is no id', value => {
-    expect(idText(value)).toEqual(unreadable)
-  })
+  test.each([2 ** 53, 1e21, 1.5, Number.NaN, true, {}, ['1'], 'a\nb', 'a\0b', 'a\ud800', 'x'.repeat(256)])(
+    '%j is no id',
+    value => {
+      expect(idText(value)).toEqual(unreadable)
+    },
+  )
 
   test('of a JSON number beyond 2^53 every digit stays, at any depth', () => {
     fc.assert(

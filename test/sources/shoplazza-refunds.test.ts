@@ -234,6 +234,15 @@ describe('one refund record', () => {
     }
   })
 
+  test.each(['r\0', 'r\ud800'])(
+    'with the id %j, which no database keeps to the letter, waits and is doubted',
+    async id => {
+      const done = await read({ id })
+      expect(recordsOf(done)).toEqual([])
+      expect(done?.doubts.map(({ path }) => path)).toContain('refund_records.id')
+    },
+  )
+
   test('comes after the older ones, and last where it has no time', async () => {
     const { http } = await loopback((_, response) =>
       response.end(

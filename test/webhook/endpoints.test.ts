@@ -120,6 +120,40 @@ describe('an endpoint', () => {
     expect(await b?.deliver(eventRecord(), context)).toMatchObject({ result: 'delivered' })
   })
 
+  test('whose former secret cannot be decrypted signs with the current one alone', async () => {
+    const [first, second] = [newSecret(), newSecret()]
+    await declare([{ id: 'a', url: receiver.url, secret: second }])
+    await store.endpoints.update('a', {
+      previousSecret: createSecretBox(Buffer.alloc(32, 9)).seal(first),
+      previousValidUntil: clock.now() + 60_000,
+    })
+    expect(await (await only()).deliver(eventRecord(), context)).toMatchObject({ result: 'delivered' })
+    expect([verifies(first), verifies(second)]).toEqual([false, true])
+  })
+
+  test('sends its own headers along, but never instead of ours, and takes their values out of the answer', async () => {
+    const headers = { Authorization: 'Bearer open-sesame', cookie: 'a=1' }
+    await declare([{ id: 'a', url: receiver.url, headers }])
+    receiver.script.push({ status: 500, body: 'you sent Bearer open-sesame and a=1' })
+    const outcome = await (await only()).deliver(eventRecord(), context)
+    expect(receiver.received[0]?.headers).toMatchObject({ authorization: 'Bearer open-sesame', cookie: 'a=1' })
+    expect(outcome.response).not.toContain('sesame')
+    const row = await store.endpoints.get('a')
+    expect(JSON.stringify(row)).not.toContain('sesame')
+    await store.endpoints.update('a', { headers: { 'webhook-id': createSecretBox(key).seal('theirs') } })
+    await (await only()).deliver(eventRecord(), context)
+    expect(receiver.received[1]?.headers['webhook-id']).toBe(eventRecord().id)
+  })
+
+  test('whose headers cannot be decrypted fails and says what to do', async () => {
+    await declare([{ id: 'a', url: receiver.url, headers: { 'x-key': 'value' } }])
+    await store.endpoints.update('a', { headers: { 'x-key': createSecretBox(Buffer.alloc(32, 9)).seal('value') } })
+    expect(await (await only()).deliver(eventRecord(), context)).toMatchObject({
+      result: 'retry',
+      error: expect.stringContaining('give the endpoint its headers again'),
+    })
+  })
+
   test('keeps its secret encrypted in the store', async () => {
     const secret = newSecret()
     await declare([{ id: 'a', url: receiver.url, secret }])
@@ -200,6 +234,23 @@ describe('declared endpoints', () => {
     expect(await state()).toEqual({ a: [true, 'active'], mine: [false, 'active'] })
     await declare([{ id: 'mine', url: `${receiver.url}/taken` }])
     expect(await store.endpoints.get('mine')).toMatchObject({ declared: true, url: `${receiver.url}/taken` })
+  })
+
+  test('take over changed filters and headers, and seal headers anew only where they changed', async () => {
+    const first = { id: 'a', url: receiver.url, filter: { 'data.connection': ['shop'] }, headers: { 'x-key': 'one' } }
+    await declare([first])
+    const before = await store.endpoints.get('a')
+    await declare([first])
+    expect(await store.endpoints.get('a')).toEqual(before)
+    const [destination] = await endpoints().load()
+    expect(destination?.matches?.({ data: { connection: 'shop' } })).toBe(true)
+    expect(destination?.matches?.({ data: { connection: 'kk' } })).toBe(false)
+    await declare([{ id: 'a', url: receiver.url, headers: { 'x-key': 'two' } }])
+    const after = await store.endpoints.get('a')
+    expect(after?.filter).toBeNull()
+    expect(createSecretBox(key).open(after?.headers?.['x-key'] ?? '')).toBe('two')
+    await declare([{ id: 'a', url: receiver.url }])
+    expect((await store.endpoints.get('a'))?.headers).toBeNull()
   })
 
   test('with another secret sign with both for a while', async () => {

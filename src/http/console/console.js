@@ -91,7 +91,7 @@
       ['Last success', row => time(row.lastSuccessAt)],
       ['Orders', row => row.ordersTracked, number],
       ['Quarantined', row => row.quarantined, number],
-      ['Last error', row => row.lastError],
+      ['Last error', row => row.lastError ?? (row.webhooks?.silent ? 'no webhooks come any more' : null)],
       [
         '',
         row =>

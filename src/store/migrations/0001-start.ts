@@ -49,7 +49,8 @@ export async function start(db: Kysely<Schema>, { serial, int, key, text }: Colu
 
   await run(sql`create table endpoints (
     id ${key} primary key, url ${text} not null, types ${text}, connections ${text}, secret ${text} not null,
-    previous_secret ${text}, previous_valid_until ${int}, delivery ${text}, description ${text}, state ${text} not null,
+    previous_secret ${text}, previous_valid_until ${int}, filter ${text}, headers ${text}, delivery ${text},
+    description ${text}, state ${text} not null,
     state_reason ${text}, declared ${int} not null, created_at ${int} not null, updated_at ${int} not null)`)
 
   await run(sql`create table lanes (
@@ -65,6 +66,13 @@ export async function start(db: Kysely<Schema>, { serial, int, key, text }: Colu
   await run(sql`create index backlog_destination on backlog (destination, n, observed_at)`)
   // deliveries of one event; prune
   await run(sql`create index backlog_event on backlog (event_id, destination)`)
+
+  // A handful of rows at a time; whoever asks wants all of them.
+  await run(sql`create table replays (
+    n ${serial}, destination ${key} not null, filter ${text} not null, opening ${int} not null, through ${int},
+    queued ${text} not null, created_at ${int} not null)`)
+  await run(sql`create table claims (
+    group_id ${key} not null, partition ${int} not null, epoch ${int} not null, primary key (group_id, partition))`)
 
   await run(sql`create table attempts (
     n ${serial}, destination ${key} not null, event_id ${key} not null, event_n ${int}, order_key ${key} not null, attempt ${int} not null,

@@ -1,4 +1,5 @@
 import { type Insertable, type Kysely, type Selectable, sql } from 'kysely'
+import type { EndpointFilter } from '../../../schemas/endpoint.ts'
 import type { EventType } from '../../../schemas/order-event.ts'
 import type { Schema } from '../schema.ts'
 import type { EndpointRow, EndpointStore } from '../store.ts'
@@ -17,7 +18,7 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
       return row ? endpointOf(row) : null
     },
 
-    insert: endpoint =>
+    insert: (endpoint, { replaySince } = {}) =>
       transaction(async trx => {
         const { id, created_at, ...rest } = { ...columnsOf(endpoint), id: endpoint.id, created_at: endpoint.createdAt }
         const { numInsertedOrUpdatedRows } = await trx
@@ -29,6 +30,18 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
         // What a delivery in flight may have left of an earlier endpoint of this name is not for this one.
         await removeWork(trx, id)
         await trx.deleteFrom('attempts').where('destination', '=', id).execute()
+        if (replaySince !== undefined)
+          await trx
+            .insertInto('replays')
+            .values({
+              destination: id,
+              filter: JSON.stringify({ since: replaySince }),
+              opening: 1,
+              through: null,
+              queued: '[]',
+              created_at,
+            })
+            .execute()
         return true
       }),
 
@@ -60,7 +73,7 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
 
 /** Everything that waits for a destination, and what was given up. Lanes first: whoever changes a backlog holds its lane. */
 async function removeWork(trx: Kysely<Schema>, destination: string): Promise<void> {
-  for (const table of ['lanes', 'backlog', 'dead_letters'] as const)
+  for (const table of ['lanes', 'backlog', 'dead_letters', 'replays'] as const)
     await trx.deleteFrom(table).where('destination', '=', destination).execute()
 }
 
@@ -75,6 +88,8 @@ function columnsOf(patch: Patch) {
     ...(patch.secret !== undefined && { secret: patch.secret }),
     ...(patch.previousSecret !== undefined && { previous_secret: patch.previousSecret }),
     ...(patch.previousValidUntil !== undefined && { previous_valid_until: patch.previousValidUntil }),
+    ...(patch.filter !== undefined && { filter: json(patch.filter) }),
+    ...(patch.headers !== undefined && { headers: json(patch.headers) }),
     ...(patch.delivery !== undefined && { delivery: json(patch.delivery) }),
     ...(patch.description !== undefined && {
       description: patch.description === null ? null : storable(patch.description),
@@ -98,6 +113,8 @@ const endpointOf = (row: Selectable<Schema['endpoints']>): EndpointRow => ({
   secret: row.secret,
   previousSecret: row.previous_secret,
   previousValidUntil: row.previous_valid_until,
+  filter: parsed<EndpointFilter>(row.filter),
+  headers: parsed<Record<string, string>>(row.headers),
   delivery: parsed<Record<string, unknown>>(row.delivery),
   description: row.description,
   state: row.state as EndpointRow['state'],

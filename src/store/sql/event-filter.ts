@@ -59,11 +59,15 @@ export function matching(dialect: SqlDialect, filter: EventFilter): RawBuilder<u
 
 type Condition = RawBuilder<unknown>
 
+const isNarrow = (filter: EventFilter): boolean => filter.orderId !== undefined || filter.eventId !== undefined
+
 const every = (parts: readonly Condition[]): Condition => (parts.length > 0 ? sql.join(parts, sql` and `) : sql`1 = 1`)
 
 function conditions(filter: EventFilter): Condition[] {
   const parts: Condition[] = []
+  if (filter.eventId !== undefined) parts.push(sql`events.id = ${filter.eventId}`)
   if (filter.orderId !== undefined) parts.push(sql`events.order_id = ${filter.orderId}`)
+  if (filter.through !== undefined) parts.push(sql`events.n <= ${filter.through}`)
   if (filter.since !== undefined) parts.push(sql`events.observed_at >= ${filter.since}`)
   if (filter.until !== undefined) parts.push(sql`events.observed_at < ${filter.until}`)
   return parts
@@ -81,7 +85,7 @@ function branchesOf(dialect: SqlDialect, filter: EventFilter): Condition[][] {
   const connections = filter.connections && [...new Set(filter.connections)]
   const count = (types?.length ?? 1) * (connections?.length ?? 1)
   // An order has few events; its own index finds them. No branch at all: a list that allows nothing.
-  if (filter.orderId !== undefined || count === 0 || count > MOST_BRANCHES) return [memberships(dialect, filter)]
+  if (isNarrow(filter) || count === 0 || count > MOST_BRANCHES) return [memberships(dialect, filter)]
   return (connections ?? [null]).flatMap(connection =>
     (types ?? [null]).map(type => [
       ...(connection === null ? [] : [sql`events.connection = ${connection}`]),
@@ -99,7 +103,7 @@ async function spanOf({
   const behind = paging.after !== undefined
   const below = filter.since !== undefined && !(behind && !paging.newest)
   const above = filter.until !== undefined && !(behind && paging.newest)
-  if (filter.orderId !== undefined || (!below && !above)) return []
+  if (isNarrow(filter) || (!below && !above)) return []
   const { rows } = await sql<{ first: number | null; last: number | null }>`
     select min(n) as first, max(n) as last from events where ${every(conditions(filter))}`.execute(db)
   const [span] = rows

@@ -1,6 +1,7 @@
-import { sql } from 'kysely'
+import { type Kysely, sql } from 'kysely'
+import type { Schema } from '../schema.ts'
 import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../store.ts'
-import { dropEmptyLanes, enqueue, existingLanes, lockLanes, makeDue } from './backlog.ts'
+import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue } from './backlog.ts'
 import { buryHead } from './bury.ts'
 import { listMatching } from './event-filter.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
@@ -8,6 +9,8 @@ import { pause } from './pause.ts'
 import type { Sql } from './sql.ts'
 
 const CHUNK = 500
+/** Small: SQLite holds the whole process for as long as a chunk takes. */
+const REPLAY_CHUNK = 200
 
 export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
   return {
@@ -124,22 +127,26 @@ export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
 
     bury: letter => transaction(trx => buryHead({ trx, dialect }, letter)),
 
-    replay: async (destination, filter, now) => {
+    replay: async (destination, filter, now, { wants, signal } = {}) => {
       let queued = 0
       let after: number | undefined
       for (;;) {
-        const page = await listMatching<{ n: number; id: string }>({
+        const page = await listMatching<EventColumns>({
           db,
           dialect,
           filter,
-          columns: sql`n, id`,
-          paging: { limit: CHUNK, ...(after !== undefined && { after }) },
+          columns: wants ? EVENT_COLUMNS : sql`n, id`,
+          paging: { limit: REPLAY_CHUNK, ...(after !== undefined && { after }) },
         })
         const last = page.at(-1)
-        if (!last) return queued
-        const entries = page.map(({ id }) => ({ destination, eventId: id, origin: 'replay' as const }))
-        await transaction(trx => enqueue({ trx, dialect }, entries, { nextAt: now, attempt: 0 }))
-        queued += page.length
+        if (!last || signal?.aborted) return queued
+        const chosen = wants ? page.filter(row => wants(eventOf(row))) : page
+        const entries = chosen.map(({ id }) => ({ destination, eventId: id, origin: 'replay' as const }))
+        await transaction(async trx => {
+          const lanes = await enqueue({ trx, dialect }, entries, { nextAt: now, attempt: 0 })
+          if (filter.eventId !== undefined) await bringForward(trx, lanes, now)
+        })
+        queued += chosen.length
         after = last.n
         await pause()
       }
@@ -151,6 +158,13 @@ export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
       return new Map(rows.map(row => [row.destination, { size: row.size, oldestObservedAt: row.oldest }]))
     },
   }
+}
+
+async function bringForward(trx: Kysely<Schema>, lanes: readonly Lane[], now: number): Promise<void> {
+  for (const { destination, orderKey } of lanes)
+    await sql`
+      update lanes set next_at = ${now}
+      where destination = ${destination} and order_key = ${orderKey} and held = 0 and next_at > ${now}`.execute(trx)
 }
 
 interface LaneColumns {

@@ -3,6 +3,8 @@ import type { EndpointRow } from '../../../src/store/store.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
 
+const NO_WEBHOOKS = { webhookAt: null, unannounced: 0, unannouncedSince: null }
+
 /** Connections, follows, endpoints, offsets: what is set up rather than observed. */
 export function configurationContract(world: World): void {
   const kk = { id: 'kk', vendor: 'kakaclo', fingerprint: 'one' } as const
@@ -19,6 +21,7 @@ export function configurationContract(world: World): void {
         lastSuccessAt: null,
         nextPollAt: null,
         lastError: null,
+        ...NO_WEBHOOKS,
       })
       expect(await connections.get('other')).toBeNull()
     })
@@ -35,7 +38,13 @@ export function configurationContract(world: World): void {
       } as const
       await store.connections.update(await leaseOf(store), 'kk', patch)
       await store.connections.configure([{ ...kk, fingerprint: 'two' }])
-      expect(await store.connections.get('kk')).toEqual({ ...kk, ...patch, lastSuccessAt: null, fingerprint: 'two' })
+      expect(await store.connections.get('kk')).toEqual({
+        ...kk,
+        ...patch,
+        ...NO_WEBHOOKS,
+        lastSuccessAt: null,
+        fingerprint: 'two',
+      })
     })
 
     test('a stopped connection is taken up by a changed fingerprint and by nothing else', async () => {
@@ -151,6 +160,8 @@ export function configurationContract(world: World): void {
       secret: 'sealed',
       previousSecret: null,
       previousValidUntil: null,
+      filter: null,
+      headers: null,
       delivery: { timeout: 5000 },
       description: null,
       state: 'active',

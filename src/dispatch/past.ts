@@ -1,0 +1,145 @@
+import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Log } from '../observe.ts'
+import type { ReplayRow, Store } from '../store/store.ts'
+import type { Assignment } from './assignment.ts'
+import type { Destination } from './destination.ts'
+import type { Persist } from './persist.ts'
+import { narrowed, wantedBy } from './replay.ts'
+
+/**
+ * Brings past events into the backlog of one destination: replays, and what a new endpoint asked for (`opening`).
+ *
+ * Each partition's part is put in by whoever owns the partition, because only the owner knows what has been taken from the log. What it
+ * has not taken in yet is not past: it will come by itself, and queued now it could overtake earlier events that are still in the log. So
+ * the owner first takes in all there is, then queues the history up to there. A new endpoint is sent nothing meanwhile: what is taken
+ * in for it goes into its backlog, which orders both by sequence. An event taken in before the owner knew of the endpoint was in the
+ * history before that, so the look back, which begins later, finds it.
+ *
+ * A crash before a partition is marked as done means that its owner, the same or another, does it again; nothing has been sent by then.
+ * The mark counts only under the owner's claim: a process that has lost the partition without noticing cannot speak for the one that has
+ * it, which may not know of the endpoint yet.
+ */
+export interface Past {
+  /** The destination is new, and not all of its past is queued in the partitions we own: nothing may be sent. */
+  readonly closed: boolean
+  /** What is to be replayed to it, or the partitions we own, changed. */
+  configure(requests?: readonly ReplayRow[]): void
+  stop(): void
+}
+
+/** After the mark was refused: by then whoever took the partition from us has shown itself, or is no more. */
+const CLAIM_AGAIN_MS = 30_000
+const LOOK_AGAIN_MS = 500
+
+export function createPast(deps: {
+  destination: () => Destination
+  group: string
+  store: Pick<Store, 'lanes' | 'replays'>
+  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
+  assignments: ReadonlyMap<number, Assignment>
+  /** Our claims on the partitions. */
+  claims: Map<number, number>
+  caughtUp: (partitions: readonly number[]) => Promise<boolean>
+  persist: Persist
+  clock: Clock
+  log: Log
+  /** Something was queued, or `closed` may have changed. */
+  changed: () => void
+}): Past {
+  const { group, store, eventLog, assignments, claims, persist, clock, log } = deps
+  const stopping = new AbortController()
+  const { signal } = stopping
+  /** What is done, by replay; more than the rows we were given last may say. */
+  const done = new Map<number, WeakSet<Assignment>>()
+  let requests: readonly ReplayRow[] = []
+  let running = false
+
+  /** Partitions of ours that are still to be done. */
+  const missing = ({ n, queued }: ReplayRow): Assignment[] =>
+    [...assignments.values()].filter(
+      assignment =>
+        assignment.state === 'open' && !queued.includes(assignment.partition) && !done.get(n)?.has(assignment),
+    )
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      const next = requests.find(request => missing(request).length > 0)
+      if (!next) break
+      try {
+        await queue(next, missing(next))
+      } catch (error) {
+        log.warn({ destination: deps.destination().id, error: messageOf(error) }, 'a replay goes on later')
+        await clock.sleep(LOOK_AGAIN_MS, signal)
+      }
+    }
+    running = false
+  }
+
+  async function queue(request: ReplayRow, targets: readonly Assignment[]): Promise<void> {
+    const ours = () => !signal.aborted && targets.every(({ state }) => state === 'open')
+    const partitions = new Set(targets.map(({ partition }) => partition))
+    const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
+    if (through === null) return
+    if (!(await takenIn(through, [...partitions], ours))) return
+    const destination = deps.destination()
+    const filter = narrowed({ ...request.filter, through }, destination)
+    const wanted = wantedBy(destination)
+    const everywhere = partitions.size === eventLog.partitions
+    const options = {
+      signal,
+      ...((wanted || !everywhere) && {
+        wants: (event: Parameters<NonNullable<typeof wanted>>[0]) =>
+          (everywhere || partitions.has(eventLog.partitionOf(event.orderKey))) && (wanted?.(event) ?? true),
+      }),
+    }
+    if (filter && ours())
+      await persist('a replay', () => store.lanes.replay(destination.id, filter, clock.now(), options))
+    if (!ours()) return
+    for (const assignment of targets) await mark(request, assignment)
+    deps.changed()
+  }
+
+  /** Waits until all up to this place in the history that is in our partitions has been taken from the log. */
+  async function takenIn(through: number, partitions: readonly number[], ours: () => boolean): Promise<boolean> {
+    // The embedded log is the history itself; Kafka gets events a moment later.
+    while (eventLog.kind === 'kafka') {
+      const published = await persist('a look for unpublished events', () => store.replays.published(through))
+      if (published || !ours()) break
+      await clock.sleep(LOOK_AGAIN_MS, signal)
+    }
+    return ours() && (await deps.caughtUp(partitions)) && ours()
+  }
+
+  async function mark({ n }: ReplayRow, assignment: Assignment): Promise<void> {
+    const { partition } = assignment
+    const claim = claims.get(partition)
+    if (claim === undefined) return
+    const said = { group, partition, claim, partitions: eventLog.partitions }
+    const counted = await persist('a replay that is queued', () => store.replays.queued(n, said))
+    if (counted) {
+      const list = done.get(n) ?? new WeakSet()
+      done.set(n, list.add(assignment))
+    } else if (counted === false) {
+      log.warn({ partition }, 'another process has taken this partition over; its replays wait until that is clear')
+      await clock.sleep(CLAIM_AGAIN_MS, signal)
+      if (assignment.state !== 'open' || signal.aborted) return
+      for (const [taken, number] of await store.replays.claim(group, [partition])) claims.set(taken, number)
+    }
+  }
+
+  return {
+    get closed() {
+      return requests.some(request => request.opening && missing(request).length > 0)
+    },
+    configure(list = requests) {
+      requests = list
+      for (const n of done.keys()) if (!requests.some(request => request.n === n)) done.delete(n)
+      if (running || signal.aborted || !requests.some(request => missing(request).length > 0)) return
+      running = true
+      void Promise.resolve().then(run)
+    },
+    stop: () => stopping.abort(),
+  }
+}

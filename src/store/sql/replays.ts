@@ -1,0 +1,99 @@
+import { type Selectable, sql } from 'kysely'
+import type { Schema } from '../schema.ts'
+import type { EventFilter, ReplayRow, ReplayStore } from '../store.ts'
+import { countMatching, listMatching } from './event-filter.ts'
+import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
+import { pause } from './pause.ts'
+import type { Sql } from './sql.ts'
+
+const CHUNK = 500
+
+export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
+  const end = async (): Promise<number> => {
+    const { rows } = await sql<{ n: number | null }>`select max(n) as n from events`.execute(db)
+    return rows[0]?.n ?? 0
+  }
+
+  /** Of what the filter finds, how much `wants` does. */
+  const countWanted = async (filter: EventFilter, wants: Parameters<ReplayStore['add']>[3]): Promise<number> => {
+    if (!wants) return countMatching({ db, dialect, filter })
+    let count = 0
+    for (let after: number | undefined; ; await pause()) {
+      const paging = { limit: CHUNK, ...(after !== undefined && { after }) }
+      const rows = await listMatching<EventColumns>({ db, dialect, filter, paging, columns: EVENT_COLUMNS })
+      count += rows.filter(row => wants(eventOf(row))).length
+      after = rows.at(-1)?.n
+      if (after === undefined) return count
+    }
+  }
+
+  return {
+    end,
+
+    add: async (destination, filter, now, wants) => {
+      const through = await end()
+      const count = await countWanted({ ...filter, through }, wants)
+      if (count > 0)
+        await db
+          .insertInto('replays')
+          .values({
+            destination,
+            filter: JSON.stringify(filter),
+            opening: 0,
+            through,
+            queued: '[]',
+            created_at: now,
+          })
+          .execute()
+      return count
+    },
+
+    pending: async () => (await db.selectFrom('replays').selectAll().orderBy('n').execute()).map(replayOf),
+
+    published: async through => {
+      const { rows } = await sql`
+        select 1 from events where published_at is null and n <= ${through} limit 1`.execute(db)
+      return rows.length === 0
+    },
+
+    claim: (group, partitions) =>
+      transaction(async trx => {
+        const claims = new Map<number, number>()
+        for (const partition of [...partitions].sort((a, b) => a - b)) {
+          const { rows } = await sql<{ epoch: number }>`
+            insert into claims (group_id, partition, epoch) values (${group}, ${partition}, 1)
+            on conflict (group_id, partition) do update set epoch = claims.epoch + 1 returning epoch`.execute(trx)
+          claims.set(partition, rows[0]?.epoch ?? 0)
+        }
+        return claims
+      }),
+
+    queued: (n, { group, partition, claim, partitions }) =>
+      transaction(async trx => {
+        const { rows: claims } = await sql`
+          select 1 from claims where group_id = ${group} and partition = ${partition} and epoch = ${claim}
+          ${dialect.forShare}`.execute(trx)
+        if (claims.length === 0) return false
+        const { rows } = await sql<{ queued: string }>`
+          select queued from replays where n = ${n} ${dialect.forUpdate}`.execute(trx)
+        const [row] = rows
+        // Over, or its destination is no more.
+        if (!row) return true
+        const done = new Set([...(JSON.parse(row.queued) as number[]), partition])
+        const left = Array.from({ length: partitions }, (_, index) => index).some(index => !done.has(index))
+        if (left) await sql`update replays set queued = ${JSON.stringify([...done])} where n = ${n}`.execute(trx)
+        else await sql`delete from replays where n = ${n}`.execute(trx)
+        return true
+      }),
+  }
+}
+
+const replayOf = (row: Selectable<Schema['replays']>): ReplayRow => ({
+  n: row.n,
+  destination: row.destination,
+  filter: JSON.parse(row.filter) as EventFilter,
+  opening: row.opening === 1,
+  through: row.through,
+  queued: JSON.parse(row.queued) as number[],
+  createdAt: row.created_at,
+})

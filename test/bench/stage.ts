@@ -1,0 +1,87 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pino } from 'pino'
+import { DEFAULT_DELIVERY, type Delivery } from '../../schemas/config.ts'
+import { systemClock } from '../../src/clock.ts'
+import type { Destination } from '../../src/dispatch/destination.ts'
+import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts'
+import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
+import { createMetrics } from '../../src/observe.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { createPost, deliverBy } from '../../src/webhook/deliver.ts'
+import { createGuard } from '../../src/webhook/guard.ts'
+import { newSecret } from '../../src/webhook/secrets.ts'
+import { createSender } from '../../src/webhook/send.ts'
+import { createSigner } from '../../src/webhook/sign.ts'
+
+const clock = systemClock()
+
+/** Store, log, sender and dispatcher as the program wires them, on a folder that is removed. */
+export interface Stage {
+  readonly store: Store
+  readonly dispatcher: Dispatcher
+  /** Stores the events and wakes the dispatcher. */
+  publish(events: readonly EventRecord[]): Promise<void>
+  close(): Promise<void>
+}
+
+/** `delivered` is told of each success. */
+export async function openStage(
+  endpoints: readonly { id: string; url: string; delivery?: Partial<Delivery> }[],
+  delivered: (id: string, event: EventRecord) => void,
+): Promise<Stage> {
+  const folder = mkdtempSync(join(tmpdir(), 'bench-'))
+  const store = await openSqlite({ folder, clock })
+  const lease = await store.leases.acquire('bench', 'bench', 3_600_000, clock.now())
+  if (!lease) throw new Error('a new store gives every lease')
+  const eventLog = createEmbeddedLog({ store, clock })
+  const sender = createSender({ guard: createGuard({ allow: ['127.0.0.0/8'] }), clock })
+  const destinations = endpoints.map(({ id, url, delivery: own }): Destination => {
+    const delivery = { ...DEFAULT_DELIVERY, ...own }
+    const signer = createSigner([newSecret()])
+    const post = createPost({ url, timeoutMs: delivery.timeout, signer: () => signer, sender, clock, version: '0' })
+    const deliver = deliverBy(post, clock)
+    return {
+      id,
+      kind: 'endpoint',
+      state: 'active',
+      types: null,
+      connections: null,
+      delivery,
+      async deliver(event, context) {
+        const outcome = await deliver(event, context)
+        if (outcome.result === 'delivered') delivered(id, event)
+        return outcome
+      },
+    }
+  })
+  const dispatcher = createDispatcher({
+    store,
+    eventLog,
+    clock,
+    log: pino({ level: 'silent' }),
+    metrics: createMetrics(),
+    group: 'bench',
+    destinations: async () => destinations,
+    disable: async () => {},
+    test: async () => ({ statusCode: null, ms: 0, error: null }),
+  })
+  return {
+    store,
+    dispatcher,
+    async publish(events) {
+      await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: 1, doubts: [] })
+      await eventLog.append(events)
+    },
+    async close() {
+      await dispatcher.stop(0)
+      await sender.close()
+      await eventLog.close()
+      await store.close()
+      rmSync(folder, { recursive: true })
+    },
+  }
+}

@@ -1,0 +1,133 @@
+import { describe, expect, test } from 'vitest'
+import type { EndpointRow } from '../../../src/store/store.ts'
+import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
+import { backlogOf, dueLanes, leaseOf, NOW, page, remember, type World, wait } from './world.ts'
+
+const endpoint: EndpointRow = {
+  id: 'new',
+  url: 'https://hooks.example/',
+  types: null,
+  connections: null,
+  secret: 'sealed',
+  previousSecret: null,
+  previousValidUntil: null,
+  filter: { 'data.order.currency': ['EUR'], 'data.payment.amount': { gte: '1.00' } },
+  headers: { 'x-key': 'sealed' },
+  delivery: null,
+  description: null,
+  state: 'active',
+  stateReason: null,
+  declared: false,
+  createdAt: NOW,
+  updatedAt: NOW,
+}
+
+/** Replays on their way into the backlog, and who may say that they are there. */
+export function replayContract(world: World): void {
+  describe('replays', () => {
+    test('one is asked for with the end of what it covers, and says how many events that is', async () => {
+      const { store } = world
+      expect(await store.replays.end()).toBe(0)
+      await remember(store, eventsOf('a', 3))
+      expect(await store.replays.add('billing', { types: ['order.refunded'] }, NOW)).toBe(0)
+      expect(await store.replays.pending()).toEqual([])
+      expect(await store.replays.add('billing', { orderId: 'a' }, NOW)).toBe(3)
+      expect(await store.replays.add('billing', {}, NOW, event => event.sequence === 2)).toBe(1)
+      const through = await store.replays.end()
+      await remember(store, eventsOf('b', 2))
+      const [first] = await store.replays.pending()
+      expect(first).toEqual({
+        n: expect.any(Number),
+        destination: 'billing',
+        filter: { orderId: 'a' },
+        opening: false,
+        through,
+        queued: [],
+        createdAt: NOW,
+      })
+      expect(await store.replays.end()).toBe(through + 2)
+    })
+
+    test('it is over when each partition is queued, by whoever claimed that last', async () => {
+      const { store } = world
+      await remember(store, eventsOf('a', 1))
+      await store.replays.add('billing', {}, NOW)
+      const [{ n } = { n: 0 }] = await store.replays.pending()
+      const ours = await store.replays.claim('dispatch', [0, 1])
+      const theirs = await store.replays.claim('dispatch', [1])
+      const said = (partition: number, claims: ReadonlyMap<number, number>) => ({
+        group: 'dispatch',
+        partition,
+        claim: claims.get(partition) ?? 0,
+        partitions: 2,
+      })
+      expect(await store.replays.queued(n, said(1, ours))).toBe(false)
+      expect(await store.replays.queued(n, said(0, ours))).toBe(true)
+      expect(await store.replays.pending()).toMatchObject([{ queued: [0] }])
+      await world.reopen()
+      expect(await world.store.replays.queued(n, said(1, theirs))).toBe(true)
+      expect(await world.store.replays.pending()).toEqual([])
+      expect(await world.store.replays.queued(n, said(1, theirs))).toBe(true)
+      expect(await world.store.replays.claim('other', [1])).toEqual(new Map([[1, 1]]))
+    })
+
+    test('several that end at once leave nothing behind', async () => {
+      const { store } = world
+      await remember(store, eventsOf('a', 1))
+      await store.replays.add('billing', {}, NOW)
+      const [{ n } = { n: 0 }] = await store.replays.pending()
+      const partitions = Array.from({ length: 6 }, (_, partition) => partition)
+      const claims = await store.replays.claim('dispatch', partitions)
+      const marks = partitions.map(partition =>
+        store.replays.queued(n, { group: 'dispatch', partition, claim: claims.get(partition) ?? 0, partitions: 6 }),
+      )
+      expect(await Promise.all(marks)).toEqual(partitions.map(() => true))
+      expect(await store.replays.pending()).toEqual([])
+    })
+
+    test('says whether all up to an event is published', async () => {
+      const { store } = world
+      await remember(store, eventsOf('a', 2))
+      const lease = await leaseOf(store)
+      await store.orders.commit(lease, page({ events: eventsOf('b', 2), publishedAt: null }))
+      const end = await store.replays.end()
+      expect(await store.replays.published(end - 2)).toBe(true)
+      expect(await store.replays.published(end - 1)).toBe(false)
+      await store.events.markPublished(lease, [end - 1, end], NOW)
+      expect(await store.replays.published(end)).toBe(true)
+    })
+
+    test('a new endpoint comes with its past in one write, and goes with it', async () => {
+      const { store } = world
+      expect(await store.endpoints.insert(endpoint, { replaySince: 5 })).toBe(true)
+      expect(await store.endpoints.insert(endpoint, { replaySince: 6 })).toBe(false)
+      expect(await store.endpoints.get('new')).toEqual(endpoint)
+      expect(await store.replays.pending()).toMatchObject([
+        { destination: 'new', filter: { since: 5 }, opening: true, through: null, queued: [] },
+      ])
+      await store.endpoints.remove('new')
+      expect(await store.replays.pending()).toEqual([])
+    })
+
+    test('the backlog gets what is chosen and no more than the end allows', async () => {
+      const { store } = world
+      await remember(store, eventsOf('a', 4))
+      const through = (await store.replays.end()) - 1
+      const queued = await store.lanes.replay('billing', { through }, NOW, { wants: event => event.sequence !== 2 })
+      expect(queued).toBe(2)
+      expect(await backlogOf(store, 'billing', 'shop/a')).toEqual(['evt_shop.a.1', 'evt_shop.a.3'])
+      const stopped = await store.lanes.replay('other', {}, NOW, { signal: AbortSignal.abort() })
+      expect(stopped).toBe(0)
+    })
+
+    test('a single event makes its lane due now', async () => {
+      const { store } = world
+      const event = eventRecord({ orderId: 'a' })
+      await wait(store, 'billing', [event])
+      const waiting = { destination: 'billing', orderKey: 'shop/a', nextAt: NOW + 90_000, attempt: 3, held: false }
+      await store.lanes.reschedule([waiting])
+      expect(await store.lanes.replay('billing', { eventId: event.id }, NOW)).toBe(1)
+      expect(await dueLanes(store, 'billing')).toEqual([{ ...waiting, nextAt: NOW }])
+    })
+  })
+}

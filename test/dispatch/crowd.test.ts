@@ -1,0 +1,86 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, test } from 'vitest'
+import { DEFAULT_DELIVERY } from '../../schemas/config.ts'
+import { systemClock } from '../../src/clock.ts'
+import { createDispatcher } from '../../src/dispatch/dispatcher.ts'
+import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
+import { createMetrics } from '../../src/observe.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import { createPost, deliverBy } from '../../src/webhook/deliver.ts'
+import { createGuard } from '../../src/webhook/guard.ts'
+import { newSecret } from '../../src/webhook/secrets.ts'
+import { createSender } from '../../src/webhook/send.ts'
+import { createSigner } from '../../src/webhook/sign.ts'
+import { createReceiver } from '../helpers/receiver.ts'
+import { eventsOfOrders, silent } from './rig.ts'
+
+const [ORDERS, EVENTS, ENDPOINTS] = [300, 5, 5]
+
+test('300 orders of 5 events reach 5 endpoints that fail at random 20 % of the time: all of them, each order in sequence', async () => {
+  const clock = systemClock()
+  const folder = await mkdtemp(join(tmpdir(), 'crowd-'))
+  const store = await openSqlite({ folder, clock })
+  const lease = await store.leases.acquire('test', 'test', 600_000, clock.now())
+  if (!lease) throw new Error('the lease is free')
+  const eventLog = createEmbeddedLog({ store, clock })
+  const sender = createSender({ guard: createGuard({ allow: ['127.0.0.0/8'] }), clock })
+  const receiver = await createReceiver()
+  // The first success of each event at each endpoint, in the order of the answers.
+  const firsts = new Map<string, Set<string>>()
+  receiver.otherwise = (response, { path, body }) => {
+    if (Math.random() < 0.2) return void response.writeHead(500).end()
+    const { id, partitionkey } = JSON.parse(body)
+    const key = `${path} ${partitionkey}`
+    firsts.set(key, (firsts.get(key) ?? new Set()).add(id))
+    response.writeHead(204).end()
+  }
+  const destinations = Array.from({ length: ENDPOINTS }, (_, index) => {
+    const signer = createSigner([newSecret()])
+    const url = `${receiver.url}/${index}`
+    const post = createPost({ url, timeoutMs: 15_000, signer: () => signer, sender, clock, version: '0' })
+    return {
+      id: `e${index}`,
+      kind: 'endpoint' as const,
+      state: 'active' as const,
+      types: null,
+      connections: null,
+      delivery: { ...DEFAULT_DELIVERY, retries: Array.from({ length: 30 }, () => 20) },
+      deliver: deliverBy(post, clock),
+    }
+  })
+  const dispatcher = createDispatcher({
+    store,
+    eventLog,
+    clock,
+    log: silent,
+    metrics: createMetrics(),
+    group: 'test',
+    destinations: async () => destinations,
+    disable: async () => {},
+    test: async () => ({ statusCode: null, ms: 0, error: null }),
+  })
+  await dispatcher.start()
+  const events = eventsOfOrders(
+    Array.from({ length: ORDERS }, (_, index) => `o${index}`),
+    EVENTS,
+  )
+  for (let from = 0; from < events.length; from += 500) {
+    const page = events.slice(from, from + 500)
+    await store.orders.commit(lease, { connection: 'shop', orders: [], events: page, publishedAt: 1, doubts: [] })
+    await eventLog.append(page)
+  }
+  const arrived = () => [...firsts.values()].reduce((sum, ids) => sum + ids.size, 0)
+  await expect.poll(arrived, { timeout: 100_000, interval: 100 }).toBe(ORDERS * EVENTS * ENDPOINTS)
+  const inverted = [...firsts].filter(
+    ([key, ids]) => [...ids].join() !== [1, 2, 3, 4, 5].map(n => `evt_shop.${key.split('/').at(-1)}.${n}`).join(),
+  )
+  expect(inverted).toEqual([])
+  await dispatcher.stop(1_000)
+  await sender.close()
+  await receiver.close()
+  await eventLog.close()
+  await store.close()
+  await rm(folder, { recursive: true })
+}, 120_000)

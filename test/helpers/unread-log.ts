@@ -1,0 +1,13 @@
+import type { EventLog } from '../../src/event-log/event-log.ts'
+
+/** An embedded event log that nobody reads: what is stored is published by that. */
+export const unreadLog: EventLog = {
+  kind: 'embedded',
+  partitions: 1,
+  partitionOf: () => 0,
+  append: async () => {},
+  consume: () => Promise.reject(new Error('not consumed here')),
+  health: () => null,
+  check: async () => 'memory',
+  close: async () => {},
+}

@@ -1,0 +1,117 @@
+/** Deliberate defects, each of which the simulation must notice. The text replaced has to be there exactly once. */
+export interface Mutant {
+  readonly name: string
+  /** Below `src/`. */
+  readonly file: string
+  readonly edits: readonly { readonly from: string; readonly to: string }[]
+}
+
+const mutant = (name: string, file: string, ...edits: [from: string, to: string][]): Mutant => ({
+  name,
+  file,
+  edits: edits.map(([from, to]) => ({ from, to })),
+})
+
+export const MUTANTS: readonly Mutant[] = [
+  mutant('writes are not checked against the epoch', 'store/sql/leases.ts', [
+    'if (rows.length === 0)',
+    'if (Date.now() < 0)',
+  ]),
+  mutant('a position is settled before it is delivered', 'dispatch/assignment.ts', [
+    'const position = oldest ? oldest.before : taken',
+    'const position = taken',
+  ]),
+  mutant('the cursor moves before the rows are stored', 'ingest/poll.ts', [
+    'let window: Window = whole(reach)',
+    'let window: Window = whole(reach)\n  if (lease) await store.connections.update(lease, connection, { cursor: window.to })',
+  ]),
+  mutant('polls do not overlap', 'ingest/window.ts', ['Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
+  mutant('events are marked published before they are', 'ingest/publish.ts', [
+    'await eventLog.append(batch)',
+    'await store.events.markPublished(held.lease, batch.map(({ n }) => n), clock.now())\n      await eventLog.append(batch)',
+  ]),
+  mutant('events set aside are settled before they are written', 'dispatch/lanes.ts', [
+    'const done = await journal.setAside({ events, nextAt, attempt: counted })',
+    'for (const { slot } of items) slot?.assignment.release(slot)\n      const done = await journal.setAside({ events, nextAt, attempt: counted })',
+  ]),
+  mutant('spilled events are settled before they are written', 'dispatch/spill.ts', [
+    'await Promise.all(earlier)',
+    'for (const slot of slots) slot.assignment.release(slot)\n    slots.length = 0\n    await Promise.all(earlier)',
+  ]),
+  mutant('lane rows in the store are ignored', 'dispatch/worker.ts', [
+    'for (const orderKey of found) question.rows.add(orderKey)',
+    '',
+  ]),
+  mutant(
+    'a lane is drained while it is in memory',
+    'dispatch/drain.ts',
+    ['if (lanes.has(row.orderKey)) again = true', 'if (gate.blockedFor() < 0) again = true'],
+    ['const skip = lanes.keys()', 'const skip = new Set<string>()'],
+  ),
+  mutant('sequence numbers start anew with each observation', 'order/decide.ts', [
+    'known.sequence + index + 1',
+    'index + 1',
+  ]),
+  mutant('what was said is forgotten', 'order/facts.ts', ['said: [...said],', 'said: facts.map(({ key }) => key),']),
+  mutant('the digest is written before the events', 'ingest/take-page.ts', [
+    'await store.orders.commit(lease, {\n      connection,\n      // A',
+    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, doubts: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
+  ]),
+  mutant('events behind a failing one are not set aside', 'dispatch/lanes.ts', [
+    'const events = items.map(entry => entry.event)',
+    'const events = items.slice(0, 1).map(entry => entry.event)',
+  ]),
+  mutant('a revoked partition is not closed', 'dispatch/life.ts', ['      assignment.close()\n', '']),
+  mutant('a failed event is tried again at once', 'dispatch/attempt.ts', [
+    'nextAt: clock.now() + jittered(pause, random) }',
+    'nextAt: clock.now() + (pause && 0) }',
+  ]),
+  mutant('refunds are told by records and by totals', 'order/refunds.ts', [
+    'if (known.refundBasis !== null) return known.refundBasis\n',
+    '',
+  ]),
+  mutant('a gap is not written down', 'ingest/poll.ts', ['...(gap ? { gaps: [...gaps, gap] } : {})', '']),
+  mutant('refunds that wait for their record are not read again', 'order/refunds.ts', [
+    'return { ...result, state: { ...result.state, refundWaitingSince: since }, recheckAt }',
+    'return { ...result, state: { ...result.state, refundWaitingSince: since }, recheckAt: recheckAt && null }',
+  ]),
+  mutant(
+    'halved windows leave a tick between them',
+    'ingest/window.ts',
+    ['{ from: middle, to },', '{ from: Math.min(middle + precisionMs, to), to },'],
+    ['{ from, to: middle },', '{ from, to: middle - precisionMs / 2 },'],
+  ),
+  mutant(
+    'rows that move while pages are read are not noticed',
+    'ingest/read-window.ts',
+    [
+      "return page.total !== null && rows < page.total ? 'drifted' : 'complete'",
+      "return page.total !== null && rows < 0 ? 'drifted' : 'complete'",
+    ],
+    ["if (page.total !== null && first.total !== null && page.total < first.total) return 'drifted'", ''],
+  ),
+  mutant('dead letters are not kept', 'store/sql/bury.ts', [
+    'from events where id = ${eventId}`',
+    'from events where id = ${eventId} and 1 = 0`',
+  ]),
+  mutant('a lane in memory is overtaken by what is set aside', 'dispatch/lanes.ts', [
+    'if (lane && !lane.stored) moveOut(lane, batch)\n      else if',
+    'if',
+  ]),
+  mutant('a paused destination forgets what it has in memory', 'dispatch/lanes.ts', [
+    'if (!lane.stored) moveOut(lane, batch)\n        else',
+    'if (!lane.stored) forget(lane)\n        else',
+  ]),
+  mutant('quarantine is not cleared when a row can be read again', 'ingest/take-page.ts', [
+    "row ? [{ ...row, digest: '' }] : []",
+    'row ? [row] : []',
+  ]),
+  mutant('an empty lane keeps its row', 'store/sql/backlog.ts', [
+    'if (lanes.length === 0) return\n  await sql`\n    delete from lanes',
+    'if (lanes.length >= 0) return\n  await sql`\n    delete from lanes',
+  ]),
+  mutant('a failed write of acknowledgements is taken for done', 'dispatch/persist.ts', [
+    'await run()\n      return true',
+    'await run().catch(() => {})\n      return true',
+  ]),
+]
