@@ -319,5 +319,3 @@ function abortable<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
     work.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop))
   })
 }
-
-export type { Life }
