@@ -6,7 +6,7 @@ import { EventType } from './order-event.ts'
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
 /** `"500ms" "5s" "10m" "2h" "30d"` → milliseconds. */
-const Duration = z
+export const Duration = z
   .string()
   .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'a duration such as "500ms", "5s", "10m", "2h" or "30d"')
   .transform(text => {

@@ -1,5 +1,6 @@
+import { Duration } from '../../schemas/config.ts'
 import type { AppOptions } from '../app.ts'
-import { systemClock } from '../clock.ts'
+import { systemClock, timestamp } from '../clock.ts'
 import { type LoadedConfig, loadConfig, readSettings, type Settings, wrong } from '../config.ts'
 import type { Role } from '../http/deps.ts'
 import { createLog } from '../observe.ts'
@@ -88,10 +89,19 @@ export async function run({ command: [name, ...rest], flags, env, signal }: Invo
   const client = (await findServer(settings)) ?? (await inProcess(await config(), settings))
   const context: CommandContext = { client, output, signal, progress: text => progress(text, output.json) }
   try {
-    await dispatch(name, rest, context, flags)
+    await dispatch(name, rest, context, withInstants(flags))
   } finally {
     await client.close()
   }
+}
+
+/** Times of flags may be given as a duration: `--since 2h` is two hours ago. */
+function withInstants(flags: Flags): Flags {
+  const instants = ['since', 'until', 'replay-since'].flatMap(name => {
+    const ago = Duration.safeParse(flags[name])
+    return ago.success ? [[name, timestamp(systemClock().now() - ago.data)]] : []
+  })
+  return { ...flags, ...Object.fromEntries(instants) }
 }
 
 async function dispatch(name: string, rest: readonly string[], context: CommandContext, flags: Flags): Promise<void> {

@@ -35,6 +35,8 @@ export function createApi(deps: ApiDeps): Hono {
     ...(full && { signIn: signInPage }),
   })
   for (const route of routes) if (route.access === 'open') mount(route)
+  // What is open is open to questions for what is not there, too.
+  for (const path of ['/schemas/*', '/hooks/*']) app.all(path, c => noRoute(c, routes))
   app.use(authenticate)
   for (const route of routes) if (route.access !== 'open') mount(route)
 

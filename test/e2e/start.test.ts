@@ -98,7 +98,7 @@ describe('start', () => {
     const poll = await command(folder.path, ['poll', 'kk'])
     expect([poll.code, poll.stderr]).toEqual([0, ''])
     expect(poll.stdout).toMatch(/\d+ orders read, \d+ new events/)
-    const events = await command(folder.path, ['events', '--json', '--connection', 'kk'])
+    const events = await command(folder.path, ['events', '--json', '--connection', 'kk', '--since', '1h'])
     expect(
       events.stdout
         .split('\n')

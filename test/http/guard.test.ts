@@ -42,6 +42,11 @@ describe('the key', () => {
     },
   )
 
+  test('is not needed to hear that nothing is there, where things are open', async () => {
+    expect((await keyed.call('GET', '/schemas/nope.json')).status).toBe(404)
+    expect((await keyed.call('GET', '/hooks/shop')).status).toBe(405)
+  })
+
   test('is not needed for webhooks: those carry a signature', async () => {
     expect((await keyed.call('POST', '/hooks/unknown', { body: {} })).status).toBe(404)
     expect((await keyed.call('POST', '/hooks/shop', { body: {} })).status).toBe(401)
