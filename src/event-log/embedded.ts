@@ -9,7 +9,7 @@ import { createTurns } from './turns.ts'
 const PARTITION = 0
 const BATCH = 500
 /** `append` wakes the readers; this only catches what another process put into the store. */
-const IDLE_MS = 1000
+const IDLE_MS = 5_000
 const LOOK_EVERY_MS = 20
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 10_000
