@@ -91,12 +91,17 @@ const laneRows = (dialect: SqlDialect, lanes: readonly Lane[]) =>
     lanes.map(lane => [lane.destination, lane.orderKey]),
   )
 
-/** Holds the rows of these lanes; one that has none holds nothing, and nothing of it waits. */
-export async function lockLanes({ trx, dialect }: Part, lanes: readonly Lane[]): Promise<void> {
-  if (lanes.length === 0 || dialect.kind === 'sqlite') return
-  await sql`
-    select 1 from lanes where (destination, order_key) in (select destination, order_key from ${laneRows(dialect, lanes)})
+/**
+ * Holds the rows of these lanes and returns those that have one. Nothing waited in the others; but a row may come, and its backlog with it,
+ * while this transaction goes on, so the others must not be touched any more.
+ */
+export async function lockLanes({ trx, dialect }: Part, lanes: readonly Lane[]): Promise<readonly Lane[]> {
+  if (lanes.length === 0 || dialect.kind === 'sqlite') return lanes
+  const { rows } = await sql<{ destination: string; order_key: string }>`
+    select destination, order_key from lanes
+    where (destination, order_key) in (select destination, order_key from ${laneRows(dialect, lanes)})
     order by destination, order_key ${dialect.forUpdate}`.execute(trx)
+  return rows.map(row => ({ destination: row.destination, orderKey: row.order_key }))
 }
 
 /** Removes the rows of held lanes (of `lockLanes` or `enqueue`) whose backlog is empty. */

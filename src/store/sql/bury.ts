@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import type { Schema } from '../schema.ts'
 import type { LaneStore } from '../store.ts'
-import { dropEmptyLanes, enqueue, existingLanes, lockLanes, makeDue } from './backlog.ts'
+import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue } from './backlog.ts'
 import { type SqlDialect, storable } from './sql.ts'
 
 type Letter = Parameters<LaneStore['bury']>[0]
@@ -14,14 +14,16 @@ export async function buryHead(
 ): Promise<boolean> {
   const { trx } = part
   const lane = { destination, orderKey }
+  let held: readonly Lane[] = []
   if (hold) {
     // It may have failed for good before it ever came into the backlog.
     await enqueue(part, [{ destination, eventId, origin: 'live' }], { nextAt: at, attempt: attempts })
   } else {
-    await lockLanes(part, [lane])
-    await sql`
-      delete from backlog
-      where destination = ${destination} and order_key = ${orderKey} and event_id = ${eventId}`.execute(trx)
+    held = await lockLanes(part, [lane])
+    if (held.length > 0)
+      await sql`
+        delete from backlog
+        where destination = ${destination} and order_key = ${orderKey} and event_id = ${eventId}`.execute(trx)
   }
   await sql`delete from dead_letters where destination = ${destination} and event_id = ${eventId}`.execute(trx)
   await sql`
@@ -35,8 +37,8 @@ export async function buryHead(
       where destination = ${destination} and order_key = ${orderKey}`.execute(trx)
     return false
   }
-  await dropEmptyLanes(part, [lane])
-  await makeDue(part, [lane], at)
+  await dropEmptyLanes(part, held)
+  await makeDue(part, held, at)
   return !(await existingLanes(trx, part.dialect, destination, [orderKey])).has(orderKey)
 }
 

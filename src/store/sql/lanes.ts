@@ -72,19 +72,23 @@ export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
     delivered: (destination, done, now) =>
       transaction(async trx => {
         const part = { trx, dialect }
-        const lanes = done.map(({ orderKey }) => ({ destination, orderKey }))
         const pairs = done.flatMap(({ orderKey, eventIds }) => eventIds.map(eventId => [orderKey, eventId]))
         if (pairs.length === 0) return new Set<string>()
         const source = dialect.rows('done', { order_key: 'text', event_id: 'text' }, pairs)
-        await lockLanes(part, lanes)
-        await sql`
-          delete from backlog where destination = ${destination}
-          and (order_key, event_id) in (select order_key, event_id from ${source})`.execute(trx)
+        const held = await lockLanes(
+          part,
+          done.map(({ orderKey }) => ({ destination, orderKey })),
+        )
+        const heldKeys = held.map(({ orderKey }) => orderKey)
+        if (heldKeys.length > 0)
+          await sql`
+            delete from backlog where destination = ${destination} and ${dialect.among(sql`order_key`, heldKeys)}
+            and (order_key, event_id) in (select order_key, event_id from ${source})`.execute(trx)
         await sql`
           delete from dead_letters where destination = ${destination}
           and event_id in (select event_id from ${source})`.execute(trx)
-        await dropEmptyLanes(part, lanes)
-        await makeDue(part, lanes, now)
+        await dropEmptyLanes(part, held)
+        await makeDue(part, held, now)
         const orderKeys = done.map(({ orderKey }) => orderKey)
         const left = await existingLanes(trx, dialect, destination, orderKeys)
         return new Set(orderKeys.filter(orderKey => !left.has(orderKey)))

@@ -49,8 +49,8 @@ async function pruneEvents(
   const { rows: waiting } = await sql<{ destination: string; order_key: string }>`
     select destination, order_key from backlog where ${dialect.among(sql`event_id`, ids)}
     union select destination, order_key from dead_letters where ${dialect.among(sql`event_id`, ids)}`.execute(trx)
-  const lanes = waiting.map((row): Lane => ({ destination: row.destination, orderKey: row.order_key }))
-  await lockLanes({ trx, dialect }, lanes)
+  const touched = waiting.map((row): Lane => ({ destination: row.destination, orderKey: row.order_key }))
+  const lanes = await lockLanes({ trx, dialect }, touched)
   await sql`delete from backlog where ${dialect.among(sql`event_id`, ids)}`.execute(trx)
   await sql`delete from dead_letters where ${dialect.among(sql`event_id`, ids)}`.execute(trx)
   await dropEmptyLanes({ trx, dialect }, lanes)

@@ -88,6 +88,28 @@ export function backlogContract(world: World): void {
       expect(await store.lanes.backlog()).toEqual(new Map())
     })
 
+    test('a lane that gets its first row while another transaction asks for it never loses the row and keeps the backlog', async () => {
+      const { store } = world
+      for (let round = 0; round < 30; round++) {
+        const orders = ['a', 'b', 'c', 'd'].map(name => `${name}${round}`)
+        const events = orders.flatMap(orderId => eventsOf(orderId, 8))
+        await remember(store, events)
+        await Promise.all(
+          events.flatMap(event => {
+            const before = events.filter(
+              ({ orderId, sequence }) => orderId === event.orderId && sequence < event.sequence,
+            )
+            const done = [{ orderKey: event.orderKey, eventIds: ids(before) }]
+            return [
+              store.lanes.spill(spilled('billing', [event]), { nextAt: NOW, attempt: 0 }),
+              ...(before.length > 0 ? [store.lanes.delivered('billing', done, NOW)] : []),
+            ]
+          }),
+        )
+        expect(await store.lanes.existing('billing', orders.map(key))).toEqual(new Set(orders.map(key)))
+      }
+    })
+
     test('backlog says how many wait and since when the oldest was observed', async () => {
       const { store } = world
       await wait(store, 'billing', [
