@@ -21,7 +21,7 @@ export async function backfill(
     if (!gap) return
     const halves = halve(gap, feed.precisionMs)
     if (!halves) await readWindow(feed, gap, take, options)
-    else if (!(await readWhole(feed, gap, take, options))) {
+    else if ((await readWhole(feed, gap, take, options)) === 'too-large') {
       await gaps.replace(gap, halves)
       continue
     }

@@ -13,7 +13,9 @@ const FILTER_TOLERANCE_MS = 1_000
 
 export type TakePage = (page: FeedPage) => Promise<void>
 
-type Reading = 'complete' | 'drifted' | 'too-large'
+/** `at-once`: one page, so nothing can have moved while it was read. */
+export type Whole = 'at-once' | 'in-pages' | 'too-large'
+type Reading = Whole | 'drifted'
 
 /**
  * Reads a window so that nothing in it is missed: a page that shows that rows moved makes it read the window again, then split it;
@@ -26,11 +28,11 @@ export async function readWindow(
   options: ReadOptions,
 ): Promise<void> {
   const reading = await readPatiently(feed, window, take, options, MOST_PAGES)
-  if (reading === 'complete') return
+  if (isComplete(reading)) return
   const halves = halve(window, feed.precisionMs)
   if (halves) {
     for (const half of halves) await readWindow(feed, half, take, options)
-  } else if ((await readPatiently(feed, window, take, options, Number.POSITIVE_INFINITY)) !== 'complete') {
+  } else if (!isComplete(await readPatiently(feed, window, take, options, Number.POSITIVE_INFINITY))) {
     throw new AppError(
       'The pages of the vendor do not add up: rows were moved or left out each time they were read. Nothing is skipped; reading goes on from the same place.',
       { code: 'ingest.page_drift', intent: 'retry' },
@@ -38,15 +40,19 @@ export async function readWindow(
   }
 }
 
-/** Reads a window as one, if it has no more than `MOST_PAGES` pages; says whether it had. */
+/** Reads a window as one; `too-large`: it has more than `MOST_PAGES` pages, or rows that move too much, and was not read whole. */
 export async function readWhole(
   feed: WindowFeed,
   window: Window,
   take: TakePage,
   options: ReadOptions,
-): Promise<boolean> {
-  return (await readPatiently(feed, window, take, options, MOST_PAGES)) === 'complete'
+): Promise<Whole> {
+  const reading = await readPatiently(feed, window, take, options, MOST_PAGES)
+  return isComplete(reading) ? reading : 'too-large'
 }
+
+const isComplete = (reading: Reading): reading is 'at-once' | 'in-pages' =>
+  reading === 'at-once' || reading === 'in-pages'
 
 async function readPatiently(
   feed: WindowFeed,
@@ -85,7 +91,8 @@ async function readOnce(
     if (page.total !== null && first.total !== null && page.total < first.total) return 'drifted'
     if (page.next === null) {
       const rows = seen.orders.size + seen.uncounted
-      return page.total !== null && rows < page.total ? 'drifted' : 'complete'
+      if (page.total !== null && rows < page.total) return 'drifted'
+      return pages === 1 ? 'at-once' : 'in-pages'
     }
     if (page.total !== null && rowsOf(page) < rowsOf(first)) return 'drifted'
     if (seen.pages.has(page.next)) {

@@ -38,8 +38,8 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
     const rechecked = await recheck(lease, signal)
     const { taken, patch, more } = await poll(polled, lease, { signal, priority: 'live' })
     const now = clock.now()
-    const gaps = patch.gaps ?? (await store.connections.get(connection))?.gaps ?? []
-    const state = gaps.length > 0 || more ? 'behind' : 'ok'
+    const { gaps = [] } = (await store.connections.get(connection)) ?? {}
+    const state = gaps.length > 0 || patch.gaps || more ? 'behind' : 'ok'
     const pauseMs = more ? 0 : pollEveryMs
     await store.connections.update(lease, connection, {
       ...patch,

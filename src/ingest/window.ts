@@ -5,7 +5,7 @@ import type { Window } from '../sources/source.ts'
 export interface Plan {
   /** Read in this round. */
   readonly live: Window
-  /** Read beside the polls, at a lower priority. */
+  /** What is older than the overlap, for beside the polls, at a lower priority. */
   readonly gap: Window | null
 }
 
@@ -26,13 +26,16 @@ export function whole({ cursor, overlapMs, backfillFrom, now, precisionMs }: Rea
   return rounded({ from, to: now }, precisionMs)
 }
 
-/** When `whole` is too large for one round: the overlap now, what is before it later. */
+/** `whole` in two: the overlap, and what is before it. */
 export function split(reach: Reach): Plan {
   const { from, to } = whole(reach)
   const edge = Math.floor((reach.now - reach.overlapMs) / reach.precisionMs) * reach.precisionMs
   if (edge <= from) return { live: { from, to }, gap: null }
   return { live: { from: edge, to }, gap: { from, to: edge } }
 }
+
+/** Some of what is older than the overlap has never been read. */
+export const looksBack = ({ cursor, now, overlapMs }: Reach): boolean => cursor === null || cursor < now - overlapMs
 
 /** Two windows that together cover this one; null: it is one tick of the vendor's clock already. */
 export function halve({ from, to }: Window, precisionMs: number): readonly [Window, Window] | null {

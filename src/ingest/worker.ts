@@ -102,13 +102,9 @@ export function createWorker(deps: {
   }
 
   function gapsOf({ lease }: HeldLease): Gaps {
-    const list = async () => (await store.connections.get(connection))?.gaps ?? []
     return {
-      list,
-      replace: async (gap, by) => {
-        const rest = (await list()).filter(({ from, to }) => from !== gap.from || to !== gap.to)
-        await store.connections.update(lease, connection, { gaps: [...rest, ...by] })
-      },
+      list: async () => (await store.connections.get(connection))?.gaps ?? [],
+      replace: (closed, opened) => store.connections.update(lease, connection, { gaps: { closed, opened } }),
     }
   }
 

@@ -87,9 +87,11 @@ export interface ConnectionRow {
   readonly unannouncedSince: number | null
 }
 
-/** What a round changes of its connection; absent members stay. */
+/** What a round changes of its connection; absent members stay. Gaps come and go one by one: polls and backfill run beside each other. */
 export type ConnectionPatch = Partial<
-  Pick<ConnectionRow, 'cursor' | 'gaps' | 'state' | 'lastSuccessAt' | 'nextPollAt' | 'lastError'>
+  Pick<ConnectionRow, 'cursor' | 'state' | 'lastSuccessAt' | 'nextPollAt' | 'lastError'> & {
+    readonly gaps: { readonly closed?: Window; readonly opened: readonly Window[] }
+  }
 >
 
 export interface ConnectionStore {

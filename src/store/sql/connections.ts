@@ -1,10 +1,10 @@
-import { type Selectable, sql } from 'kysely'
+import { type Kysely, type Selectable, sql } from 'kysely'
 import type { Vendor } from '../../../schemas/common.ts'
 import type { Window } from '../../sources/source.ts'
 import type { Schema } from '../schema.ts'
 import type { ConnectionPatch, ConnectionRow, ConnectionState, ConnectionStore } from '../store.ts'
 import { holdLease } from './leases.ts'
-import { type Sql, storable } from './sql.ts'
+import { type Sql, type SqlDialect, storable } from './sql.ts'
 
 export function connectionStore({ db, dialect, transaction }: Sql): ConnectionStore {
   return {
@@ -50,8 +50,13 @@ export function connectionStore({ db, dialect, transaction }: Sql): ConnectionSt
       const values = columnsOf(patch)
       await transaction(async trx => {
         await holdLease(trx, dialect, lease)
-        if (Object.keys(values).length > 0)
-          await trx.updateTable('connections').set(values).where('id', '=', id).execute()
+        const gaps = patch.gaps && { gaps: JSON.stringify(await changedGaps(trx, dialect, id, patch.gaps)) }
+        if (Object.keys(values).length > 0 || gaps)
+          await trx
+            .updateTable('connections')
+            .set({ ...values, ...gaps })
+            .where('id', '=', id)
+            .execute()
       })
     },
 
@@ -74,10 +79,23 @@ export function connectionStore({ db, dialect, transaction }: Sql): ConnectionSt
   }
 }
 
+async function changedGaps(
+  trx: Kysely<Schema>,
+  dialect: SqlDialect,
+  id: string,
+  { closed, opened }: NonNullable<ConnectionPatch['gaps']>,
+): Promise<readonly Window[]> {
+  const { rows } = await sql<{ gaps: string }>`
+    select gaps from connections where id = ${id} ${dialect.forUpdate}`.execute(trx)
+  const gaps: Window[] = JSON.parse(rows[0]?.gaps ?? '[]')
+  const same = (a: Window, b: Window) => a.from === b.from && a.to === b.to
+  const rest = gaps.filter(gap => !(closed && same(gap, closed)))
+  return [...rest, ...opened.filter(gap => !rest.some(other => same(gap, other)))]
+}
+
 function columnsOf(patch: ConnectionPatch) {
   return {
     ...(patch.cursor !== undefined && { cursor: patch.cursor }),
-    ...(patch.gaps !== undefined && { gaps: JSON.stringify(patch.gaps) }),
     ...(patch.state !== undefined && { state: patch.state }),
     ...(patch.lastSuccessAt !== undefined && { last_success_at: patch.lastSuccessAt }),
     ...(patch.nextPollAt !== undefined && { next_poll_at: patch.nextPollAt }),

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest'
+import type { Window } from '../../../src/sources/source.ts'
 import type { EndpointRow } from '../../../src/store/store.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
@@ -31,16 +32,17 @@ export function configurationContract(world: World): void {
       await store.connections.configure([kk])
       const patch = {
         cursor: NOW,
-        gaps: [{ from: 1, to: 2 }],
         state: 'failing',
         lastError: 'x',
         nextPollAt: 9,
       } as const
-      await store.connections.update(await leaseOf(store), 'kk', patch)
+      const gaps = [{ from: 1, to: 2 }]
+      await store.connections.update(await leaseOf(store), 'kk', { ...patch, gaps: { opened: gaps } })
       await store.connections.configure([{ ...kk, fingerprint: 'two' }])
       expect(await store.connections.get('kk')).toEqual({
         ...kk,
         ...patch,
+        gaps,
         ...NO_WEBHOOKS,
         lastSuccessAt: null,
         fingerprint: 'two',
@@ -79,11 +81,28 @@ export function configurationContract(world: World): void {
       expect(await store.connections.counts()).toEqual(new Map([['shop', { orders: 3, quarantined: 2 }]]))
     })
 
+    test('gaps that are opened and closed at the same time are all counted, none twice', async () => {
+      const { store } = world
+      await store.connections.configure([kk])
+      const lease = await leaseOf(store)
+      const gap = (from: number) => ({ from, to: from + 1 })
+      const change = (gaps: { closed?: Window; opened: Window[] }) => store.connections.update(lease, 'kk', { gaps })
+      await change({ opened: [gap(0)] })
+      await Promise.all([
+        ...Array.from({ length: 20 }, (_, n) => change({ opened: [gap(10 + n)] })),
+        change({ closed: gap(0), opened: [gap(100), gap(200)] }),
+      ])
+      await change({ closed: gap(15), opened: [gap(100)] })
+      const { gaps = [] } = (await store.connections.get('kk')) ?? {}
+      const expected = [...Array.from({ length: 20 }, (_, n) => 10 + n), 100, 200].filter(from => from !== 15)
+      expect(gaps.map(({ from }) => from).sort((a, b) => a - b)).toEqual(expected)
+    })
+
     test('everything is there after a restart', async () => {
       await world.store.connections.configure([kk])
       await world.store.connections.update(await leaseOf(world.store), 'kk', {
         cursor: NOW,
-        gaps: [{ from: 3, to: 4 }],
+        gaps: { opened: [{ from: 3, to: 4 }] },
       })
       await world.reopen()
       expect(await world.store.connections.get('kk')).toMatchObject({ cursor: NOW, gaps: [{ from: 3, to: 4 }] })

@@ -1,0 +1,119 @@
+import { afterEach, beforeEach } from 'vitest'
+import { Connection } from '../../schemas/config.ts'
+import type { OrderSnapshot } from '../../schemas/order.ts'
+import { OrderEvent } from '../../schemas/order-event.ts'
+import { AppError } from '../../src/errors.ts'
+import type { EventLog } from '../../src/event-log/event-log.ts'
+import { createIngest } from '../../src/ingest/ingest.ts'
+import { createMetrics } from '../../src/observe.ts'
+import type { OrderSource } from '../../src/sources/source.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { gist } from '../helpers/decided.ts'
+import { recordingLog } from '../helpers/quiet.ts'
+import { type FeedScript, MINUTE_START, scriptedFeed } from '../helpers/scripted-feed.ts'
+import { shiftedClock } from '../helpers/shifted-clock.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+
+/** A scripted vendor, a store and the real ingest of one connection, `shop`; a new store for each test. */
+
+export const clock = shiftedClock()
+export const signal = new AbortController().signal
+let folder: Awaited<ReturnType<typeof temporaryFolder>>
+/** Of the running test. */
+export let store: Store
+
+beforeEach(async () => {
+  folder = await temporaryFolder()
+  store = await openSqlite({ folder: folder.path, clock })
+})
+afterEach(async () => {
+  await store.close()
+  await folder.remove()
+})
+
+/** An event log that keeps what it was given; `refuses` makes it unreachable. */
+export function memoryLog(kind: EventLog['kind'] = 'kafka') {
+  const appended: string[] = []
+  const control = { refuses: false, appended }
+  const log: EventLog = {
+    kind,
+    partitions: 1,
+    partitionOf: () => 0,
+    append: async events => {
+      if (control.refuses)
+        throw new AppError('The brokers cannot be reached.', { code: 'log.unreachable', intent: 'retry' })
+      appended.push(...events.map(({ id }) => id))
+    },
+    consume: () => Promise.reject(new Error('not consumed here')),
+    health: () => null,
+    check: async () => 'memory',
+    close: async () => {},
+  }
+  return { ...control, control, log }
+}
+
+interface Scene {
+  script: FeedScript
+  fetched?: OrderSnapshot[]
+  /** What reading single orders fails with, given their ids. */
+  fetchFails?: (orderIds: readonly string[]) => AppError | null
+  complete?: OrderSource['complete']
+  backfill?: string
+  eventLog?: EventLog
+  /** The vendor's present. */
+  now?: number
+  /** Every pause is this many times shorter. */
+  hurry?: number
+}
+
+export async function scene({
+  script,
+  fetched = [],
+  fetchFails = () => null,
+  complete,
+  backfill,
+  eventLog = memoryLog('embedded').log,
+  now = MINUTE_START + 60_000,
+  hurry = 1,
+}: Scene) {
+  const { feed, requests } = scriptedFeed(script)
+  const fetches: string[][] = []
+  const source: OrderSource = {
+    vendor: 'shoplazza',
+    feed,
+    fetch: async refs => {
+      fetches.push(refs.map(({ orderId }) => orderId))
+      const asked = new Set(refs.map(({ orderId }) => orderId))
+      const failure = fetchFails([...asked])
+      if (failure) throw failure
+      return { orders: fetched.filter(({ orderId }) => asked.has(orderId)), rejects: [] }
+    },
+    check: async () => 'scripted',
+    ...(complete ? { complete } : {}),
+  }
+  const config = Connection.parse({
+    id: 'shop',
+    vendor: 'shoplazza',
+    baseUrl: 'http://127.0.0.1:1/openapi/2022-01',
+    accessToken: 't',
+    pollEvery: '50ms',
+    ...(backfill ? { backfill } : {}),
+  })
+  await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
+  const { log, lines } = recordingLog()
+  const ingest = createIngest({
+    connections: [{ config, source, vendorNow: async () => now }],
+    store,
+    eventLog,
+    owner: 'one',
+    clock: { ...clock, sleep: (ms, until) => clock.sleep(ms / hurry, until) },
+    log,
+    metrics: createMetrics(),
+  })
+  return { ingest, requests, fetches, lines }
+}
+
+export const history = async () =>
+  (await store.events.list({}, { limit: 250 })).map(({ body }) => OrderEvent.parse(JSON.parse(body)))
+export const gists = async () => (await history()).map(event => `${event.data.orderId} ${gist(event)}`)
