@@ -15,23 +15,29 @@ export const Duration = z
   })
 
 /** `"2/s"` or `{ perSecond, burst }`. */
-export const RateLimit = z.union(
-  [
-    z
-      .string()
-      .regex(/^\d+(\.\d+)?\/(s|m|h)$/)
-      .transform(text => {
-        const [count = '0', unit = 's'] = text.split('/')
-        const perSecond = Number(count) / (UNITS[unit as 's' | 'm' | 'h'] / 1000)
-        return { perSecond, burst: Math.max(1, Math.ceil(perSecond)) }
-      })
-      .refine(rate => rate.perSecond > 0),
-    z
-      .strictObject({ perSecond: z.number().positive(), burst: z.number().int().min(1).optional() })
-      .transform(({ perSecond, burst }) => ({ perSecond, burst: burst ?? Math.max(1, Math.ceil(perSecond)) })),
-  ],
-  { error: 'a rate above 0 such as "2/s", "100/m", or { "perSecond": 2, "burst": 40 }' },
-)
+const RATE = 'a rate above 0 such as "2/s", "100/m", or { "perSecond": 2, "burst": 40 }'
+// Turned into one form behind the union: within it a wrong member would be reported as no rate at all.
+export const RateLimit = z
+  .union(
+    [
+      z
+        .string()
+        .regex(/^\d+(\.\d+)?\/(s|m|h)$/, { error: RATE, abort: true })
+        .refine(text => Number.parseFloat(text) > 0, RATE),
+      z.strictObject({
+        perSecond: z.number().positive('a number above 0'),
+        burst: z.number().int().min(1, 'a whole number from 1 on').optional(),
+      }),
+    ],
+    { error: RATE },
+  )
+  .transform(rate => {
+    if (typeof rate !== 'string') return { perSecond: rate.perSecond, burst: rate.burst ?? burstOf(rate.perSecond) }
+    const [count = '0', unit = 's'] = rate.split('/')
+    const perSecond = Number(count) / (UNITS[unit as 's' | 'm' | 'h'] / 1000)
+    return { perSecond, burst: burstOf(perSecond) }
+  })
+const burstOf = (perSecond: number): number => Math.max(1, Math.ceil(perSecond))
 export type RateLimit = z.infer<typeof RateLimit>
 
 const HttpUrl = z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).refine(url => {

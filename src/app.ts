@@ -66,6 +66,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const { loaded, settings, roles, clock, log, local = false } = options
   const metrics = createMetrics()
   const owner = nanoid(10)
+  const shared = settings.databaseUrl !== null
   const opened: { close(): Promise<unknown> }[] = []
   const close = async () => {
     for (const one of opened.reverse())
@@ -99,7 +100,8 @@ export async function createApp(options: AppOptions): Promise<App> {
     const box = createSecretBox(await loadSecretKey(settings))
     const guard = createGuard({ allow: config.network.allow })
     if (roles.has('api') || roles.has('dispatch')) {
-      await declareEndpoints({ declared: config.endpoints, endpoints: store.endpoints, box, guard, clock, log })
+      const { endpoints } = store
+      await declareEndpoints({ declared: config.endpoints, endpoints, shared, box, guard, clock, log })
     }
     const sender = createSender({ guard, clock })
     opened.push(sender)
@@ -125,7 +127,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       destinations: async () => [...handlers, ...(await endpoints.load())],
       disable: endpoints.disable,
       test: endpoints.test,
-      ...(settings.databaseUrl === null ? {} : { tickMs: CLUSTER_TICK_MS }),
+      ...(shared ? { tickMs: CLUSTER_TICK_MS } : {}),
     })
     await dispatch.refresh()
     const ingest = roles.has('ingest')
@@ -134,7 +136,7 @@ export async function createApp(options: AppOptions): Promise<App> {
           store,
           eventLog: eventLog.log,
           owner,
-          shared: settings.databaseUrl !== null,
+          shared,
           clock,
           log,
           metrics,
@@ -152,6 +154,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       log,
       clock,
       version: VERSION,
+      shared,
       roles,
       apiKey: local ? null : settings.apiKey,
       localKey: options.localKey ?? null,

@@ -1,3 +1,4 @@
+import type { Doubt, OrderSnapshot } from '../schemas/order.ts'
 import type { EventRecord } from './order/event-record.ts'
 import type { EndpointRow, EventFilter } from './store/store.ts'
 
@@ -6,6 +7,8 @@ import type { EndpointRow, EventFilter } from './store/store.ts'
 export interface IngestControl {
   /** One poll now, whatever the schedule says; also takes a stopped connection up again. */
   poll(connection: string, options: PollOptions): Promise<PollResult>
+  /** These orders as the vendor shows them now, behind the polls; changes nothing. One the vendor does not know is absent. */
+  read(connection: string, orders: readonly OrderRef[], signal: AbortSignal): Promise<ReadResult>
   /**
    * Reads these orders again soon (inbound webhook, quarantine retry); calls for one order within a second are one fetch. False: another
    * process works this connection, and nothing was done.
@@ -34,6 +37,18 @@ export interface PollResult {
   readonly events: readonly EventRecord[]
   /** Rows or values set aside. */
   readonly quarantined: number
+}
+
+/** Which order; the buyer's id is needed by Tuya and null elsewhere. */
+interface OrderRef {
+  readonly orderId: string
+  readonly userId: string | null
+}
+
+export interface ReadResult {
+  readonly snapshots: readonly OrderSnapshot[]
+  /** Orders that cannot be understood, and why. */
+  readonly rejects: readonly (Doubt & { readonly orderId: string | null })[]
 }
 
 export interface DispatchControl {

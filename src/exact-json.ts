@@ -3,7 +3,9 @@ import { AppError } from './errors.ts'
 /** A number in a JSON text long enough to be rounded by a double. */
 const LONG_NUMBER = /(?:[:[,\s]|^)-?[\d.]{16}/
 
-type Reviver = (this: unknown, key: string, value: unknown, context: { source?: string }) => unknown
+/** The same between two strings of a JSON text, where no number stands for the name of a member. */
+const NUMBER = /(?<=^|[\s:,[])-?(?=[\d.]{16})(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?=\s*(?:[,\]}]|$))/g
+const SHORTEST = 16
 
 /**
  * JSON.parse, but a number that a double cannot hold (a whole one beyond 2^53, or one of more than 15 digits) comes as
@@ -11,9 +13,7 @@ type Reviver = (this: unknown, key: string, value: unknown, context: { source?: 
  */
 export function parseJson(text: string, where = 'The vendor'): unknown {
   try {
-    return LONG_NUMBER.test(text)
-      ? JSON.parse(text, keepDigits as (key: string, value: unknown) => unknown)
-      : JSON.parse(text)
+    return JSON.parse(LONG_NUMBER.test(text) ? withDigits(text) : text)
   } catch {
     // The parser's own message quotes the text, which may hold personal data: it is not kept as the cause.
     const found = text.trim() === '' ? 'nothing' : `${text.length} characters that are not JSON`
@@ -21,9 +21,37 @@ export function parseJson(text: string, where = 'The vendor'): unknown {
   }
 }
 
-const keepDigits: Reviver = (_key, value, { source }) => {
-  if (typeof value !== 'number' || source === undefined) return value
-  const digits = source.replace(/[eE].*$/, '').replace(/\D/g, '').length
-  if (Number.isInteger(value) ? Number.isSafeInteger(value) : digits <= 15) return value
-  return /^-?[\d.]+$/.test(source) ? source : value
+/**
+ * The text with its long numbers in quotes. A reviver could read their digits as well, but it is called for every value of the text,
+ * which takes seconds on a large one, and calls itself for what is nested, which ends on a deep one.
+ */
+function withDigits(text: string): string {
+  const parts: string[] = []
+  let done = 0
+  for (let at = 0; at < text.length; ) {
+    const open = text.indexOf('"', at)
+    const end = open === -1 ? text.length : open
+    if (end - at >= SHORTEST) {
+      parts.push(text.slice(done, at), text.slice(at, end).replace(NUMBER, kept))
+      done = end
+    }
+    at = open === -1 ? end : endOfString(text, open)
+  }
+  return parts.join('') + text.slice(done)
+}
+
+/** Behind the closing quote; the end of the text where there is none. */
+function endOfString(text: string, open: number): number {
+  for (let close = text.indexOf('"', open + 1); close !== -1; close = text.indexOf('"', close + 1)) {
+    let slashes = 0
+    while (text[close - 1 - slashes] === '\\') slashes += 1
+    if (slashes % 2 === 0) return close + 1
+  }
+  return text.length
+}
+
+function kept(number: string): string {
+  const isWhole = /^-?\d+$/.test(number)
+  const digits = number.replace(/[eE].*$/, '').replace(/\D/g, '').length
+  return (isWhole ? Number.isSafeInteger(Number(number)) : digits <= 15) ? number : `"${number}"`
 }

@@ -22,16 +22,27 @@ export interface HeldLease {
  * takes it up again after losing it. `work` must end soon after its own signal aborts.
  */
 export async function withLease(
-  deps: { leases: LeaseStore; name: string; owner: string; clock: Clock; log: Log; signal: AbortSignal },
+  deps: {
+    leases: LeaseStore
+    name: string
+    owner: string
+    clock: Clock
+    log: Log
+    signal: AbortSignal
+    /** Told why the work cannot be done here, and null when another process does it. */
+    trouble?: (why: string | null) => void
+  },
   work: (held: HeldLease) => Promise<void>,
 ): Promise<void> {
-  const { leases, name, owner, clock, log, signal } = deps
+  const { leases, name, owner, clock, log, signal, trouble = () => {} } = deps
   while (!signal.aborted) {
     const askedAt = clock.monotonic()
     const lease = await leases.acquire(name, owner, LEASE_MS, clock.now()).catch(error => {
       log.error({ lease: name, error: messageOf(error) }, 'cannot ask for the lease; trying again')
-      return null
+      trouble(messageOf(error))
+      return undefined
     })
+    if (lease === null) trouble(null)
     if (!lease) {
       await clock.sleep(RENEW_MS, signal)
       continue
@@ -49,7 +60,10 @@ export async function withLease(
         if (ended.signal.aborted || clock.monotonic() >= freshUntil) throw gone()
       },
       lost: cause => {
-        if (!ended.signal.aborted) log.warn({ lease: name, error: messageOf(cause) }, 'lost the lease')
+        if (!ended.signal.aborted) {
+          log.warn({ lease: name, error: messageOf(cause) }, 'lost the lease')
+          trouble(messageOf(cause))
+        }
         ended.abort()
       },
     }

@@ -25,6 +25,9 @@ const OPTIONS = {
   to: { type: 'string' },
   role: { type: 'string' },
   all: { type: 'boolean' },
+  'against-vendor': { type: 'boolean' },
+  orders: { type: 'string' },
+  repair: { type: 'boolean' },
   out: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
@@ -38,6 +41,11 @@ async function main(): Promise<number> {
     enableCompileCache() // before the rest is loaded: halves the time to the first line
     const { run } = await import('./cli/run.ts')
     await run({ command: positionals, flags: values, env: process.env, signal: stop.signal })
+    if (unwritten !== null && positionals[0] !== 'start')
+      throw new AppError(`The output could not be written whole: ${unwritten}. Make room, and run it again.`, {
+        code: 'cli.output',
+        intent: 'retry',
+      })
     return 0
   } catch (error) {
     process.stderr.write(`orderwire: ${error instanceof AppError ? error.message : unexpected(error)}\n`)
@@ -56,8 +64,14 @@ function parse() {
 const unexpected = (error: unknown): string =>
   `unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
 
-// Whoever read our output is gone (`… | head`): there is nobody left to tell.
-process.stdout.on('error', () => process.exit(0))
+// Whoever read our output is gone (`… | head`): there is nobody left to tell. A log file on a full disk only loses its lines: the
+// server is worth more than its log.
+let unwritten: string | null = null
+process.stdout.on('error', error => {
+  if ('code' in error && error.code === 'EPIPE') process.exit(0)
+  unwritten = messageOf(error)
+})
+process.stderr.on('error', () => {})
 
 // Warnings of experimental Node features (node:sqlite) are nothing a user can act on.
 process.removeAllListeners('warning')

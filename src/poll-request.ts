@@ -1,6 +1,6 @@
 import { nanoid } from 'nanoid'
 import type { Clock } from './clock.ts'
-import type { PollOptions, PollResult } from './control.ts'
+import type { IngestControl, PollOptions, PollResult, ReadResult } from './control.ts'
 import { AppError, type Intent, messageOf } from './errors.ts'
 import type { PollRequest, PollRequestStore } from './store/store.ts'
 
@@ -16,23 +16,46 @@ const LOOK_EVERY_MS = 250
 /** Older ones belong to processes that died while they waited. */
 const FORGET_MS = 10 * 60_000
 
-type Asked = Pick<PollOptions, 'orderId' | 'userId' | 'dryRun'>
+type Asked = Pick<PollOptions, 'orderId' | 'userId' | 'dryRun'> & {
+  /** Only shows these orders as they are now. */
+  readonly read?: Parameters<IngestControl['read']>[1]
+}
 type Answer =
-  | { readonly result: PollResult }
+  | { readonly result: PollResult | ReadResult }
   | {
       readonly error: { message: string; code: string; intent: Intent; retryAfterMs?: number }
     }
 
+interface Deps {
+  readonly requests: PollRequestStore
+  readonly clock: Clock
+}
+
 /** Has the process that works this connection poll it. Rejects as the poll there did, or (`ingest.unattended`) when nobody works it. */
-export async function askPoll(
-  { requests, clock }: { requests: PollRequestStore; clock: Clock },
+export async function askPoll(deps: Deps, connection: string, { signal, ...asked }: PollOptions): Promise<PollResult> {
+  return (await ask(deps, connection, asked, signal)) as PollResult
+}
+
+/** Has the process that works this connection read orders; rejects as `askPoll` does. */
+export async function askRead(
+  deps: Deps,
   connection: string,
-  { signal, ...asked }: PollOptions,
-): Promise<PollResult> {
+  read: NonNullable<Asked['read']>,
+  signal: AbortSignal,
+): Promise<ReadResult> {
+  return (await ask(deps, connection, { read }, signal)) as ReadResult
+}
+
+async function ask(
+  { requests, clock }: Deps,
+  connection: string,
+  asked: Asked,
+  signal: AbortSignal,
+): Promise<PollResult | ReadResult> {
   const id = nanoid()
   const now = clock.now()
   const began = clock.monotonic()
-  await requests.put({ id, connection, request: JSON.stringify(asked satisfies Asked), askedAt: now }, now - FORGET_MS)
+  await requests.put({ id, connection, request: JSON.stringify(asked), askedAt: now }, now - FORGET_MS)
   try {
     while (!signal.aborted) {
       const request = await requests.get(id)
@@ -57,7 +80,7 @@ export async function askPoll(
 export async function answerPoll(
   requests: PollRequestStore,
   { id, request }: PollRequest,
-  poll: (asked: Asked) => Promise<PollResult>,
+  poll: (asked: Asked) => Promise<PollResult | ReadResult>,
 ): Promise<void> {
   const answer = await poll(JSON.parse(request) as Asked).then(
     (result): Answer => ({ result }),
@@ -73,7 +96,7 @@ function errorOf(error: unknown) {
   return { message: messageOf(error), code, intent, ...(retryAfterMs !== undefined && { retryAfterMs }) }
 }
 
-function resultOf(answer: Answer): PollResult {
+function resultOf(answer: Answer): PollResult | ReadResult {
   if ('result' in answer) return answer.result
   const { message, ...rest } = answer.error
   throw new AppError(message, rest)

@@ -13,10 +13,11 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   store: ['.', 'order', 'sources', 'event-log'],
   'event-log': ['.', 'order', 'store'],
   ingest: ['.', 'order', 'sources', 'store', 'event-log'],
+  verify: ['.', 'order', 'store'],
   webhook: ['.', 'order', 'dispatch', 'store', 'event-log'],
   dispatch: ['.', 'order', 'store', 'event-log'],
   sandbox: ['.'],
-  http: ['.', 'order', 'store', 'event-log', 'dispatch'],
+  http: ['.', 'order', 'store', 'event-log', 'dispatch', 'verify'],
   cli: ['.', 'http', 'app'],
 }
 

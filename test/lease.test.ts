@@ -53,6 +53,37 @@ async function held() {
   }
 }
 
+test('what keeps a lease from being had is told; that another process has it is no trouble', async () => {
+  const clock = memoryClock()
+  const { control, store } = leases()
+  const told: (string | null)[] = []
+  const stop = new AbortController()
+  let answers = false
+  const acquire: LeaseStore['acquire'] = (...args) =>
+    answers ? store.acquire(...args) : Promise.reject(new Error('the disk is full'))
+  const running = withLease(
+    {
+      leases: { ...store, acquire },
+      name: 'connection/shop',
+      owner: 'one',
+      clock,
+      log: quietLog,
+      signal: stop.signal,
+      trouble: why => told.push(why),
+    },
+    async () => {},
+  )
+  await clock.advance(1_000)
+  expect(told).toEqual(['the disk is full'])
+  control.holder = { name: 'connection/shop', owner: 'two', epoch: 1 }
+  answers = true
+  await clock.advance(10_000)
+  expect(told.at(-1)).toBeNull()
+  stop.abort()
+  await clock.advance(10_000)
+  await running
+})
+
 test('a lease that is renewed stays fresh for as long as it is worked', async () => {
   const { clock, control, lease, end } = await held()
   await clock.advance(120_000)

@@ -8,8 +8,8 @@ import { AppError, messageOf } from '../errors.ts'
 export interface Client {
   /** The answer's body; rejects with an AppError that carries the problem's detail. */
   call(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
-  /** The answer as it streams, for server-sent events. */
-  open(path: string, signal: AbortSignal): Promise<ReadableStream<Uint8Array>>
+  /** The answer as it streams: server-sent events, or lines. */
+  open(path: string, signal: AbortSignal, method?: 'GET' | 'POST'): Promise<ReadableStream<Uint8Array>>
   /** Where it goes, for messages. */
   readonly target: string
   close(): Promise<void>
@@ -46,8 +46,8 @@ export function createClient(options: { fetch: Fetch; target: string; close?: ()
       const text = await (await send(path, { method, ...json })).text()
       return text === '' ? null : JSON.parse(text)
     },
-    async open(path, signal) {
-      const { body } = await send(path, { method: 'GET', signal })
+    async open(path, signal, method = 'GET') {
+      const { body } = await send(path, { method, signal })
       if (!body)
         throw new AppError(`${options.target} answered without a body.`, { code: 'cli.refused', intent: 'retry' })
       return body

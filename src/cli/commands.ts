@@ -22,7 +22,7 @@ const PAGE = 250
 const List = z.object({ data: z.array(z.unknown()), next: z.string().nullable() })
 
 /** Query string of the flags that are set; repeated ones repeat. */
-function query(values: Readonly<Record<string, Flags[string] | number>>): string {
+export function query(values: Readonly<Record<string, Flags[string] | number>>): string {
   const search = new URLSearchParams()
   for (const [name, value] of Object.entries(values)) {
     for (const one of Array.isArray(value) ? value : [value])

@@ -18,6 +18,7 @@ import {
   usage,
 } from './commands.ts'
 import { createOutput } from './output.ts'
+import { verify } from './verify.ts'
 
 const HELP = `orderwire ${VERSION}: polls shops, works out what happened to each order, publishes each fact once, in order.
 
@@ -38,6 +39,9 @@ const HELP = `orderwire ${VERSION}: polls shops, works out what happened to each
                                                       failed deliveries
   keys add NAME --role read|write|admin | list | remove ID
                                                       API keys
+  verify [--connection C …] [--against-vendor [--orders N]] [--repair]
+                                                      does the store agree with itself, and with the vendors?
+  backup FILE                                         a copy of the embedded store, while it runs
   schemas [--out FOLDER]                              JSON Schema, OpenAPI, AsyncAPI
 
 Add --json for JSON lines. Settings come from the environment: see README.md.
@@ -61,6 +65,8 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   replay: ['config', 'to', 'since', 'until', 'type', 'order', 'event', 'json'],
   'dead-letters': ['config', 'to', 'all', 'json'],
   keys: ['config', 'role', 'json'],
+  verify: ['config', 'connection', 'against-vendor', 'orders', 'repair', 'json'],
+  backup: ['config', 'json'],
   schemas: ['out', 'json'],
 }
 
@@ -105,7 +111,7 @@ function withInstants(flags: Flags): Flags {
 }
 
 async function dispatch(name: string, rest: readonly string[], context: CommandContext, flags: Flags): Promise<void> {
-  const most = { poll: 1, events: 0, replay: 0 }[name] ?? Number.POSITIVE_INFINITY
+  const most = { poll: 1, events: 0, replay: 0, verify: 0 }[name] ?? Number.POSITIVE_INFINITY
   if (rest.length > most) throw usage(`${name}: "${rest[most]}" is too much; options begin with --`)
   switch (name) {
     case 'poll':
@@ -121,6 +127,8 @@ async function dispatch(name: string, rest: readonly string[], context: CommandC
       return deadLetters(context, rest, flags)
     case 'keys':
       return keys(context, rest, flags)
+    case 'verify':
+      return verify(context, flags)
   }
 }
 

@@ -40,8 +40,16 @@ export async function start(options: {
     app = await opened()
     if (!app) return
     face = app.api
-    await announce(settings, server.url, localKey)
-    announced = true
+    announced = await announce(settings, server.url, localKey).then(
+      () => true,
+      error => {
+        log.warn(
+          { error: messageOf(error) },
+          'commands on this machine do not find this server; set ORDERWIRE_URL for them',
+        )
+        return false
+      },
+    )
     signal.addEventListener(
       'abort',
       () => log.info('stopping: what is in flight is finished, or kept for the next start'),
@@ -94,6 +102,10 @@ function waitingFace(reason: () => string): Hono {
 async function announce({ dataFolder }: Settings, url: string, key: string): Promise<void> {
   await mkdir(dataFolder, { recursive: true, mode: 0o700 })
   const content: ServerFile = { url, key, pid: process.pid }
-  await rm(serverFile(dataFolder), { force: true })
-  await writeFile(serverFile(dataFolder), JSON.stringify(content), { mode: 0o600, flag: 'wx' })
+  const file = serverFile(dataFolder)
+  await rm(file, { force: true })
+  await writeFile(file, JSON.stringify(content), { mode: 0o600, flag: 'wx' }).catch(async error => {
+    await rm(file, { force: true })
+    throw error
+  })
 }

@@ -171,8 +171,9 @@ export function createLife(deps: LifeDeps): Life {
     for (const [id, worker] of workers) {
       if (ids.has(id)) continue
       workers.delete(id)
-      worker.discard()
       recorder.forget(id)
+      // Taken in or put aside between the removal and our knowing of it.
+      void worker.discard().then(() => persist('what waited for a removed endpoint', () => store.lanes.forget(id)))
     }
     routes.set([...workers.values()])
     for (const worker of workers.values()) if (worker.mayHaveRows) worker.look()

@@ -89,6 +89,9 @@ export function createPast(deps: {
     const everywhere = partitions.size === eventLog.partitions
     const options = {
       signal,
+      request: request.n,
+      // What came between the making of an endpoint and our knowing of it is not past to anybody.
+      ...(request.filter.behind !== undefined && { origin: 'live' as const }),
       ...((wanted || !everywhere) && {
         wants: (event: Parameters<NonNullable<typeof wanted>>[0]) =>
           (everywhere || partitions.has(eventLog.partitionOf(event.orderKey))) && (wanted?.(event) ?? true),

@@ -45,8 +45,8 @@ export interface Worker
   settled(): Promise<void>
   /** No new sends, no timers. */
   stop(): void
-  /** The destination is no more. */
-  discard(): void
+  /** The destination is no more. Resolves when nothing of it is being written any more. */
+  discard(): Promise<void>
 }
 
 export interface RowQuestion {
@@ -83,6 +83,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
   let mayHaveRows = true
   let version = 0
   let spilling = 0
+  const unspilled: (() => void)[] = []
   /** Open questions: a lane that leaves memory for the store is added to their answers. */
   const questions = new Set<{ readonly rows: Set<string>; stale: boolean }>()
 
@@ -117,6 +118,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     },
     spilled() {
       spilling--
+      if (spilling === 0) for (const resolve of unspilled.splice(0)) resolve()
       rowsChanged()
       drain.expect(clock.now())
     },
@@ -283,10 +285,12 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
       past.stop()
       drain.stop()
     },
-    discard() {
+    async discard() {
       past.stop()
       drain.stop()
       lanes.discard()
+      if (spilling > 0) await new Promise<void>(resolve => unspilled.push(resolve))
+      await journal.settled()
     },
   }
 }

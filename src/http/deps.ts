@@ -20,6 +20,8 @@ export interface ApiDeps {
   readonly log: Log
   readonly clock: Clock
   readonly version: string
+  /** Other processes may work on the same store. */
+  readonly shared: boolean
   /** Without `api` only `/healthz`, `/readyz` and `/metrics` are served. */
   readonly roles: ReadonlySet<Role>
   /** null: only loopback clients are answered. */

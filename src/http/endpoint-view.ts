@@ -21,7 +21,7 @@ export function endpointView(row: EndpointRow, replays: readonly ReplayRow[]): E
     description: row.description,
     state: row.state,
     stateReason: row.stateReason,
-    replaySince: opening ? timestamp(opening.filter.since ?? 0) : null,
+    replaySince: opening?.filter.since === undefined ? null : timestamp(opening.filter.since),
     declared: row.declared,
     createdAt: timestamp(row.createdAt),
     updatedAt: timestamp(row.updatedAt),

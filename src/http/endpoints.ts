@@ -145,7 +145,8 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
           createdAt: now,
           updatedAt: now,
         }
-        if (!(await store.endpoints.insert(row, replaySince === undefined ? {} : { replaySince }))) throw taken
+        const past = { shared: deps.shared, ...(replaySince !== undefined && { replaySince }) }
+        if (!(await store.endpoints.insert(row, past))) throw taken
         const created = await view(row)
         await dispatch?.refresh()
         return reply({ ...created, secret }, 201, { location: `/v1/endpoints/${id}` })

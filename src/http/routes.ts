@@ -17,6 +17,7 @@ import { quarantineRoutes } from './quarantine.ts'
 import { replayRoutes } from './replays.ts'
 import type { Route } from './route.ts'
 import { streamRoutes } from './stream.ts'
+import { verifyRoutes } from './verify.ts'
 
 /** Every call of the API, in the order in which they are matched. */
 export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
@@ -33,6 +34,7 @@ export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
     ...deliveryRoutes({ ...deps, known }),
     ...deadLetterRoutes({ ...deps, known }),
     ...quarantineRoutes({ ...deps, known }),
+    ...verifyRoutes({ ...deps, known }),
     ...keyRoutes(deps),
     ...hookRoutes(deps),
     ...documentRoutes(() => routes),

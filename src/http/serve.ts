@@ -4,6 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { type Clock, systemClock } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
+import { openFilesLimit } from '../open-files.ts'
 import { problem } from './problem.ts'
 
 export interface Served {
@@ -39,7 +40,8 @@ interface Patience {
 const PATIENCE: Patience = { headMs: 10_000, requestMs: 30_000, idleMs: 10_000, checkMs: 2_000 }
 /** Of names and values together; more is 431. */
 const MAX_HEADERS = 16 * 1024
-const MAX_CONNECTIONS = 2_000
+/** The rest of what the process may open is for its own connections: callers, whoever they are, must not keep it from working. */
+const maxConnections = (): number => Math.min(2_000, Math.max(8, Math.floor((openFilesLimit() ?? 4_000) / 2)))
 
 /** Listens. Rejects with an AppError (`fix`) where it cannot. */
 export async function serveApi({
@@ -78,7 +80,7 @@ export async function serveApi({
     },
     listener,
   )
-  server.maxConnections = MAX_CONNECTIONS
+  server.maxConnections = maxConnections()
   server.listen(port, host)
   try {
     await once(server, 'listening')

@@ -3,6 +3,7 @@ import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { FollowFeed, OrderRef, OrderSource } from '../sources/source.ts'
 import type { Follow, Lease, Store } from '../store/store.ts'
+import { countBarren } from './barren.ts'
 import type { PageTaker, Taken, TakeOptions } from './take-page.ts'
 
 /** Vendors without a change feed: followed orders and users are asked for, the fresh and moving often, the old and finished rarely. */
@@ -101,10 +102,15 @@ export async function followRound(
 
   async function takeUser(userId: string) {
     const pages: Taken[] = []
+    const seen = new Set<string>()
+    const note = countBarren()
     for (let at: string | null = null; ; ) {
       const page = await feed.readUserPage(userId, at, options)
       pages.push(await takePage(lease, page, { ...options, userId }))
       if (page.next === null) return { taken: pages, finished: false }
+      const before = seen.size
+      for (const { orderId } of page.orders) seen.add(orderId)
+      note(seen.size > before)
       at = page.next
     }
   }

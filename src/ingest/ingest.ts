@@ -85,6 +85,7 @@ export function createIngest(deps: {
       await Promise.all([requests, ...all.map(worker => worker.run(signal))])
     },
     poll: async (connection, options) => workerOf(connection).poll(options),
+    read: async (connection, orders, signal) => workerOf(connection).read(orders, signal),
     refetch: (connection, orderId) => workerOf(connection).refetch(orderId),
     wake: connection => workers.get(connection)?.wake(),
     health() {

@@ -55,8 +55,9 @@ export async function poll(polled: Polled, lease: Lease | null, options: TakeOpt
   // Between two pages a row may have left and a late one come: the count stays the same, and one between them was skipped. The next
   // polls find it in the overlap; what is older, where none can come any more, is read once more by itself.
   const later = reading === 'too-large' || (reading === 'in-pages' && looksBack(reach)) ? gap : null
-  // Never beyond the vendor's present: a cursor in the future would skip what happens until then.
-  const reached = Math.min(live.to, await polled.vendorNow(options.signal))
+  // Never beyond the vendor's present: a cursor in the future would skip what happens until then. Nor beyond ours, for the vendor's
+  // is known from a header, which anything between may have written.
+  const reached = Math.min(live.to, await polled.vendorNow(options.signal), polled.clock.now())
   return { taken, more: false, patch: { cursor: reached, ...(later && { gaps: { opened: [later] } }) } }
 }
 

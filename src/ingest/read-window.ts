@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
+import { countBarren } from './barren.ts'
 import { halve } from './window.ts'
 
 /** A window with more pages than this is split. */
@@ -75,6 +76,7 @@ async function readOnce(
   mostPages: number,
 ): Promise<Reading> {
   const seen = { orders: new Set<string>(), uncounted: 0, pages: new Set<string>() }
+  const note = countBarren()
   let first: FeedPage | null = null
   let at: string | null = null
   for (let pages = 1; ; pages++) {
@@ -85,7 +87,9 @@ async function readOnce(
     assertObeys(page, window)
     if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return 'too-large'
     const ids = namesOn(page)
+    const before = seen.orders.size
     for (const orderId of ids) seen.orders.add(orderId)
+    note(seen.orders.size > before)
     // Rows without an id, and rows that one page repeats: no movement between pages makes those.
     seen.uncounted += rowsOf(page) - ids.size
     if (page.total !== null && first.total !== null && page.total < first.total) return 'drifted'

@@ -26,7 +26,9 @@ export async function servePollRequests(
         const worker = held.find(({ connection }) => connection === request.connection)
         if (!worker) continue
         // Not waited for: a slow vendor holds up no other connection's request.
-        const answering: Promise<void> = answerPoll(requests, request, asked => worker.pollHere({ ...asked, signal }))
+        const answering: Promise<void> = answerPoll(requests, request, ({ read, ...asked }) =>
+          read ? worker.readHere(read, signal) : worker.pollHere({ ...asked, signal }),
+        )
           .catch(error => log.warn({ connection: request.connection, error: messageOf(error) }, 'cannot answer a poll'))
           .finally(() => running.delete(answering))
         running.add(answering)

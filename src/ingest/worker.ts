@@ -1,11 +1,11 @@
 import { type Bell, createBell } from '../bell.ts'
 import type { Clock } from '../clock.ts'
-import type { PollOptions, PollResult } from '../control.ts'
+import type { IngestControl, PollOptions, PollResult, ReadResult } from '../control.ts'
 import { AppError, messageOf } from '../errors.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import { type HeldLease, withLease } from '../lease.ts'
 import type { Log, Metrics } from '../observe.ts'
-import { askPoll } from '../poll-request.ts'
+import { askPoll, askRead } from '../poll-request.ts'
 import type { Store } from '../store/store.ts'
 import { backfill, type Gaps } from './backfill.ts'
 import { createMutex } from './mutex.ts'
@@ -18,6 +18,8 @@ import type { Taken } from './take-page.ts'
 
 const RETRY_MS = 15_000
 const FREE_MS = 15_000
+
+type Refs = Parameters<IngestControl['read']>[1]
 
 export type Worker = ReturnType<typeof createWorker>
 
@@ -48,6 +50,8 @@ export function createWorker(deps: {
   /** Rung by every poll that went well. */
   const recovered = { orders: createBell(clock), gaps: createBell(clock) }
   let running = false
+  /** Why the lease cannot be had or kept (the store fails); null: it can, or another process has it. */
+  let stuck: string | null = null
   let current: { held: HeldLease; publish: () => void } | null = null
 
   const live = (signal: AbortSignal) => ({ signal, priority: 'live' as const })
@@ -70,6 +74,7 @@ export function createWorker(deps: {
 
   async function round(held: HeldLease, signal: AbortSignal) {
     const result = await rounds.run(held, signal)
+    stuck = null
     if (result.error === null) {
       publishWhatIsNew(result.taken)
       recovered.orders.ring()
@@ -196,6 +201,12 @@ export function createWorker(deps: {
     }
   }
 
+  /** Needs no lease: it changes nothing. The polls go before it. */
+  async function readHere(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
+    const { orders, rejects } = await source.fetch(refs, { signal, priority: 'backfill' })
+    return { snapshots: orders, rejects }
+  }
+
   /** Nobody works the connection now; it is ours for long enough to begin. */
   const isFree = async () => (await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())) !== null
 
@@ -210,14 +221,26 @@ export function createWorker(deps: {
       return true
     },
     wake: pollBell.ring,
-    trouble: rounds.trouble,
+    trouble: () => stuck ?? rounds.trouble(),
 
     async run(signal: AbortSignal): Promise<void> {
       running = true
-      await withLease({ ...leaseDeps, signal }, work)
+      const trouble = (why: string | null) => {
+        stuck = why
+      }
+      await withLease({ ...leaseDeps, signal, trouble }, work)
     },
 
     pollHere,
+    readHere,
+
+    /** Reads here, or has the process read that works the connection: the vendor counts requests, and may know one token only. */
+    async read(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
+      if (!shared || current) return readHere(refs, signal)
+      const lease = await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())
+      if (!lease) return askRead({ requests: store.pollRequests, clock }, connection, refs, signal)
+      return readHere(refs, signal).finally(() => running || store.leases.release(lease))
+    },
 
     /** Polls here, or has the process poll that works the connection. */
     async poll(options: PollOptions): Promise<PollResult> {

@@ -1,7 +1,7 @@
 import type { Vendor } from '../../schemas/common.ts'
 import type { OrderSnapshot, When } from '../../schemas/order.ts'
 import { DATA_SCHEMA, type OccurredAtSource } from '../../schemas/order-event.ts'
-import { eventId } from './event-id.ts'
+import { eventIdOf } from './event-id.ts'
 import type { EventRecord } from './event-record.ts'
 import type { Fact } from './fact.ts'
 import { newFacts } from './facts.ts'
@@ -35,7 +35,7 @@ function toEvent(fact: Fact, sequence: number, { connection, vendor, snapshot, o
   const { key, type, when, ...own } = fact
   const { orderId } = snapshot
   const [occurredAt, occurredAtSource] = occurrence(when, snapshot, observedAt)
-  const id = eventId(connection, orderId, type, key.slice(key.indexOf(':') + 1 || key.length))
+  const id = eventIdOf(connection, orderId, type, key)
   const orderKey = `${connection}/${orderId}`
   const event = {
     specversion: '1.0',

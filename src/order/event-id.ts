@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import type { EventType } from '../../schemas/order-event.ts'
+import { EVENT_TYPES, type EventType } from '../../schemas/order-event.ts'
 
 const ALPHABET = '0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz'
 const LENGTH = 22 // 62^22 > 2^128
@@ -17,4 +17,14 @@ export function eventId(connection: string, orderId: string, type: EventType, wh
     rest /= 62n
   }
   return `evt_${id}`
+}
+
+/** The id of the event that says the fact with this key (`fact.ts`). */
+export const eventIdOf = (connection: string, orderId: string, type: EventType, key: string): string =>
+  eventId(connection, orderId, type, key.slice(key.indexOf(':') + 1 || key.length))
+
+/** The type of event that says a fact, by its key; null: there is no such fact. */
+export function typeOfKey(key: string): EventType | null {
+  const [word] = key.split(':', 1)
+  return EVENT_TYPES.find(type => type === `order.${word}`) ?? null
 }

@@ -4,6 +4,8 @@ import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { parseJson } from '../exact-json.ts'
 import type { Log } from '../observe.ts'
+import { isOutOfFiles, OUT_OF_FILES } from '../open-files.ts'
+import { readText } from './body.ts'
 import { aborted, createPace, type Priority } from './pace.ts'
 
 /**
@@ -63,8 +65,9 @@ export interface VendorHttpOptions {
 
 const CONNECT_TIMEOUT = 10_000
 const ANSWER_TIMEOUT = 30_000
-const LARGEST_BODY = 32 * 1024 * 1024
+const REFUSAL_TIMEOUT = 5_000
 const LONGEST_REST = 3_600_000
+const LAST_TIME = Date.UTC(9000, 0)
 const FIRST_BACKOFF = 2_000
 const LONGEST_BACKOFF = 300_000
 
@@ -83,7 +86,8 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
    */
   function readDate(date: string | undefined): number | null {
     const sent = date === undefined ? Number.NaN : Date.parse(date)
-    if (Number.isNaN(sent)) return null
+    // Beyond that year there are no times that vendors could be asked with.
+    if (!(sent > 0 && sent < LAST_TIME)) return null
     const seen = sent - clock.now()
     offset = offset !== null && Math.abs(seen - offset) <= 1000 ? Math.max(seen, offset) : seen
     return sent
@@ -137,7 +141,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
       try {
         const answer = await request(`${base}${path}${search && `?${search}`}`, {
           method: 'GET',
-          headers: { accept: 'application/json', 'user-agent': 'orderwire', ...headers },
+          headers: { accept: 'application/json', 'accept-encoding': 'identity', 'user-agent': 'orderwire', ...headers },
           signal: call.signal,
           headersTimeout: ANSWER_TIMEOUT,
           bodyTimeout: ANSWER_TIMEOUT,
@@ -148,11 +152,15 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
         try {
           check(status, answerHeaders, where, accept)
         } catch (error) {
-          // What a refusal says is read only so far that the connection can be used again.
-          void answer.body.dump({ limit: 16_384 }).catch(() => {})
+          // What a refusal says is read only so far, and so long, that the connection can be used again.
+          const stopDump = clock.after(REFUSAL_TIMEOUT, () => call.abort())
+          void answer.body
+            .dump({ limit: 16_384 })
+            .catch(() => {})
+            .finally(stopDump)
           throw error
         }
-        const text = await readText(answer.body, where)
+        const text = await readText(answer.body, answerHeaders['content-encoding'], where)
         return { status, headers: answerHeaders, text, json: () => parseJson(text, where) }
       } catch (error) {
         if (error instanceof AppError) throw error
@@ -197,22 +205,6 @@ function flatten(headers: Readonly<Record<string, string | string[] | undefined>
   return flat
 }
 
-async function readText(body: AsyncIterable<Uint8Array>, where: string): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  // Leaving the loop early destroys the body, and with it the connection.
-  for await (const chunk of body) {
-    size += chunk.length
-    if (size > LARGEST_BODY)
-      throw new AppError(`${where} answered more than ${LARGEST_BODY >> 20} MiB: too much for one page.`, {
-        code: 'vendor.too_large',
-        intent: 'narrow',
-      })
-    chunks.push(chunk)
-  }
-  return new TextDecoder().decode(Buffer.concat(chunks))
-}
-
 /** The error of a status that is no answer. */
 export function statusError(status: number, where: string): AppError {
   if (status === 401 || status === 403)
@@ -237,6 +229,12 @@ export function statusError(status: number, where: string): AppError {
 }
 
 function networkError(error: unknown, where: string, timedOut: boolean): AppError {
+  if (isOutOfFiles(error))
+    return new AppError(`${where} was not asked: ${OUT_OF_FILES}.`, {
+      code: 'vendor.unreachable',
+      intent: 'retry',
+      cause: error,
+    })
   const code = error instanceof Error && 'code' in error ? String(error.code) : 'unknown'
   if (timedOut || /TIMEOUT|ETIMEDOUT/.test(code))
     return new AppError(`${where} was not answered in time.`, {

@@ -41,8 +41,9 @@ function readPackage(read: RowReader, path: string, parcel: Fulfillment): Packag
     ? status === 'shipped' || status === 'completed'
     : deliveryTime !== null && trackingNumber !== null
   // Without any name a package could not be told from the next one, and would be said again when it gets one.
-  const isNamed = packageId !== null || trackingNumber !== null
-  if (isShipped && !isNamed)
+  const isIdDoubted = read.unreadable(`${path}.id`)
+  const isNamed = !isIdDoubted && (packageId !== null || trackingNumber !== null)
+  if (isShipped && !isNamed && !isIdDoubted)
     read.doubt(`${path}.id`, parcel.id, 'expected an id or a tracking number; without one the package is not said')
   return {
     packageId,

@@ -155,6 +155,6 @@ function readLines(read: RowReader, order: KakacloOrder, currency: string | null
 /** The buyer's country. An item's `countryCode` is another thing: where the warehouse stands. */
 function readCountry(read: RowReader, order: KakacloOrder): OrderSnapshot['shipTo'] {
   const address = read.object('shippingAddress', order.shippingAddress, KakacloAddress)
-  const country = textOf(address?.country)
-  return country.state === 'given' ? { country: country.value } : null
+  const country = read.text('shippingAddress.country', address?.country)
+  return country === null ? null : { country }
 }

@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import type { Query, VendorHttp } from './http.ts'
 import { readKakacloOrder } from './kakaclo-row.ts'
-import { emptyAsNull, quantityOf, readRows } from './parse.ts'
+import { emptyAsNull, quantityOf, readRows, scalarText } from './parse.ts'
 import type { OrderSource, Page, ReadOptions, Reject } from './source.ts'
 
 /** As published: a bucket of 120 that leaks 2 a second, for each app and store. */
@@ -111,9 +111,9 @@ function readListed(json: unknown, where: string): Listed {
   const answer = KakacloAnswer.safeParse(json)
   const code = answer.success ? emptyAsNull(answer.data.code) : null
   // Case 1: a failure may come with HTTP 200. Never by `message`, which varies.
-  if (!answer.success || String(code) !== OK)
+  if (!answer.success || scalarText(code) !== OK)
     throw failed(
-      `${where} answered ${code === null ? 'without a code' : `code ${String(code).slice(0, 20)}`}`,
+      `${where} answered ${code === null ? 'without a code' : `code ${scalarText(code).slice(0, 20)}`}`,
       'failed',
     )
   const page = KakacloPage.safeParse(answer.data.data)

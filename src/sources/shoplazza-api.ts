@@ -1,6 +1,7 @@
 import type { ShoplazzaConnection } from '../../schemas/config.ts'
 import { AppError } from '../errors.ts'
 import type { GetOptions, VendorHttp } from './http.ts'
+import { scalarText } from './parse.ts'
 
 /** Requests to one shop: version, token and envelope are dealt with here, so that both families look alike behind it. */
 export interface ShoplazzaApi {
@@ -57,7 +58,7 @@ function unwrap(body: unknown, where: string): Record<string, unknown> {
   // The vendor's general words on paging put the rows themselves there.
   if (Array.isArray(body.data)) return { orders: body.data, records: body.data, ...body }
   if (!('code' in body) || 'orders' in body || 'order' in body || 'records' in body || 'id' in body) return body
-  throw new AppError(`${where} answered code ${String(body.code).slice(0, 40)} without data. It is tried again.`, {
+  throw new AppError(`${where} answered code ${scalarText(body.code).slice(0, 40)} without data. It is tried again.`, {
     code: 'shoplazza.failed',
     intent: 'retry',
   })

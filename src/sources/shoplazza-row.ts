@@ -140,8 +140,8 @@ function readLines(read: RowReader, order: ShoplazzaOrder, currency: string | nu
 
 function readCountry(read: RowReader, order: ShoplazzaOrder): OrderSnapshot['shipTo'] {
   const address = read.object('shipping_address', order.shipping_address, ShoplazzaAddress)
-  const country = textOf(address?.country_code)
-  return country.state === 'given' ? { country: country.value } : null
+  const country = read.text('shipping_address.country_code', address?.country_code)
+  return country === null ? null : { country }
 }
 
 /**
@@ -158,9 +158,12 @@ function readPackage(read: RowReader, { path, item }: { path: string; item: Shop
   )
   const createdAt = read.time(`${path}.created_at`, item.created_at)
   const updatedAt = read.time(`${path}.updated_at`, item.updated_at)
-  const finished = status === 'finished'
+  const packageId = read.id(`${path}.id`, item.id)
+  // One whose id cannot be read would be said again, as another package, once it can.
+  const isNamed = !read.unreadable(`${path}.id`)
+  const finished = status === 'finished' && isNamed
   return {
-    packageId: read.id(`${path}.id`, item.id),
+    packageId,
     carrier:
       read.text(`${path}.tracking_company`, item.tracking_company) ??
       read.text(`${path}.tracking_company_code`, item.tracking_company_code),
@@ -168,7 +171,8 @@ function readPackage(read: RowReader, { path, item }: { path: string; item: Shop
     trackingUrl: read.text(`${path}.tracking_url`, item.tracking_url),
     lines: readShippedLines(read, path, item.line_items),
     statusGiven: true,
-    shipped: finished || status === 'shipped' ? { when: updateTime(finished ? createdAt : updatedAt) } : null,
+    shipped:
+      finished || (status === 'shipped' && isNamed) ? { when: updateTime(finished ? createdAt : updatedAt) } : null,
     delivered: finished ? { when: updateTime(updatedAt) } : null,
   }
 }

@@ -4,7 +4,7 @@ import { TuyaEnvelope, TuyaToken } from '../../schemas/vendor/tuya.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { statusError, type VendorHttp, type VendorResponse } from './http.ts'
-import { emptyAsNull, quantityOf } from './parse.ts'
+import { emptyAsNull, quantityOf, scalarText } from './parse.ts'
 import type { ReadOptions } from './source.ts'
 import { tuyaEncode, tuyaSign, tuyaUrl } from './tuya-sign.ts'
 
@@ -31,16 +31,18 @@ const CLOCK = '1013'
 const CONCURRENCY = '1110'
 const NOT_FOUND = '2005001'
 /** What a person has to put right; asking again would not help (case 16). */
-const STOP: Readonly<Record<string, string>> = {
-  1001: 'the client secret is wrong',
-  1004: 'the signature is wrong: check clientId and clientSecret',
-  1005: 'the client id is wrong',
-  1106: 'the project has no permission for this: check mallCode, shopCode and what the project is authorised for',
-  28841002: "the project's plan has expired",
-  28841004: "the project's trial quota is used up",
-  28841101: 'the project has not subscribed to this API',
-  28841105: 'the project is not authorised for this API',
-}
+const STOP: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    1001: 'the client secret is wrong',
+    1004: 'the signature is wrong: check clientId and clientSecret',
+    1005: 'the client id is wrong',
+    1106: 'the project has no permission for this: check mallCode, shopCode and what the project is authorised for',
+    28841002: "the project's plan has expired",
+    28841004: "the project's trial quota is used up",
+    28841101: 'the project has not subscribed to this API',
+    28841105: 'the project is not authorised for this API',
+  }),
+)
 /** Statuses that may carry a failure's code, though most come with 200. */
 const STATUSES_WITH_CODE = [400, 401, 403, 404]
 const CONCURRENCY_PAUSE = 1_000
@@ -180,19 +182,19 @@ function readAnswer(response: VendorResponse, where: string): TimedAnswer {
       intent: 'retry',
     })
   const { success, code, t, result } = envelope.data
-  const word = String(success).toLowerCase()
+  const word = scalarText(success).toLowerCase()
   if (word === 'true' || (success === undefined && result !== undefined))
     return { ok: true, result: result ?? null, t: readT(t) }
   const isBare = success === undefined && emptyAsNull(code) === null
   if (isBare) return { ok: true, result: json, t: null }
-  return { ok: false, code: String(emptyAsNull(code) ?? 'none').slice(0, 20), t: readT(t) }
+  return { ok: false, code: scalarText(emptyAsNull(code) ?? 'none').slice(0, 20), t: readT(t) }
 }
 
 /** A refusal by status counts as what its code says; without one, as what the status says. */
 function readRefusal(response: VendorResponse, where: string): TimedAnswer {
   try {
     const { code, t } = TuyaEnvelope.parse(response.json())
-    if (emptyAsNull(code) !== null) return { ok: false, code: String(code).slice(0, 20), t: readT(t) }
+    if (emptyAsNull(code) !== null) return { ok: false, code: scalarText(code).slice(0, 20), t: readT(t) }
   } catch {
     // Not even an envelope: the status is all there is.
   }
@@ -200,12 +202,12 @@ function readRefusal(response: VendorResponse, where: string): TimedAnswer {
 }
 
 function readT(t: unknown): number | null {
-  const ms = Number(emptyAsNull(t) ?? Number.NaN)
+  const ms = Number(scalarText(emptyAsNull(t) ?? Number.NaN))
   return Number.isSafeInteger(ms) && ms > 0 ? ms : null
 }
 
 function failure(code: string, where: string): AppError {
-  const stop = STOP[code]
+  const stop = STOP.get(code)
   if (stop !== undefined)
     return new AppError(`${where} failed with code ${code}: ${stop}.`, { code: 'tuya.refused', intent: 'stop' })
   if (code === TOKEN_EXPIRED || code === TOKEN_INVALID)

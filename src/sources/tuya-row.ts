@@ -52,7 +52,7 @@ export function readTuyaOrder(row: unknown, statuses: TuyaStatuses): OrderSnapsh
   const currency = read.currency('currency', order.currency)
   const total = read.amount('total_price', order.total_price, currency)
   const canceledAt = read.time('canceled_time', noZero(order.canceled_time), { epoch: true })
-  const isCancelled = emptyAsNull(noZero(order.canceled_time)) !== null
+  const isCancelled = isThere(order.canceled_time)
   return {
     orderId: id.value,
     orderNumber: null,
@@ -82,6 +82,12 @@ export function readTuyaOrder(row: unknown, statuses: TuyaStatuses): OrderSnapsh
 
 /** A `Long` that was never set may come as 0. */
 const noZero = (value: unknown): unknown => (value === 0 || value === '0' ? null : value)
+
+/** A time that is there, though perhaps in a way that cannot be read: some text, or a number. `false` and the like are no times. */
+const isThere = (value: unknown): boolean =>
+  typeof value === 'string'
+    ? emptyAsNull(noZero(value)) !== null
+    : typeof value === 'number' && value > 0 && value < Infinity
 
 /** A status word in lower case; empty: absent. One that is in none of the sets is doubted (case 20). */
 function word(
@@ -128,8 +134,10 @@ function readLines(read: RowReader, order: TuyaOrder, currency: string | null): 
 
 function readCountry(read: RowReader, order: TuyaOrder): OrderSnapshot['shipTo'] {
   const address = read.object('shipping_address', order.shipping_address, TuyaAddress)
-  const country = textOf(emptyAsNull(address?.country_code) ?? address?.country)
-  return country.state === 'given' ? { country: country.value } : null
+  const country =
+    read.text('shipping_address.country_code', address?.country_code) ??
+    read.text('shipping_address.country', address?.country)
+  return country === null ? null : { country }
 }
 
 /** Packages have neither id nor status: the order's status speaks for all. Shipped without a list is one dispatch of the whole order (case 22). */

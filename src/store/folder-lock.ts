@@ -19,12 +19,16 @@ export function takeFolder(folder: string): FolderLock {
   try {
     lock = new DatabaseSync(lockFile, { timeout: 0 })
     lock.exec('begin exclusive')
-    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
   } catch (error) {
     lock?.close()
     throw refusal(error, { folder, lockFile, pidFile })
   }
   const held = lock
+  try {
+    writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
+  } catch {
+    // On a full disk, say: the lock is ours all the same.
+  }
   let released = false
   return {
     release: () => {
@@ -37,6 +41,7 @@ export function takeFolder(folder: string): FolderLock {
 }
 
 const SQLITE_BUSY = 5
+const SQLITE_FULL = 13
 const SQLITE_NOTADB = 26
 
 function refusal(error: unknown, at: { folder: string; lockFile: string; pidFile: string }): AppError {
@@ -49,6 +54,11 @@ function refusal(error: unknown, at: { folder: string; lockFile: string; pidFile
       { code: 'store.folder_in_use', intent: 'fix', cause: error },
     )
   }
+  if (number === SQLITE_FULL)
+    return new AppError(
+      `The data folder ${at.folder} cannot be used: its disk is full. Free space on it, or name another with ORDERWIRE_DATA.`,
+      { code: 'store.full', intent: 'retry', cause: error },
+    )
   const advice =
     number === SQLITE_NOTADB
       ? `${at.lockFile} is not ours; remove it.`

@@ -1,3 +1,4 @@
+import { auditStore } from './sql/audit.ts'
 import { connectionStore } from './sql/connections.ts'
 import { deadLetterStore } from './sql/dead-letters.ts'
 import { deliveryStore } from './sql/deliveries.ts'
@@ -39,6 +40,7 @@ export function createSqlStore(database: {
     leases: leaseStore(sql),
     pollRequests: pollRequestStore(sql),
     keys: keyStore(sql),
+    audit: auditStore(sql),
     prune: pruner(sql),
     check: database.describe,
     close: () => {

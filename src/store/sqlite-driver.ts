@@ -4,6 +4,7 @@ import {
   type DatabaseConnection,
   type Dialect,
   type Driver,
+  type Kysely,
   type QueryResult,
   SqliteAdapter,
   SqliteIntrospector,
@@ -47,6 +48,22 @@ export function sqliteKyselyDialect(database: DatabaseSync, file: string): Diale
   }
 }
 
+/**
+ * `Sql.relaxed` on SQLite: in WAL mode a commit with `synchronous=NORMAL` is not brought to the disk by itself; the next one with
+ * FULL, or a checkpoint, brings all there was before. Nobody else has the connection meanwhile.
+ */
+export function relaxedTransactions<S>(database: DatabaseSync, db: Kysely<S>) {
+  return <T>(work: (trx: Kysely<S>) => Promise<T>): Promise<T> =>
+    db.connection().execute(async connection => {
+      database.exec('pragma synchronous = normal')
+      try {
+        return await connection.transaction().execute(work)
+      } finally {
+        database.exec('pragma synchronous = full')
+      }
+    })
+}
+
 interface Prepared {
   readonly statement: StatementSync
   readonly returnsRows: boolean
@@ -78,13 +95,23 @@ function createConnection(database: DatabaseSync, file: string): DatabaseConnect
   }
 }
 
-/** What SQLite's primary result codes mean to a caller (https://sqlite.org/rescode.html). */
-const MEANINGS: Readonly<Record<number, { code: string; intent: Intent; advice: string }>> = {
+interface Meaning {
+  readonly code: string
+  readonly intent: Intent
+  readonly advice: string
+}
+
+const FULL: Meaning = { code: 'store.full', intent: 'retry', advice: 'free space on the disk' }
+
+/** What SQLite's result codes mean to a caller (https://sqlite.org/rescode.html): an extended one where it says more, else the primary one. */
+const MEANINGS: Readonly<Record<number, Meaning>> = {
+  // SQLITE_IOERR_SHMSIZE: the `-shm` file could not grow.
+  4874: { ...FULL, advice: 'the disk is full or at a quota; free space on it' },
   5: { code: 'store.busy', intent: 'retry', advice: 'another program holds the database; close it' },
   8: { code: 'store.read_only', intent: 'fix', advice: 'make the file and its folder writable' },
-  10: { code: 'store.io', intent: 'retry', advice: 'check the disk' },
+  10: { code: 'store.io', intent: 'retry', advice: 'check the disk: it may be full or failing' },
   11: { code: 'store.corrupt', intent: 'fix', advice: 'restore a backup, or move the file away to start empty' },
-  13: { code: 'store.full', intent: 'retry', advice: 'free space on the disk' },
+  13: FULL,
   14: { code: 'store.cannot_open', intent: 'fix', advice: 'check that the folder exists and is readable and writable' },
   19: { code: 'store.conflict', intent: 'stop', advice: 'a row that must be unique or complete is not' },
   26: {
@@ -97,7 +124,8 @@ const MEANINGS: Readonly<Record<number, { code: string; intent: Intent; advice: 
 /** An error of `node:sqlite` as an AppError that names the file. */
 export function sqliteError(error: unknown, file: string): AppError {
   if (error instanceof AppError) return error
-  const number = error instanceof Error && 'errcode' in error ? Number(error.errcode) & 0xff : 0
-  const { code, intent, advice } = MEANINGS[number] ?? { code: 'store.failed', intent: 'stop', advice: 'see the cause' }
+  const number = error instanceof Error && 'errcode' in error ? Number(error.errcode) : 0
+  const { code, intent, advice } = MEANINGS[number] ??
+    MEANINGS[number & 0xff] ?? { code: 'store.failed', intent: 'stop', advice: 'see the cause' }
   return new AppError(`The store ${file} failed: ${messageOf(error)}; ${advice}.`, { code, intent, cause: error })
 }

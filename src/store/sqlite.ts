@@ -9,12 +9,12 @@ import { migrate, refuseNewer, SCHEMA_VERSION, SQLITE_TYPES } from './migrate.ts
 import type { Schema } from './schema.ts'
 import { createSql, sqliteDialect } from './sql/sql.ts'
 import { createSqlStore } from './sql-store.ts'
-import { sqliteError, sqliteKyselyDialect } from './sqlite-driver.ts'
+import { relaxedTransactions, sqliteError, sqliteKyselyDialect } from './sqlite-driver.ts'
 import type { Store } from './store.ts'
 
 /**
  * The embedded store: `orderwire.db` in a folder that this process has to itself until it closes the store or ends, however it
- * ends. Every commit is on the disk when it resolves (WAL, `synchronous=FULL`).
+ * ends. Every commit is on the disk when it resolves (WAL, `synchronous=FULL`), but for what may be done twice (`Sql.relaxed`).
  *
  * Errors: `store.folder_in_use`, `store.folder_unusable`, `store.schema_newer`, `store.corrupt`, all with intent `fix`.
  */
@@ -32,7 +32,7 @@ export async function openSqlite(options: { folder: string; clock: Clock }): Pro
       // The folder is ours alone: whoever held a lease is dead, and nobody has to wait for it to expire.
       await db.updateTable('leases').set({ owner: null, expires_at: 0 }).execute()
       return createSqlStore({
-        sql: createSql(db, sqliteDialect),
+        sql: createSql(db, sqliteDialect, relaxedTransactions(database, db)),
         describe: async () => {
           const row = database.prepare('select sqlite_version() as version').get()
           return `SQLite ${row?.version}, schema ${SCHEMA_VERSION}, ${file}`

@@ -8,7 +8,9 @@ import type { Window } from '../sources/source.ts'
 
 /**
  * The port to durable state. One implementation (`sql-store.ts`) on two databases. Every method is one transaction: it happened
- * whole when it resolves, and not at all when it rejects or the process dies. Times are milliseconds since the epoch and passed in.
+ * whole when it resolves, and not at all when it rejects or the process dies. A power failure undoes nothing but, at the end of what was
+ * written, acknowledgements, attempts, offsets of the embedded log and parts of a replay: what is done again then was done before.
+ * Times are milliseconds since the epoch and passed in.
  * Promises, for every adapter: test/contract/store.ts.
  */
 export interface Store {
@@ -26,6 +28,7 @@ export interface Store {
   readonly leases: LeaseStore
   readonly pollRequests: PollRequestStore
   readonly keys: KeyStore
+  readonly audit: AuditStore
   /** Deletes old events (with what hangs on them), attempts; in small batches. Returns how many rows went. */
   prune(
     before: { events: number; attempts: number },
@@ -160,8 +163,9 @@ export interface EventFilter {
   /** Bounds of `observedAt`, milliseconds: since inclusive, until exclusive. */
   readonly since?: number
   readonly until?: number
-  /** No event behind this place in the history. */
+  /** No event behind this place in the history (`n`), and only events behind this one. */
   readonly through?: number
+  readonly behind?: number
 }
 
 export interface StoredEvent extends EventRecord {
@@ -261,8 +265,11 @@ export interface EndpointRow {
 export interface EndpointStore {
   list(): Promise<readonly EndpointRow[]>
   get(id: string): Promise<EndpointRow | null>
-  /** False: the id is taken. `replaySince`: with a replay of the past since then, which comes before anything else (`ReplayRow.opening`). */
-  insert(endpoint: EndpointRow, options?: { replaySince?: number }): Promise<boolean>
+  /**
+   * False: the id is taken. `replaySince`: with a replay of the past since then, which comes before anything else (`ReplayRow.opening`).
+   * `shared`: dispatchers in other processes learn of it later, so with a replay of what comes into the history until they do.
+   */
+  insert(endpoint: EndpointRow, options?: { replaySince?: number; shared?: boolean }): Promise<boolean>
   /** False: there is none with this id. */
   update(id: string, patch: Partial<Omit<EndpointRow, 'id' | 'createdAt'>>): Promise<boolean>
   /** With its backlog, lanes, replays, dead letters and attempts. False: there was none. */
@@ -349,14 +356,22 @@ export interface LaneStore {
   /**
    * Puts past events into the backlog of one destination again, in order, each lane by sequence; a lane that waits for a later time
    * and gets a single event (`eventId`) becomes due. Returns how many. Many small transactions: after a crash it is done again from the
-   * begin. `wants` chooses among what the filter finds; it may be asked about an event more than once.
+   * begin. `wants` chooses among what the filter finds; it may be asked about an event more than once. `request`: the replay this is
+   * done for; when that is gone, its endpoint removed, nothing more is put in. `origin`: as what; `replay` unless said.
    */
   replay(
     destination: string,
     filter: EventFilter,
     now: number,
-    options?: { wants?: (event: EventRecord) => boolean; signal?: AbortSignal },
+    options?: {
+      wants?: (event: EventRecord) => boolean
+      signal?: AbortSignal
+      request?: number
+      origin?: BacklogOrigin
+    },
   ): Promise<number>
+  /** Drops what waits for a destination that was an endpoint, where there is no endpoint of this id now. */
+  forget(destination: string): Promise<void>
   /** Backlog size and the oldest waiting event's `observedAt`, by destination. */
   backlog(): Promise<ReadonlyMap<string, { size: number; oldestObservedAt: number | null }>>
 }
@@ -518,4 +533,88 @@ export interface KeyStore {
   /** False: there is none with this id. */
   remove(id: string): Promise<boolean>
   used(id: string, at: number): Promise<void>
+}
+
+// ── audit ────────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+/**
+ * Looks for rows that contradict each other, and mends what can be mended without doubt. Each page is one statement, so what it
+ * shows is of one moment, whatever is written meanwhile; and it is short, so that nobody waits for it long. A page is over when it is empty.
+ */
+export interface AuditStore {
+  /** By connection and order id. */
+  orders(after: Pick<AuditedOrder, 'connection' | 'orderId'> | null, limit: number): Promise<readonly AuditedOrder[]>
+  /** By `n`. */
+  events(after: number, limit: number): Promise<readonly AuditedEvent[]>
+  /** By destination and order key. */
+  lanes(after: LaneKey | null, limit: number): Promise<readonly AuditedLane[]>
+  /** By `n`. */
+  backlog(after: number, limit: number): Promise<readonly AuditedWaiting[]>
+  /** By `n`. */
+  deadLetters(after: number, limit: number): Promise<readonly AuditedLetter[]>
+  /** Events that are committed and not in the event log, by connection. */
+  unpublished(): Promise<readonly { connection: string; count: number; oldestObservedAt: number }[]>
+  /** The first and last `n` there are (0: none), and the last that was ever given. */
+  history(): Promise<{ first: number; last: number; given: number }>
+  /** How far the groups of the embedded log are. */
+  offsets(): Promise<readonly { group: string; partition: number; position: number }[]>
+  /** When an order is asked for next because it or its user is followed; null: it is not. */
+  nextReading(connection: string, orderId: string, userId: string | null): Promise<number | null>
+
+  // Each of these looks again before it changes anything; false: there was nothing to mend (any more).
+  /** Removes the row of a lane whose backlog is empty. */
+  dropEmptyLane(lane: LaneKey): Promise<boolean>
+  /** Gives a backlog its lane, due at `now`. */
+  restoreLane(lane: LaneKey, now: number): Promise<boolean>
+  /** Lets a lane that is held, and by no dead letter, go on at `now`. */
+  releaseLane(lane: LaneKey, now: number): Promise<boolean>
+  /** Removes what waits, or was given up, of an event that the history does not have. */
+  dropWithoutEvent(destination: string, eventId: string): Promise<boolean>
+  /** Puts a position beyond the last `n` ever given back to it: what comes next would be passed over. */
+  lowerOffset(group: string, partition: number): Promise<boolean>
+}
+
+export type LaneKey = Pick<LaneRow, 'destination' | 'orderKey'>
+
+export interface AuditedOrder {
+  readonly connection: string
+  readonly orderId: string
+  readonly observedAt: number
+  /** The JSON as it is stored. */
+  readonly state: string
+  /** By sequence. */
+  readonly events: readonly Pick<EventRecord, 'id' | 'sequence'>[]
+}
+
+export interface AuditedEvent extends StoredEvent {
+  /** Its order has a row. */
+  readonly hasOrder: boolean
+}
+
+export interface AuditedLane extends LaneKey {
+  readonly held: boolean
+  /** Something is in its backlog. */
+  readonly waiting: boolean
+  /** A dead letter holds it. */
+  readonly holder: boolean
+}
+
+/** What a row that belongs to an event says of it, and what the history says; null: it does not have it. */
+interface AuditedReference extends LaneKey {
+  readonly n: number
+  readonly eventId: string
+  readonly sequence: number
+  readonly event: Pick<EventRecord, 'orderKey' | 'sequence'> | null
+}
+
+export interface AuditedWaiting extends AuditedReference {
+  /** Its lane has a row. */
+  readonly hasLane: boolean
+}
+
+export interface AuditedLetter extends AuditedReference {
+  readonly id: string
+  readonly holding: boolean
+  /** Its lane is held. */
+  readonly held: boolean
 }

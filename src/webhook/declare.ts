@@ -18,6 +18,8 @@ const OVERLAP = 86_400_000
 export async function declareEndpoints(deps: {
   declared: Config['endpoints']
   endpoints: EndpointStore
+  /** Other processes may deliver already. */
+  shared: boolean
   box: SecretBox
   guard: Pick<Guard, 'checkUrl'>
   clock: Clock
@@ -48,7 +50,7 @@ export async function declareEndpoints(deps: {
     const now = clock.now()
     if (!endpoint.secret)
       log.warn({ endpoint: endpoint.id }, 'no `secret` declared: deliveries are signed with one nobody knows')
-    await endpoints.insert({
+    const row: EndpointRow = {
       id: endpoint.id,
       ...optionsOf(endpoint),
       headers: sealHeaders(deps.box, endpoint.headers),
@@ -60,7 +62,8 @@ export async function declareEndpoints(deps: {
       declared: true,
       createdAt: now,
       updatedAt: now,
-    })
+    }
+    await endpoints.insert(row, { shared: deps.shared })
   }
 
   async function bringInLine(endpoint: EndpointConfig, row: EndpointRow): Promise<void> {

@@ -2,8 +2,10 @@ import type { IncomingHttpHeaders } from 'node:http'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
+import { isOutOfFiles, OUT_OF_FILES } from '../open-files.ts'
 import { excerpt, READ_LIMIT } from './excerpt.ts'
 import { type Guard, refused } from './guard.ts'
+import { patient } from './patient.ts'
 
 /** Posts bodies over kept connections, each within its time, to permitted addresses only. Redirects are not followed. */
 export interface Sender {
@@ -42,11 +44,12 @@ const NOWHERE = { origin: '', pathname: '', search: '' }
 /** A destination has at most 1000 deliveries in flight. */
 const CONNECTIONS = 1_000
 
-export function createSender(deps: { guard: Guard; clock: Clock }): Sender {
-  const { guard, clock } = deps
+/** `connectMs`: for a connection to come about, TLS included. */
+export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: number }): Sender {
+  const { guard, clock, connectMs = CONNECT_WITHIN } = deps
   const pools = new Map<string, { pool: Pool; active: number; usedAt: number }>()
   const targets = new Map<string, { problem: string | null; origin: string; path: string }>()
-  const connect = guarded(guard)
+  const connect = patient(guarded(guard, connectMs), { clock, withinMs: connectMs, makeRoom: () => closeIdle(0) })
   let sweeping: (() => void) | null = null
 
   function poolOf(origin: string) {
@@ -80,13 +83,17 @@ export function createSender(deps: { guard: Guard; clock: Clock }): Sender {
     return target
   }
 
-  function sweep(): void {
+  function closeIdle(idleMs: number): void {
     const now = clock.monotonic()
     for (const [origin, { pool, active, usedAt }] of pools) {
-      if (active > 0 || now - usedAt < POOL_IDLE) continue
+      if (active > 0 || now - usedAt < idleMs) continue
       pools.delete(origin)
       void pool.close()
     }
+  }
+
+  function sweep(): void {
+    closeIdle(POOL_IDLE)
     sweeping = pools.size > 0 ? clock.after(POOL_IDLE, sweep) : null
   }
 
@@ -175,16 +182,17 @@ const CUT = new DOMException('the rest of the answer is not wanted', 'AbortError
 
 /** undici's errors say little where the cause says more. */
 function reasonOf(error: Error): string {
+  if (isOutOfFiles(error)) return OUT_OF_FILES
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
   const { cause } = error
   return cause instanceof Error ? `${messageOf(error)}: ${messageOf(cause)}` : messageOf(error)
 }
 
 /** Connects to permitted addresses only: names through the guard's lookup, literal addresses before, and the socket's own word after. */
-function guarded(guard: Guard): buildConnector.connector {
+function guarded(guard: Guard, timeout: number): buildConnector.connector {
   const connect = buildConnector({
     allowH2: false,
-    timeout: CONNECT_WITHIN,
+    timeout,
     lookup: guard.lookup,
     autoSelectFamily: true,
   })

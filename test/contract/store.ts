@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Store } from '../../src/store/store.ts'
+import { auditContract } from './store/audit.ts'
 import { backlogContract } from './store/backlog.ts'
 import { configurationContract } from './store/configuration.ts'
 import { deadLetterContract } from './store/dead-letters.ts'
@@ -18,6 +19,8 @@ export interface StoreHarness {
   readonly store: Store
   /** Closes the store and opens it again on what it kept. */
   reopen(): Promise<StoreHarness>
+  /** Runs a statement on the database itself. */
+  tamper(statement: string): Promise<void>
   /** Closes the store and removes what it left. */
   close(): Promise<void>
 }
@@ -38,6 +41,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
       reopen: async () => {
         harness = await harness.reopen()
       },
+      tamper: statement => harness.tamper(statement),
     }
     leaseContract(world)
     requestContract(world)
@@ -50,5 +54,6 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     deliveryContract(world)
     retentionContract(world)
     replayContract(world)
+    auditContract(world)
   })
 }

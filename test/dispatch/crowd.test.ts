@@ -16,9 +16,9 @@ import { createSigner } from '../../src/webhook/sign.ts'
 import { createReceiver } from '../helpers/receiver.ts'
 import { eventsOfOrders, silent } from './rig.ts'
 
-const [ORDERS, EVENTS, ENDPOINTS] = [300, 5, 5]
+const [ORDERS, EVENTS, ENDPOINTS] = [1_000, 5, 5]
 
-test('300 orders of 5 events reach 5 endpoints that fail at random 20 % of the time: all of them, each order in sequence', async () => {
+test('1,000 orders of 5 events reach 5 endpoints that fail at random 20 % of the time: all of them, each order in sequence', async () => {
   const clock = systemClock()
   const folder = await mkdtemp(join(tmpdir(), 'crowd-'))
   const store = await openSqlite({ folder, clock })
@@ -26,19 +26,30 @@ test('300 orders of 5 events reach 5 endpoints that fail at random 20 % of the t
   if (!lease) throw new Error('the lease is free')
   const eventLog = createEmbeddedLog({ store, clock })
   const sender = createSender({ guard: createGuard({ allow: ['127.0.0.0/8'] }), clock })
-  const receiver = await createReceiver()
-  // The first success of each event at each endpoint, in the order of the answers.
-  const firsts = new Map<string, Set<string>>()
-  receiver.otherwise = (response, { path, body }) => {
-    if (Math.random() < 0.2) return void response.writeHead(500).end()
-    const { id, partitionkey } = JSON.parse(body)
-    const key = `${path} ${partitionkey}`
-    firsts.set(key, (firsts.get(key) ?? new Set()).add(id))
-    response.writeHead(204).end()
-  }
-  const destinations = Array.from({ length: ENDPOINTS }, (_, index) => {
+  // The first successes of each order at each endpoint, in the order of the answers.
+  const firsts = Array.from({ length: ENDPOINTS }, () => new Map<string, Set<string>>())
+  let arrived = 0
+  let failed = 0
+  const receivers = await Promise.all(
+    firsts.map(async orders => {
+      const receiver = await createReceiver()
+      receiver.otherwise = (response, { body }) => {
+        if (Math.random() < 0.2) {
+          failed++
+          return void response.writeHead(500).end()
+        }
+        const { id, partitionkey } = JSON.parse(body)
+        const ids = orders.get(partitionkey) ?? new Set()
+        orders.set(partitionkey, ids)
+        arrived += ids.has(id) ? 0 : 1
+        ids.add(id)
+        response.writeHead(204).end()
+      }
+      return receiver
+    }),
+  )
+  const destinations = receivers.map(({ url }, index) => {
     const signer = createSigner([newSecret()])
-    const url = `${receiver.url}/${index}`
     const post = createPost({ url, timeoutMs: 15_000, signer: () => signer, sender, clock, version: '0' })
     return {
       id: `e${index}`,
@@ -46,7 +57,7 @@ test('300 orders of 5 events reach 5 endpoints that fail at random 20 % of the t
       state: 'active' as const,
       types: null,
       connections: null,
-      delivery: { ...DEFAULT_DELIVERY, retries: Array.from({ length: 30 }, () => 20) },
+      delivery: { ...DEFAULT_DELIVERY, concurrency: 64, retries: Array.from({ length: 30 }, () => 20) },
       deliver: deliverBy(post, clock),
     }
   })
@@ -71,15 +82,17 @@ test('300 orders of 5 events reach 5 endpoints that fail at random 20 % of the t
     await store.orders.commit(lease, { connection: 'shop', orders: [], events: page, publishedAt: 1, doubts: [] })
     await eventLog.append(page)
   }
-  const arrived = () => [...firsts.values()].reduce((sum, ids) => sum + ids.size, 0)
-  await expect.poll(arrived, { timeout: 100_000, interval: 100 }).toBe(ORDERS * EVENTS * ENDPOINTS)
-  const inverted = [...firsts].filter(
-    ([key, ids]) => [...ids].join() !== [1, 2, 3, 4, 5].map(n => `evt_shop.${key.split('/').at(-1)}.${n}`).join(),
+  await expect.poll(() => arrived, { timeout: 100_000, interval: 100 }).toBe(ORDERS * EVENTS * ENDPOINTS)
+  expect(failed).toBeGreaterThan(arrived / 5)
+  const inverted = firsts.flatMap((orders, endpoint) =>
+    [...orders]
+      .filter(([key, ids]) => [...ids].join() !== [1, 2, 3, 4, 5].map(n => `evt_${key.replace('/', '.')}.${n}`).join())
+      .map(([key]) => `${key} at endpoint ${endpoint}`),
   )
   expect(inverted).toEqual([])
   await dispatcher.stop(1_000)
   await sender.close()
-  await receiver.close()
+  for (const receiver of receivers) await receiver.close()
   await eventLog.close()
   await store.close()
   await rm(folder, { recursive: true })

@@ -206,13 +206,19 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
         else Object.assign(lane, { nextAt: at, attempt: 0 })
         return lane.backlog.length === 0
       },
-      async replay(destination, filter, now, { wants } = {}) {
+      async replay(destination, filter, now, { wants, origin = 'replay' } = {}) {
         await store.trouble('replay')
         const chosen = [...events.values()]
-          .slice(0, filter.through)
+          .slice(filter.behind ?? 0, filter.through)
           .filter(one => matches(one, filter) && (wants?.(one) ?? true))
-        for (const { id } of chosen) put(destination, id, 'replay', { nextAt: now, attempt: 0 })
+        for (const { id } of chosen) put(destination, id, origin, { nextAt: now, attempt: 0 })
         return chosen.length
+      },
+      async forget(destination) {
+        await store.trouble('forget')
+        lanes.delete(destination)
+        for (const [id, letter] of dead) if (letter.destination === destination) dead.delete(id)
+        for (const [n, row] of replays) if (row.destination === destination) replays.delete(n)
       },
       async backlog() {
         await store.trouble('backlog')

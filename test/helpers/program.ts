@@ -70,7 +70,7 @@ export async function startProgram(
   void closed.then(() => {
     ended = true
   })
-  const place = /API at (http:\/\/[^\s"]+)/
+  const place = /API at (http:\/\/[^\s";]+)/
   await until('the program says where its API is', () => ended || place.test(output)).catch(error => {
     child.kill('SIGKILL')
     throw new Error(`${error.message}\n${output}`)

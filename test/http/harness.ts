@@ -6,7 +6,7 @@ import { pino } from 'pino'
 import { Config } from '../../schemas/config.ts'
 import type { OrderSnapshot } from '../../schemas/order.ts'
 import { type Clock, systemClock } from '../../src/clock.ts'
-import type { DispatchControl, IngestControl, PollOptions, PollResult } from '../../src/control.ts'
+import type { DispatchControl, IngestControl, PollOptions, PollResult, ReadResult } from '../../src/control.ts'
 import { createApi } from '../../src/http/app.ts'
 import type { ApiDeps } from '../../src/http/deps.ts'
 import { createMetrics } from '../../src/observe.ts'
@@ -47,6 +47,7 @@ const config = Config.parse({
 interface Parts {
   readonly asked: string[]
   poll(connection: string, options: PollOptions): Promise<PollResult>
+  read: (connection: string, orders: Parameters<IngestControl['read']>[1]) => Promise<ReadResult>
   ingestHealth: string | null
   dispatchHealth: string | null
   logHealth: string | null
@@ -100,6 +101,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
   const parts: Parts = {
     asked: [],
     poll: async () => ({ orders: 0, events: [], quarantined: 0 }),
+    read: async () => ({ snapshots: [], rejects: [] }),
     ingestHealth: null,
     dispatchHealth: null,
     logHealth: null,
@@ -114,6 +116,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
     log: pino({ level: 'silent' }),
     clock,
     version: '0.0.0',
+    shared: false,
     roles: new Set(['ingest', 'dispatch', 'api']),
     apiKey: null,
     publicUrl: 'https://orders.example.com',
@@ -180,6 +183,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
 function ingestDouble(parts: Parts): IngestControl {
   return {
     poll: (connection, options) => parts.poll(connection, options),
+    read: (connection, orders) => parts.read(connection, orders),
     refetch: (connection, orderId) => parts.asked.push(`refetch ${connection} ${orderId}`) > 0,
     wake: connection => void parts.asked.push(`wake ${connection}`),
     health: () => parts.ingestHealth,

@@ -1,56 +1,53 @@
-import type { OrderEvent } from '../../schemas/order-event.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
+import type { OrderState } from '../../src/order/state.ts'
+import type { EndpointRow, PageCommit } from '../../src/store/store.ts'
 import type { Durable } from './durable.ts'
-import { factsOf, refunded } from './orders.ts'
 import type { Receiver, Watch } from './receiver.ts'
+import type { Shop } from './shop.ts'
 import type { Time } from './time.ts'
 import type { Trace } from './trace.ts'
-import type { Vendor } from './vendor.ts'
+import { createTruth, type EventRow } from './truth.ts'
 
 /** Watches a run and judges it at its end. `violations` are what the guarantees forbid. */
 export interface Checks extends Watch {
   readonly violations: readonly string[]
   violated(what: string): void
-  /** An effect on the store: some of them are remembered. */
+  /** An effect on the store: some of them are remembered, some leave things that can be looked at. */
   stored(call: string, args: readonly unknown[]): void
   /** A position is about to become durable. */
-  settling(entries: readonly Pick<EventRecord, 'id' | 'type' | 'connection' | 'orderKey' | 'sequence'>[]): void
+  settling(entries: readonly Entry[]): void
   /** What has to hold at any moment. */
   always(): void
-  /** Facts without an event, and events nobody has got: as far as they are not explained yet. */
-  missing(): { facts: string[]; deliveries: string[] }
+  /** Facts without an event. */
+  untold(): string[]
+  /** Events that a destination has neither got nor holds as a dead letter. */
+  undelivered(): string[]
   /** Orders set aside. */
   quarantined(): { connection: string; orderId: string }[]
   /** What has to hold at the end. */
   finally(): void
 }
 
-interface EventRow {
-  readonly n: number
-  readonly id: string
-  readonly type: EventRecord['type']
-  readonly connection: string
-  readonly order_id: string
-  readonly order_key: string
-  readonly sequence: number
-  readonly body: string
-}
+type Entry = Pick<EventRecord, 'id' | 'type' | 'connection' | 'orderKey' | 'sequence'>
 
 export function createChecks(deps: {
   durable: Durable
   time: Time
   trace: Trace
-  vendors: readonly Vendor[]
+  vendors: readonly Shop[]
   receivers: () => readonly Receiver[]
   /** Wall clocks never jump in this run, and no second process works the same lanes: a retry comes when it was written down for. */
   retriesAlone: boolean
   /** Wall clocks never jump in this run. */
   steady: boolean
 }): Checks {
-  const { durable, time, trace, vendors } = deps
+  const { durable, time, trace } = deps
+  const truth = createTruth({ durable, shops: deps.vendors, steady: deps.steady })
   const violations: string[] = []
   const acknowledged = new Set<string>()
   const buried = new Set<string>()
+  /** Endpoints that were made later, and the last event before which they are owed nothing. */
+  const owedFrom = new Map<string, number>()
   /** By process: one that lost a partition without noticing may hold the same lane as its successor. */
   const failed = new Map<string, { attempt: number; at: number }>()
 
@@ -64,10 +61,30 @@ export function createChecks(deps: {
   const done = (receiver: string, id: string) =>
     acknowledged.has(`${receiver} ${id}`) || buried.has(`${receiver} ${id}`)
 
-  function settling(entries: Parameters<Checks['settling']>[0]): void {
-    for (const event of entries)
-      for (const receiver of deps.receivers()) {
-        if (!receiver.wants(event) || done(receiver.id, event.id)) continue
+  const receiving = () => deps.receivers().filter(({ id, late }) => !late || owedFrom.has(id))
+
+  function owes({ id, wants }: Receiver, event: Pick<EventRow, 'n' | 'type' | 'connection'>): boolean {
+    return wants(event) && event.n > (owedFrom.get(id) ?? 0)
+  }
+
+  function isBefore({ id }: Receiver, eventId: string): boolean {
+    const from = owedFrom.get(id) ?? 0
+    return from > 0 && durable.query('select 1 from events where id = ? and n <= ?', eventId, from).length > 0
+  }
+
+  function made(id: string): void {
+    if (owedFrom.has(id)) return
+    const [row] = durable.query<{ filter: string }>('select filter from replays where destination = ?', id)
+    const filter = JSON.parse(row?.filter ?? '{}') as { behind?: number }
+    owedFrom.set(id, filter.behind ?? 0)
+  }
+
+  function settling(entries: readonly Entry[]): void {
+    for (const receiver of receiving()) {
+      // All that happened before somebody has looked back for it is found by that look.
+      if (durable.query('select 1 from replays where destination = ? and opening = 1', receiver.id).length > 0) continue
+      for (const event of entries) {
+        if (!receiver.wants(event) || done(receiver.id, event.id) || isBefore(receiver, event.id)) continue
         const [row] = durable.query(
           'select 1 from backlog where destination = ? and event_id = ? union select 1 from dead_letters where destination = ? and event_id = ?',
           receiver.id,
@@ -80,26 +97,10 @@ export function createChecks(deps: {
             `a position passed ${event.orderKey}:${event.sequence}, which ${receiver.id} neither has nor waits for`,
           )
       }
-  }
-
-  function facts(): string[] {
-    const missing: string[] = []
-    for (const vendor of vendors) {
-      const events = durable.query<EventRow>('select * from events where connection = ? order by n', vendor.id)
-      const ofOrder = Map.groupBy(events, event => event.order_id)
-      for (const order of vendor.orders.values()) {
-        const said = (ofOrder.get(order.id) ?? []).map(row => JSON.parse(row.body) as OrderEvent)
-        const keys = new Set(said.map(keyOf))
-        for (const fact of factsOf(order, vendor.habits))
-          if (!keys.has(fact)) missing.push(`${vendor.id}/${order.id} ${fact}`)
-        const total = said.reduce((sum, event) => sum + refundOf(event), 0)
-        if (total < refunded(order)) missing.push(`${vendor.id}/${order.id} refunded ${refunded(order)}, said ${total}`)
-      }
     }
-    return missing
   }
 
-  function deliveries(): string[] {
+  function undelivered(): string[] {
     const missing: string[] = []
     const letters = new Set(
       durable
@@ -111,56 +112,15 @@ export function createChecks(deps: {
         .query<{ destination: string; order_key: string }>('select destination, order_key from lanes where held = 1')
         .map(row => `${row.destination} ${row.order_key}`),
     )
-    for (const event of durable.query<EventRow>('select * from events'))
-      for (const receiver of deps.receivers()) {
-        if (!receiver.wants(event) || held.has(`${receiver.id} ${event.order_key}`)) continue
+    const receivers = receiving()
+    for (const event of truth.events())
+      for (const receiver of receivers) {
+        if (!owes(receiver, event) || held.has(`${receiver.id} ${event.order_key}`)) continue
         const key = `${receiver.id} ${event.id}`
         if (!acknowledged.has(key) && !letters.has(key))
           missing.push(`${receiver.id} lacks ${event.order_key}:${event.sequence}`)
       }
     return missing
-  }
-
-  /** No event says what did not happen, none says twice what happened once, and an order's events are numbered without a gap. */
-  function judgeEvents(): void {
-    for (const vendor of vendors) {
-      const events = durable.query<EventRow>(
-        'select * from events where connection = ? order by order_id, sequence',
-        vendor.id,
-      )
-      for (const [orderId, rows] of Map.groupBy(events, event => event.order_id)) {
-        const order = vendor.orders.get(orderId)
-        if (!order) {
-          violated(`events of an order that does not exist: ${orderId}`)
-          continue
-        }
-        const places = [...rows].sort((a, b) => a.n - b.n).map(row => row.sequence)
-        if (places.some((place, index) => place !== index + 1)) violated(`${orderId} is numbered ${places}`)
-        const said = rows.map(row => JSON.parse(row.body) as OrderEvent)
-        const truth = new Set(factsOf(order, vendor.habits))
-        const seen = new Set<string>()
-        for (const event of said) {
-          const key = keyOf(event)
-          if (seen.has(key)) violated(`${orderId} said twice: ${key}`)
-          seen.add(key)
-          if (event.type !== 'order.refunded' && !truth.has(key)) violated(`${orderId} invented: ${key}`)
-        }
-        judgeRefunds(vendor, orderId, said)
-      }
-    }
-  }
-
-  function judgeRefunds(vendor: Vendor, orderId: string, said: readonly OrderEvent[]): void {
-    const order = vendor.orders.get(orderId)
-    const refunds = said.flatMap(event => (event.type === 'order.refunded' ? [event.data.refund] : []))
-    if (!order || refunds.length === 0) return
-    const total = said.reduce((sum, event) => sum + refundOf(event), 0)
-    if (total > refunded(order)) violated(`${orderId} refunded ${refunded(order)}, said ${total}`)
-    const records = refunds.filter(({ refundId }) => refundId.startsWith('R'))
-    if (records.length > 0 && records.length < refunds.length) violated(`${orderId} told refunds in two ways`)
-    const prompt = order.refunds.every(({ at, onRecordAt }) => onRecordAt - at < 500_000)
-    if (vendor.habits.refunds === 'records' && prompt && deps.steady && records.length < refunds.length)
-      violated(`${orderId} has records of all its refunds, and they were told by totals`)
   }
 
   function always(): void {
@@ -174,20 +134,41 @@ export function createChecks(deps: {
     if (orphan) violated(`a backlog without a lane row: ${orphan.order_key}`)
   }
 
+  /** What is remembered of an order and what was said of it are one: the next event follows from both. */
+  function remembered({ connection, orders }: PageCommit): void {
+    for (const { orderId } of orders) {
+      const [row] = durable.query<{ state: string; said: number }>(
+        `select state, (select count(*) from events where events.order_id = orders.order_id and events.connection = orders.connection) as said
+        from orders where order_id = ? and connection = ?`,
+        orderId,
+        connection,
+      )
+      if (!row) continue
+      const state = JSON.parse(row.state) as OrderState
+      if (state.sequence !== row.said || state.said.length !== row.said)
+        violated(`of ${connection}/${orderId} ${row.said} events exist, and ${state.sequence} are remembered`)
+    }
+  }
+
+  const quarantined: Checks['quarantined'] = () =>
+    durable
+      .query<{ connection: string; order_id: string }>(
+        'select distinct connection, order_id from quarantine where order_id is not null order by connection, order_id',
+      )
+      .map(row => ({ connection: row.connection, orderId: row.order_id }))
+
   return {
     violations,
     violated,
     settling,
     always,
-    missing: () => ({ facts: facts(), deliveries: deliveries() }),
-    quarantined: () =>
-      durable
-        .query<{ connection: string; order_id: string }>(
-          'select distinct connection, order_id from quarantine where order_id is not null order by connection, order_id',
-        )
-        .map(row => ({ connection: row.connection, orderId: row.order_id })),
+    untold: truth.untold,
+    undelivered,
+    quarantined,
 
     stored(call, args) {
+      if (call === 'insert') made((args[0] as EndpointRow).id)
+      if (call === 'commit') remembered(args[1] as PageCommit)
       if (call === 'bury') {
         const [letter] = args as [{ destination: string; eventId: string }]
         buried.add(`${letter.destination} ${letter.eventId}`)
@@ -196,14 +177,24 @@ export function createChecks(deps: {
 
     trying(life, receiver, event, attempt) {
       const earlier = durable.query<EventRow>(
-        'select * from events where order_id = ? and connection = ? and sequence < ?',
+        'select n, id, type, connection, sequence from events where order_id = ? and connection = ? and sequence < ?',
         event.orderId,
         event.connection,
         event.sequence,
       )
       for (const one of earlier)
-        if (receiver.wants(one) && !done(receiver.id, one.id))
+        if (owes(receiver, one) && !done(receiver.id, one.id))
           violated(`${receiver.id} was sent ${event.orderKey}:${event.sequence} before it had :${one.sequence}`)
+      if (receiver.delivery.onExhausted === 'hold') {
+        const [letter] = durable.query<{ sequence: number }>(
+          'select sequence from dead_letters where destination = ? and order_key = ? and holding = 1 and sequence < ?',
+          receiver.id,
+          event.orderKey,
+          event.sequence,
+        )
+        if (letter)
+          violated(`${receiver.id} was sent ${event.orderKey}:${event.sequence}, held back by :${letter.sequence}`)
+      }
       const last = failed.get(`${life.name} ${receiver.id} ${event.id}`)
       // Only of handlers: nothing ever hurries their retries. After a failed attempt the next has a higher number.
       const pause = receiver.delivery.retries[(last?.attempt ?? 0) - 1]
@@ -223,43 +214,22 @@ export function createChecks(deps: {
       if (result === 'retry') failed.set(`${life.name} ${receiver.id} ${event.id}`, { attempt, at: time.now })
     },
 
+    received: (receiver, problem) => violated(`${receiver.id}: ${problem}`),
+
     finally() {
       always()
-      judgeEvents()
-      for (const fact of facts()) violated(`lost: ${fact}`)
-      for (const delivery of deliveries()) violated(`never delivered: ${delivery}`)
-      for (const { connection, orderId } of this.quarantined())
-        violated(`still in quarantine: ${connection}/${orderId}`)
+      truth.judge(violated)
+      for (const fact of truth.untold()) violated(`lost: ${fact}`)
+      for (const delivery of undelivered()) violated(`never delivered: ${delivery}`)
+      for (const { connection, orderId } of quarantined()) violated(`still in quarantine: ${connection}/${orderId}`)
       for (const [table, what] of [
         ['lanes', 'a lane'],
         ['backlog', 'an event'],
       ])
         for (const row of durable.query<{ destination: string; order_key: string }>(`select * from ${table}`))
           violated(`${what} still waits at the end: ${row.destination} ${row.order_key}`)
-      for (const row of durable.query<EventRow>('select * from events where published_at is null'))
+      for (const row of durable.query<EventRow>('select order_key, sequence from events where published_at is null'))
         violated(`never published: ${row.order_key}:${row.sequence}`)
     },
   }
 }
-
-function keyOf(event: OrderEvent): string {
-  switch (event.type) {
-    case 'order.paid':
-      return 'paid'
-    case 'order.cancelled':
-      return 'cancelled'
-    case 'order.shipped': {
-      const { packageId, trackingNumber } = event.data.shipment
-      return `shipped ${packageId ?? trackingNumber}`
-    }
-    case 'order.delivered': {
-      const { packageId } = event.data.delivery
-      return packageId === null ? 'delivered' : `delivered ${packageId}`
-    }
-    case 'order.refunded':
-      return `refunded ${event.data.refund.refundId}`
-  }
-}
-
-const refundOf = (event: OrderEvent): number =>
-  event.type === 'order.refunded' ? Math.round(Number(event.data.refund.amount ?? 0) * 100) : 0

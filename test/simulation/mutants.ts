@@ -22,8 +22,8 @@ export const MUTANTS: readonly Mutant[] = [
     'const position = taken',
   ]),
   mutant('the cursor moves before the rows are stored', 'ingest/poll.ts', [
-    'let window: Window = whole(reach)',
-    'let window: Window = whole(reach)\n  if (lease) await store.connections.update(lease, connection, { cursor: window.to })',
+    'const { live, gap } = split(reach)',
+    'const { live, gap } = split(reach)\n  if (lease) await store.connections.update(lease, connection, { cursor: live.to })',
   ]),
   mutant('polls do not overlap', 'ingest/window.ts', ['Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
   mutant('events are marked published before they are', 'ingest/publish.ts', [
@@ -61,7 +61,7 @@ export const MUTANTS: readonly Mutant[] = [
     'const events = items.map(entry => entry.event)',
     'const events = items.slice(0, 1).map(entry => entry.event)',
   ]),
-  mutant('a revoked partition is not closed', 'dispatch/life.ts', ['      assignment.close()\n', '']),
+  mutant('lanes of a revoked partition stay in memory', 'dispatch/life.ts', ['      worker.dropClosed()\n', '']),
   mutant('a failed event is tried again at once', 'dispatch/attempt.ts', [
     'nextAt: clock.now() + jittered(pause, random) }',
     'nextAt: clock.now() + (pause && 0) }',
@@ -110,5 +110,53 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('a failed write of acknowledgements is taken for done', 'dispatch/persist.ts', [
     'await run()\n      return true',
     'await run().catch(() => {})\n      return true',
+  ]),
+  mutant('orders are derived without waiting for each other', 'ingest/take-page.ts', [
+    'await oneAtATime(() => derive(lease, complete, rejects, digests, options))',
+    'await derive(lease, complete, rejects, digests, options)',
+  ]),
+  mutant('a gap is closed before it is read', 'ingest/backfill.ts', [
+    'const halves = halve(gap, feed.precisionMs)',
+    'const halves = halve(gap, feed.precisionMs)\n    await gaps.replace(gap, [])',
+  ]),
+  mutant('a full disk is passed over', 'store/sql/sql.ts', [
+    'if (!(error instanceof AppError) ||',
+    "if (error instanceof AppError && (error.code === 'store.full' || error.message.includes('53100'))) return undefined as never\n        if (!(error instanceof AppError) ||",
+  ]),
+  mutant('a question does not hear of rows that come meanwhile', 'dispatch/worker.ts', [
+    'for (const { rows } of questions) rows.add(orderKey)',
+    '',
+  ]),
+  mutant('the backlog is worked off newest first', 'store/sql/lanes.ts', [
+    'order by backlog.sequence limit',
+    'order by backlog.sequence desc limit',
+  ]),
+  mutant('new events of a lane in the store stay in memory', 'dispatch/lanes.ts', [
+    '(lane ? !lane.stored : !inStore',
+    '(lane ? true : !inStore',
+  ]),
+  mutant('a dead letter holds nothing back', 'store/sql/bury.ts', [
+    'update lanes set held = 1,',
+    'update lanes set held = 0,',
+  ]),
+  mutant('redriven letters are not queued', 'store/sql/dead-letters.ts', [
+    'enqueue(part, entries, { nextAt: now, attempt: 0 })',
+    'enqueue(part, entries.slice(1), { nextAt: now, attempt: 0 })',
+  ]),
+  mutant('a replay does not wait for what is still in the log', 'dispatch/past.ts', [
+    'if (!(await takenIn(through, [...partitions], ours))) return',
+    '',
+  ]),
+  mutant('a new endpoint is sent to before its past is queued', 'dispatch/past.ts', [
+    'return requests.some(request => request.opening && missing(request).length > 0)',
+    'return requests.length < 0',
+  ]),
+  mutant('a replay is marked as queued before it is', 'dispatch/past.ts', [
+    'if (filter && ours())',
+    'for (const assignment of targets) await mark(request, assignment)\n    if (filter && ours())',
+  ]),
+  mutant('a replay is marked by whoever had the partition once', 'store/sql/replays.ts', [
+    'if (claims.length === 0) return false',
+    '',
   ]),
 ]

@@ -1,28 +1,29 @@
-import { mutantLoader } from './hooks.ts'
+import { createCrew } from './crew.ts'
 import { MUTANTS } from './mutants.ts'
+import type { Done, Task } from './worker.ts'
 
-/** Runs each mutant on one seed after the other until a check notices it. */
+/** Runs mutants, each on one seed after the other until a check notices it. */
 export async function huntMutants(options: {
   seeds: number
   from: number
+  jobs: number
   /** Only mutants whose name contains this. */
   only: string
   say: (text: string) => void
 }): Promise<{ caught: number; missed: readonly string[] }> {
-  const load = mutantLoader(MUTANTS)
+  const { seeds, from, only, say } = options
+  const chosen = [...MUTANTS.entries()].filter(([, { name }]) => name.includes(only))
+  const tasks = chosen.map(([index]): Task => ({ kind: 'mutant', index, from, seeds }))
   const missed: string[] = []
   let caught = 0
-  for (const mutant of MUTANTS) {
-    if (!mutant.name.includes(options.only)) continue
-    const { simulate } = await load(mutant)
-    let found: { seed: number; by: string } | null = null
-    for (let seed = options.from; seed < options.from + options.seeds && !found; seed++) {
-      const [violation] = (await simulate(seed)).violations
-      if (violation) found = { seed, by: violation }
-    }
-    if (found) caught++
-    else missed.push(mutant.name)
-    options.say(found ? `caught by seed ${found.seed}: ${mutant.name}: ${found.by}` : `NOT CAUGHT: ${mutant.name}`)
-  }
+  const jobs = Math.min(options.jobs, Math.max(tasks.length, 1))
+  await createCrew<Task, Done>(jobs, new URL('./worker.ts', import.meta.url)).work(tasks, done => {
+    if (done.kind !== 'mutant') return 'on'
+    const name = MUTANTS[done.index]?.name ?? ''
+    if (done.found) caught++
+    else missed.push(name)
+    say(done.found ? `caught by seed ${done.found.seed}: ${name}: ${done.found.by}` : `NOT CAUGHT: ${name}`)
+    return 'on'
+  })
   return { caught, missed }
 }

@@ -15,6 +15,8 @@ export interface TrueOrder {
   cancelledAt: number | null
   /** The vendor never makes records of its refunds. */
   readonly recordless: boolean
+  /** Milliseconds. */
+  readonly recordedWithin: number
   touches: number
   /** Until then its payment cannot be understood, or its whole row cannot be read. */
   doubtUntil: number
@@ -29,7 +31,8 @@ export interface Habits {
   readonly updateTimes: boolean
 }
 
-export const createOrder = (id: string, at: number, random: Random): TrueOrder => ({
+/** `slowRecords`: refunds may come on record minutes after the fact, or never. */
+export const createOrder = (id: string, at: number, random: Random, slowRecords: boolean): TrueOrder => ({
   id,
   placedAt: at,
   updatedAt: at,
@@ -38,7 +41,8 @@ export const createOrder = (id: string, at: number, random: Random): TrueOrder =
   arrivedAt: null,
   refunds: [],
   cancelledAt: null,
-  recordless: random.chance(0.15),
+  recordless: slowRecords && random.chance(0.15),
+  recordedWithin: slowRecords ? 240_000 : 20_000,
   touches: 0,
   doubtUntil: 0,
   unreadableUntil: 0,
@@ -67,7 +71,7 @@ function happen(order: TrueOrder, random: Random, habits: Habits, at: number): v
     order.arrivedAt = at
   else if (habits.refunds !== 'none' && order.paidAt !== null && left > 0 && random.chance(0.5)) {
     const cents = random.chance(0.3) ? left : random.between(1, left)
-    const onRecordAt = at + (order.recordless ? Number.POSITIVE_INFINITY : random.between(0, 240_000))
+    const onRecordAt = at + (order.recordless ? Number.POSITIVE_INFINITY : random.between(0, order.recordedWithin))
     order.refunds.push({ id: `R${order.refunds.length + 1}`, cents, at, onRecordAt })
   } else order.touches++
 }

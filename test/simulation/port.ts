@@ -85,9 +85,27 @@ export async function call<T>(
 const arrival = ({ time, life }: PortDeps, ms: number): Promise<void> =>
   new Promise(resolve => time.after(ms, () => life.run(resolve)))
 
+/** The beginning of what a call was given; the whole of a long list would cost more than the call itself. */
 function brief(args: readonly unknown[]): string {
-  const text = JSON.stringify(args, (_, value) => (value instanceof Set ? [...value] : value)) ?? ''
-  return text.length > 160 ? `${text.slice(0, 150)}…${text.length}` : text
+  let text = ''
+  for (const arg of args) {
+    text += ` ${typeof arg === 'object' && arg !== null ? sketch(arg) : String(arg)}`
+    if (text.length > 160) return `${text.slice(0, 160)}…`
+  }
+  return text
+}
+
+function sketch(value: object): string {
+  if (value instanceof Set) return sketch([...value])
+  if (Array.isArray(value))
+    return `[${value.length}: ${value.slice(0, 3).map(one => (typeof one === 'object' && one !== null ? sketch(one) : String(one)))}]`
+  const parts: string[] = []
+  for (const [name, one] of Object.entries(value)) {
+    if (typeof one === 'object' && one !== null) {
+      if (Array.isArray(one) && one.length > 0 && parts.length < 6) parts.push(`${name}=${sketch(one)}`)
+    } else parts.push(`${name}=${typeof one === 'string' ? one.slice(0, 30) : String(one)}`)
+  }
+  return `{${parts.join(' ')}}`
 }
 
 /** The same interface, every method of it called over the port. */

@@ -5,11 +5,13 @@ import { withLease } from '../../src/lease.ts'
 import type { Log, Metrics } from '../../src/observe.ts'
 import type { Random } from '../../src/sandbox/random.ts'
 import type { Store } from '../../src/store/store.ts'
+import { createEndpoints } from '../../src/webhook/endpoints.ts'
+import type { SecretBox } from '../../src/webhook/secrets.ts'
 import type { Broker } from './broker.ts'
 import type { Durable } from './durable.ts'
 import type { Life } from './life.ts'
 import { overPort, type PortDeps } from './port.ts'
-import type { Receiver } from './receiver.ts'
+import { type Receiver, senderOf } from './receiver.ts'
 import type { Vendor } from './vendor.ts'
 
 /** The program as it runs in one process, wired as `app.ts` wires it, with every port of it simulated. */
@@ -22,6 +24,9 @@ export interface Process {
   stop(): void
   readonly ended: Promise<void>
 }
+
+/** Nothing is secret here, and what is sealed is part of the trace: it has to be the same each time. */
+export const BOX: SecretBox = { seal: text => `sealed ${text}`, open: text => text.slice('sealed '.length) }
 
 export function bootProcess(deps: {
   port: PortDeps
@@ -44,8 +49,22 @@ export function bootProcess(deps: {
   const eventLog = broker
     ? broker.connect({ ...port, name: 'log', code: 'kafka' })
     : createEmbeddedLog({ store, clock, log })
-  const connections = vendors.map(vendor => vendor.connect(port))
+  const connections = vendors.map(vendor => vendor.connect(port, log))
   const ingest = createIngest({ connections, store, eventLog, owner: life.name, clock, log, metrics })
+  const sender = senderOf(life, receivers)
+  const endpoints = createEndpoints({
+    endpoints: store.endpoints,
+    delivery: {},
+    box: BOX,
+    sender,
+    clock,
+    log,
+    version: '0',
+  })
+  const byId = new Map(receivers.map(receiver => [receiver.id, receiver]))
+  const handlers = receivers
+    .filter(({ kind }) => kind === 'handler')
+    .map(receiver => receiver.watched(life, receiver.handler(life, log)))
   const dispatch = createDispatcher({
     store,
     eventLog,
@@ -53,24 +72,22 @@ export function bootProcess(deps: {
     log,
     metrics,
     group: 'dispatch',
-    destinations: async () => receivers.map(receiver => receiver.connect(life)),
-    disable: async id => {
-      const found = receivers.find(receiver => receiver.id === id)
-      if (found) found.state = 'disabled'
-    },
-    test: async () => ({ statusCode: 200, ms: 1, error: null }),
+    destinations: async () => [
+      ...handlers,
+      ...(await endpoints.load()).map(
+        destination => byId.get(destination.id)?.watched(life, destination) ?? destination,
+      ),
+    ],
+    disable: endpoints.disable,
+    test: endpoints.test,
     random: deps.random.next,
     queueLimit: deps.queueLimit,
-    tickMs: broker ? 1_000 : 5_000,
+    tickMs: 5_000,
   })
   const stopping = new AbortController()
 
   async function configure(): Promise<void> {
-    const rows = vendors.map(({ id, kind }) => ({
-      id,
-      vendor: kind === 'pages' ? ('kakaclo' as const) : kind === 'cursor' ? ('shoplazza' as const) : ('tuya' as const),
-      fingerprint: 'simulated',
-    }))
+    const rows = vendors.map(({ id, vendor }) => ({ id, vendor, fingerprint: 'simulated' }))
     await insist(() => store.connections.configure(rows))
     for (const { id, users } of vendors)
       for (const user of users) await insist(() => store.follows.put(id, 'user', user, user, clock.now()))

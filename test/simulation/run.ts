@@ -5,11 +5,16 @@ import { createRandom, type Random } from '../../src/sandbox/random.ts'
 import { createBroker } from './broker.ts'
 import { createChecks } from './checks.ts'
 import { createDurable } from './durable.ts'
-import { createLife, EPOCH, type Life } from './life.ts'
+import { heal } from './heal.ts'
+import { EPOCH } from './life.ts'
+import { makePlan, type Plan } from './plan.ts'
 import { calm } from './port.ts'
-import { bootProcess, type Process } from './process.ts'
+import { BOX, bootProcess } from './process.ts'
 import { createReceiver, goodMood, type Receiver, type Watch } from './receiver.ts'
-import { calmManners, makePlan, type Plan, spoilMood, worsen, worsenManners } from './storm.ts'
+import { calmManners } from './shop.ts'
+import { createSlots } from './slots.ts'
+import { worsen } from './storm.ts'
+import { createStrikes } from './strikes.ts'
 import { createTime } from './time.ts'
 import { createTrace } from './trace.ts'
 import { createVendor } from './vendor.ts'
@@ -25,19 +30,20 @@ export interface RunResult {
   readonly virtualMs: number
 }
 
-/** How long everything may take to heal once the storm is over: the longest back-off and probe are minutes. Wall clocks that jumped an hour may cost hours. */
-const [HEAL_MS, HEAL_AFTER_JUMPS_MS] = [3_600_000, 3 * 3_600_000]
+export interface RunOptions {
+  /** Parts of the plan that are to be other than the seed says. */
+  readonly plan?: Partial<Plan>
+  readonly fullTrace?: boolean
+  readonly logs?: boolean
+}
 
 const metrics = createMetrics()
 
 /** One run of the whole program in a simulated world: a storm of `plan.stormMs`, then calm until everything has healed. */
-export async function simulate(
-  seed: number,
-  options: { fullTrace?: boolean; logs?: boolean } = {},
-): Promise<RunResult> {
+export async function simulate(seed: number, options: RunOptions = {}): Promise<RunResult> {
   const random = createRandom(Math.imul(seed + 1, 0x9e3779b1))
   const fork = (): Random => createRandom(Math.floor(random.next() * 2 ** 32))
-  const plan = makePlan(fork())
+  const plan: Plan = { ...makePlan(fork()), ...options.plan }
   const time = createTime()
   const trace = createTrace(() => time.now, { all: options.fullTrace ?? false })
   trace.note(`seed ${seed}: ${JSON.stringify(plan)}`)
@@ -45,13 +51,14 @@ export async function simulate(
   const count = (what: string, by = 1) => {
     counts[what] = (counts[what] ?? 0) + by
   }
-  const durable = await createDurable(plan.mode === 'solo' ? null : () => Math.floor(EPOCH + time.now))
+  const diskDice = fork()
+  const databaseNow = plan.mode === 'solo' ? null : () => Math.floor(EPOCH + time.now)
+  const durable = await createDurable(databaseNow, diskDice.chance)
   const storeWeather = calm()
   const logWeather = calm()
   const vendors = plan.vendors.map((kind, index) =>
-    createVendor({ ...plan, id: `v${index + 1}`, kind, time, trace, random: fork(), manners: calmManners() }),
+    createVendor({ number: index + 1, kind, plan, time, random: fork(), trace }),
   )
-  let receivers: readonly Receiver[] = []
   const checks = createChecks({
     durable,
     time,
@@ -61,7 +68,9 @@ export async function simulate(
     steady: !plan.jumps,
     retriesAlone: !plan.jumps && plan.mode === 'solo',
   })
-  receivers = makeReceivers(fork(), checks)
+  const receivers = makeReceivers(fork(), checks)
+  for (const receiver of receivers)
+    if (receiver.kind === 'endpoint' && !receiver.late) await durable.store.endpoints.insert(receiver.row(BOX.seal))
   const broker =
     plan.mode === 'cluster'
       ? createBroker({
@@ -74,84 +83,94 @@ export async function simulate(
         })
       : null
   const dice = fork()
-  const deadly = fork()
-  const processes: (Process | null)[] = Array.from({ length: plan.processes }, () => null)
   const log = options.logs ? logInto(line => trace.note(`log ${line}`)) : pino({ level: 'silent' })
   let storming = true
-  let boots = 0
   let settled = 0
 
-  function makeReceivers(from: Random, watch: Watch): readonly Receiver[] {
-    const shared = { time, trace, watch, connections: null, types: null, delivery: {} }
-    const concurrency = from.pick([1, 2, 16] as const)
-    const list = [
-      createReceiver({ ...shared, id: 'all', kind: 'handler', random: fork(), delivery: { concurrency } }),
-      createReceiver({
-        ...shared,
-        id: 'some',
-        kind: 'endpoint',
-        random: fork(),
-        types: ['order.paid', 'order.shipped', 'order.refunded'],
-        delivery: { onExhausted: from.pick(['continue', 'hold'] as const), concurrency: from.between(1, 4) },
-      }),
-      createReceiver({
-        ...shared,
-        id: 'slow',
-        kind: 'endpoint',
-        random: fork(),
-        connections: ['v1'],
-        delivery: { rateLimit: from.chance(0.5) ? { perSecond: 5, burst: 2 } : null },
-      }),
-    ]
-    return list.slice(0, from.between(1, 3))
-  }
-
-  // ── processes ──
-
-  function boot(slot: number): void {
-    if (plan.mode === 'solo') durable.freeLeases()
-    const life = createLife(`p${slot}.${++boots}`, time, plan.jumps ? dice.between(-2, 2) * 1000 : 0)
-    trace.note(`boot ${life.name}`)
-    count('boots')
-    const mishap = (call: string): 'none' | 'death' | 'freeze' => {
-      if (!storming || plan.mishapEvery === 0 || processes[slot]?.life !== life) return 'none'
-      // Commits are few among the calls, and where it matters most.
-      const odds = call.startsWith('store.orders.commit') ? 15 : 1
-      if (deadly.next() > odds / plan.mishapEvery) return 'none'
-      const what = deadly.pick(['death', 'freeze'] as const)
-      trace.note(`${life.name}: ${what} at ${call}`)
-      count(`${what} at a call`)
-      if (what === 'death') crash(slot)
-      else freeze(life)
-      return what
-    }
-    processes[slot] = bootProcess({
-      port: {
-        name: 'store',
-        code: 'store',
-        life,
-        time,
-        random: fork(),
-        trace,
-        weather: storeWeather,
-        remote: plan.mode !== 'solo',
-        mishap,
-        after: (call, args) => {
-          checks.stored(call, args)
-          if (call === 'set') settleEmbedded(args)
-        },
-      },
-      durable,
-      vendors,
-      receivers,
-      broker,
-      pair: plan.mode === 'pair',
+  function makeReceivers(from: Random, watch: Watch): readonly [Receiver, ...Receiver[]] {
+    const bodyOf = (id: string) => durable.query<{ body: string }>('select body from events where id = ?', id)[0]?.body
+    const shared = { time, trace, watch, bodyOf, connections: null, types: null }
+    const retries = [...plan.retries]
+    const [concurrency, few] = [from.pick([1, 2, 16] as const), from.between(1, 4)]
+    const onExhausted = from.pick(['continue', 'hold'] as const)
+    const rateLimit = from.chance(0.5) ? { perSecond: 5, burst: 2 } : null
+    const all = createReceiver({
+      ...shared,
+      id: 'all',
+      kind: 'handler',
       random: fork(),
-      queueLimit: plan.queueLimit,
-      log,
-      metrics,
+      delivery: { concurrency, retries },
     })
+    const some = createReceiver({
+      ...shared,
+      id: 'some',
+      kind: 'endpoint',
+      random: fork(),
+      types: ['order.paid', 'order.shipped', 'order.refunded'],
+      delivery: { onExhausted, concurrency: few, retries },
+    })
+    const late = createReceiver({
+      ...shared,
+      id: 'late',
+      kind: 'endpoint',
+      late: true,
+      random: fork(),
+      delivery: { retries },
+    })
+    const slow = createReceiver({
+      ...shared,
+      id: 'slow',
+      kind: 'endpoint',
+      random: fork(),
+      connections: ['v1'],
+      delivery: { rateLimit, retries },
+    })
+    const [first, ...others] = from.chance(0.5)
+      ? ([all, some, late, slow] as const)
+      : ([some, late, all, slow] as const)
+    return [first, ...others.slice(0, plan.receivers - 1)]
   }
+
+  const slots = createSlots({
+    size: plan.processes,
+    time,
+    trace,
+    dice,
+    deadly: fork(),
+    mishapEvery: plan.mishapEvery,
+    offset: () => (plan.jumps ? dice.between(-2, 2) * 1000 : 0),
+    count,
+    crashed: checks.always,
+    start(slot, life) {
+      if (plan.mode === 'solo') durable.freeLeases()
+      return bootProcess({
+        port: {
+          name: 'store',
+          code: 'store',
+          life,
+          time,
+          random: fork(),
+          trace,
+          weather: storeWeather,
+          remote: plan.mode !== 'solo',
+          mishap: slots.mishapOf(slot, life),
+          after: (call, args) => {
+            checks.stored(call, args)
+            if (call === 'set') settleEmbedded(args)
+          },
+        },
+        durable,
+        vendors,
+        receivers,
+        broker,
+        pair: plan.mode === 'pair',
+        random: fork(),
+        queueLimit: plan.queueLimit,
+        log,
+        metrics,
+      })
+    },
+  })
 
   function settleEmbedded(args: readonly unknown[]): void {
     const position = Number(args[2])
@@ -167,108 +186,24 @@ export async function simulate(
     settled = position
   }
 
-  function crash(slot: number): void {
-    const running = processes[slot]
-    if (!running) return
-    trace.note(`crash ${running.life.name}`)
-    count('crashes')
-    running.life.die()
-    processes[slot] = null
-    checks.always()
-    time.after(dice.pick([10, 1_000, 20_000, 60_000] as const), () => processes[slot] === null && boot(slot))
-  }
-
-  async function restart(slot: number): Promise<void> {
-    const running = processes[slot]
-    if (running?.life.state !== 'running') return
-    trace.note(`stop ${running.life.name}`)
-    count('stops')
-    running.stop()
-    const over = time.after(20_000, () => processes[slot] === running && crash(slot))
-    await running.ended
-    over()
-    if (processes[slot] !== running) return
-    running.life.die()
-    boot(slot)
-  }
-
-  // ── the storm ──
-
-  const somebody = (): Process | null => processes.find(one => one !== null && one.life.state === 'running') ?? null
-
-  function strike(): void {
-    const slot = dice.between(0, plan.processes - 1)
-    const running = processes[slot]
-    const receiver = dice.pick(receivers as readonly [Receiver, ...Receiver[]])
-    const what = dice.between(0, 15)
-    if (what <= 2) crash(slot)
-    else if (what === 3) void restart(slot)
-    else if (what <= 5 && running) freeze(running.life)
-    else if (what === 6 && plan.jumps && running) {
-      running.life.jump(dice.pick([-3_600_000, 3_600_000] as const))
-      count('clock jumps')
-    } else if (what === 7) void broker?.rebalance()
-    else if (what === 8) {
-      worsen(storeWeather, dice, plan.wildness)
-      worsen(logWeather, dice, plan.wildness)
-    } else if (what === 9) for (const { manners } of vendors) worsenManners(manners, dice, plan.wildness)
-    else if (what === 10) {
-      count('outages')
-      const [of, share] = [dice.pick([storeWeather, logWeather, ...vendors.map(one => one.manners)]), 0.95]
-      const before = of.lost
-      of.lost = share
-      time.after(dice.between(5, 180) * 1000, () => {
-        of.lost = Math.min(before, of.lost)
-      })
-    } else if (what === 11) for (const vendor of vendors) vendor.burst()
-    else if (what === 12) {
-      receiver.state = receiver.state === 'active' ? 'paused' : 'active'
-      if (receiver.kind === 'handler') receiver.state = 'active'
-      trace.note(`${receiver.id} is ${receiver.state}`)
-      void somebody()
-        ?.dispatch.refresh()
-        .catch(() => {})
-    } else if (what === 13) {
-      count('replays')
-      void somebody()
-        ?.dispatch.replay(receiver.id, {})
-        .catch(() => {})
-    } else if (what === 14) {
-      count('redrives')
-      const by = somebody()
-      void by?.store.deadLetters.redrive({ destination: receiver.id }, by.life.clock.now()).then(
-        () => by.dispatch.wake(),
-        () => {},
-      )
-    } else spoilMood(receiver.mood, dice, plan.wildness)
-  }
-
-  function freeze(life: Life): void {
-    count('freezes')
-    trace.note(`freeze ${life.name}`)
-    life.freeze()
-    time.after(dice.pick([2_000, 16_000, 40_000, 90_000] as const), () => {
-      trace.note(`thaw ${life.name}`)
-      life.thaw()
-    })
-  }
+  const { strike } = createStrikes({
+    ...{ plan, dice, time, slots, vendors, receivers, broker, storeWeather, logWeather, count },
+    disk: durable.disk,
+  })
 
   function weatherClears(): void {
     storming = false
     Object.assign(storeWeather, calm())
     Object.assign(logWeather, calm())
+    durable.disk.full = 0
     for (const vendor of vendors) {
       Object.assign(vendor.manners, calmManners())
       vendor.clear()
     }
-    for (const receiver of receivers) {
-      Object.assign(receiver.mood, goodMood())
-      receiver.state = 'active'
-    }
+    for (const receiver of receivers) Object.assign(receiver.mood, goodMood())
     trace.note('calm')
+    slots.calm()
   }
-
-  // ── the run ──
 
   const everySoOften = (ms: number, run: () => void) => {
     const again = () =>
@@ -280,67 +215,25 @@ export async function simulate(
     again()
   }
 
-  async function heal(): Promise<void> {
-    const patience = plan.jumps ? HEAL_AFTER_JUMPS_MS : HEAL_MS
-    const control = async (run: (by: Process) => Promise<unknown> | undefined) => {
-      for (const by of processes) if (by?.life.state === 'running') await Promise.resolve(run(by)).catch(() => {})
+  /** What the vendors have seen before we come to know them. */
+  async function past(): Promise<void> {
+    for (const most of [plan.mostOrders, 2 * plan.mostOrders]) {
+      for (let i = dice.between(0, most); i > 0; i--) for (const vendor of vendors) vendor.live()
+      await time.run(dice.between(0, 900_000))
     }
-    const missing = () => checks.missing()
-    const healed = (excused: (fact: string) => boolean) => {
-      const { facts, deliveries } = missing()
-      return facts.every(excused) && deliveries.length === 0 && idle()
-    }
-    void control(by => by.dispatch.refresh())
-    const unread = () => new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
-    const explained = (fact: string) => unread().has(fact.split(' ')[0] ?? '')
-    await time.run(Math.max(0, ...vendors.map(vendor => vendor.restlessUntil - time.now)) + 20_000)
-    if (!(await time.until(() => healed(explained), patience, 30_000))) {
-      const { facts, deliveries } = missing()
-      for (const fact of facts) if (!explained(fact)) checks.violated(`neither told nor in quarantine: ${fact}`)
-      for (const delivery of deliveries) checks.violated(`not delivered in ${patience / 3_600_000} h: ${delivery}`)
-      if (!idle()) checks.violated('not idle long after the storm')
-    }
-    if (checks.violations.length > 0) return
-    trace.note('what is in quarantine is read again, and dead letters are sent again')
-    const again = async () => {
-      for (const { connection, orderId } of checks.quarantined())
-        await control(by => void by.ingest.refetch(connection, orderId))
-      await control(async by => {
-        void by.store.deadLetters.redrive({}, by.life.clock.now()).then(() => by.dispatch.wake())
-      })
-    }
-    await again()
-    await time.run(5_000)
-    const clean = () => healed(() => false) && checks.quarantined().length === 0
-    await time.until(clean, patience, 10_000)
-    await time.run(60_000)
-    checks.finally()
-    if (!idle()) checks.violated('the log was not read to its end')
-  }
-
-  function idle(): boolean {
-    const [lane] = durable.query('select 1 from lanes where held = 0 limit 1')
-    const [open] = durable.query('select 1 from events where published_at is null limit 1')
-    const [last] = durable.query<{ n: number | null }>('select max(n) as n from events')
-    return !lane && !open && (broker ? broker.quiet() : settled >= (last?.n ?? 0))
   }
 
   const unhandled = (error: unknown) => checks.violated(`an error nobody handled: ${messageOf(error)}`)
   process.on('unhandledRejection', unhandled)
   try {
-    for (let i = 0; i < dice.between(0, plan.mostOrders); i++) for (const vendor of vendors) vendor.live()
-    await time.run(dice.between(0, 900_000))
-    for (let i = 0; i < dice.between(0, 2 * plan.mostOrders); i++) for (const vendor of vendors) vendor.live()
-    await time.run(dice.between(0, 900_000))
+    await past()
     worsen(storeWeather, dice, plan.wildness / 4)
-    for (const slot of processes.keys()) boot(slot)
+    for (let slot = 0; slot < plan.processes; slot++) slots.boot(slot)
     for (const vendor of vendors) everySoOften(plan.changeEveryMs, vendor.live)
-    everySoOften(8_000, strike)
+    everySoOften(plan.strikeEveryMs, strike)
     await time.run(plan.stormMs)
     weatherClears()
-    await time.run(100_000)
-    for (const [slot, running] of processes.entries()) if (!running) boot(slot)
-    await heal()
+    await heal({ plan, time, trace, durable, checks, slots, broker, vendors, settled: () => settled })
     count('events', durable.query('select 1 from events').length)
     count('steps', time.steps)
     return {
@@ -354,7 +247,7 @@ export async function simulate(
     }
   } finally {
     process.off('unhandledRejection', unhandled)
-    for (const running of processes) running?.life.die()
+    slots.end()
     durable.close()
   }
 }

@@ -10,14 +10,19 @@ export interface Trace {
 export function createTrace(now: () => number, { keep = 400, all = false } = {}): Trace {
   const hash = createHash('sha1')
   const lines: string[] = []
+  let pending = ''
   return {
     note(text) {
       const line = `${(now() / 1000).toFixed(3).padStart(10)} ${text}`
-      hash.update(line)
+      pending += line
+      if (pending.length > 65_536) {
+        hash.update(pending)
+        pending = ''
+      }
       lines.push(line)
       if (!all && lines.length > keep * 2) lines.splice(0, keep)
     },
-    digest: () => hash.copy().digest('hex').slice(0, 16),
+    digest: () => hash.copy().update(pending).digest('hex').slice(0, 16),
     tail: () => (all ? lines : lines.slice(-keep)),
   }
 }

@@ -12,15 +12,19 @@ describe.skipIf(!server)('PostgreSQL', () => {
   const database = server?.newDatabase() ?? Promise.resolve('')
   afterAll(() => server?.stop(), 60_000)
 
-  async function empty(url: string): Promise<void> {
+  async function connected<T>(url: string, run: (client: pg.Client) => Promise<T>): Promise<void> {
     const client = new pg.Client({ connectionString: url })
     await client.connect()
-    const { rows } = await client.query<{ name: string }>(
-      `select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'schema_version'`,
-    )
-    if (rows.length > 0) await client.query(`truncate ${rows.map(row => row.name).join(', ')}`)
-    await client.end()
+    await run(client).finally(() => client.end())
   }
+
+  const empty = (url: string) =>
+    connected(url, async client => {
+      const { rows } = await client.query<{ name: string }>(
+        `select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'schema_version'`,
+      )
+      if (rows.length > 0) await client.query(`truncate ${rows.map(row => row.name).join(', ')}`)
+    })
 
   storeContract('postgres', async () => {
     const url = await database
@@ -33,6 +37,7 @@ describe.skipIf(!server)('PostgreSQL', () => {
           await store.close()
           return open()
         },
+        tamper: statement => connected(url, client => client.query(statement)),
         close: () => store.close(),
       }
     }

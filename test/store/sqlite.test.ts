@@ -1,3 +1,5 @@
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { systemClock } from '../../src/clock.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { type StoreHarness, storeContract } from '../contract/store.ts'
@@ -14,6 +16,11 @@ storeContract('sqlite', async () => {
       reopen: async () => {
         await store.close()
         return open()
+      },
+      tamper: async statement => {
+        const database = new DatabaseSync(join(folder.path, 'orderwire.db'))
+        database.exec(statement)
+        database.close()
       },
       close: async () => {
         await store.close()

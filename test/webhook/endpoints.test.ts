@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { Webhook } from 'standardwebhooks'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { Config } from '../../schemas/config.ts'
-import { systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/clock.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { declareEndpoints } from '../../src/webhook/declare.ts'
@@ -15,6 +15,7 @@ import { createSender, type Sender } from '../../src/webhook/send.ts'
 import { silent } from '../dispatch/rig.ts'
 import { eventRecord } from '../helpers/event-records.ts'
 import { createReceiver, type Receiver } from '../helpers/receiver.ts'
+import { shiftedClock } from '../helpers/shifted-clock.ts'
 
 const clock = systemClock()
 const guard = createGuard({ allow: ['127.0.0.0/8'] })
@@ -42,18 +43,19 @@ const declare = (endpoints: unknown[], box = createSecretBox(key)) =>
   declareEndpoints({
     declared: Config.parse({ endpoints }).endpoints,
     endpoints: store.endpoints,
+    shared: false,
     box,
     guard,
     clock,
     log: silent,
   })
-const endpoints = (box = createSecretBox(key)) =>
+const endpoints = (box = createSecretBox(key), time: Clock = clock) =>
   createEndpoints({
     endpoints: store.endpoints,
     delivery: { timeout: 2_000, concurrency: 4 },
     box,
     sender,
-    clock,
+    clock: time,
     log: silent,
     version: '1',
   })
@@ -104,6 +106,24 @@ describe('an endpoint', () => {
     await rotate(clock.now() - 1)
     await (await only()).deliver(eventRecord(), context)
     expect([verifies(first, 2), verifies(second, 2)]).toEqual([false, true])
+  })
+
+  test('stops signing with the former secret the moment its time is over, without being loaded again', async () => {
+    const [first, second] = [newSecret(), newSecret()]
+    const box = createSecretBox(key)
+    const shifted = shiftedClock()
+    await declare([{ id: 'a', url: receiver.url, secret: second }])
+    const rotated = { previousSecret: box.seal(first), previousValidUntil: shifted.now() + 60_000 }
+    await store.endpoints.update('a', rotated)
+    const [destination] = await endpoints(box, shifted).load()
+    const signatures = () => String(receiver.received.at(-1)?.headers['webhook-signature']).split(' ')
+    await destination?.deliver(eventRecord(), context)
+    expect(signatures()).toHaveLength(2)
+    expect([verifies(first), verifies(second)]).toEqual([true, true])
+    shifted.shift(60_000)
+    await destination?.deliver(eventRecord(), context)
+    expect(signatures()).toHaveLength(1)
+    expect([verifies(first, 1), verifies(second, 1)]).toEqual([false, true])
   })
 
   test('whose secret cannot be decrypted fails with the reason, and harms no other', async () => {

@@ -7,7 +7,7 @@ import type { Found } from './delivery-streams.ts'
 import { type Sql, storable } from './sql.ts'
 
 export function deliveryStore(store: Sql): DeliveryStore {
-  const { db, dialect, transaction } = store
+  const { db, dialect, relaxed } = store
 
   /** The rows of what was found, each with its attempts, oldest first. */
   const withAttempts = async (found: readonly Found[]): Promise<DeliveryRow[]> => {
@@ -74,7 +74,8 @@ export function deliveryStore(store: Sql): DeliveryStore {
           outcome, status_code, ms, error, response
         from ${source} order by i`
       const delivered = attempts.filter(({ outcome }) => outcome === 'delivered')
-      await transaction(async trx => {
+      // Relaxed: attempts are there to be read by people.
+      await relaxed(async trx => {
         await add.execute(trx)
         if (delivered.length === 0) return
         // Given up, read again after a crash, and delivered after all: the letter has nothing left to say.

@@ -4,6 +4,7 @@ import type { EventType } from '../../../schemas/order-event.ts'
 import type { Schema } from '../schema.ts'
 import type { EndpointRow, EndpointStore } from '../store.ts'
 import { pause } from './pause.ts'
+import { removeWork } from './remove-work.ts'
 import { type Sql, storable } from './sql.ts'
 
 const CHUNK = 1000
@@ -18,7 +19,7 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
       return row ? endpointOf(row) : null
     },
 
-    insert: (endpoint, { replaySince } = {}) =>
+    insert: (endpoint, { replaySince, shared = false } = {}) =>
       transaction(async trx => {
         const { id, created_at, ...rest } = { ...columnsOf(endpoint), id: endpoint.id, created_at: endpoint.createdAt }
         const { numInsertedOrUpdatedRows } = await trx
@@ -30,12 +31,13 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
         // What a delivery in flight may have left of an earlier endpoint of this name is not for this one.
         await removeWork(trx, id)
         await trx.deleteFrom('attempts').where('destination', '=', id).execute()
-        if (replaySince !== undefined)
+        const filter = replaySince !== undefined ? { since: replaySince } : shared ? { behind: await endOf(trx) } : null
+        if (filter)
           await trx
             .insertInto('replays')
             .values({
               destination: id,
-              filter: JSON.stringify({ since: replaySince }),
+              filter: JSON.stringify(filter),
               opening: 1,
               through: null,
               queued: '[]',
@@ -71,10 +73,10 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
   }
 }
 
-/** Everything that waits for a destination, and what was given up. Lanes first: whoever changes a backlog holds its lane. */
-async function removeWork(trx: Kysely<Schema>, destination: string): Promise<void> {
-  for (const table of ['lanes', 'backlog', 'dead_letters', 'replays'] as const)
-    await trx.deleteFrom(table).where('destination', '=', destination).execute()
+/** The last event there is. One that commits later has a greater `n`, whatever this transaction sees. */
+async function endOf(trx: Kysely<Schema>): Promise<number> {
+  const { rows } = await sql<{ n: number | null }>`select max(n) as n from events`.execute(trx)
+  return rows[0]?.n ?? 0
 }
 
 type Patch = Partial<Omit<EndpointRow, 'id' | 'createdAt'>>

@@ -20,11 +20,18 @@ const MOST_BRANCHES = 100
 export async function listMatching<Row>(
   query: Query & { columns: RawBuilder<unknown>; paging: Paging & { newest?: boolean } },
 ): Promise<Row[]> {
+  const span = await spanOf(query)
+  return span ? listWithin(span, query) : []
+}
+
+/** As `listMatching`, for whoever reads many pages and has asked for the span once. */
+export async function listWithin<Row>(
+  span: Span,
+  query: Query & { columns: RawBuilder<unknown>; paging: Paging & { newest?: boolean } },
+): Promise<Row[]> {
   const { db, dialect, filter, paging, columns } = query
   const newest = paging.newest ?? false
   const order = newest ? sql`desc` : sql`asc`
-  const span = await spanOf(query)
-  if (!span) return []
   const common = [...span, ...conditions(filter)]
   if (paging.after !== undefined) common.push(newest ? sql`n < ${paging.after}` : sql`n > ${paging.after}`)
 
@@ -68,6 +75,7 @@ function conditions(filter: EventFilter): Condition[] {
   if (filter.eventId !== undefined) parts.push(sql`events.id = ${filter.eventId}`)
   if (filter.orderId !== undefined) parts.push(sql`events.order_id = ${filter.orderId}`)
   if (filter.through !== undefined) parts.push(sql`events.n <= ${filter.through}`)
+  if (filter.behind !== undefined) parts.push(sql`events.n > ${filter.behind}`)
   if (filter.since !== undefined) parts.push(sql`events.observed_at >= ${filter.since}`)
   if (filter.until !== undefined) parts.push(sql`events.observed_at < ${filter.until}`)
   return parts
@@ -94,12 +102,18 @@ function branchesOf(dialect: SqlDialect, filter: EventFilter): Condition[][] {
   )
 }
 
-/** Bounds of `n` that hold every event within the bounds of time; null: there is none. Only where the paging has not passed them. */
-async function spanOf({
+/** Bounds of `n`. */
+export type Span = readonly Condition[]
+
+/**
+ * Bounds of `n` that hold every event within the bounds of time; null: there is none. Only where the paging has not passed them.
+ * Takes time in proportion to the events in them, though not much.
+ */
+export async function spanOf({
   db,
   filter,
-  paging,
-}: Query & { paging: Paging & { newest?: boolean } }): Promise<Condition[] | null> {
+  paging = { limit: 0 },
+}: Pick<Query, 'db' | 'filter'> & { paging?: Paging & { newest?: boolean } }): Promise<Span | null> {
   const behind = paging.after !== undefined
   const below = filter.since !== undefined && !(behind && !paging.newest)
   const above = filter.until !== undefined && !(behind && paging.newest)

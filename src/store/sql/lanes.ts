@@ -3,16 +3,24 @@ import type { Schema } from '../schema.ts'
 import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../store.ts'
 import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue } from './backlog.ts'
 import { buryHead } from './bury.ts'
-import { listMatching } from './event-filter.ts'
+import { listWithin, spanOf } from './event-filter.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
 import { pause } from './pause.ts'
+import { removeWork } from './remove-work.ts'
 import type { Sql } from './sql.ts'
 
 const CHUNK = 500
-/** Small: SQLite holds the whole process for as long as a chunk takes. */
+/** Small: SQLite holds the whole process for as long as a chunk takes. And slow, so that a large replay leaves most of the time to what is live. */
 const REPLAY_CHUNK = 200
+const REPLAY_PAUSE_MS = 5
 
-export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
+export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore {
+  /** Held until the transaction ends, so that a removed endpoint leaves nothing that is put in meanwhile. */
+  const isAsked = async (trx: Kysely<Schema>, n: number): Promise<boolean> => {
+    const { rows } = await sql`select 1 from replays where n = ${n} ${dialect.forKeyShare}`.execute(trx)
+    return rows.length > 0
+  }
+
   return {
     existing: (destination, orderKeys) => existingLanes(db, dialect, destination, orderKeys),
 
@@ -69,8 +77,9 @@ export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
       return rows.map((row): BacklogEvent => ({ ...eventOf(row), origin: row.origin as BacklogOrigin }))
     },
 
+    // Relaxed: undone, it is delivered once more.
     delivered: (destination, done, now) =>
-      transaction(async trx => {
+      relaxed(async trx => {
         const part = { trx, dialect }
         const pairs = done.flatMap(({ orderKey, eventIds }) => eventIds.map(eventId => [orderKey, eventId]))
         if (pairs.length === 0) return new Set<string>()
@@ -131,11 +140,13 @@ export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
 
     bury: letter => transaction(trx => buryHead({ trx, dialect }, letter)),
 
-    replay: async (destination, filter, now, { wants, signal } = {}) => {
+    replay: async (destination, filter, now, { wants, signal, request, origin = 'replay' } = {}) => {
       let queued = 0
       let after: number | undefined
+      const span = await spanOf({ db, filter })
+      if (!span) return 0
       for (;;) {
-        const page = await listMatching<EventColumns>({
+        const page = await listWithin<EventColumns>(span, {
           db,
           dialect,
           filter,
@@ -145,16 +156,23 @@ export function laneStore({ db, dialect, transaction }: Sql): LaneStore {
         const last = page.at(-1)
         if (!last || signal?.aborted) return queued
         const chosen = wants ? page.filter(row => wants(eventOf(row))) : page
-        const entries = chosen.map(({ id }) => ({ destination, eventId: id, origin: 'replay' as const }))
-        await transaction(async trx => {
+        const entries = chosen.map(({ id }) => ({ destination, eventId: id, origin }))
+        // Relaxed: the mark that says it is done brings all of it to the disk.
+        const asked = await relaxed(async trx => {
+          if (request !== undefined && !(await isAsked(trx, request))) return false
           const lanes = await enqueue({ trx, dialect }, entries, { nextAt: now, attempt: 0 })
           if (filter.eventId !== undefined) await bringForward(trx, lanes, now)
+          return true
         })
+        if (!asked) return queued
         queued += chosen.length
         after = last.n
-        await pause()
+        if (page.length < REPLAY_CHUNK) return queued
+        await pause(REPLAY_PAUSE_MS)
       }
     },
+
+    forget: destination => transaction(trx => removeWork(trx, destination, { unlessThere: true })),
 
     backlog: async () => {
       const { rows } = await sql<{ destination: string; size: number; oldest: number | null }>`

@@ -8,6 +8,11 @@ export interface Sql {
   readonly dialect: SqlDialect
   /** Runs `work` in one transaction. It may run again (a deadlock found by the database), so it changes nothing but the database. */
   transaction<T>(work: (trx: Kysely<Schema>) => Promise<T>): Promise<T>
+  /**
+   * As `transaction`, for what may be done twice: it does not wait for the disk. A crash of the process loses nothing of it; a power
+   * failure may undo it, but never anything written before it, nor it alone when something after it is kept.
+   */
+  relaxed<T>(work: (trx: Kysely<Schema>) => Promise<T>): Promise<T>
 }
 
 type ColumnKind = 'text' | 'int'
@@ -97,20 +102,18 @@ export const postgresDialect: SqlDialect = {
 export const DEADLOCK = 'store.deadlock'
 const DEADLOCK_TRIES = 5
 
-export function createSql(db: Kysely<Schema>, dialect: SqlDialect): Sql {
-  return {
-    db,
-    dialect,
-    transaction: async work => {
-      for (let attempt = 1; ; attempt++) {
-        try {
-          return await db.transaction().execute(work)
-        } catch (error) {
-          if (!(error instanceof AppError) || error.code !== DEADLOCK || attempt >= DEADLOCK_TRIES) throw error
-        }
+/** `relaxed`: how the database is told not to wait for the disk; without it, it waits always. */
+export function createSql(db: Kysely<Schema>, dialect: SqlDialect, relaxed?: Sql['relaxed']): Sql {
+  const transaction: Sql['transaction'] = async work => {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await db.transaction().execute(work)
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== DEADLOCK || attempt >= DEADLOCK_TRIES) throw error
       }
-    },
+    }
   }
+  return { db, dialect, transaction, relaxed: relaxed ?? transaction }
 }
 
 /** Text from outside as both databases can keep it: without NUL and without halves of characters. */

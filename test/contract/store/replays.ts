@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import type { EventRecord } from '../../../src/order/event-record.ts'
 import type { EndpointRow } from '../../../src/store/store.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
+import { until } from '../../helpers/until.ts'
 import { backlogOf, dueLanes, leaseOf, NOW, page, remember, type World, wait } from './world.ts'
 
 const endpoint: EndpointRow = {
@@ -107,6 +109,61 @@ export function replayContract(world: World): void {
       ])
       await store.endpoints.remove('new')
       expect(await store.replays.pending()).toEqual([])
+    })
+
+    test('a new endpoint of which others learn later comes with a replay of what happens until they do', async () => {
+      const { store } = world
+      await remember(store, eventsOf('a', 2))
+      await store.endpoints.insert(endpoint, { shared: true })
+      const [request] = await store.replays.pending()
+      const behind = await store.replays.end()
+      expect(request).toMatchObject({
+        destination: 'new',
+        filter: { behind },
+        opening: true,
+        through: null,
+        queued: [],
+      })
+      await remember(store, eventsOf('b', 2))
+      await store.lanes.replay('new', request?.filter ?? {}, NOW, { origin: 'live' })
+      const waiting = await store.lanes.head('new', 'shop/b', 10)
+      expect(waiting.map(({ id, origin }) => [id, origin])).toEqual([
+        ['evt_shop.b.1', 'live'],
+        ['evt_shop.b.2', 'live'],
+      ])
+      expect(await backlogOf(store, 'new', 'shop/a')).toEqual([])
+    })
+
+    test('of an endpoint that is removed meanwhile leaves nothing', async () => {
+      const { store } = world
+      await remember(store, eventsOf('a', 1_000))
+      await store.endpoints.insert(endpoint, { replaySince: 0 })
+      const [{ n: request } = { n: 0 }] = await store.replays.pending()
+      const asked: number[] = []
+      const wants = ({ sequence }: EventRecord) => asked.push(sequence) > 0
+      const replay = store.lanes.replay('new', {}, NOW, { request, wants })
+      await until('it is under way', () => asked.length > 200)
+      await store.endpoints.remove('new')
+      await replay
+      expect(asked.length).toBeLessThan(1_000)
+      expect(await store.lanes.backlog()).toEqual(new Map())
+      expect(await store.lanes.counts()).toEqual(new Map())
+    })
+
+    test('what was put aside for a removed endpoint can be dropped, and not that of one there is', async () => {
+      const { store } = world
+      await wait(store, 'new', eventsOf('a', 2))
+      await wait(store, 'other', eventsOf('b', 1))
+      await store.replays.add('new', {}, NOW)
+      await store.lanes.forget('new')
+      expect([...(await store.lanes.backlog()).keys()]).toEqual(['other'])
+      expect([...(await store.lanes.counts()).keys()]).toEqual(['other'])
+      expect(await store.replays.pending()).toEqual([])
+      await store.endpoints.insert(endpoint, { replaySince: 0 })
+      await wait(store, 'new', eventsOf('c', 1))
+      await store.lanes.forget('new')
+      expect(await backlogOf(store, 'new', 'shop/c')).toHaveLength(1)
+      expect(await store.replays.pending()).toHaveLength(1)
     })
 
     test('the backlog gets what is chosen and no more than the end allows', async () => {

@@ -7,6 +7,8 @@ import { snapshot } from '../../helpers/snapshots.ts'
 export interface World {
   readonly store: Store
   reopen(): Promise<void>
+  /** Changes rows behind the store's back, to what it would never write itself. */
+  tamper(statement: string): Promise<void>
 }
 
 /** A fixed time, so that nothing in the tests depends on the day they run. */

@@ -1,0 +1,18 @@
+/**
+ * How much is tried. By default little, and the same each time; `ORDERWIRE_FUZZ=50 npx vitest run test/fuzz` tries fifty times as much,
+ * `ORDERWIRE_FUZZ_SEED=7` something else. A failure prints its seed and path, which `ORDERWIRE_FUZZ_PATH` takes up again.
+ */
+const TIMES = Number(process.env.ORDERWIRE_FUZZ ?? 1)
+const PATH = process.env.ORDERWIRE_FUZZ_PATH
+
+export const SEED = Number(process.env.ORDERWIRE_FUZZ_SEED ?? 20_260_305)
+
+/** Parameters of a property that by default runs so many times. */
+export const runs = (usual: number) => ({
+  seed: SEED,
+  numRuns: Math.ceil(usual * TIMES),
+  ...(PATH === undefined ? {} : { path: PATH }),
+})
+
+/** Of a test, milliseconds. */
+export const PATIENCE = 60_000 * Math.max(1, TIMES)

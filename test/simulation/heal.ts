@@ -1,0 +1,92 @@
+import type { Broker } from './broker.ts'
+import type { Checks } from './checks.ts'
+import type { Durable } from './durable.ts'
+import type { Plan } from './plan.ts'
+import type { Process } from './process.ts'
+import type { Slots } from './slots.ts'
+import type { Time } from './time.ts'
+import type { Trace } from './trace.ts'
+import type { Vendor } from './vendor.ts'
+
+/** How long everything may take to heal once the storm is over: the longest back-off and probe are minutes. Wall clocks that jumped an hour may cost hours. */
+const [HEAL_MS, HEAL_AFTER_JUMPS_MS] = [3_600_000, 3 * 3_600_000]
+
+/** After a storm: waits until all has come right by itself, then has operators do what they would, and judges. */
+export async function heal(world: {
+  plan: Plan
+  time: Time
+  trace: Trace
+  durable: Durable
+  checks: Checks
+  slots: Slots
+  broker: Broker | null
+  vendors: readonly Vendor[]
+  /** The embedded log's position. */
+  settled: () => number
+}): Promise<void> {
+  const { plan, time, trace, durable, checks, slots, broker, vendors } = world
+  const patience = plan.jumps ? HEAL_AFTER_JUMPS_MS : HEAL_MS
+
+  const each = async (run: (by: Process) => Promise<unknown>) => {
+    for (const by of slots.running()) await run(by).catch(() => {})
+  }
+
+  function idle(): boolean {
+    const [lane] = durable.query('select 1 from lanes where held = 0 limit 1')
+    const [open] = durable.query('select 1 from events where published_at is null limit 1')
+    const [last] = durable.query<{ n: number | null }>('select max(n) as n from events')
+    return !lane && !open && (broker ? broker.quiet() : world.settled() >= (last?.n ?? 0))
+  }
+
+  const explained = () => {
+    const unread = new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
+    return (fact: string) => unread.has(fact.split(' ')[0] ?? '')
+  }
+
+  function healed(): boolean {
+    if (!idle() || checks.undelivered().length > 0) return false
+    const facts = checks.untold()
+    return facts.length === 0 || facts.every(explained())
+  }
+
+  /** Endpoints that were paused, or disabled themselves, are put into use again. */
+  async function resumeAll(): Promise<void> {
+    const rows = durable.query<{ id: string }>(`select id from endpoints where state <> 'active'`)
+    for (const { id } of rows) await durable.store.endpoints.update(id, { state: 'active', stateReason: null })
+    void each(async by => {
+      await by.dispatch.refresh()
+      by.dispatch.wake()
+    })
+  }
+
+  /** Quarantined orders are read again, and dead letters sent again. */
+  async function operate(): Promise<void> {
+    for (const { connection, orderId } of checks.quarantined())
+      await each(async by => by.ingest.refetch(connection, orderId))
+    await each(async by => {
+      void by.store.deadLetters.redrive({}, by.life.clock.now()).then(() => by.dispatch.wake())
+    })
+  }
+
+  const frozen = () => slots.running().length < slots.size
+  await time.until(() => !frozen(), 100_000, 1_000)
+  await resumeAll()
+  await time.run(Math.max(0, ...vendors.map(vendor => vendor.restlessUntil - time.now)) + 15_000)
+  if (!(await time.until(healed, patience, 5_000))) {
+    const isExplained = explained()
+    for (const fact of checks.untold())
+      if (!isExplained(fact)) checks.violated(`neither told nor in quarantine: ${fact}`)
+    for (const delivery of checks.undelivered())
+      checks.violated(`not delivered in ${patience / 3_600_000} h: ${delivery}`)
+    if (!idle()) checks.violated('not idle long after the storm')
+  }
+  if (checks.violations.length > 0) return
+  trace.note('what is in quarantine is read again, and dead letters are sent again')
+  await operate()
+  await time.run(2_000)
+  const clean = () => idle() && checks.quarantined().length === 0 && checks.untold().length === 0
+  await time.until(clean, patience, 5_000)
+  await time.run(12_000)
+  checks.finally()
+  if (!idle()) checks.violated('the log was not read to its end')
+}

@@ -1,0 +1,77 @@
+import type { Random } from '../../src/sandbox/random.ts'
+import type { VendorKind } from './shop.ts'
+import type { Trouble } from './strikes.ts'
+
+/** What a run is made of: how the world is built and how bad it gets. All of it follows from the seed, unless a smaller plan is asked for. */
+export interface Plan {
+  /** `solo`: the embedded store and log. `pair`: two processes on one database. `cluster`: Kafka besides. */
+  readonly mode: 'solo' | 'pair' | 'cluster'
+  readonly processes: number
+  readonly partitions: number
+  readonly vendors: readonly VendorKind[]
+  /** The real sources on a simulated network; else snapshots come over the port of a source. */
+  readonly wire: boolean
+  readonly pageSize: number
+  readonly mostOrders: number
+  readonly receivers: number
+  readonly queueLimit: number
+  readonly stormMs: number
+  /** Milliseconds between two changes at a vendor, and between two strikes, about. */
+  readonly changeEveryMs: number
+  readonly strikeEveryMs: number
+  readonly pollEveryMs: number
+  /** How late the index behind a vendor's list may be; and how far back every poll looks, which is longer. */
+  readonly lagMs: number
+  readonly overlapMs: number
+  /** Refunds may come on record minutes after the fact, or never. */
+  readonly slowRecords: boolean
+  readonly retries: readonly number[]
+  readonly jumps: boolean
+  /** How strong faults are in this run, 0 to 1. */
+  readonly wildness: number
+  /** A process dies or is stopped at about every so many calls; 0: never so. */
+  readonly mishapEvery: number
+  /** Kinds of trouble that are left out. */
+  readonly without: readonly Trouble[]
+}
+
+export function makePlan(random: Random): Plan {
+  const mode = random.pick(['solo', 'solo', 'pair', 'cluster', 'cluster'] as const)
+  const vendors = random.pick([
+    ['pages'],
+    ['cursor'],
+    ['follow'],
+    ['pages', 'cursor'],
+    ['pages', 'follow'],
+    ['cursor', 'follow'],
+  ] as const)
+  const long = random.chance(0.06)
+  const lagMs = random.pick([4_000, 15_000, 15_000, 60_000] as const)
+  return {
+    mode,
+    processes: mode === 'solo' ? 1 : mode === 'pair' ? 2 : random.between(1, 3),
+    partitions: mode === 'cluster' ? random.between(1, 4) : 1,
+    vendors,
+    wire: random.chance(0.3),
+    pageSize: random.pick([1, 2, 3, 10] as const),
+    mostOrders: random.pick([2, 3, 8, long ? 30 : 8] as const),
+    receivers: random.between(1, 4),
+    queueLimit: random.pick([1, 3, 20, 1000] as const),
+    stormMs: long ? random.between(90, 300) * 1000 : random.between(10, 60) * 1000,
+    changeEveryMs: random.pick([700, 2_000, 5_000] as const),
+    strikeEveryMs: random.pick([1_500, 4_000, 8_000] as const),
+    pollEveryMs: random.pick([3_000, 5_000, 10_000] as const),
+    lagMs,
+    overlapMs: lagMs + 25_000,
+    slowRecords: random.chance(0.12),
+    retries: random.pick([
+      [300, 1_000],
+      [2_000, 5_000, 10_000],
+      [1_000, 5_000, 20_000, 60_000],
+    ] as const),
+    jumps: random.chance(0.12),
+    wildness: random.pick([0.2, 0.6, 1] as const),
+    mishapEvery: random.pick([0, 100, 400, 2_000] as const),
+    without: [],
+  }
+}

@@ -1,0 +1,183 @@
+import type { Random } from '../../src/sandbox/random.ts'
+import { EPOCH } from './life.ts'
+import { advance, createOrder, type Habits, second, type TrueOrder } from './orders.ts'
+import type { Weather } from './port.ts'
+import type { Time } from './time.ts'
+import type { Trace } from './trace.ts'
+
+/** `pages`: numbered pages and running totals of refunds (Kakaclo). `cursor`: cursors and records (Shoplazza). `follow`: by buyer (Tuya). */
+export type VendorKind = 'pages' | 'cursor' | 'follow'
+
+const HABITS: Record<VendorKind, Habits> = {
+  pages: { packageIds: true, arrivalOf: 'packages', refunds: 'totals', updateTimes: true },
+  cursor: { packageIds: true, arrivalOf: 'packages', refunds: 'records', updateTimes: true },
+  follow: { packageIds: false, arrivalOf: 'order', refunds: 'none', updateTimes: false },
+}
+
+/** What the vendor does wrong, as shares of its answers. */
+export interface Manners extends Weather {
+  limited: number
+  refused: number
+  tooLarge: number
+  wrongPage: number
+  late: number
+  blind: number
+}
+
+export const calmManners = (): Manners => ({
+  lost: 0,
+  torn: 0,
+  usual: 10,
+  worst: 50,
+  limited: 0,
+  refused: 0,
+  tooLarge: 0,
+  wrongPage: 0,
+  late: 0,
+  blind: 0,
+})
+
+export interface Listed {
+  readonly order: TrueOrder
+  /** As it is shown, to the second. */
+  readonly updatedAt: number
+}
+
+/** What a vendor knows and shows: the hidden truth of its orders, and the index behind its lists, which lags. */
+export interface Shop {
+  readonly id: string
+  readonly kind: VendorKind
+  readonly habits: Habits
+  readonly orders: ReadonlyMap<string, TrueOrder>
+  /** Buyers, where the vendor lists orders by buyer. */
+  readonly users: readonly string[]
+  readonly manners: Manners
+  readonly sorting: 'updated' | 'newest' | 'id'
+  /** The vendor's present, milliseconds since the epoch. */
+  now(): number
+  /** Each order as the index shows it now, sorted; sometimes a little behind. */
+  listed(): Listed[]
+  /** Asked for itself, an order is never late; undefined: there is none. */
+  order(orderId: string): TrueOrder | undefined
+  ofUser(userId: string): Listed[]
+  /** Something happens to some order, or a new one is made. */
+  live(): void
+  /** Many orders change in one second. */
+  burst(): void
+  /** From now on every row can be read and understood; nobody is told. */
+  clear(): void
+  /** When the last row stops changing how it shows, by the world's time. */
+  readonly restlessUntil: number
+}
+
+export function createShop(deps: {
+  id: string
+  kind: VendorKind
+  time: Time
+  random: Random
+  trace: Trace
+  mostOrders: number
+  lagMs: number
+  slowRecords: boolean
+  /** How long a row may be illegible; one without a legible id has to come back while polls still look there. */
+  illegibleMs: number
+  /** Ids are made of this number and the order's. */
+  number: number
+}): Shop {
+  const { id, kind, time, random, trace, lagMs } = deps
+  const habits = HABITS[kind]
+  const skew = random.between(-240, 240) * 1000
+  const users = kind === 'follow' ? ['u1', 'u2', 'u3'] : []
+  const orders = new Map<string, TrueOrder>()
+  const retired = new Set<TrueOrder>()
+  const versions = new Map<string, { readonly visibleAt: number; readonly order: TrueOrder }[]>()
+  const sorting = random.pick(['updated', 'newest', 'id'] as const)
+  const manners = calmManners()
+  let restlessUntil = 0
+
+  const now = () => EPOCH + time.now + skew
+
+  function publish(order: TrueOrder): void {
+    const at = now()
+    const lag = random.chance(manners.late) ? random.between(0, lagMs) : random.between(0, 500)
+    if (random.chance(0.03)) order.unreadableUntil = at + random.between(1_000, deps.illegibleMs)
+    if (random.chance(0.03)) order.doubtUntil = at + random.between(5_000, 600_000)
+    const known = versions.get(order.id) ?? []
+    known.push({ visibleAt: at + lag, order: copyOf(order) })
+    versions.set(order.id, known)
+    restlessUntil = Math.max(restlessUntil, at + lag)
+    trace.note(`${id} ${order.id} changed`)
+  }
+
+  function change(order: TrueOrder): void {
+    advance(order, random, habits, now())
+    publish(order)
+  }
+
+  function place(): TrueOrder {
+    const order = createOrder(`${deps.number}${1000 + orders.size}`, now(), random, deps.slowRecords)
+    orders.set(order.id, order)
+    return order
+  }
+
+  const by: (a: Listed, b: Listed) => number = {
+    id: (a: Listed, b: Listed) => (a.order.id < b.order.id ? -1 : 1),
+    updated: (a: Listed, b: Listed) => a.updatedAt - b.updatedAt || (a.order.id < b.order.id ? -1 : 1),
+    newest: (a: Listed, b: Listed) => b.updatedAt - a.updatedAt || (a.order.id < b.order.id ? -1 : 1),
+  }[sorting]
+
+  function listed(): Listed[] {
+    // Together with the lag of a row still within the overlap of the polls.
+    const behind = random.chance(manners.late) ? random.between(0, 15_000) : 0
+    const moment = now() - behind
+    const shown: Listed[] = []
+    for (const known of versions.values()) {
+      const latest = known.findLast(({ visibleAt }) => visibleAt <= moment)
+      if (latest) shown.push({ order: latest.order, updatedAt: second(latest.order.updatedAt) })
+    }
+    return shown.sort(by)
+  }
+
+  return {
+    id,
+    kind,
+    habits,
+    orders,
+    users,
+    manners,
+    sorting,
+    now,
+    listed,
+    order: orderId => (versions.has(orderId) ? orders.get(orderId) : undefined),
+    ofUser: userId => listed().filter(({ order }) => users[Number(order.id) % users.length] === userId),
+    live() {
+      const existing = [...orders.values()].filter(order => !retired.has(order))
+      const order =
+        orders.size < 3 * deps.mostOrders && (existing.length === 0 || random.chance(0.3))
+          ? place()
+          : existing[random.between(0, existing.length - 1)]
+      if (!order) return
+      change(order)
+      // What is missed of an order that never changes again stays missed.
+      if (random.chance(0.12)) retired.add(order)
+    },
+    burst() {
+      for (const order of orders.values()) if (!retired.has(order)) change(order)
+    },
+    clear() {
+      for (const order of orders.values()) {
+        order.unreadableUntil = 0
+        order.doubtUntil = 0
+      }
+    },
+    get restlessUntil() {
+      return restlessUntil - EPOCH - skew
+    },
+  }
+}
+
+const copyOf = (order: TrueOrder): TrueOrder => ({
+  ...order,
+  packages: order.packages.map(parcel => ({ ...parcel })),
+  refunds: [...order.refunds],
+})

@@ -1,0 +1,177 @@
+import type { Random } from '../../src/sandbox/random.ts'
+import type { Broker } from './broker.ts'
+import type { Disk } from './durable.ts'
+import type { Plan } from './plan.ts'
+import type { Weather } from './port.ts'
+import { BOX } from './process.ts'
+import type { Receiver } from './receiver.ts'
+import type { Mishap, Slots } from './slots.ts'
+import { spoilMood, worsen, worsenManners } from './storm.ts'
+import type { Time } from './time.ts'
+import type { Vendor } from './vendor.ts'
+
+/** What may happen in a storm, and how often compared with the others. */
+const WEIGHTS = {
+  crash: 3,
+  stop: 1,
+  freeze: 2,
+  aim: 4,
+  jump: 1,
+  rebalance: 2,
+  weather: 2,
+  manners: 2,
+  outage: 1,
+  disk: 1,
+  burst: 2,
+  pause: 2,
+  replay: 1,
+  opening: 1,
+  redrive: 1,
+  mood: 3,
+} as const
+
+export type Trouble = keyof typeof WEIGHTS
+
+export const TROUBLES = Object.keys(WEIGHTS) as [Trouble, ...Trouble[]]
+const LOT = TROUBLES.flatMap(trouble => Array.from({ length: WEIGHTS[trouble] }, () => trouble)) as [
+  Trouble,
+  ...Trouble[],
+]
+
+/** Calls whose effect and whose answer it matters most to have or not to have. */
+const AIMS = [
+  'store.orders.commit',
+  'store.orders.commit',
+  'store.orders.load',
+  'store.connections.update',
+  'store.events.markPublished',
+  'store.lanes.spill',
+  'store.lanes.delivered',
+  'store.lanes.reschedule',
+  'store.lanes.bury',
+  'store.lanes.replay',
+  'store.lanes.head',
+  'store.lanes.existing',
+  'store.replays.queued',
+  'store.replays.claim',
+  'store.leases.acquire',
+  'store.leases.renew',
+  'store.deadLetters.redrive',
+  'store.offsets.set',
+  'log.append',
+] as const
+
+/** One stroke of fate after the other. Operators act as well: they pause, resume, replay, redrive, and make endpoints. */
+export function createStrikes(world: {
+  plan: Plan
+  dice: Random
+  time: Time
+  slots: Slots
+  vendors: readonly Vendor[]
+  receivers: readonly [Receiver, ...Receiver[]]
+  broker: Broker | null
+  disk: Disk
+  storeWeather: Weather
+  logWeather: Weather
+  count: (what: string) => void
+}): { strike(): void } {
+  const { plan, dice, time, slots, vendors, receivers, broker, disk, storeWeather, logWeather, count } = world
+  const { wildness } = plan
+  const slot = () => dice.between(0, slots.size - 1)
+  const ignore = () => {}
+
+  function outage(): void {
+    const of = dice.pick([storeWeather, logWeather, ...vendors.map(({ manners }) => manners)])
+    const before = of.lost
+    of.lost = 0.95
+    time.after(dice.between(3, 60) * 1000, () => {
+      of.lost = Math.min(before, of.lost)
+    })
+  }
+
+  function fullDisk(): void {
+    disk.full = dice.pick([0.3, 1] as const)
+    time.after(dice.between(1, 40) * 1000, () => {
+      disk.full = 0
+    })
+  }
+
+  function pauseOrResume({ id, kind }: Receiver): void {
+    const by = slots.somebody()
+    if (kind === 'handler' || !by) return
+    const state = dice.pick(['active', 'paused'] as const)
+    const patch = { state, stateReason: null, updatedAt: by.life.clock.now() }
+    void by.store.endpoints
+      .update(id, patch)
+      .then(() => by.dispatch.refresh())
+      .then(() => by.dispatch.wake())
+      .catch(ignore)
+  }
+
+  function open(): void {
+    const by = slots.somebody()
+    const solo = plan.mode === 'solo'
+    for (const receiver of receivers)
+      if (receiver.late && by)
+        void by.store.endpoints
+          .insert(receiver.row(BOX.seal), solo || dice.chance(0.5) ? { replaySince: 0 } : { shared: true })
+          .then(() => by.dispatch.refresh())
+          .catch(ignore)
+  }
+
+  const troubles: Record<Trouble, () => void> = {
+    crash: () => slots.crash(slot()),
+    stop: () => void slots.restart(slot()),
+    freeze: () => slots.freeze(slot()),
+    aim() {
+      const call = dice.pick(AIMS)
+      slots.aim(
+        slot(),
+        dice.chance(0.5) ? call : `${call} done`,
+        dice.pick(['death', 'freeze'] satisfies [Mishap, Mishap]),
+      )
+    },
+    jump() {
+      const ms = dice.pick([-3_600_000, 3_600_000] as const)
+      if (plan.jumps) slots.at(slot())?.life.jump(ms)
+    },
+    rebalance: () => broker?.rebalance(),
+    weather() {
+      worsen(storeWeather, dice, wildness)
+      worsen(logWeather, dice, wildness)
+    },
+    manners() {
+      for (const { manners } of vendors) worsenManners(manners, dice, wildness)
+    },
+    outage,
+    disk: fullDisk,
+    burst() {
+      for (const vendor of vendors) vendor.burst()
+    },
+    pause: () => pauseOrResume(dice.pick(receivers)),
+    replay() {
+      const filter = dice.pick([
+        {},
+        { types: ['order.shipped'] },
+        { types: ['order.refunded', 'order.cancelled'] },
+      ] as const)
+      void slots.somebody()?.dispatch.replay(dice.pick(receivers).id, filter).catch(ignore)
+    },
+    opening: open,
+    redrive() {
+      const by = slots.somebody()
+      const destination = dice.pick(receivers).id
+      void by?.store.deadLetters.redrive({ destination }, by.life.clock.now()).then(() => by.dispatch.wake(), ignore)
+    },
+    mood: () => spoilMood(dice.pick(receivers).mood, dice, wildness),
+  }
+
+  return {
+    strike() {
+      const trouble = dice.pick(LOT)
+      if (plan.without.includes(trouble)) return
+      count(trouble)
+      troubles[trouble]()
+    },
+  }
+}
