@@ -279,6 +279,10 @@ export const Destination = z
   .meta({ id: 'Destination' })
 export type Destination = z.infer<typeof Destination>
 
+export const EndpointShown = Endpoint.extend({
+  health: Destination.omit({ id: true, kind: true }).describe('how it is doing; its `state` also says `open`'),
+}).meta({ id: 'EndpointShown' })
+
 export const Delivery = z
   .object({
     id: z.string(),

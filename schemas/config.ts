@@ -5,14 +5,20 @@ import { EventType } from './order-event.ts'
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
 
+/** A hundred years: times further away are none that a vendor or a database could be asked with. */
+const LONGEST_DURATION = 36_500 * UNITS.d
+
+function millisecondsOf(duration: string): number {
+  const [, number = '0', unit = 'ms'] = /^([\d.]+)(\w+)$/.exec(duration) ?? []
+  return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
+}
+
 /** `"500ms" "5s" "10m" "2h" "30d"` → milliseconds. */
 export const Duration = z
   .string()
   .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'a duration such as "500ms", "5s", "10m", "2h" or "30d"')
-  .transform(text => {
-    const [, number = '0', unit = 'ms'] = /^([\d.]+)(\w+)$/.exec(text) ?? []
-    return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
-  })
+  .refine(text => !(millisecondsOf(text) > LONGEST_DURATION), 'a duration of at most "36500d"')
+  .transform(millisecondsOf)
 
 /** `"2/s"` or `{ perSecond, burst }`. */
 const RATE = 'a rate above 0 such as "2/s", "100/m", or { "perSecond": 2, "burst": 40 }'
@@ -65,13 +71,17 @@ const shared = {
 }
 
 const Secret = z.string().min(1)
+/** What is sent as a header: a line break at the end, as files have it, would break every request. */
+const HeaderText = z
+  .string()
+  .regex(/^[!-~](?:[ -~]*[!-~])?$/, 'printable ASCII without line breaks, and no spaces around it')
 
 export const KakacloConnection = z.strictObject({
   ...shared,
   vendor: z.literal('kakaclo'),
   baseUrl: HttpUrl,
   apiVersion: z.enum(['v1', 'v2']).default('v2'),
-  token: Secret,
+  token: HeaderText,
   currency: Currency.default('USD').describe('V1 names no currency'),
 })
 export type KakacloConnection = z.infer<typeof KakacloConnection>
@@ -87,7 +97,7 @@ export const TuyaConnection = z.strictObject({
   ...shared,
   vendor: z.literal('tuya'),
   baseUrl: HttpUrl,
-  clientId: z.string().min(1),
+  clientId: HeaderText,
   clientSecret: Secret,
   mallCode: z.string().min(1),
   shopCode: z.string().min(1),
@@ -104,7 +114,7 @@ export const ShoplazzaConnection = z.strictObject({
     .regex(/^\d{4}-\d{2}$/, 'a version such as "2022-01"')
     .optional()
     .describe('default: read from the base URL'),
-  accessToken: Secret,
+  accessToken: HeaderText,
   webhookSecret: Secret.optional(),
 })
 export type ShoplazzaConnection = z.infer<typeof ShoplazzaConnection>

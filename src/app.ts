@@ -26,6 +26,7 @@ import { createShoplazza, SHOPLAZZA_LIMIT } from './sources/shoplazza.ts'
 import type { OrderSource } from './sources/source.ts'
 import { createTuya, TUYA_LIMIT } from './sources/tuya.ts'
 import { openSqlite } from './store/sqlite.ts'
+import { backupSqlite } from './store/sqlite-backup.ts'
 import type { Store } from './store/store.ts'
 import { VERSION } from './version.ts'
 import { declareEndpoints } from './webhook/declare.ts'
@@ -221,6 +222,10 @@ export async function openStore({ databaseUrl, dataFolder }: Settings, clock: Cl
   const { openPostgres } = await import('./store/postgres.ts')
   return openPostgres({ url: databaseUrl, clock })
 }
+
+/** Copies the embedded store, while it runs or not; the size of the copy in bytes. */
+export const backupStore = ({ dataFolder }: Settings, file: string): number =>
+  backupSqlite({ folder: dataFolder, file })
 
 export async function openLog(deps: {
   retentionMs: number

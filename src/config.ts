@@ -28,9 +28,18 @@ export const wrong = (message: string, cause?: unknown): AppError =>
 export async function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv): Promise<LoadedConfig> {
   const path = await findConfig(file ?? env.ORDERWIRE_CONFIG)
   const raw = path.endsWith('.json') ? await readJson(path, env) : await importConfig(path)
-  const parsed = Config.safeParse(raw)
+  const parsed = validated(raw, path)
   if (!parsed.success) throw wrong(`The configuration ${path} is not valid:\n${explain(parsed.error, raw)}`)
   return { config: parsed.data, path, folder: dirname(path) }
+}
+
+/** What a module exports may throw when it is looked at, with anything in its message. */
+function validated(raw: unknown, path: string) {
+  try {
+    return Config.safeParse(raw)
+  } catch {
+    throw wrong(`The configuration ${path} cannot be read: something in it throws an error. Export plain data.`)
+  }
 }
 
 async function findConfig(file: string | undefined): Promise<string> {
@@ -45,11 +54,13 @@ async function readJson(path: string, env: NodeJS.ProcessEnv): Promise<unknown> 
   const text = await readFile(path, 'utf8').catch(error => {
     throw wrong(`The configuration ${path} cannot be read: ${messageOf(error)}`)
   })
+  // Some editors begin a file with a byte order mark.
+  const json = text.replace(/^\ufeff/, '')
   let raw: unknown
   try {
-    raw = JSON.parse(text)
+    raw = JSON.parse(json)
   } catch {
-    throw wrong(`The configuration ${path} is not valid JSON (${placeOfJsonError(text)}).`)
+    throw wrong(`The configuration ${path} is not valid JSON (${placeOfJsonError(json)}).`)
   }
   return fillIn(raw, env, '', path)
 }
@@ -61,11 +72,19 @@ function placeOfJsonError(text: string): string {
   } catch (error) {
     const at = /position (\d+)/.exec(messageOf(error))?.[1]
     if (at !== undefined) return `line ${text.slice(0, Number(at)).split('\n').length}`
+    if (!/end of JSON/.test(messageOf(error))) return 'there is something in it that may not stand where it stands'
   }
   return 'it ends too early'
 }
 
-function fillIn(value: unknown, env: NodeJS.ProcessEnv, key: string, path: string): unknown {
+/** No configuration is nested like that; following it would end in an overflow. */
+const DEEPEST = 50
+
+function fillIn(value: unknown, env: NodeJS.ProcessEnv, key: string, path: string, depth = 0): unknown {
+  if (depth > DEEPEST)
+    throw wrong(
+      `The configuration ${path} is not valid:\n  ${key}: expected no more than ${DEEPEST} levels, found more`,
+    )
   if (typeof value === 'string') {
     return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
       const found = env[name]
@@ -77,30 +96,36 @@ function fillIn(value: unknown, env: NodeJS.ProcessEnv, key: string, path: strin
       return found
     })
   }
-  if (Array.isArray(value)) return value.map((item, index) => fillIn(item, env, `${key}[${index}]`, path))
+  if (Array.isArray(value)) return value.map((item, index) => fillIn(item, env, `${key}[${index}]`, path, depth + 1))
   if (value !== null && typeof value === 'object') {
     const under = key === '' ? '' : `${key}.`
     return Object.fromEntries(
-      Object.entries(value).map(([name, item]) => [name, fillIn(item, env, under + name, path)]),
+      Object.entries(value).map(([name, item]) => [name, fillIn(item, env, under + name, path, depth + 1)]),
     )
   }
   return value
 }
 
 async function importConfig(path: string): Promise<unknown> {
-  const module = await import(pathToFileURL(path).href).catch(error => {
+  const notLoaded = (error: unknown) => {
     throw wrong(`The configuration ${path} cannot be loaded: ${messageOf(error)}`, error)
-  })
+  }
+  const module = await import(pathToFileURL(path).href).catch(notLoaded)
   if (module.default === undefined)
     throw wrong(`The configuration ${path} has no default export; write: export default defineConfig({ … })`)
-  return module.default
+  // It may be the promise of one; taken as it is, that would be an empty configuration.
+  return Promise.resolve(module.default).catch(notLoaded)
 }
 
 const SECRET_KEY_NAMES = /token|secret|password|key|headers/i
 
+const MOST_LINES = 50
+
 /** One line an issue: key, what was expected, what was found. */
 function explain(error: z.ZodError, input: unknown): string {
-  return error.issues.flatMap(issue => issueLines(issue, input)).join('\n')
+  const lines = error.issues.flatMap(issue => issueLines(issue, input)).map(line => line.slice(0, 400))
+  const rest = lines.length - MOST_LINES
+  return [...lines.slice(0, MOST_LINES), ...(rest > 0 ? [`  and ${rest} more`] : [])].join('\n')
 }
 
 function issueLines(issue: z.core.$ZodIssue, input: unknown): string[] {
@@ -115,7 +140,7 @@ function issueLines(issue: z.core.$ZodIssue, input: unknown): string[] {
         issueLines({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, input),
       )
   }
-  return [`  ${at || 'the file'}: expected ${expectation(issue)}, found ${found(issue.path, input)}`]
+  return [`  ${at || 'the file'}: expected ${expectation(issue)}, found ${found(issue, input)}`]
 }
 
 const keyOf = (path: readonly PropertyKey[]): string =>
@@ -133,17 +158,27 @@ function expectation(issue: z.core.$ZodIssue): string {
   return issue.message.replace(/^Invalid input: expected /, '')
 }
 
-function found(path: readonly PropertyKey[], input: unknown): string {
+function found(issue: z.core.$ZodIssue, input: unknown): string {
+  const { path } = issue
   const value = path.reduce<unknown>(
     (at, part) => (at !== null && typeof at === 'object' ? Reflect.get(at, part) : undefined),
     input,
   )
   if (value === undefined) return 'nothing'
-  if (path.some(part => SECRET_KEY_NAMES.test(String(part)))) return `a value of type ${typeof value}`
   // What is inside may be secret.
   if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
-  return (JSON.stringify(value) ?? typeof value).slice(0, 80)
+  const isMisplaced = issue.code === 'invalid_type' && NESTED.includes(issue.expected)
+  if (isMisplaced || path.some(part => SECRET_KEY_NAMES.test(String(part)))) return `a value of type ${typeof value}`
+  if (typeof value === 'string')
+    return JSON.stringify(/^(baseU|u)rl$/.test(String(path.at(-1))) ? bareUrl(value) : value).slice(0, 80)
+  return ['bigint', 'symbol', 'function'].includes(typeof value) ? `a ${typeof value}` : String(value)
 }
+
+/** A text in the place of such a thing may be anything, a secret that slipped out of its own place too. */
+const NESTED: readonly string[] = ['object', 'array', 'record']
+
+/** Without what may be secret in a URL: user name, password, query. */
+const bareUrl = (url: string): string => url.replace(/[?#].*$/s, '?…').replace(/^([^/]*\/\/)?[^/]*@/, '$1…@')
 
 // ── the environment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

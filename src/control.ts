@@ -7,7 +7,7 @@ import type { EndpointRow, EventFilter } from './store/store.ts'
 export interface IngestControl {
   /** One poll now, whatever the schedule says; also takes a stopped connection up again. */
   poll(connection: string, options: PollOptions): Promise<PollResult>
-  /** These orders as the vendor shows them now, behind the polls; changes nothing. One the vendor does not know is absent. */
+  /** These orders as the vendor shows them now; changes nothing. One the vendor does not know is absent. */
   read(connection: string, orders: readonly OrderRef[], signal: AbortSignal): Promise<ReadResult>
   /**
    * Reads these orders again soon (inbound webhook, quarantine retry); calls for one order within a second are one fetch. False: another

@@ -25,6 +25,7 @@ const OPTIONS = {
   to: { type: 'string' },
   role: { type: 'string' },
   all: { type: 'boolean' },
+  yes: { type: 'boolean' },
   'against-vendor': { type: 'boolean' },
   orders: { type: 'string' },
   repair: { type: 'boolean' },
@@ -41,6 +42,7 @@ async function main(): Promise<number> {
     enableCompileCache() // before the rest is loaded: halves the time to the first line
     const { run } = await import('./cli/run.ts')
     await run({ command: positionals, flags: values, env: process.env, signal: stop.signal })
+    await new Promise(resolve => process.stdout.write('', resolve))
     if (unwritten !== null && positionals[0] !== 'start')
       throw new AppError(`The output could not be written whole: ${unwritten}. Make room, and run it again.`, {
         code: 'cli.output',

@@ -1,4 +1,6 @@
 import { readFileSync } from 'node:fs'
+import type { buildConnector } from 'undici'
+import type { Clock } from './clock.ts'
 
 /** How many files and connections this process may have open at once; null: the system does not say. */
 export function openFilesLimit(): number | null {
@@ -10,9 +12,31 @@ export function openFilesLimit(): number | null {
   }
 }
 
-/** Something could not be opened because this process, or the machine, has too many open already. It passes, and is nobody else's fault. */
+/** Something could not be opened because this process, or the machine, has too much open already. It passes, and is nobody else's fault. */
 export const isOutOfFiles = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE')
 
 /** For a person who reads such an error. */
 export const OUT_OF_FILES = 'this process may not open more files and connections; raise its limit (ulimit -n)'
+
+const LOOK_EVERY_MS = 100
+
+/**
+ * A connector that waits where this process may not open more connections: that says nothing about the other side, and must not count
+ * as its failure. `makeRoom` closes what nobody uses. After `withinMs` the error is passed on.
+ */
+export function patientConnector(
+  connect: buildConnector.connector,
+  { clock, withinMs, makeRoom = () => {} }: { clock: Clock; withinMs: number; makeRoom?: () => void },
+): buildConnector.connector {
+  return (options, callback) => {
+    const until = clock.monotonic() + withinMs
+    const attempt = () =>
+      connect(options, (...result) => {
+        if (!isOutOfFiles(result[0]) || clock.monotonic() >= until) return callback(...result)
+        makeRoom()
+        clock.after(LOOK_EVERY_MS, attempt)
+      })
+    attempt()
+  }
+}

@@ -7,7 +7,7 @@ import {
   type ServerResponse,
 } from 'node:http'
 
-/** A receiver of orderwire's webhooks. Try it: `WEBHOOK_SECRET=whsec_… PORT=9000 node examples/receiver/receiver.ts` */
+/** A receiver of orderwire's webhooks. Try it: `WEBHOOK_SECRET=whsec_… PORT=9000 npm exec -- node examples/receiver/receiver.ts` */
 
 const TOLERANCE_SECONDS = 300
 const SHORTEST_KEY = 24
@@ -56,9 +56,11 @@ export function createReceiver(options: {
   secrets: readonly string[]
   inbox: ReturnType<typeof createInbox>
   taken(event: Envelope, verdict: Verdict): void
+  /** A request that nobody with one of the secrets sent, or not lately. */
+  refused?(): void
   now?: () => number
 }): Server {
-  const { secrets, inbox, taken, now = Date.now } = options
+  const { secrets, inbox, taken, refused = () => {}, now = Date.now } = options
 
   async function statusOf(request: IncomingMessage, response: ServerResponse): Promise<number> {
     const chunks: Uint8Array[] = []
@@ -69,7 +71,10 @@ export function createReceiver(options: {
       chunks.push(chunk)
     }
     const body = Buffer.concat(chunks)
-    if (!verify(request.headers, body, secrets, now())) return 401
+    if (!verify(request.headers, body, secrets, now())) {
+      refused()
+      return 401
+    }
     const event: Envelope = JSON.parse(body.toString('utf8'))
     const verdict = inbox.take(event)
     response.once('close', () => taken(event, verdict))
@@ -83,11 +88,15 @@ export function createReceiver(options: {
 }
 
 if (import.meta.main) {
-  const { WEBHOOK_SECRET: secret, PORT: port = '9000' } = process.env
-  if (!secret)
-    throw new Error('Set WEBHOOK_SECRET to the secret of the endpoint; two, with a comma, while it is rotated.')
+  const { WEBHOOK_SECRET: secret = '', PORT: port = '9000' } = process.env
+  const secrets = secret.split(',').map(one => one.trim())
+  if (!secrets.every(one => /^whsec_[A-Za-z0-9+/]{32,}={0,2}$/.test(one))) {
+    console.error('Set WEBHOOK_SECRET to the secret of the endpoint (whsec_…); two, with a comma, while it is rotated.')
+    process.exit(2)
+  }
+  const refused = () => console.error('refused (401): not signed with WEBHOOK_SECRET, or the clocks differ by minutes')
   const taken = (event: Envelope, verdict: Verdict) =>
     console.log(verdict.padEnd(9), event.type, event.partitionkey ?? '', event.sequence ?? '', event.id)
-  const server = createReceiver({ secrets: secret.split(','), inbox: createInbox(), taken })
+  const server = createReceiver({ secrets, inbox: createInbox(), taken, refused })
   server.listen(Number(port), '127.0.0.1', () => console.log(`waiting for deliveries at http://127.0.0.1:${port}`))
 }

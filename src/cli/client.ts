@@ -60,7 +60,7 @@ function problemOf(text: string): string | null {
   try {
     const { title, detail, errors = [] } = Problem.parse(JSON.parse(text))
     const lines = errors.map(({ path, message }) => `\n  ${path ? `${path}: ` : ''}${message}`)
-    return errors.length > 0 ? `${title ?? 'Refused'}:${lines.join('')}` : (detail ?? title ?? 'refused')
+    return errors.length > 0 ? `This is not right:${lines.join('')}` : (detail ?? title ?? 'refused')
   } catch {
     return null
   }

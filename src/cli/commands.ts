@@ -12,6 +12,8 @@ export interface CommandContext {
   readonly signal: AbortSignal
   /** Progress of long work, for people watching; silent elsewhere. */
   progress(text: string): void
+  /** Asks a person; true where nobody watches. */
+  confirm(question: string): Promise<boolean>
 }
 
 /** The values of the options given; a list where an option may repeat. */
@@ -100,7 +102,9 @@ const Endpoint = z.looseObject({
   state: z.string(),
   types: z.array(z.string()).nullish(),
 })
-const ACTIONS = ['pause', 'resume', 'disable', 'enable', 'rotate-secret', 'test'] as const
+const CALLS = ['pause', 'resume', 'disable', 'enable', 'rotate-secret', 'test'] as const
+const ACTIONS = ['add', 'show', 'remove', ...CALLS] as const
+const Standing = z.looseObject({ health: z.looseObject({ backlog: z.number(), deadLetters: z.number() }) })
 
 export async function endpoints(
   context: CommandContext,
@@ -119,7 +123,11 @@ export async function endpoints(
     for await (const endpoint of all(client, '/v1/endpoints', {})) show(endpoint)
     return
   }
-  if (target === undefined) throw usage(`endpoints ${action ?? ''}: name the ${action === 'add' ? 'URL' : 'endpoint'}`)
+  if (!ACTIONS.some(known => known === action)) {
+    const odd = action === undefined ? 'say one of' : `"${action}" is none of`
+    throw usage(`endpoints: ${odd} list, ${ACTIONS.join(', ')}`)
+  }
+  if (target === undefined) throw usage(`endpoints ${action}: name the ${action === 'add' ? 'URL' : 'endpoint'}`)
   const path = `/v1/endpoints/${id(target)}`
   if (action === 'add') {
     const body = {
@@ -139,11 +147,15 @@ export async function endpoints(
   } else if (action === 'show') {
     output.line(JSON.stringify(await client.call('GET', path), null, output.json ? undefined : 2))
   } else if (action === 'remove') {
+    const { backlog, deadLetters } = Standing.parse(await client.call('GET', path)).health
+    const what = `${backlog} waiting events and ${deadLetters} dead letters`
+    if (flags.yes !== true && !(await context.confirm(`Remove ${target}, with ${what}?`)))
+      throw new AppError(`${target} stays.`, { code: 'cli.refused', intent: 'fix' })
     await client.call('DELETE', path)
-    output.item({ id: target, removed: true }, `${target} removed, with all that waited for it`)
+    output.item({ id: target, removed: true }, `${target} removed, with ${what}`)
   } else {
-    const known = ACTIONS.find(name => name === action)
-    if (!known) throw usage(`endpoints: "${action}" is none of add, list, show, remove, ${ACTIONS.join(', ')}`)
+    const known = CALLS.find(name => name === action)
+    if (!known) return
     const answer = await client.call('POST', `${path}/${known}`)
     output.item(answer, said(known, target, answer))
     if (known === 'test' && Tested.parse(answer).error !== null) {
@@ -171,7 +183,7 @@ function parsedHeader(text: string): [name: string, value: string] {
   return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]
 }
 
-function said(action: (typeof ACTIONS)[number], id: string, answer: unknown): string {
+function said(action: (typeof CALLS)[number], id: string, answer: unknown): string {
   if (action === 'rotate-secret') {
     const { secret, previousValidUntil } = Rotated.parse(answer)
     const former =

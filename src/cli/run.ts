@@ -30,7 +30,7 @@ const HELP = `orderwire ${VERSION}: polls shops, works out what happened to each
                                                       the event history
   endpoints add URL [--id ID] [--type T …] [--connection C …] [--filter JSON] [--header 'NAME: VALUE' …]
                     [--replay-since T] | list
-  endpoints show|pause|resume|disable|enable|remove|rotate-secret|test ID
+  endpoints show|pause|resume|disable|enable|remove [--yes]|rotate-secret|test ID
                                                       webhook endpoints
   replay --to DESTINATION [--since T] [--until T] [--type T …] [--order ID] | --event ID
                                                       past events again, in order
@@ -61,12 +61,12 @@ const COMMANDS: Readonly<Record<string, readonly string[]>> = {
   check: ['config', 'json'],
   poll: ['config', 'order', 'user', 'dry-run', 'json'],
   events: ['config', 'type', 'connection', 'order', 'since', 'until', 'follow', 'json'],
-  endpoints: ['config', 'id', 'type', 'connection', 'filter', 'header', 'description', 'replay-since', 'json'],
+  endpoints: ['config', 'id', 'type', 'connection', 'filter', 'header', 'description', 'replay-since', 'yes', 'json'],
   replay: ['config', 'to', 'since', 'until', 'type', 'order', 'event', 'json'],
   'dead-letters': ['config', 'to', 'all', 'json'],
   keys: ['config', 'role', 'json'],
   verify: ['config', 'connection', 'against-vendor', 'orders', 'repair', 'json'],
-  backup: ['config', 'json'],
+  backup: ['json'],
   schemas: ['out', 'json'],
 }
 
@@ -90,10 +90,17 @@ export async function run({ command: [name, ...rest], flags, env, signal }: Invo
     const { start } = await import('./start.ts')
     return start({ loaded: await config(), settings, roles: rolesOf(flags.roles, settings), signal })
   }
+  if (name === 'backup') return (await import('./backup.ts')).backup({ settings, output }, rest)
   if (name === 'check') return (await import('./check.ts')).check({ loaded: await config(), settings, output, signal })
 
   const client = (await findServer(settings)) ?? (await inProcess(await config(), settings))
-  const context: CommandContext = { client, output, signal, progress: text => progress(text, output.json) }
+  const context: CommandContext = {
+    client,
+    output,
+    signal,
+    progress: text => progress(text, output.json),
+    confirm: question => confirm(question, signal),
+  }
   try {
     await dispatch(name, rest, context, withInstants(flags))
   } finally {
@@ -104,7 +111,12 @@ export async function run({ command: [name, ...rest], flags, env, signal }: Invo
 /** Times of flags may be given as a duration: `--since 2h` is two hours ago. */
 function withInstants(flags: Flags): Flags {
   const instants = ['since', 'until', 'replay-since'].flatMap(name => {
-    const ago = Duration.safeParse(flags[name])
+    const text = flags[name]
+    const ago = Duration.safeParse(text)
+    if (!ago.success && typeof text === 'string' && Number.isNaN(Date.parse(text)))
+      throw usage(
+        `--${name}: an instant (2026-03-02T10:15:30Z), a date (2026-03-02) or how long ago (2h), not "${text}"`,
+      )
     return ago.success ? [[name, timestamp(systemClock().now() - ago.data)]] : []
   })
   return { ...flags, ...Object.fromEntries(instants) }
@@ -164,6 +176,18 @@ async function inProcess(loaded: LoadedConfig, settings: Settings): Promise<Clie
     fetch: async (path, init) => app.api.request(`http://localhost${path}`, init),
     close: () => app.close(),
   })
+}
+
+/** Where nobody can be asked, whoever wrote the command has decided. */
+async function confirm(question: string, signal: AbortSignal): Promise<boolean> {
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return true
+  const { createInterface } = await import('node:readline/promises')
+  const terminal = createInterface({ input: process.stdin, output: process.stderr })
+  try {
+    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim())
+  } finally {
+    terminal.close()
+  }
 }
 
 function progress(text: string, json: boolean): void {

@@ -1,6 +1,6 @@
 import type { z } from 'zod'
 import { VerifyLine } from '../../schemas/api.ts'
-import { AppError } from '../errors.ts'
+import { AppError, messageOf } from '../errors.ts'
 import { type CommandContext, type Flags, query, usage } from './commands.ts'
 
 type Line<T extends VerifyLine['type']> = Extract<z.infer<typeof VerifyLine>, { type: T }>
@@ -19,7 +19,7 @@ export async function verify({ client, output, signal, progress }: CommandContex
   const shown = new Map<string, number>()
   let looking = ''
   let summary: Line<'summary'> | null = null
-  for await (const line of linesOf(body)) {
+  for await (const line of linesOf(body, error => broken(client.target, signal, error))) {
     if (line.type === 'progress') {
       const { done, connection } = line
       if (line.looking !== looking || done % PROGRESS_EVERY === 0 || connection !== undefined)
@@ -37,11 +37,7 @@ export async function verify({ client, output, signal, progress }: CommandContex
   if (!output.json)
     for (const [check, count] of shown)
       if (count > MOST_SHOWN) output.line(`${check}: ${count - MOST_SHOWN} more; --json shows them all`)
-  if (!summary)
-    throw new AppError(`${client.target} ended before the verification did; try again.`, {
-      code: 'cli.unreachable',
-      intent: 'retry',
-    })
+  if (!summary) throw broken(client.target, signal, null)
   output.item(summary, summaryText(summary))
   const { problems } = summary
   if (problems > 0)
@@ -51,13 +47,29 @@ export async function verify({ client, output, signal, progress }: CommandContex
     })
 }
 
-async function* linesOf(body: ReadableStream<Uint8Array>): AsyncGenerator<VerifyLine> {
-  let text = ''
-  for await (const chunk of body.pipeThrough(new TextDecoderStream())) {
-    const lines = (text + chunk).split('\n')
+/** `failed` makes the error of a stream that breaks. */
+async function* linesOf(
+  body: ReadableStream<Uint8Array>,
+  failed: (error: unknown) => AppError,
+): AsyncGenerator<VerifyLine> {
+  const chunks = body.pipeThrough(new TextDecoderStream()).getReader()
+  for (let text = ''; ; ) {
+    const { done, value } = await chunks.read().catch(error => Promise.reject(failed(error)))
+    if (done) return
+    const lines = (text + value).split('\n')
     text = lines.pop() ?? ''
     for (const line of lines) yield VerifyLine.parse(JSON.parse(line))
   }
+}
+
+function broken(target: string, signal: AbortSignal, error: unknown): AppError {
+  const why = error instanceof Error ? ` (${messageOf(error.cause ?? error)})` : ''
+  return signal.aborted
+    ? new AppError('Called off; nothing is left half done.', { code: 'cli.interrupted', intent: 'retry' })
+    : new AppError(`${target} ended before the verification did${why}; try again.`, {
+        code: 'cli.unreachable',
+        intent: 'retry',
+      })
 }
 
 function findingText(

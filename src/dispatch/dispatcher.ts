@@ -39,6 +39,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     },
     test: deps.test,
     async replay(id, filter) {
+      // Another process may have made or changed it a moment ago.
+      await life.refresh({ probe: false })
       const worker = life.workers.get(id)
       if (!worker) throw unknown(id)
       const wanted = narrowed(filter, worker.destination)

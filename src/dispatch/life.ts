@@ -82,6 +82,7 @@ export function createLife(deps: LifeDeps): Life {
     group: deps.group,
     claims,
     caughtUp: async (partitions: readonly number[]) => (await consuming).caughtUp(partitions),
+    holds: async (partitions: readonly number[]) => (await consuming).holds(partitions),
     disable: deps.disable,
     recount: recount.ask,
   }

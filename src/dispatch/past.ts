@@ -29,7 +29,7 @@ export interface Past {
   stop(): void
 }
 
-/** After the mark was refused: by then whoever took the partition from us has shown itself, or is no more. */
+/** After the mark was refused, where the log cannot say whose a partition is: by then whoever took it from us has shown itself, or is no more. */
 const CLAIM_AGAIN_MS = 30_000
 const LOOK_AGAIN_MS = 500
 
@@ -42,6 +42,8 @@ export function createPast(deps: {
   /** Our claims on the partitions. */
   claims: Map<number, number>
   caughtUp: (partitions: readonly number[]) => Promise<boolean>
+  /** Whether they are ours by the log's own word; null: it cannot say. */
+  holds: (partitions: readonly number[]) => Promise<boolean | null>
   persist: Persist
   clock: Clock
   log: Log
@@ -126,9 +128,29 @@ export function createPast(deps: {
       done.set(n, list.add(assignment))
     } else if (counted === false) {
       log.warn({ partition }, 'another process has taken this partition over; its replays wait until that is clear')
-      await clock.sleep(CLAIM_AGAIN_MS, signal)
-      if (assignment.state !== 'open' || signal.aborted) return
-      for (const [taken, number] of await store.replays.claim(group, [partition])) claims.set(taken, number)
+      await claimAgain(assignment)
+    }
+  }
+
+  /**
+   * Another process has claimed our partition: it has it now, and we do not know yet, or it had it and was late. The log's word
+   * before a new claim keeps us from taking the claim of who has it; the word after it is what makes the claim good: whoever gets the partition
+   * later claims it later, too.
+   */
+  async function claimAgain(assignment: Assignment): Promise<void> {
+    const { partition } = assignment
+    const ours = () => assignment.state === 'open' && !signal.aborted
+    const held = () => deps.holds([partition]).catch(() => false)
+    for (let waited = 0; ours(); waited += LOOK_AGAIN_MS) {
+      const before = await held()
+      if (ours() && (before ?? waited >= CLAIM_AGAIN_MS)) {
+        const claimed = await store.replays.claim(group, [partition])
+        if (ours() && (before === null || (await held()))) {
+          for (const [taken, number] of claimed) claims.set(taken, number)
+          return
+        }
+      }
+      await clock.sleep(LOOK_AGAIN_MS, signal)
     }
   }
 

@@ -72,6 +72,7 @@ export interface WorkerDeps {
   readonly group: string
   readonly claims: Map<number, number>
   readonly caughtUp: Consumption['caughtUp']
+  readonly holds: Consumption['holds']
   /** Asks for a count of rows: there seem to be none. */
   readonly recount: () => void
 }

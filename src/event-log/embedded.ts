@@ -35,6 +35,8 @@ export function createEmbeddedLog(deps: { store: Store; clock: Clock; log?: Log 
       return {
         settle: reader.settle,
         caughtUp: reader.caughtUp,
+        // Who reads is settled outside: by the lease of the process, or by turns.
+        holds: async () => null,
         stop: async () => {
           await reader.stop()
           readers.delete(reader)
@@ -50,7 +52,7 @@ export function createEmbeddedLog(deps: { store: Store; clock: Clock; log?: Log 
   }
 }
 
-interface Reader extends Consumption {
+interface Reader extends Omit<Consumption, 'holds'> {
   wake(): void
   health(): string | null
 }

@@ -43,6 +43,11 @@ export interface Consumption {
    * them is not ours any more. Rejects where the log does not answer.
    */
   caughtUp(partitions: readonly number[]): Promise<boolean>
+  /**
+   * Whether these partitions are ours by the word of the log itself, asked after the call, and nobody else's before that. null: it cannot say.
+   * Rejects where it does not answer.
+   */
+  holds(partitions: readonly number[]): Promise<boolean | null>
   /** Writes what is settled and leaves the group. */
   stop(): Promise<void>
 }

@@ -57,6 +57,7 @@ export function consumeFromKafka(deps: {
   let current: Assignment | null = null
   let problem: AppError | null = null
   let joins = 0
+  let memberId: string | null = null
   let callbacks: Promise<unknown> = Promise.resolve()
 
   const order = <T>(callback: () => Promise<T>): Promise<T> => {
@@ -168,6 +169,7 @@ export function consumeFromKafka(deps: {
       // Nothing may be fetched before the partitions are taken over: kafkajs starts as soon as it has joined.
       member.pause(partitions)
       joins++
+      memberId = payload.memberId
       // Released before joining, unless kafkajs has changed inside; then at least in order.
       void current?.release({ commit: false, revoke: true })
       problem = null
@@ -245,6 +247,14 @@ export function consumeFromKafka(deps: {
       const ours = () => current === held && !stopping.signal.aborted
       while (ours() && partitions.some(behind)) await clock.sleep(CATCH_UP_EVERY_MS, stopping.signal)
       return ours()
+    },
+    holds: async partitions => {
+      const held = current
+      const { groups } = await deps.admin(admin => admin.describeGroups([group]))
+      // In a stable group each member has what it was dealt, and nobody is being dealt something else.
+      const us = groups.find(found => found.state === 'Stable')?.members.find(member => member.memberId === memberId)
+      const dealt = us && kafkajs.AssignerProtocol.MemberAssignment.decode(us.memberAssignment)?.assignment[topic]
+      return held !== null && current === held && partitions.every(partition => dealt?.includes(partition))
     },
     stop: async () => {
       stopping.abort()

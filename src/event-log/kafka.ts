@@ -174,6 +174,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
       return {
         settle: consumption.settle,
         caughtUp: consumption.caughtUp,
+        holds: consumption.holds,
         stop: async () => {
           consumptions.delete(consumption)
           await consumption.stop()

@@ -9,13 +9,9 @@ import { type Route, route } from './route.ts'
 /** Success and latency are of this many latest attempts. */
 const SAMPLE = 200
 
-/** `/v1/destinations`: handlers and endpoints, and how each is doing. */
-export function destinationRoutes({
-  store,
-  clock,
-  known,
-}: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }): Route[] {
-  async function all(): Promise<Destination[]> {
+/** Handlers and endpoints, and how each is doing. */
+export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }) {
+  return async (): Promise<Destination[]> => {
     const [views, backlog, letters, stats] = await Promise.all([
       known.destinations(),
       store.lanes.backlog(),
@@ -39,7 +35,11 @@ export function destinationRoutes({
       }
     })
   }
+}
 
+/** `/v1/destinations` */
+export function destinationRoutes(deps: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }): Route[] {
+  const standing = createStanding(deps)
   return [
     route({
       method: 'GET',
@@ -49,7 +49,7 @@ export function destinationRoutes({
       summary: 'Handlers and endpoints',
       tag: 'destinations',
       answers: { 200: { description: 'By id', schema: pageOf(Destination) } },
-      handle: async ({ query }) => reply(pageById('destinations', query, await all())),
+      handle: async ({ query }) => reply(pageById('destinations', query, await standing())),
     }),
   ]
 }

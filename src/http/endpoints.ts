@@ -5,6 +5,7 @@ import {
   EndpointCreated,
   EndpointPatch,
   EndpointResumed,
+  EndpointShown,
   Paging,
   pageOf,
   RotateAnswer,
@@ -14,6 +15,7 @@ import { timestamp } from '../clock.ts'
 import { opened, sealHeaders } from '../sealed.ts'
 import type { EndpointRow } from '../store/store.ts'
 import type { ApiDeps } from './deps.ts'
+import { createStanding } from './destinations.ts'
 import { endpointView, storedDelivery } from './endpoint-view.ts'
 import { noContent, reply } from './json.ts'
 import type { Known } from './known.ts'
@@ -29,6 +31,7 @@ const OVERLAP_MS = 86_400_000
 /** `/v1/endpoints`: webhook endpoints; replays are in `replays.ts`. */
 export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
   const { store, dispatch, clock, secretBox, known } = deps
+  const standing = createStanding(deps)
 
   async function load(id: string): Promise<EndpointRow> {
     const row = await store.endpoints.get(id)
@@ -158,9 +161,15 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       access: 'read',
       summary: 'One endpoint',
       tag: 'endpoints',
-      answers: { 200: { description: 'Without its secret', schema: Endpoint } },
+      answers: { 200: { description: 'Without its secret, and how it is doing', schema: EndpointShown } },
       problems: [404],
-      handle: async ({ params: { id } }) => reply(await view(await load(id))),
+      async handle({ params: { id } }) {
+        const [shown, all] = await Promise.all([load(id).then(view), standing()])
+        const found = all.find(destination => destination.id === id)
+        if (!found) throw notFound(`There is no endpoint "${id.slice(0, 100)}".`)
+        const { id: _id, kind: _kind, ...health } = found
+        return reply({ ...shown, health })
+      },
     }),
     route({
       method: 'PATCH',

@@ -1,4 +1,4 @@
-import { createHmac } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 import { z } from 'zod'
 import { messageOf } from '../errors.ts'
 import { parseJson } from '../exact-json.ts'
@@ -50,7 +50,8 @@ export function hookRoutes(deps: Pick<ApiDeps, 'config' | 'store' | 'ingest' | '
         const received = reply({ received: true })
         const delivery = c.req.header('x-shoplazza-deduplication-id')
         // The signature is part of the key: the header alone is not signed, and must not drop another body.
-        const key = delivery === undefined ? null : `${connection.id}\n${delivery}\n${signature}`
+        const key =
+          delivery === undefined ? null : hash('sha256', `${connection.id}\n${delivery}\n${signature}`, 'base64')
         if (key !== null && seen.has(key)) {
           count('duplicate')
           return received
@@ -125,6 +126,8 @@ const members = (value: unknown): Record<string, unknown> =>
 
 function idText(value: unknown): string | null {
   const text = Number.isSafeInteger(value) ? String(value) : value
-  if (typeof text !== 'string' || text === '' || text.length > LONGEST_ID) return null
-  return text.includes('\0') || !text.isWellFormed() ? null : text
+  if (typeof text !== 'string' || text.length > LONGEST_ID || !text.isWellFormed()) return null
+  // No id of an order: nothing, steps in a URL, and what holds control characters.
+  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+  return /^\.{0,2}$|[\u0000-\u001f\u007f]/.test(text) ? null : text
 }

@@ -77,8 +77,10 @@ export function verifyRoutes(deps: ApiDeps & { known: Known }): Route[] {
       async pull(controller) {
         try {
           const { done, value } = await found.next()
+          if (ending.signal.aborted) return
           if (!done) return controller.enqueue(bytes(value))
         } catch (error) {
+          if (ending.signal.aborted) return
           log.error({ error: messageOf(error) }, 'a verification could not go on')
           controller.enqueue(bytes({ type: 'error', detail: messageOf(error) }))
         }

@@ -201,9 +201,9 @@ export function createWorker(deps: {
     }
   }
 
-  /** Needs no lease: it changes nothing. The polls go before it. */
+  /** Needs no lease: it changes nothing. In turn with the polls: behind them, it would wait for ever where they use all that the vendor allows. */
   async function readHere(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
-    const { orders, rejects } = await source.fetch(refs, { signal, priority: 'backfill' })
+    const { orders, rejects } = await source.fetch(refs, live(signal))
     return { snapshots: orders, rejects }
   }
 

@@ -1,10 +1,10 @@
-import { Agent, type Dispatcher, request } from 'undici'
+import { Agent, buildConnector, type Dispatcher, request } from 'undici'
 import type { RateLimit } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { parseJson } from '../exact-json.ts'
 import type { Log } from '../observe.ts'
-import { isOutOfFiles, OUT_OF_FILES } from '../open-files.ts'
+import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../open-files.ts'
 import { readText } from './body.ts'
 import { aborted, createPace, type Priority } from './pace.ts'
 
@@ -75,7 +75,11 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
   const { clock, log, connection } = options
   const base = options.baseUrl.replace(/[?#].*$/, '').replace(/\/+$/, '')
   const pace = createPace(options)
-  const own = options.dispatcher ? null : new Agent({ connect: { timeout: CONNECT_TIMEOUT }, connections: 8 })
+  const connector = patientConnector(buildConnector({ timeout: CONNECT_TIMEOUT }), {
+    clock,
+    withinMs: CONNECT_TIMEOUT,
+  })
+  const own = options.dispatcher ? null : new Agent({ connect: connector, connections: 8 })
   const dispatcher = options.dispatcher ?? own ?? undefined
   let offset: number | null = null
   let refusals = 0

@@ -30,10 +30,16 @@ export function emptyAsNull<T>(value: T): T | null {
 export const scalarText = (value: unknown): string =>
   typeof value === 'object' && value !== null ? '(no scalar)' : String(value)
 
-/** What stands for bytes that were no text: two ids that both had some would be one. And steps in a path, where an id is asked for by its URL. */
-const NO_ID = /\ufffd|^\.\.?$/
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+const CONTROL = /[\u0000-\u001f\u007f]/
 
-/** An id: a string that any database keeps to the letter (no NUL, no half of a character), or a number that no double has rounded (case 9). */
+/** `.` and `..` are steps in a URL: no order is found under them, but something else. */
+export const isStep = (id: string): boolean => id === '.' || id === '..'
+
+/**
+ * An id: a string that any database keeps to the letter (no NUL, no half of a character), or a number that no double has rounded (case 9).
+ * U+FFFD stands for bytes that were no text: two ids that both had some would be one.
+ */
 export function idText(value: unknown): Reading<string> {
   const found = emptyAsNull(value)
   if (found === null) return ABSENT
@@ -43,10 +49,8 @@ export function idText(value: unknown): Reading<string> {
       : unreadable('an id that is a number must be whole and below 2^53, else it has been rounded')
   if (typeof found !== 'string') return unreadable('expected an id: a string or a whole number')
   const text = found.trim()
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-  return text.length > 255 || /[\u0000-\u001f\u007f]/.test(text) || NO_ID.test(text) || !text.isWellFormed()
-    ? unreadable('expected an id of at most 255 printable characters')
-    : given(text)
+  const isOdd = CONTROL.test(text) || text.includes('\ufffd') || isStep(text) || !text.isWellFormed()
+  return text.length > 255 || isOdd ? unreadable('expected an id of at most 255 printable characters') : given(text)
 }
 
 /** Longer text is none that a shop shows; it would make events that no topic takes. */

@@ -3,7 +3,7 @@ import type { OrderSnapshot } from '../../schemas/order.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import type { Query, VendorHttp } from './http.ts'
-import { emptyAsNull, quantityOf, readRows, textOf } from './parse.ts'
+import { emptyAsNull, isStep, quantityOf, readRows, textOf } from './parse.ts'
 import { createShoplazzaApi } from './shoplazza-api.ts'
 import { completeRefunds } from './shoplazza-refunds.ts'
 import { readShoplazzaOrder } from './shoplazza-row.ts'
@@ -82,6 +82,7 @@ export function createShoplazza(deps: {
 
   /** null: the shop knows no such order. */
   async function readOne(orderId: string, { signal, priority }: ReadOptions): Promise<Page | null> {
+    if (isStep(orderId)) return null
     const path = `/orders/${encodeURIComponent(orderId)}`
     const answer = await api.get(path, { signal, priority, accept: [404], label: '/orders/{id}' })
     if (answer.status === 404) return null

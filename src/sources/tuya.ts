@@ -4,7 +4,7 @@ import { TuyaSearch } from '../../schemas/vendor/tuya.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { VendorHttp } from './http.ts'
-import { emptyAsNull, quantityOf, readRows, reject } from './parse.ts'
+import { emptyAsNull, isStep, quantityOf, readRows, reject } from './parse.ts'
 import type { OrderRef, OrderSource, ReadOptions, Reject } from './source.ts'
 import { createTuyaClient } from './tuya-client.ts'
 import { readTuyaOrder, tuyaStatuses } from './tuya-row.ts'
@@ -32,6 +32,7 @@ export function createTuya(deps: {
 
   /** null: the vendor does not know this order of this user (case 18). */
   async function detail(orderId: string, userId: string, options: ReadOptions): Promise<OrderSnapshot | Reject | null> {
+    if (isStep(orderId)) return null
     const row = await client.get(`${ORDERS}/${tuyaEncode(orderId)}`, { ...shop, user_id: userId }, options)
     if (row === null) return null
     const {

@@ -9,8 +9,8 @@ import { compare, type Difference } from './compare.ts'
 import type { Finding } from './finding.ts'
 import { readEvent } from './order-check.ts'
 
-/** Few: what another process reads for us must be answered within its patience. */
-const BATCH = 10
+/** What another process reads for us must be answered within its patience, at one request an order. */
+const BATCH = 25
 const TRIES = 3
 const PAUSE_MS = 2_000
 const LONGEST_PAUSE_MS = 60_000

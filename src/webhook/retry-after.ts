@@ -5,7 +5,9 @@ const LONGEST = 3_600_000
 export function retryAfterMs(value: string | undefined, now: number): number | null {
   const text = value?.trim()
   if (!text) return null
-  if (/^\d+$/.test(text)) return Math.min(Number(text) * 1000, LONGEST)
+  // Given twice, the first counts.
+  const [seconds] = /^\d+(?=\s*(?:,|$))/.exec(text) ?? []
+  if (seconds !== undefined) return Math.min(Number(seconds) * 1000, LONGEST)
   // Date.parse takes much that is no date; an HTTP date begins with a day's name.
   const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN
   return Number.isNaN(at) ? null : Math.min(Math.max(0, at - now), LONGEST)

@@ -1,11 +1,9 @@
-import type { IncomingHttpHeaders } from 'node:http'
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
-import { isOutOfFiles, OUT_OF_FILES } from '../open-files.ts'
+import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../open-files.ts'
 import { excerpt, READ_LIMIT } from './excerpt.ts'
 import { type Guard, refused } from './guard.ts'
-import { patient } from './patient.ts'
 
 /** Posts bodies over kept connections, each within its time, to permitted addresses only. Redirects are not followed. */
 export interface Sender {
@@ -24,11 +22,14 @@ interface Request {
   readonly signal: AbortSignal
 }
 
+/** What is read of them; a header given several times is joined with `, `. */
+type AnswerHeaders = Readonly<Partial<Record<(typeof READ_HEADERS)[number], string>>>
+
 export type Answer =
   | {
       readonly kind: 'answered'
       readonly statusCode: number
-      readonly headers: IncomingHttpHeaders
+      readonly headers: AnswerHeaders
       /** Beginning of the body, redacted; null: empty. */
       readonly response: string | null
     }
@@ -41,6 +42,9 @@ const CONNECT_WITHIN = 10_000
 const POOL_IDLE = 60_000
 const TARGETS = 1_000
 const NOWHERE = { origin: '', pathname: '', search: '' }
+const READ_HEADERS = ['content-encoding', 'retry-after'] as const
+/** Such a body may be answered before all of it is read; its rest must not be what the connection goes on with. Characters. */
+const LARGE = 64 * 1024
 /** A destination has at most 1000 deliveries in flight. */
 const CONNECTIONS = 1_000
 
@@ -49,7 +53,11 @@ export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: num
   const { guard, clock, connectMs = CONNECT_WITHIN } = deps
   const pools = new Map<string, { pool: Pool; active: number; usedAt: number }>()
   const targets = new Map<string, { problem: string | null; origin: string; path: string }>()
-  const connect = patient(guarded(guard, connectMs), { clock, withinMs: connectMs, makeRoom: () => closeIdle(0) })
+  const connect = patientConnector(guarded(guard, connectMs), {
+    clock,
+    withinMs: connectMs,
+    makeRoom: () => closeIdle(0),
+  })
   let sweeping: (() => void) | null = null
 
   function poolOf(origin: string) {
@@ -125,7 +133,7 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
   return new Promise(resolve => {
     const chunks: Buffer[] = []
     let read = 0
-    let status: { statusCode: number; headers: IncomingHttpHeaders } | null = null
+    let status: { statusCode: number; headers: AnswerHeaders } | null = null
     let controller: Dispatcher.DispatchController | null = null
     let over = false
     let cut: (() => void) | null = null
@@ -150,7 +158,7 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
     }
 
     pool.dispatch(
-      { path, method: 'POST', headers: request.headers, body: request.body },
+      { path, method: 'POST', headers: request.headers, body: request.body, reset: request.body.length > LARGE },
       {
         onRequestStart(started) {
           controller = started
@@ -158,7 +166,7 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
         },
         onResponseStart(_, statusCode, headers) {
           if (statusCode < 200) return
-          status = { statusCode, headers }
+          status = { statusCode, headers: joined(headers) }
           cut = clock.after(BODY_WAIT, () => finish({ kind: 'failed', error: 'cut' }))
         },
         onResponseData(_, chunk) {
@@ -176,6 +184,15 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
       },
     )
   })
+}
+
+function joined(headers: Readonly<Record<string, string | string[] | undefined>>): AnswerHeaders {
+  const read: { -readonly [name in keyof AnswerHeaders]: AnswerHeaders[name] } = {}
+  for (const name of READ_HEADERS) {
+    const value = headers[name]
+    if (value !== undefined) read[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return read
 }
 
 const CUT = new DOMException('the rest of the answer is not wanted', 'AbortError')

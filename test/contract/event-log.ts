@@ -105,6 +105,21 @@ export function eventLogContract(name: string, open: () => Promise<EventLogHarne
       expect(await reader.consumption.caughtUp(all)).toBe(false)
     })
 
+    test('it says whether it holds partitions by the word of the log, or that the log cannot say', async () => {
+      const first = await consume()
+      await eventually(() => expect(first.owned.size).toBe(harness.log.partitions))
+      const yes = (await first.consumption.holds([0])) === null ? null : true
+      const no = yes === null ? null : false
+      await eventually(async () => expect(await first.consumption.holds([...first.owned])).toBe(yes))
+      const second = await consume()
+      if (yes) await eventually(() => expect(second.owned.size).toBeGreaterThan(0))
+      await eventually(async () => expect(await first.consumption.holds([...first.owned])).toBe(yes))
+      await eventually(async () => expect(await second.consumption.holds([...second.owned])).toBe(yes))
+      if (yes) expect(await first.consumption.holds([...second.owned])).toBe(no)
+      await first.stop()
+      expect(await first.consumption.holds([0])).toBe(no)
+    })
+
     test('appending nothing is fine', async () => {
       await harness.log.append([])
       await harness.publish([eventRecord()])

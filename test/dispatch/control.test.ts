@@ -156,6 +156,16 @@ describe('what other processes do in the store', () => {
     await rig.clock.until(rig.quiet)
     expect(rig.trace('new')).toEqual(['a:3'])
   })
+
+  test('is found when it is asked about: a replay to an endpoint made a moment ago', async () => {
+    const rig = createRig()
+    await rig.start({ tickMs: 3_600_000 })
+    await rig.publish(event('a', 1))
+    rig.destination('new', undefined, { kind: 'endpoint' })
+    expect(await rig.dispatcher.replay('new', {})).toBe(1)
+    await rig.clock.until(rig.quiet, 1_000)
+    expect(rig.trace('new')).toEqual(['a:1'])
+  })
 })
 
 describe('pause and resume', () => {

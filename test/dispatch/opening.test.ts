@@ -113,6 +113,18 @@ test('a dispatcher that dies before it knew of a new endpoint does not block it,
   expect(watch.inversions).toEqual([])
 })
 
+test('an owner whose claim was overtaken by the late word of another goes on at once, for the log says whose the partition is', async () => {
+  const { clock, log, store, watch, dispatcher, publish, create, done } = cluster()
+  await dispatcher(100).start()
+  await log.assign([1, 3], 0)
+  for (let n = 0; n < 5; n++) await publish()
+  await store.replays.claim('test', [0, 1])
+  create()
+  await publish()
+  await clock.until(done, 3_000)
+  expect(watch.inversions).toEqual([])
+})
+
 test('a process that lost a partition without noticing cannot say that it is queued', async () => {
   const { clock, log, store, watch, dispatcher, publish, create, done } = cluster()
   const [owner, late] = [dispatcher(100), dispatcher(5_000)]

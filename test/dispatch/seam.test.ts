@@ -174,6 +174,34 @@ describe('an endpoint made with replaySince', () => {
   })
 })
 
+describe('an endpoint that is removed', () => {
+  test.each(['while its past is being queued', 'by another process, of which the dispatcher learns later'] as const)(
+    '%s leaves nothing behind',
+    async when => {
+      const { page } = shop(200)
+      await page(5_000, PAST)
+      const running = await start(async () => outcome('retry'))
+      const past = when === 'while its past is being queued'
+      await store.endpoints.insert({ ...endpoint('new'), state: 'paused' }, past ? { replaySince: PAST } : {})
+      const told = running.refresh()
+      if (past) await expect.poll(async () => (await store.lanes.backlog()).size).toBe(1)
+      else await told
+      await store.endpoints.remove('new')
+      if (!past) {
+        // Taken in and put aside for an endpoint that is no more.
+        await page(100, PAST)
+        await expect.poll(async () => (await store.lanes.backlog()).get('new')?.size).toBe(100)
+      }
+      await running.refresh()
+      await expect.poll(async () => [...(await store.lanes.backlog()).keys()]).toEqual([])
+      await page(10, PAST)
+      await expect.poll(() => store.offsets.get('test', 0)).toBe(past ? 5_010 : 5_110)
+      expect([...(await store.lanes.counts()).keys()]).toEqual([])
+      expect(await store.replays.pending()).toEqual([])
+    },
+  )
+})
+
 describe('a replay', () => {
   test('of later events never overtakes earlier ones that are still to be read from the log', async () => {
     await store.endpoints.insert(endpoint('hook'))

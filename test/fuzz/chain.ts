@@ -30,6 +30,7 @@ export interface Seen {
   /** What the poll rejected with; null: nothing. */
   readonly error: unknown
   readonly requests: readonly string[]
+  readonly cursor: number | null
 }
 
 export type Kind = 'kakaclo v1' | 'kakaclo v2' | 'shoplazza 2022-01' | 'shoplazza 2025-06' | 'tuya'
@@ -142,6 +143,7 @@ export async function openChain() {
         quarantine: await store.quarantine.list({ connection: id }, { limit: 1_000 }),
         error,
         requests,
+        cursor: (await store.connections.get(id))?.cursor ?? null,
       }
 
       function sourceOf(connection: Connection): OrderSource {

@@ -377,7 +377,7 @@ describe(`the environment (seed ${SEED})`, () => {
         fc.asyncProperty(fc.constantFrom(...pathsOf(FULL)), anything, async (path, other) => {
           const holding: Tree = withValue(withValue(FULL, path, other), path, {
             kind: 'string',
-            value: '${NOT_SET_ANYWHERE}',
+            value: `${'$'}{NOT_SET_ANYWHERE}`,
           })
           expect(expectRefusedWell(await load(textOf(holding)))).toContain('NOT_SET_ANYWHERE')
         }),

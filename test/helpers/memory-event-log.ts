@@ -34,6 +34,8 @@ export function memoryEventLog({
 } = {}): MemoryEventLog {
   const logs: EventRecord[][] = Array.from({ length: partitions }, () => [])
   const offsets = new Map<number, number>()
+  /** As the group has it, whatever its members believe. */
+  const holders = new Map<number, Reader>()
   let readers: Reader[] = []
   let taken = 0
 
@@ -60,6 +62,7 @@ export function memoryEventLog({
   async function assign(list: readonly number[], index = readers.length - 1): Promise<void> {
     const to = readers[index]
     if (!to || list.length === 0) return
+    for (const partition of list) holders.set(partition, to)
     while (
       to.alive &&
       !(await to.consumer.assigned(list).then(
@@ -98,6 +101,7 @@ export function memoryEventLog({
           while (ours() && list.some(behind)) await new Promise(resolve => setImmediate(resolve))
           return ours()
         },
+        holds: async list => list.every(partition => holders.get(partition) === mine),
         settle(partition, position) {
           if (!mine.alive || !mine.owned.has(partition)) return
           offsets.set(partition, Math.max(position, offsets.get(partition) ?? 0))

@@ -18,9 +18,14 @@ export interface Ran {
   readonly stderr: string
 }
 
-/** Runs one command to its end. */
-export async function command(folder: string, args: readonly string[], env: NodeJS.ProcessEnv = {}): Promise<Ran> {
-  const child = launch(folder, args, env)
+/** Runs one command to its end; `under` as for `startProgram`. */
+export async function command(
+  folder: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  under: readonly string[] = [],
+): Promise<Ran> {
+  const child = launch(folder, args, env, under)
   const out = { stdout: '', stderr: '' }
   child.stdout?.on('data', chunk => {
     out.stdout += chunk
@@ -32,8 +37,14 @@ export async function command(folder: string, args: readonly string[], env: Node
   return { code, ...out }
 }
 
-function launch(folder: string, args: readonly string[], env: NodeJS.ProcessEnv): ChildProcess {
-  return spawn(process.execPath, [MAIN, ...args], {
+function launch(
+  folder: string,
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+  under: readonly string[] = [],
+): ChildProcess {
+  const [file = process.execPath, ...rest] = [...under, process.execPath, MAIN, ...args]
+  return spawn(file, rest, {
     cwd: folder,
     env: { ...bareEnv(), ORDERWIRE_DATA: join(folder, 'data'), PORT: '0', LOG_FORMAT: 'json', ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -51,13 +62,22 @@ export interface Program {
   get(path: string): Promise<{ status: number; body: unknown }>
 }
 
+interface Launching {
+  /** A command that becomes the program, such as `prlimit --nofile=64`. */
+  readonly under?: readonly string[]
+  /** Gets the process at once, for whoever wants to end it while it starts. */
+  readonly spawned?: (child: ChildProcess) => void
+}
+
 /** Starts the server in a folder of its own and resolves when it says where its API is. */
 export async function startProgram(
   folder: string,
   env: NodeJS.ProcessEnv = {},
   args: readonly string[] = [],
+  { under, spawned }: Launching = {},
 ): Promise<Program> {
-  const child = launch(folder, ['start', ...args], env)
+  const child = launch(folder, ['start', ...args], env, under)
+  spawned?.(child)
   const closed = new Promise<number | null>(resolve => child.once('close', resolve))
   let output = ''
   let ended = false

@@ -51,7 +51,16 @@ describe('POST /v1/endpoints', () => {
       secret: expect.stringMatching(/^whsec_/),
     })
     const { secret, ...shown } = body
-    expect((await api.call('GET', `/v1/endpoints/${body.id}`)).body).toEqual(shown)
+    const { health, ...again } = (await api.call('GET', `/v1/endpoints/${body.id}`)).body
+    expect(again).toEqual(shown)
+    expect(health).toEqual({
+      state: 'active',
+      backlog: 0,
+      oldestWaitingSeconds: null,
+      deadLetters: 0,
+      successRate: null,
+      latencyMs: { p50: null, p99: null },
+    })
     const list = await api.call('GET', '/v1/endpoints')
     expect(list.body).toEqual({ data: [shown], next: null })
     expect(list.text).not.toContain(secret)
@@ -101,6 +110,18 @@ describe('POST /v1/endpoints', () => {
       { destination: 'late', filter: { since }, opening: true, through: null, queued: [] },
     ])
     expect(api.parts.asked).toEqual(['refresh'])
+  })
+
+  test('where other processes deliver, asks for what happens until they know of it, and shows nothing of that', async () => {
+    const cluster = await openHarness({ shared: true, dispatch: null })
+    const events = await cluster.seed('shop', '1')
+    const created = await cluster.call('POST', '/v1/endpoints', { body: { id: 'new', url: URL_ } })
+    expect(created).toMatchObject({ status: 201, body: { replaySince: null } })
+    expect((await cluster.call('GET', '/v1/endpoints/new')).body.replaySince).toBeNull()
+    expect(await cluster.store.replays.pending()).toMatchObject([
+      { destination: 'new', filter: { behind: events.length }, opening: true, through: null },
+    ])
+    await cluster.close()
   })
 
   test('keeps headers encrypted and shows their names only', async () => {
@@ -205,7 +226,7 @@ describe('one endpoint', () => {
       body: { types: null, delivery: null, connections: ['kk'] },
     })
     expect(second.body).toMatchObject({ url, types: null, delivery: null, connections: ['kk'] })
-    expect((await api.call('GET', '/v1/endpoints/a')).body).toEqual(second.body)
+    expect((await api.call('GET', '/v1/endpoints/a')).body).toMatchObject(second.body)
     expect(api.parts.asked).toEqual(['refresh', 'refresh'])
   })
 
@@ -227,6 +248,8 @@ describe('one endpoint', () => {
     const disabled = await api.call('POST', '/v1/endpoints/a/disable')
     expect(disabled).toMatchObject({ status: 200, body: { state: 'disabled', stateReason: 'Disabled by request.' } })
     await api.store.lanes.spill([{ destination: 'a', event, origin: 'live' }], { nextAt: NOW, attempt: 0 })
+    const shown = await api.call('GET', '/v1/endpoints/a')
+    expect(shown.body.health).toMatchObject({ state: 'disabled', backlog: 1, oldestWaitingSeconds: 0 })
     const enabled = await api.call('POST', '/v1/endpoints/a/enable')
     expect(enabled).toMatchObject({ status: 200, body: { state: 'active', stateReason: null, waiting: 1 } })
     expect(api.parts.asked).toEqual(['refresh', 'refresh', 'wake dispatch'])

@@ -38,6 +38,8 @@ interface Member {
 
 export function createBroker(deps: {
   partitions: number
+  /** Entries handed over at a time, at most. */
+  batch: number
   time: Time
   random: Random
   trace: Trace
@@ -168,7 +170,7 @@ export function createBroker(deps: {
     const holds = () => member.held === mine && !member.draining
     while (place && holds()) {
       const entries = (logs[partition] ?? [])
-        .slice(place.next, place.next + random.between(1, 40))
+        .slice(place.next, place.next + random.between(1, deps.batch))
         .map((event, index) => ({ position: place.next + index, event }))
       if (entries.length === 0) {
         await something(member.life)
@@ -274,6 +276,13 @@ export function createBroker(deps: {
           partitions.some((partition, index) => (mine.get(partition)?.taken ?? -1) < (ends[index] ?? 0))
         while (ours() && behind()) await life.clock.sleep(50)
         return ours()
+      },
+      async holds(partitions) {
+        await arrival(life)
+        const mine = !moving && !member.left && member.generation === generation
+        const answer = mine && partitions.every(one => member.told.includes(one))
+        await arrival(life)
+        return answer
       },
       async stop() {
         stopped = true

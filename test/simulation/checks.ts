@@ -187,7 +187,7 @@ export function createChecks(deps: {
           violated(`${receiver.id} was sent ${event.orderKey}:${event.sequence} before it had :${one.sequence}`)
       if (receiver.delivery.onExhausted === 'hold') {
         const [letter] = durable.query<{ sequence: number }>(
-          'select sequence from dead_letters where destination = ? and order_key = ? and holding = 1 and sequence < ?',
+          'select sequence from dead_letters where destination = ? and order_key = ? and holding = 1 and sequence <= ?',
           receiver.id,
           event.orderKey,
           event.sequence,

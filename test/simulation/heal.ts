@@ -46,8 +46,14 @@ export async function heal(world: {
   function healed(): boolean {
     if (!idle() || checks.undelivered().length > 0) return false
     const facts = checks.untold()
-    return facts.length === 0 || facts.every(explained())
+    return (facts.length === 0 || facts.every(explained())) && stale().length === 0
   }
+
+  /** Still in quarantine, although the polls have come past it since it could be read again. */
+  const stale = () =>
+    checks
+      .quarantined()
+      .filter(({ connection, orderId }) => vendors.find(({ id }) => id === connection)?.seenSinceCleared(orderId))
 
   /** Endpoints that were paused, or disabled themselves, are put into use again. */
   async function resumeAll(): Promise<void> {
@@ -78,11 +84,13 @@ export async function heal(world: {
       if (!isExplained(fact)) checks.violated(`neither told nor in quarantine: ${fact}`)
     for (const delivery of checks.undelivered())
       checks.violated(`not delivered in ${patience / 3_600_000} h: ${delivery}`)
+    for (const { connection, orderId } of stale()) checks.violated(`stays in quarantine: ${connection}/${orderId}`)
     if (!idle()) checks.violated('not idle long after the storm')
   }
   if (checks.violations.length > 0) return
   trace.note('what is in quarantine is read again, and dead letters are sent again')
   await operate()
+  for (const vendor of vendors) vendor.recordAll()
   await time.run(2_000)
   const clean = () => idle() && checks.quarantined().length === 0 && checks.untold().length === 0
   await time.until(clean, patience, 5_000)

@@ -11,7 +11,7 @@ import type { Done, Task } from './worker.ts'
  * `npm run simulate -- [--seeds 200] [--from 1] [--jobs N]`: exit 1 with the first failing seed, the smallest plan of it that still fails, and
  * the end of its trace. `--keep` goes on after a failure. `--plan JSON` changes a seed's plan; `--trace` prints all that happened, with
  * `--logs` the program's own words among it.
- * `--mutants [--only TEXT]`: runs deliberate defects instead; exit 1 unless each is caught within `--seeds`.
+ * `--mutants [--only REGEXP]`: runs deliberate defects instead; exit 1 unless each is caught within `--seeds`.
  */
 const { values } = parseArgs({
   options: {

@@ -61,7 +61,12 @@ export const MUTANTS: readonly Mutant[] = [
     'const events = items.map(entry => entry.event)',
     'const events = items.slice(0, 1).map(entry => entry.event)',
   ]),
-  mutant('lanes of a revoked partition stay in memory', 'dispatch/life.ts', ['      worker.dropClosed()\n', '']),
+  mutant(
+    'lanes of a revoked partition stay in memory',
+    'dispatch/life.ts',
+    ['      worker.dropClosed()\n', ''],
+    ['map(worker => worker.evacuate(of))', 'map(worker => (of.size < 0 ? worker.evacuate(of) : worker.settled()))'],
+  ),
   mutant('a failed event is tried again at once', 'dispatch/attempt.ts', [
     'nextAt: clock.now() + jittered(pause, random) }',
     'nextAt: clock.now() + (pause && 0) }',

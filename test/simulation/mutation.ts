@@ -7,12 +7,12 @@ export async function huntMutants(options: {
   seeds: number
   from: number
   jobs: number
-  /** Only mutants whose name contains this. */
+  /** Only mutants whose name matches this. */
   only: string
   say: (text: string) => void
 }): Promise<{ caught: number; missed: readonly string[] }> {
   const { seeds, from, only, say } = options
-  const chosen = [...MUTANTS.entries()].filter(([, { name }]) => name.includes(only))
+  const chosen = [...MUTANTS.entries()].filter(([, { name }]) => new RegExp(only).test(name))
   const tasks = chosen.map(([index]): Task => ({ kind: 'mutant', index, from, seeds }))
   const missed: string[] = []
   let caught = 0

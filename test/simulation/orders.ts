@@ -11,7 +11,7 @@ export interface TrueOrder {
   /** Arrival of the whole order, where the vendor says it so. */
   arrivedAt: number | null
   /** In cents. */
-  readonly refunds: { readonly id: string; readonly cents: number; readonly at: number; readonly onRecordAt: number }[]
+  readonly refunds: { readonly id: string; readonly cents: number; readonly at: number; onRecordAt: number }[]
   cancelledAt: number | null
   /** The vendor never makes records of its refunds. */
   readonly recordless: boolean

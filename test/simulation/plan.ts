@@ -13,6 +13,14 @@ export interface Plan {
   readonly wire: boolean
   readonly pageSize: number
   readonly mostOrders: number
+  /** Orders each vendor had before we came to know it. */
+  readonly past: number
+  /** The vendor refuses windows with several pages at these odds, until it is told to behave otherwise. */
+  readonly tooLarge: number
+  /** The vendor announces what changes, and the program reads it at once. */
+  readonly announces: boolean
+  /** Entries that the log hands over at a time, at most. */
+  readonly batch: number
   readonly receivers: number
   readonly queueLimit: number
   readonly stormMs: number
@@ -55,7 +63,11 @@ export function makePlan(random: Random): Plan {
     wire: random.chance(0.3),
     pageSize: random.pick([1, 2, 3, 10] as const),
     mostOrders: random.pick([2, 3, 8, long ? 30 : 8] as const),
-    receivers: random.between(1, 4),
+    past: random.pick([0, 2, 6, 6, 30] as const),
+    tooLarge: random.pick([0, 0, 0.9] as const),
+    announces: random.chance(0.35),
+    batch: random.pick([1, 3, 40] as const),
+    receivers: random.between(1, 5),
     queueLimit: random.pick([1, 3, 20, 1000] as const),
     stormMs: long ? random.between(90, 300) * 1000 : random.between(10, 60) * 1000,
     changeEveryMs: random.pick([700, 2_000, 5_000] as const),

@@ -57,7 +57,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   const storeWeather = calm()
   const logWeather = calm()
   const vendors = plan.vendors.map((kind, index) =>
-    createVendor({ number: index + 1, kind, plan, time, random: fork(), trace }),
+    createVendor({ number: index + 1, kind, plan, time, random: fork(), trace, changed: announce }),
   )
   const checks = createChecks({
     durable,
@@ -75,6 +75,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     plan.mode === 'cluster'
       ? createBroker({
           partitions: plan.partitions,
+          batch: plan.batch,
           time,
           trace,
           random: fork(),
@@ -99,7 +100,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
       id: 'all',
       kind: 'handler',
       random: fork(),
-      delivery: { concurrency, retries },
+      delivery: { concurrency, retries, onExhausted },
     })
     const some = createReceiver({
       ...shared,
@@ -109,14 +110,9 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
       types: ['order.paid', 'order.shipped', 'order.refunded'],
       delivery: { onExhausted, concurrency: few, retries },
     })
-    const late = createReceiver({
-      ...shared,
-      id: 'late',
-      kind: 'endpoint',
-      late: true,
-      random: fork(),
-      delivery: { retries },
-    })
+    const [late, later] = (['late', 'later'] as const).map(id =>
+      createReceiver({ ...shared, id, kind: 'endpoint', late: true, random: fork(), delivery: { retries } }),
+    ) as [Receiver, Receiver]
     const slow = createReceiver({
       ...shared,
       id: 'slow',
@@ -126,9 +122,17 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
       delivery: { rateLimit, retries },
     })
     const [first, ...others] = from.chance(0.5)
-      ? ([all, some, late, slow] as const)
-      : ([some, late, all, slow] as const)
+      ? ([all, some, late, slow, later] as const)
+      : ([some, late, later, all, slow] as const)
     return [first, ...others.slice(0, plan.receivers - 1)]
+  }
+
+  /** What vendors announce, a process is asked to read at once. */
+  function announce(connection: string, orderId: string): void {
+    const speaks = plan.announces && vendors.find(({ id }) => id === connection)?.kind !== 'follow'
+    const running = speaks ? slots.running() : []
+    const by = running[orderId.length % Math.max(running.length, 1)]
+    if (by) time.after(20, () => by.life.run(() => void by.ingest.refetch(connection, orderId)))
   }
 
   const slots = createSlots({
@@ -189,6 +193,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   const { strike } = createStrikes({
     ...{ plan, dice, time, slots, vendors, receivers, broker, storeWeather, logWeather, count },
     disk: durable.disk,
+    storming: () => storming,
   })
 
   function weatherClears(): void {
@@ -217,14 +222,21 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
 
   /** What the vendors have seen before we come to know them. */
   async function past(): Promise<void> {
-    for (const most of [plan.mostOrders, 2 * plan.mostOrders]) {
-      for (let i = dice.between(0, most); i > 0; i--) for (const vendor of vendors) vendor.live()
-      await time.run(dice.between(0, 900_000))
+    for (const vendor of vendors) {
+      vendor.manners.tooLarge = plan.tooLarge
+      for (let i = 0; i < 4 * plan.past && vendor.orders.size < plan.past; i++) {
+        vendor.live()
+        await time.run(dice.between(0, 2_500))
+      }
     }
+    await time.run(dice.chance(0.5) ? dice.between(0, 60_000) : dice.between(0, 1_200_000))
   }
 
   const unhandled = (error: unknown) => checks.violated(`an error nobody handled: ${messageOf(error)}`)
   process.on('unhandledRejection', unhandled)
+  // The program spreads its pauses by it.
+  const chance = Math.random
+  Math.random = fork().next
   try {
     await past()
     worsen(storeWeather, dice, plan.wildness / 4)
@@ -247,6 +259,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     }
   } finally {
     process.off('unhandledRejection', unhandled)
+    Math.random = chance
     slots.end()
     durable.close()
   }

@@ -66,6 +66,10 @@ export interface Shop {
   burst(): void
   /** From now on every row can be read and understood; nobody is told. */
   clear(): void
+  /** Since it was cleared the polls must have come past this order once more. */
+  seenSinceCleared(orderId: string): boolean
+  /** Refunds that were never on record come on record after all. */
+  recordAll(): void
   /** When the last row stops changing how it shows, by the world's time. */
   readonly restlessUntil: number
 }
@@ -78,9 +82,12 @@ export function createShop(deps: {
   trace: Trace
   mostOrders: number
   lagMs: number
+  overlapMs: number
   slowRecords: boolean
   /** How long a row may be illegible; one without a legible id has to come back while polls still look there. */
   illegibleMs: number
+  /** Told of every change, at once. */
+  changed: (orderId: string) => void
   /** Ids are made of this number and the order's. */
   number: number
 }): Shop {
@@ -94,19 +101,21 @@ export function createShop(deps: {
   const sorting = random.pick(['updated', 'newest', 'id'] as const)
   const manners = calmManners()
   let restlessUntil = 0
+  let clearedAt = 0
 
   const now = () => EPOCH + time.now + skew
 
   function publish(order: TrueOrder): void {
     const at = now()
     const lag = random.chance(manners.late) ? random.between(0, lagMs) : random.between(0, 500)
-    if (random.chance(0.03)) order.unreadableUntil = at + random.between(1_000, deps.illegibleMs)
-    if (random.chance(0.03)) order.doubtUntil = at + random.between(5_000, 600_000)
+    if (clearedAt === 0 && random.chance(0.03)) order.unreadableUntil = at + random.between(1_000, deps.illegibleMs)
+    if (clearedAt === 0 && random.chance(0.03)) order.doubtUntil = at + random.between(5_000, 600_000)
     const known = versions.get(order.id) ?? []
     known.push({ visibleAt: at + lag, order: copyOf(order) })
     versions.set(order.id, known)
     restlessUntil = Math.max(restlessUntil, at + lag)
     trace.note(`${id} ${order.id} changed`)
+    deps.changed(order.id)
   }
 
   function change(order: TrueOrder): void {
@@ -165,9 +174,22 @@ export function createShop(deps: {
       for (const order of orders.values()) if (!retired.has(order)) change(order)
     },
     clear() {
+      clearedAt = now()
       for (const order of orders.values()) {
         order.unreadableUntil = 0
         order.doubtUntil = 0
+      }
+    },
+    seenSinceCleared: orderId =>
+      !habits.updateTimes || second(orders.get(orderId)?.updatedAt ?? 0) > clearedAt - deps.overlapMs + 2_000,
+    recordAll() {
+      if (habits.refunds !== 'records') return
+      for (const order of orders.values()) {
+        const late = order.refunds.filter(({ onRecordAt }) => onRecordAt > now())
+        if (late.length === 0) continue
+        for (const refund of late) refund.onRecordAt = now()
+        order.updatedAt = now()
+        publish(order)
       }
     },
     get restlessUntil() {
@@ -179,5 +201,5 @@ export function createShop(deps: {
 const copyOf = (order: TrueOrder): TrueOrder => ({
   ...order,
   packages: order.packages.map(parcel => ({ ...parcel })),
-  refunds: [...order.refunds],
+  refunds: order.refunds.map(refund => ({ ...refund })),
 })

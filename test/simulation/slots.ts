@@ -11,7 +11,8 @@ export interface Slots {
   boot(slot: number): void
   crash(slot: number): void
   restart(slot: number): Promise<void>
-  freeze(slot: number): void
+  /** `ms`: for how long; else as it comes. */
+  freeze(slot: number, ms?: number): void
   /** At its next call of this name, before it leaves or (`… done`) before its answer arrives, the process there dies or is frozen. */
   aim(slot: number, call: string, what: Mishap): void
   /** Somebody who could be asked to do something. */
@@ -68,13 +69,13 @@ export function createSlots(deps: {
     time.after(storming ? dice.pick(DOWN_MS) : 10, () => processes[slot] === null && boot(slot))
   }
 
-  function freeze(slot: number): void {
+  function freeze(slot: number, ms: number = dice.pick(FROZEN_MS)): void {
     const life = processes[slot]?.life
     if (life?.state !== 'running') return
     count('freezes')
     trace.note(`freeze ${life.name}`)
     life.freeze()
-    time.after(dice.pick(FROZEN_MS), () => {
+    time.after(ms, () => {
       trace.note(`thaw ${life.name}`)
       life.thaw()
     })

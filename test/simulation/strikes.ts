@@ -3,7 +3,7 @@ import type { Broker } from './broker.ts'
 import type { Disk } from './durable.ts'
 import type { Plan } from './plan.ts'
 import type { Weather } from './port.ts'
-import { BOX } from './process.ts'
+import { BOX, type Process } from './process.ts'
 import type { Receiver } from './receiver.ts'
 import type { Mishap, Slots } from './slots.ts'
 import { spoilMood, worsen, worsenManners } from './storm.ts'
@@ -15,6 +15,7 @@ const WEIGHTS = {
   crash: 3,
   stop: 1,
   freeze: 2,
+  comeback: 2,
   aim: 4,
   jump: 1,
   rebalance: 2,
@@ -25,7 +26,7 @@ const WEIGHTS = {
   burst: 2,
   pause: 2,
   replay: 1,
-  opening: 1,
+  opening: 2,
   redrive: 1,
   mood: 3,
 } as const
@@ -73,12 +74,14 @@ export function createStrikes(world: {
   disk: Disk
   storeWeather: Weather
   logWeather: Weather
+  storming: () => boolean
   count: (what: string) => void
 }): { strike(): void } {
   const { plan, dice, time, slots, vendors, receivers, broker, disk, storeWeather, logWeather, count } = world
   const { wildness } = plan
   const slot = () => dice.between(0, slots.size - 1)
   const ignore = () => {}
+  const opened = new Set<string>()
 
   function outage(): void {
     const of = dice.pick([storeWeather, logWeather, ...vendors.map(({ manners }) => manners)])
@@ -108,21 +111,39 @@ export function createStrikes(world: {
       .catch(ignore)
   }
 
-  function open(): void {
-    const by = slots.somebody()
-    const solo = plan.mode === 'solo'
-    for (const receiver of receivers)
-      if (receiver.late && by)
-        void by.store.endpoints
-          .insert(receiver.row(BOX.seal), solo || dice.chance(0.5) ? { replaySince: 0 } : { shared: true })
-          .then(() => by.dispatch.refresh())
-          .catch(ignore)
+  /** One of the endpoints that are made later comes to be, while much is going on. */
+  function open(by: Process | null): void {
+    const receiver = receivers.find(({ id, late }) => late && !opened.has(id))
+    if (!by || !receiver) return
+    const options = plan.mode === 'solo' || dice.chance(0.5) ? { replaySince: 0 } : { shared: true }
+    void by.store.endpoints
+      .insert(receiver.row(BOX.seal), options)
+      .then(() => {
+        opened.add(receiver.id)
+        return by.dispatch.refresh()
+      })
+      .catch(ignore)
   }
 
-  const troubles: Record<Trouble, () => void> = {
+  function burst(): void {
+    for (const vendor of vendors) vendor.burst()
+  }
+
+  /** A process is away for so long that others take its place, and acts before it knows. */
+  function comeback(): void {
+    const at = slot()
+    const ms = dice.between(21_000, 40_000)
+    slots.freeze(at, ms)
+    if (dice.chance(0.5)) time.after(ms - dice.between(0, 6_000), burst)
+    const what = dice.pick(['opening', 'opening', 'replay', 'rebalance', 'redrive'] as const)
+    time.after(ms + dice.between(1, 2_500), () => strikeWith(what, slots.at(at)))
+  }
+
+  const troubles: Record<Trouble, (by: Process | null) => void> = {
     crash: () => slots.crash(slot()),
     stop: () => void slots.restart(slot()),
     freeze: () => slots.freeze(slot()),
+    comeback,
     aim() {
       const call = dice.pick(AIMS)
       slots.aim(
@@ -145,33 +166,32 @@ export function createStrikes(world: {
     },
     outage,
     disk: fullDisk,
-    burst() {
-      for (const vendor of vendors) vendor.burst()
-    },
+    burst,
     pause: () => pauseOrResume(dice.pick(receivers)),
-    replay() {
+    replay(by) {
       const filter = dice.pick([
         {},
         { types: ['order.shipped'] },
         { types: ['order.refunded', 'order.cancelled'] },
       ] as const)
-      void slots.somebody()?.dispatch.replay(dice.pick(receivers).id, filter).catch(ignore)
+      void by?.dispatch.replay(dice.pick(receivers).id, filter).catch(ignore)
     },
-    opening: open,
-    redrive() {
-      const by = slots.somebody()
+    opening(by) {
+      open(by)
+      burst()
+    },
+    redrive(by) {
       const destination = dice.pick(receivers).id
       void by?.store.deadLetters.redrive({ destination }, by.life.clock.now()).then(() => by.dispatch.wake(), ignore)
     },
     mood: () => spoilMood(dice.pick(receivers).mood, dice, wildness),
   }
 
-  return {
-    strike() {
-      const trouble = dice.pick(LOT)
-      if (plan.without.includes(trouble)) return
-      count(trouble)
-      troubles[trouble]()
-    },
+  function strikeWith(trouble: Trouble, by: Process | null): void {
+    if (plan.without.includes(trouble) || !world.storming()) return
+    count(trouble)
+    troubles[trouble](by)
   }
+
+  return { strike: () => strikeWith(dice.pick(LOT), slots.somebody()) }
 }

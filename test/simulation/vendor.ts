@@ -8,6 +8,7 @@ import type { PortDeps } from './port.ts'
 import { createShop, type Shop, type VendorKind } from './shop.ts'
 import type { Time } from './time.ts'
 import type { Trace } from './trace.ts'
+import { createWire } from './wire.ts'
 
 /** A shop and the way to it. */
 export interface Vendor extends Shop {
@@ -22,32 +23,37 @@ export function createVendor(deps: {
   time: Time
   random: Random
   trace: Trace
+  changed: (connection: string, orderId: string) => void
 }): Vendor {
   const { number, kind, plan, time, random, trace } = deps
   const { pageSize, mostOrders, lagMs, overlapMs, slowRecords } = plan
   const id = `v${number}`
-  const config = configOf(id, kind, plan)
+  const config = configOf(id, kind, plan, random.chance(0.5) ? '2022-01' : '2025-06')
   const illegibleMs = plan.wire ? overlapMs / 2 : 600_000
-  const shop = createShop({ id, kind, number, time, random, trace, mostOrders, lagMs, slowRecords, illegibleMs })
-  const connect = createDirect({ shop, config, random, trace, pageSize })
+  const changed = (orderId: string) => deps.changed(id, orderId)
+  const shop = createShop({
+    ...{ id, kind, number, time, random, trace, changed },
+    ...{ mostOrders, lagMs, overlapMs, slowRecords, illegibleMs },
+  })
+  const connect = (plan.wire ? createWire : createDirect)({ shop, config, random, trace, pageSize })
   return {
     ...shop,
     get restlessUntil() {
       return shop.restlessUntil
     },
     vendor: config.vendor,
-    connect: port => connect({ ...port, name: id, weather: shop.manners, remote: true, code: 'vendor' }),
+    connect: (port, log) => connect({ ...port, name: id, weather: shop.manners, remote: true, code: 'vendor' }, log),
   }
 }
 
-function configOf(id: string, kind: VendorKind, { pollEveryMs, overlapMs }: Plan): Connection {
+function configOf(id: string, kind: VendorKind, { pollEveryMs, overlapMs }: Plan, family: string): Connection {
   const baseUrl = 'https://vendor.example'
   const shared = { id, baseUrl, pollEvery: `${pollEveryMs}ms`, overlap: `${overlapMs}ms`, backfill: '40m' }
   const limit = { rateLimit: { perSecond: 20, burst: 40 } }
   if (kind === 'pages')
     return Connection.parse({ ...shared, ...limit, vendor: 'kakaclo', apiVersion: 'v2', token: 't' })
   if (kind === 'cursor') {
-    const versioned = `${baseUrl}/openapi/2022-01`
+    const versioned = `${baseUrl}/openapi/${family}`
     return Connection.parse({ ...shared, ...limit, vendor: 'shoplazza', baseUrl: versioned, accessToken: 't' })
   }
   const keys = { clientId: 'c', clientSecret: 's', mallCode: 'm', shopCode: 's' }

@@ -1,0 +1,67 @@
+import { OrderEvent } from '../../schemas/order-event.ts'
+import { factOf } from '../helpers/fact-of.ts'
+import type { Program } from '../helpers/program.ts'
+import type { subscriber } from '../helpers/subscriber.ts'
+
+/** What was told, held against what truly happened. */
+export interface Verdict {
+  /** Facts that truly happened and were not said, or were said and did not happen. */
+  readonly lost: readonly string[]
+  readonly invented: readonly string[]
+  /** Facts that were said with two different ids. */
+  readonly doubled: readonly string[]
+  readonly events: number
+  readonly orders: number
+  readonly subscribers: readonly {
+    /** Events of the history that never arrived. */
+    missing: number
+    /** Places where a first delivery came before the one it should have followed. */
+    inversions: readonly string[]
+    deliveries: number
+    repeats: number
+  }[]
+}
+
+export const isGood = ({ lost, invented, doubled, subscribers }: Verdict): boolean =>
+  lost.length + invented.length + doubled.length === 0 &&
+  subscribers.every(({ missing, inversions }) => missing + inversions.length === 0)
+
+/** The whole history, as the API tells it. */
+export async function history(api: Program): Promise<OrderEvent[]> {
+  const events: OrderEvent[] = []
+  for (let after = ''; ; ) {
+    const { body } = await api.get(`/v1/events?limit=250${after && `&after=${after}`}`)
+    const page = body as { data: unknown[]; next: string | null }
+    events.push(...page.data.map(event => OrderEvent.parse(event)))
+    if (page.next === null) return events
+    after = page.next
+  }
+}
+
+export async function judge(told: {
+  facts: readonly string[]
+  api: Program
+  subscribers: readonly Awaited<ReturnType<typeof subscriber>>[]
+}): Promise<Verdict> {
+  const { facts, subscribers } = told
+  const events = await history(told.api)
+  const said = events.map(factOf)
+  const [heard, truth] = [new Set(said), new Set(facts)]
+  const twice = Map.groupBy(said, fact => fact)
+  return {
+    lost: facts.filter(fact => !heard.has(fact)),
+    invented: [...heard].filter(fact => !truth.has(fact)),
+    doubled: [...twice].flatMap(([fact, { length }]) => (length > 1 ? [fact] : [])),
+    events: events.length,
+    orders: new Set(events.map(({ partitionkey }) => partitionkey)).size,
+    subscribers: subscribers.map(one => {
+      const ids = one.ids()
+      return {
+        missing: events.filter(({ id }) => !ids.has(id)).length,
+        inversions: one.inversions(),
+        deliveries: one.received.length,
+        repeats: one.received.length - ids.size,
+      }
+    }),
+  }
+}
