@@ -109,6 +109,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     const delivery = deliveryOf(config.delivery)
     const endpoints = createEndpoints({
       endpoints: store.endpoints,
+      deliveries: store.deliveries,
       delivery: config.delivery,
       box,
       sender,

@@ -2,6 +2,7 @@ import { Duration } from '../../schemas/config.ts'
 import type { AppOptions } from '../app.ts'
 import { systemClock, timestamp } from '../clock.ts'
 import { type LoadedConfig, loadConfig, readSettings, type Settings, wrong } from '../config.ts'
+import { AppError } from '../errors.ts'
 import type { Role } from '../http/deps.ts'
 import { createLog } from '../observe.ts'
 import { VERSION } from '../version.ts'
@@ -93,7 +94,7 @@ export async function run({ command: [name, ...rest], flags, env, signal }: Invo
   if (name === 'backup') return (await import('./backup.ts')).backup({ settings, output }, rest)
   if (name === 'check') return (await import('./check.ts')).check({ loaded: await config(), settings, output, signal })
 
-  const client = (await findServer(settings)) ?? (await inProcess(await config(), settings))
+  const client = (await findServer(settings)) ?? (await inProcess(await config(), settings).catch(orStarting(settings)))
   const context: CommandContext = {
     client,
     output,
@@ -144,6 +145,9 @@ async function dispatch(name: string, rest: readonly string[], context: CommandC
   }
 }
 
+/** How long a server may take to start, and how often it is looked for meanwhile. */
+const [START_MS, LOOK_EVERY_MS] = [5_000, 100]
+
 const ROLES: readonly Role[] = ['ingest', 'dispatch', 'api']
 
 function rolesOf(text: Flags[string], settings: Settings): ReadonlySet<Role> {
@@ -160,6 +164,20 @@ function rolesOf(text: Flags[string], settings: Settings): ReadonlySet<Role> {
   }
   return new Set(roles)
 }
+
+/** A server that is just starting has the folder already, and cannot be found yet. */
+const orStarting =
+  (settings: Settings) =>
+  async (error: unknown): Promise<Client> => {
+    const clock = systemClock()
+    const end = clock.monotonic() + START_MS
+    while (error instanceof AppError && error.code === 'store.folder_in_use' && clock.monotonic() < end) {
+      const found = await findServer(settings)
+      if (found) return found
+      await clock.sleep(LOOK_EVERY_MS)
+    }
+    throw error
+  }
 
 /** No server is running: the same API, in this process, on the store itself. */
 async function inProcess(loaded: LoadedConfig, settings: Settings): Promise<Client> {

@@ -14,6 +14,8 @@ export interface Destination {
   readonly connections: ReadonlySet<string> | null
   /** Whether it wants an event, asked with the parsed body; none: whatever is in it. */
   readonly matches?: ((event: unknown) => boolean) | null
+  /** Since when all attempts have failed, whatever process made them; null: the last did not. */
+  failingSince?(): Promise<number | null>
   /** One attempt. Never rejects; `signal` aborts at shutdown (the timeout is the destination's own business). */
   deliver(event: EventRecord, context: { attempt: number; replay: boolean; signal: AbortSignal }): Promise<Outcome>
 }

@@ -21,11 +21,17 @@ export interface Gate {
   probe(): boolean
 }
 
-/** `shut`: it has just become unfit to be sent to. `recovered`: the circuit has closed. `expired`: it has failed for days. */
-export type Turn = 'none' | 'shut' | 'recovered' | 'gone' | 'expired'
+/**
+ * `shut`: it has just become unfit to be sent to. `recovered`: the circuit has closed. `failing`: it still fails; who knows for how
+ * long. `expired`: it has failed for days.
+ */
+export type Turn = 'none' | 'shut' | 'recovered' | 'gone' | 'failing' | 'expired'
 
 /** An endpoint that has failed this long without a single success is disabled. */
-const GIVE_UP_AFTER = 5 * 86_400_000
+export const GIVE_UP_AFTER = 5 * 86_400_000
+/** After so long a failure, and then each time it has passed, the turn is `failing`. */
+const DOUBT_EVERY = 3_600_000
+const FIRST_DOUBT = 60_000
 
 export function createGate(deps: {
   clock: Clock
@@ -37,6 +43,7 @@ export function createGate(deps: {
   let state = deps.destination.state
   let bucket = createBucket(deps.destination.delivery.rateLimit, clock)
   let restUntil = 0
+  let doubtAt = 0
 
   function blockedFor(): number {
     if (state !== 'active') return Number.POSITIVE_INFINITY
@@ -69,13 +76,17 @@ export function createGate(deps: {
         return 'gone'
       }
       const opened = breaker?.failed(orderKey, now) ?? false
-      if (breaker?.failingSince != null && now - breaker.failingSince >= GIVE_UP_AFTER) return 'expired'
+      const failingSince = breaker?.failingSince ?? now
+      if (now - failingSince >= GIVE_UP_AFTER) return 'expired'
       if (outcome.restMs !== null && outcome.restMs > 0) {
         const resting = restUntil > now
         restUntil = Math.max(restUntil, now + outcome.restMs)
         return resting && !opened ? 'none' : 'shut'
       }
-      return opened ? 'shut' : 'none'
+      if (opened) return 'shut'
+      if (now - failingSince < FIRST_DOUBT || now < doubtAt) return 'none'
+      doubtAt = now + DOUBT_EVERY
+      return 'failing'
     },
     probe() {
       breaker?.probe(clock.monotonic())

@@ -7,7 +7,7 @@ import type { Assignment } from './assignment.ts'
 import type { AttemptRecorder } from './attempts.ts'
 import type { Destination } from './destination.ts'
 import { createDrain } from './drain.ts'
-import { createGate, type Turn } from './gate.ts'
+import { createGate, GIVE_UP_AFTER, type Turn } from './gate.ts'
 import { createJournal } from './journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import { createPast } from './past.ts'
@@ -76,6 +76,8 @@ export interface WorkerDeps {
   /** Asks for a count of rows: there seem to be none. */
   readonly recount: () => void
 }
+
+const EXPIRED = 'every delivery failed for 5 days'
 
 export function createWorker(deps: WorkerDeps & { destination: Destination; requests: readonly ReplayRow[] }): Worker {
   const { store, persist, clock, log, eventLog, assignments } = deps
@@ -175,11 +177,22 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
       void hasten()
       return
     }
+    if (turn === 'failing') {
+      void doubt()
+      return
+    }
     if (turn === 'gone') disable('the endpoint answered 410 Gone')
-    else if (turn === 'expired') disable('every delivery failed for 5 days')
+    else if (turn === 'expired') disable(EXPIRED)
     else log.warn({ destination: id, circuit: gate.circuitOpen ? 'open' : 'closed' }, 'no deliveries for a while')
     void lanes.evacuate()
     drain.poke()
+  }
+
+  /** This process may have been started a moment ago, and the endpoint have failed for days. */
+  async function doubt(): Promise<void> {
+    const asked = destination
+    const since = await persist('how long an endpoint has failed', async () => (await asked.failingSince?.()) ?? null)
+    if (since !== null && clock.now() - since >= GIVE_UP_AFTER && destination === asked) disable(EXPIRED)
   }
 
   /** What waits for a retry far away goes now: the reason to wait is gone. */

@@ -2,7 +2,7 @@ import { pipeline, type Readable, type Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from 'node:zlib'
 import { AppError } from '../errors.ts'
 
-const LARGEST_BODY = 32 * 1024 * 1024
+const LARGEST_BODY = 16 * 1024 * 1024
 
 const UNPACK: ReadonlyMap<string, () => Transform> = new Map<string, () => Transform>([
   ['gzip', createGunzip],
@@ -13,7 +13,7 @@ const UNPACK: ReadonlyMap<string, () => Transform> = new Map<string, () => Trans
 ])
 
 /**
- * The text of a body, 32 MiB of it at most. Compressed answers are not asked for, but some servers in between compress all the same:
+ * The text of a body, 16 MiB of it at most. Compressed answers are not asked for, but some servers in between compress all the same:
  * then the limit is that of the text. Rejects with an AppError, or with the network's error.
  */
 export async function readText(body: Readable, encoding: string | undefined, where: string): Promise<string> {

@@ -12,7 +12,7 @@ import { aborted, createPace, type Priority } from './pace.ts'
  * The way to one vendor's API, for one connection. Promises:
  * - requests leave at the pace allowed, `live` before `backfill`; after a 429 nothing leaves until the rest asked for is over,
  *   and the pace is halved and recovers slowly
- * - redirects are not followed; an answer takes at most 30 s and 32 MiB
+ * - redirects are not followed; an answer takes at most 30 s and 16 MiB
  * - what is not a 2xx (nor listed in `accept`) is an AppError: 429, 5xx and network trouble are `retry`, 401 and 403 `stop`,
  *   an answer too large `narrow`, anything else `retry` with what was answered
  * - no error carries headers, query values or bodies: method, path (or `label`) and status only

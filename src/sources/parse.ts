@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 import { timestamp } from '../clock.ts'
+import { AppError } from '../errors.ts'
 import { exactAmount } from './currency.ts'
 import type { Page, Reject } from './source.ts'
 
@@ -248,8 +249,21 @@ export function createReader(): RowReader {
   }
 }
 
+/** Forty times what is asked for at most. */
+const MOST_ROWS = 10_000
+
+/** Rows of which each would cost more memory than it has bytes: so many are no page. Throws `narrow`. */
+export function assertPageful(rows: readonly unknown[]): void {
+  if (rows.length <= MOST_ROWS) return
+  throw new AppError(`The vendor answered ${rows.length} rows at once, which are too many for one page.`, {
+    code: 'vendor.too_large',
+    intent: 'narrow',
+  })
+}
+
 /** Reads every row by itself: one that cannot be read is set aside and costs no other. */
 export function readRows(rows: readonly unknown[], readRow: (row: unknown) => OrderSnapshot | Reject): Page {
+  assertPageful(rows)
   const orders: OrderSnapshot[] = []
   const rejects: Reject[] = []
   for (const row of rows) {

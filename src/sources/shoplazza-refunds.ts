@@ -1,6 +1,6 @@
 import type { OrderSnapshot, RefundRecord, RefundView, When } from '../../schemas/order.ts'
 import { SHOPLAZZA_REFUND_STATUSES, ShoplazzaPayout, ShoplazzaRefundRecord } from '../../schemas/vendor/shoplazza.ts'
-import { createReader, emptyAsNull, idText, type RowReader, textOf } from './parse.ts'
+import { assertPageful, createReader, emptyAsNull, idText, type RowReader, textOf } from './parse.ts'
 import type { ShoplazzaApi } from './shoplazza-api.ts'
 import type { ReadOptions } from './source.ts'
 
@@ -110,7 +110,9 @@ async function readOfOrder(api: ShoplazzaApi, id: string, { signal, priority }: 
 }
 
 function recordRows(rows: unknown): readonly ShoplazzaRefundRecord[] {
-  return (Array.isArray(rows) ? rows : []).flatMap(row => {
+  const all: readonly unknown[] = Array.isArray(rows) ? rows : []
+  assertPageful(all)
+  return all.flatMap(row => {
     const record = ShoplazzaRefundRecord.safeParse(row)
     return record.success ? [record.data] : []
   })

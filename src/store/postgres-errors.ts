@@ -7,6 +7,8 @@ type Meaning = Pick<AppErrorOptions, 'code' | 'intent'> & { advice: string }
 const MEANINGS: Readonly<Record<string, Meaning>> = {
   '08': { code: 'store.unreachable', intent: 'retry', advice: 'check that it runs and can be reached' },
   '53': { code: 'store.unreachable', intent: 'retry', advice: 'it is out of resources or connections' },
+  '53100': { code: 'store.full', intent: 'retry', advice: 'free space on its disk' },
+  '58': { code: 'store.io', intent: 'retry', advice: 'check its disk: it may be full or failing' },
   '57P': { code: 'store.unreachable', intent: 'retry', advice: 'it is starting, stopping, or cut us off' },
   '57014': { code: 'store.slow', intent: 'retry', advice: 'the statement took too long and was cancelled' },
   '55P03': { code: 'store.slow', intent: 'retry', advice: 'a lock was not to be had in time' },

@@ -80,7 +80,11 @@ function finish(part: string): void {
           code: 'store.corrupt',
           intent: 'fix',
         })
-      database.prepare(`update sqlite_sequence set seq = seq + ? where name = 'events'`).run(NUMBERS_LEFT_OUT)
+      const { changes } = database
+        .prepare(`update sqlite_sequence set seq = seq + ? where name = 'events'`)
+        .run(NUMBERS_LEFT_OUT)
+      if (changes === 0)
+        database.prepare(`insert into sqlite_sequence (name, seq) values ('events', ?)`).run(NUMBERS_LEFT_OUT)
     } finally {
       database.close()
     }

@@ -447,6 +447,8 @@ export interface DeliveryStore {
     paging: { limit: number; after?: string },
   ): Promise<{ data: readonly DeliveryRow[]; next: string | null }>
   get(destination: string, eventId: string): Promise<DeliveryRow | null>
+  /** When the first attempt failed of those that nothing delivered came after; null: none. Only attempts from `since` on count. */
+  failingSince(destination: string, since: number): Promise<number | null>
   /** Of the newest `sample` attempts of each destination. */
   stats(sample: number): Promise<ReadonlyMap<string, { successRate: number; p50: number; p99: number }>>
 }

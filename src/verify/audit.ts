@@ -1,10 +1,18 @@
 import type { Clock } from '../clock.ts'
-import type { AuditedOrder, LaneKey, Store } from '../store/store.ts'
+import type {
+  AuditedEvent,
+  AuditedLane,
+  AuditedLetter,
+  AuditedOrder,
+  AuditedWaiting,
+  LaneKey,
+  Store,
+} from '../store/store.ts'
 import type { Finding, Place } from './finding.ts'
 import { eventFaults, orderFaults } from './order-check.ts'
 
 /** Small: SQLite holds the whole process for as long as a page takes. */
-const PAGE = 200
+const PAGE = 100
 /** What is committed goes into the event log within seconds. */
 const UNPUBLISHED_MS = 60_000
 
@@ -60,6 +68,24 @@ export async function* audit(deps: AuditDeps): AsyncGenerator<Step> {
   }
 }
 
+/**
+ * Page by page, until one is empty. Rests as long as a page took, so that it takes half of a process at most: with SQLite nothing
+ * else has a turn while a page is read and looked at.
+ */
+async function* paged<T>(
+  { clock }: AuditDeps,
+  read: (last: T | null) => Promise<readonly T[]>,
+): AsyncGenerator<readonly T[]> {
+  for (let last: T | null = null; ; ) {
+    const began = clock.monotonic()
+    const page: readonly T[] = await read(last)
+    last = page.at(-1) ?? null
+    if (last === null) return
+    yield page
+    await clock.sleep(Math.max(1, clock.monotonic() - began))
+  }
+}
+
 async function* connections({ store, connections }: AuditDeps): AsyncGenerator<Step> {
   for (const { id, gaps } of await store.connections.list()) {
     if (gaps.length === 0 || (connections && !connections.has(id))) continue
@@ -70,13 +96,11 @@ async function* connections({ store, connections }: AuditDeps): AsyncGenerator<S
   }
 }
 
-async function* orders({ store, connections, onOrder }: AuditDeps): AsyncGenerator<Step> {
+async function* orders(deps: AuditDeps): AsyncGenerator<Step> {
+  const { store, connections, onOrder } = deps
   let untouched = (await store.audit.history()).first === 1
   let done = 0
-  for (let after: AuditedOrder | null = null; ; ) {
-    const page: readonly AuditedOrder[] = await store.audit.orders(after, PAGE)
-    const last = page.at(-1)
-    if (!last) return
+  for await (const page of paged<AuditedOrder>(deps, last => store.audit.orders(last, PAGE))) {
     for (const order of page) {
       if (connections && !connections.has(order.connection)) continue
       onOrder?.(order)
@@ -91,16 +115,13 @@ async function* orders({ store, connections, onOrder }: AuditDeps): AsyncGenerat
     }
     done += page.length
     yield { progress: { looking: 'orders', done } }
-    after = last
   }
 }
 
-async function* events({ store, connections }: AuditDeps): AsyncGenerator<Step> {
+async function* events(deps: AuditDeps): AsyncGenerator<Step> {
+  const { store, connections } = deps
   let done = 0
-  for (let after = 0; ; ) {
-    const page = await store.audit.events(after, PAGE)
-    const last = page.at(-1)
-    if (!last) return
+  for await (const page of paged<AuditedEvent>(deps, last => store.audit.events(last?.n ?? 0, PAGE))) {
     for (const event of page) {
       if (connections && !connections.has(event.connection)) continue
       const where = { connection: event.connection, order: event.orderId, event: event.id }
@@ -108,16 +129,13 @@ async function* events({ store, connections }: AuditDeps): AsyncGenerator<Step> 
     }
     done += page.length
     yield { progress: { looking: 'events', done } }
-    after = last.n
   }
 }
 
-async function* lanes({ store, clock, connections }: AuditDeps): AsyncGenerator<Step> {
+async function* lanes(deps: AuditDeps): AsyncGenerator<Step> {
+  const { store, clock, connections } = deps
   let done = 0
-  for (let after: LaneKey | null = null; ; ) {
-    const page = await store.audit.lanes(after, PAGE)
-    const last = page.at(-1)
-    if (!last) return
+  for await (const page of paged<AuditedLane>(deps, last => store.audit.lanes(last, PAGE))) {
     for (const lane of page) {
       const where = placeOf(lane)
       if (isOther(where, connections)) continue
@@ -143,19 +161,13 @@ async function* lanes({ store, clock, connections }: AuditDeps): AsyncGenerator<
     }
     done += page.length
     yield { progress: { looking: 'lanes', done } }
-    after = last
   }
 }
 
-async function* backlog(
-  { store, clock, connections }: AuditDeps,
-  onRow: (destination: string) => void,
-): AsyncGenerator<Step> {
+async function* backlog(deps: AuditDeps, onRow: (destination: string) => void): AsyncGenerator<Step> {
+  const { store, clock, connections } = deps
   let done = 0
-  for (let after = 0; ; ) {
-    const page = await store.audit.backlog(after, PAGE)
-    const last = page.at(-1)
-    if (!last) return
+  for await (const page of paged<AuditedWaiting>(deps, last => store.audit.backlog(last?.n ?? 0, PAGE))) {
     for (const row of page) {
       onRow(row.destination)
       const where = placeOf(row)
@@ -185,19 +197,13 @@ async function* backlog(
     }
     done += page.length
     yield { progress: { looking: 'backlog', done } }
-    after = last.n
   }
 }
 
-async function* deadLetters(
-  { store, connections }: AuditDeps,
-  onRow: (destination: string) => void,
-): AsyncGenerator<Step> {
+async function* deadLetters(deps: AuditDeps, onRow: (destination: string) => void): AsyncGenerator<Step> {
+  const { store, connections } = deps
   let done = 0
-  for (let after = 0; ; ) {
-    const page = await store.audit.deadLetters(after, PAGE)
-    const last = page.at(-1)
-    if (!last) return
+  for await (const page of paged<AuditedLetter>(deps, last => store.audit.deadLetters(last?.n ?? 0, PAGE))) {
     for (const letter of page) {
       onRow(letter.destination)
       const where = placeOf(letter)
@@ -216,7 +222,6 @@ async function* deadLetters(
     }
     done += page.length
     yield { progress: { looking: 'deadLetters', done } }
-    after = last.n
   }
 }
 
@@ -261,10 +266,8 @@ function placeOf({ destination, orderKey, eventId }: Row): Place {
 const isOther = ({ connection }: Place, connections: ReadonlySet<string> | null): boolean =>
   connections !== null && (connection === undefined || !connections.has(connection))
 
-type Waiting = Awaited<ReturnType<Store['audit']['backlog']>>[number]
-
-const disagrees = ({ event, orderKey, sequence }: Waiting): boolean =>
+const disagrees = ({ event, orderKey, sequence }: AuditedWaiting): boolean =>
   event !== null && (event.orderKey !== orderKey || event.sequence !== sequence)
 
-const disagreement = ({ event, orderKey, sequence }: Waiting): string =>
+const disagreement = ({ event, orderKey, sequence }: AuditedWaiting): string =>
   `it waits as ${orderKey} #${sequence}, but is ${event?.orderKey} #${event?.sequence}`

@@ -7,7 +7,7 @@ import { compileFilter } from '../dispatch/filter.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import { opened, openHeaders } from '../sealed.ts'
-import type { EndpointRow, EndpointStore } from '../store/store.ts'
+import type { DeliveryStore, EndpointRow, EndpointStore } from '../store/store.ts'
 import { createPost, deliverBy, outcomeOf } from './deliver.ts'
 import type { SecretBox } from './secrets.ts'
 import type { Sender } from './send.ts'
@@ -23,6 +23,7 @@ export interface Endpoints {
 
 export interface EndpointsDeps {
   readonly endpoints: EndpointStore
+  readonly deliveries: Pick<DeliveryStore, 'failingSince'>
   /** The global delivery options. */
   readonly delivery: Config['delivery']
   readonly box: SecretBox
@@ -74,6 +75,8 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       types: row.types && new Set(row.types),
       connections: row.connections && new Set(row.connections),
       matches: row.filter && compileFilter(row.filter),
+      // Whoever changed or resumed it says that it is another now.
+      failingSince: () => deps.deliveries.failingSince(row.id, row.updatedAt),
     }
     try {
       const deliver = deliverBy(postOf(row), clock)

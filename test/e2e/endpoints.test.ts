@@ -52,7 +52,7 @@ async function ordered<T>(...args: string[]): Promise<T> {
 }
 
 type Shown = { state: string; stateReason: string | null; health: { backlog: number; successRate: number | null } }
-const shown = () => ordered<Shown>('endpoints', 'show', 'mine')
+const shown = async () => (await program.get('/v1/endpoints/mine')).body as Shown
 const verdicts = (from: number) => new Set(came.slice(from).map(({ verdict }) => verdict))
 
 describe('an endpoint', () => {
@@ -79,11 +79,11 @@ describe('an endpoint', () => {
     happens(20)
     const waiting = shop.facts().length + 1 - paused
     expect(waiting).toBeGreaterThan(5)
-    await until('they wait', async () => {
-      const { body } = await program.get('/v1/endpoints/mine')
-      return (body as Shown).health.backlog === waiting
+    await until('they wait', async () => (await shown()).health.backlog === waiting)
+    expect(await ordered('endpoints', 'show', 'mine')).toMatchObject({
+      state: 'paused',
+      health: { state: 'paused', successRate: 1 },
     })
-    expect(await shown()).toMatchObject({ state: 'paused', health: { state: 'paused', successRate: 1 } })
     expect(came).toHaveLength(paused)
     expect(await ordered('endpoints', 'resume', 'mine')).toMatchObject({ state: 'active', waiting })
     await all()
@@ -113,19 +113,13 @@ describe('an endpoint', () => {
     const facts = shop.facts().length
     happens(10)
     const missed = shop.facts().length - facts
-    await until('they wait again', async () => {
-      const { body } = await program.get('/v1/endpoints/mine')
-      return (body as Shown).health.backlog === missed
-    })
+    await until('they wait again', async () => (await shown()).health.backlog === missed)
     expect(await ordered('endpoints', 'enable', 'mine')).toMatchObject({ state: 'active', waiting: missed })
     await until('what was missed has come', () => came.length === disabled + missed)
 
-    await ordered('endpoints', 'pause', 'mine')
+    await fetch(`${program.url}/v1/endpoints/mine/pause`, { method: 'POST' })
     happens(10)
-    await until('something waits', async () => {
-      const { body } = await program.get('/v1/endpoints/mine')
-      return (body as Shown).health.backlog > 0
-    })
+    await until('something waits', async () => (await shown()).health.backlog > 0)
     await ordered('endpoints', 'remove', 'mine')
     expect((await program.get('/v1/endpoints/mine')).status).toBe(404)
     const metrics = await (await fetch(`${program.url}/metrics`)).text()
@@ -135,5 +129,5 @@ describe('an endpoint', () => {
       code: 1,
       stderr: 'orderwire: There is no endpoint "mine".\n',
     })
-  }, 60_000)
+  }, 120_000)
 })

@@ -82,14 +82,14 @@ describe.skipIf(!hasPrlimit)('with few file descriptors', () => {
 
 describe('with little memory', () => {
   test('large pages, a long backlog and slow endpoints fit into a heap of 96 MiB', async () => {
-    const ORDERS = 500
+    const ORDERS = 400
     const fast = await subscriber(0, createRandom(1))
     const slow = await createReceiver()
     slow.otherwise = response => void setTimeout(() => response.writeHead(204).end(), 5_000)
     const dead = await createReceiver()
     dead.otherwise = { status: 500, body: Buffer.alloc(64 * 1024, 'no ') }
     await configure(folder.path, {
-      connections: connectionsTo(sandbox),
+      connections: (connectionsTo(sandbox) ?? []).map(connection => ({ ...connection, pollEvery: '2s' })),
       endpoints: [
         { id: 'fast', url: fast.url },
         { id: 'slow', url: slow.url },

@@ -167,6 +167,7 @@ describe('the receiver of the example, delivered to by orderwire', () => {
 
   const endpoints = (row = endpoint()): Endpoints =>
     createEndpoints({
+      deliveries: { failingSince: async () => null },
       endpoints: {
         list: async () => [row],
         get: async () => row,

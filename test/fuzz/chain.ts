@@ -36,7 +36,7 @@ export interface Seen {
 export type Kind = 'kakaclo v1' | 'kakaclo v2' | 'shoplazza 2022-01' | 'shoplazza 2025-06' | 'tuya'
 
 const NOW = Date.parse('2026-06-01T00:00:00Z')
-export const USER = 'u1'
+const USER = 'u1'
 
 function configOf(kind: Kind, id: string, base: string): Connection {
   const common = { id, backfill: '2015-01-01' }

@@ -197,7 +197,7 @@ export interface Mutation {
   readonly value: Tree
 }
 
-export const mutation: fc.Arbitrary<Mutation> = fc.record({
+const mutation: fc.Arbitrary<Mutation> = fc.record({
   change: fc.oneof(
     { weight: 2, arbitrary: fc.constant('replace') },
     { weight: 3, arbitrary: fc.constantFrom(...Object.keys(CHANGES)) },

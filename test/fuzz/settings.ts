@@ -1,11 +1,11 @@
 /**
- * How much is tried. By default little, and the same each time; `ORDERWIRE_FUZZ=50 npx vitest run test/fuzz` tries fifty times as much,
- * `ORDERWIRE_FUZZ_SEED=7` something else. A failure prints its seed and path, which `ORDERWIRE_FUZZ_PATH` takes up again.
+ * How much is tried. By default little, and the same each time; `FUZZ=50 npx vitest run test/fuzz` tries fifty times as much,
+ * `FUZZ_SEED=7` something else. A failure prints its seed and path; that one test (`-t`) takes it up again with `FUZZ_PATH`.
  */
-const TIMES = Number(process.env.ORDERWIRE_FUZZ ?? 1)
-const PATH = process.env.ORDERWIRE_FUZZ_PATH
+const TIMES = Number(process.env.FUZZ ?? 1)
+const PATH = process.env.FUZZ_PATH
 
-export const SEED = Number(process.env.ORDERWIRE_FUZZ_SEED ?? 20_260_305)
+export const SEED = Number(process.env.FUZZ_SEED ?? 20_260_305)
 
 /** Parameters of a property that by default runs so many times. */
 export const runs = (usual: number) => ({

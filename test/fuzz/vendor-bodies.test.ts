@@ -191,7 +191,7 @@ describe('an answer that does not end', () => {
     expect(codeOf(seen)).toBe('vendor.timeout')
   })
 
-  test('is not read further than 32 MiB, whatever its length is said to be', deadline, async () => {
+  test('is not read further than 16 MiB, whatever its length is said to be', deadline, async () => {
     let poured = { written: 0 }
     wire.answer = (_, socket) => {
       socket.write(head('200 OK', 'content-length: 9000000000'))
@@ -199,11 +199,11 @@ describe('an answer that does not end', () => {
     }
     expect(await refusalOf(client())).toMatchObject({ code: 'vendor.too_large', intent: 'narrow' })
     // What is on its way in the buffers of both sides comes on top.
-    expect(poured.written).toBeLessThan(60)
+    expect(poured.written).toBeLessThan(40)
   })
 
-  test('is not unpacked further than 32 MiB', deadline, async () => {
-    const bomb = gzipSync(Buffer.alloc(40 * 1_048_576))
+  test('is not unpacked further than 16 MiB', deadline, async () => {
+    const bomb = gzipSync(Buffer.alloc(20 * 1_048_576))
     wire.answer = (_, socket) => void socket.write(whole(bomb, 'content-encoding: gzip'))
     expect(await refusalOf(client())).toMatchObject({ code: 'vendor.too_large', intent: 'narrow' })
   })
@@ -287,7 +287,7 @@ describe(`whatever comes back (seed ${SEED})`, () => {
               answered++
               socket.end(answer)
             })
-            expect(answered).toBeLessThan(60)
+            expect(answered).toBeLessThan(40)
             expect([0, facts(usual).length]).toContain(facts(seen).length)
           },
         ),

@@ -95,7 +95,7 @@ describe.each(SAMPLES.map(sample => [sample.kind, sample] as const))(`%s (seed $
           if (!deep) expect(facts(seen).filter(fact => !said.includes(fact))).toEqual([])
           expect(seen.requests.length).toBeLessThan(2_000)
         }),
-        runs(20),
+        runs(10),
       )
     },
     PATIENCE,

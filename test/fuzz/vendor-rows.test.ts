@@ -72,7 +72,7 @@ describe.each(SAMPLES.map(sample => [sample.kind, sample] as const))(`%s (seed $
           expectIsolated(seen, usual)
           expectNothingInvented(seen, sample, page(sample, odd))
         }),
-        runs(30),
+        runs(20),
       )
     },
     PATIENCE,
@@ -94,7 +94,7 @@ describe.each(SAMPLES.map(sample => [sample.kind, sample] as const))(`%s (seed $
           expect(gistsOf(seen, ODD)).toEqual(gistsOf(usual, ODD))
           expect(seen.quarantine).toEqual([])
         }),
-        runs(8),
+        runs(5),
       )
     },
     PATIENCE,
@@ -109,8 +109,7 @@ describe.each(SAMPLES.map(sample => [sample.kind, sample] as const))(`%s (seed $
         fc.asyncProperty(fc.constantFrom(...read), unreadable, async (path, value) => {
           const odd = withValue(row, path, value)
           fc.pre(textOf(odd) !== textOf(row))
-          const holdsOthers = ['list', 'object'].includes(at(row, path)?.kind ?? '')
-          fc.pre(!(holdsOthers && value.kind === 'object'))
+          fc.pre(at(row, path)?.kind !== value.kind)
           const seen = await pollWith(sample, odd)
           expectIsolated(seen, usual)
           expectNothingInvented(seen, sample, page(sample, odd))
@@ -119,7 +118,7 @@ describe.each(SAMPLES.map(sample => [sample.kind, sample] as const))(`%s (seed $
           // What is read only where another member is empty was not looked at.
           if (seen.quarantine.length === 0) expect(gistsOf(seen, ODD)).toEqual(gistsOf(usual, ODD))
         }),
-        runs(20),
+        runs(12),
       )
     },
     PATIENCE,

@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { chmod, chown, cp, readFile } from 'node:fs/promises'
+import { chmod, chown, cp, mkdir, readFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
@@ -17,6 +17,11 @@ export interface PostgresServer {
   newDatabase(): Promise<string>
   /** Stops the server and starts it again with its data, on the same port. Only where the server is ours. */
   restart?(): Promise<void>
+  /**
+   * Ends the server by SIGKILL and starts it again: it recovers from its log. (Without `fsync` that is honest for a process that dies,
+   * not for a machine: the system still has what was written.)
+   */
+  crash?(): Promise<void>
   /** Removes the databases made here; stops the server if it is ours. */
   stop(): Promise<void>
 }
@@ -109,13 +114,23 @@ interface Binaries {
   readonly postgres: string
 }
 
-async function embedded(): Promise<PostgresServer> {
+/** A server of our own with its data below `place`, or null where that cannot be. */
+export async function startPostgresAt(place: string): Promise<PostgresServer | null> {
+  return embedded(place).catch(error => {
+    console.warn(`SKIPPED: no PostgreSQL of our own (${error instanceof Error ? error.message : String(error)})`)
+    return null
+  })
+}
+
+async function embedded(place?: string): Promise<PostgresServer> {
   const folder = await temporaryFolder()
   try {
     const user = await serverUser()
     if (user) await chown(folder.path, user.uid, user.gid)
     const binaries = await usableBinaries(folder.path, user)
-    const data = join(folder.path, 'data')
+    const data = join(place ?? folder.path, 'data')
+    await mkdir(data, { mode: 0o700 })
+    if (user) await chown(data, user.uid, user.gid)
     await run(
       binaries.initdb,
       ['--pgdata', data, '--username=postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
@@ -132,6 +147,19 @@ async function embedded(): Promise<PostgresServer> {
       restart: async () => {
         await end(server)
         server = await serve(binaries, { data, port, url, user })
+      },
+      crash: async () => {
+        await end(server, 'SIGKILL')
+        // Its own processes notice, and until the last is gone no new server may begin.
+        for (let tries = 100; ; tries--) {
+          try {
+            server = await serve(binaries, { data, port, url, user })
+            return
+          } catch (error) {
+            if (tries === 0) throw error
+            await sleep(100)
+          }
+        }
       },
     }
   } catch (error) {
@@ -218,11 +246,11 @@ async function serve(
   return child
 }
 
-async function end(child: ChildProcess): Promise<void> {
+async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const closed = new Promise(resolve => child.once('close', resolve))
-  // A "fast" stop: cuts the connections and ends cleanly.
-  child.kill('SIGINT')
+  // SIGINT is a "fast" stop: cuts the connections and ends cleanly.
+  child.kill(signal)
   const timer = setTimeout(() => child.kill('SIGKILL'), 10_000)
   await closed
   clearTimeout(timer)

@@ -67,6 +67,8 @@ interface Launching {
   readonly under?: readonly string[]
   /** Gets the process at once, for whoever wants to end it while it starts. */
   readonly spawned?: (child: ChildProcess) => void
+  /** How long it may take until it says where its API is, milliseconds; then it is ended. */
+  readonly withinMs?: number
 }
 
 /** Starts the server in a folder of its own and resolves when it says where its API is. */
@@ -74,7 +76,7 @@ export async function startProgram(
   folder: string,
   env: NodeJS.ProcessEnv = {},
   args: readonly string[] = [],
-  { under, spawned }: Launching = {},
+  { under, spawned, withinMs }: Launching = {},
 ): Promise<Program> {
   const child = launch(folder, ['start', ...args], env, under)
   spawned?.(child)
@@ -91,7 +93,7 @@ export async function startProgram(
     ended = true
   })
   const place = /API at (http:\/\/[^\s";]+)/
-  await until('the program says where its API is', () => ended || place.test(output)).catch(error => {
+  await until('the program says where its API is', () => ended || place.test(output), withinMs).catch(error => {
     child.kill('SIGKILL')
     throw new Error(`${error.message}\n${output}`)
   })

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { closeSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
+import { chmodSync, closeSync, ftruncateSync, mkdirSync, openSync, rmSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { temporaryFolder } from './temp.ts'
 
@@ -7,6 +7,8 @@ import { temporaryFolder } from './temp.ts'
 export interface TightDisk {
   /** Where it is mounted. */
   readonly path: string
+  /** As made. */
+  readonly mebibytes: number
   /** Fills it with a file of ours to the last byte, but for so much. */
   fill(leaveKiB?: number): void
   /** Takes that file away. */
@@ -23,6 +25,8 @@ export async function tightDisk(mebibytes: number): Promise<TightDisk | null> {
   const folder = await temporaryFolder()
   const path = join(folder.path, 'disk')
   mkdirSync(path)
+  // A database server runs as another user.
+  chmodSync(folder.path, 0o711)
   try {
     execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${mebibytes}m,mode=755`, 'none', path], { stdio: 'pipe' })
   } catch (error) {
@@ -38,6 +42,7 @@ export async function tightDisk(mebibytes: number): Promise<TightDisk | null> {
   const ballast = join(path, 'ballast')
   return {
     path,
+    mebibytes,
     fill(leaveKiB = 0) {
       const file = openSync(ballast, 'a')
       let written = 0
@@ -46,8 +51,8 @@ export async function tightDisk(mebibytes: number): Promise<TightDisk | null> {
       } catch {
         // It is full.
       }
+      if (leaveKiB > 0) ftruncateSync(file, Math.max(0, written - leaveKiB * 1024))
       closeSync(file)
-      if (leaveKiB > 0) execFileSync('truncate', ['--size', String(Math.max(0, written - leaveKiB * 1024)), ballast])
     },
     free: () => rmSync(ballast, { force: true }),
     enlarge: to => void execFileSync('mount', ['-o', `remount,size=${to}m`, path]),

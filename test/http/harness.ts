@@ -144,7 +144,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
         env(from),
       )
       const text = await response.text()
-      const isJson = /json/.test(response.headers.get('content-type') ?? '')
+      const isJson = /json(?!l)/.test(response.headers.get('content-type') ?? '')
       return {
         status: response.status,
         headers: response.headers,

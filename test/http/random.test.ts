@@ -88,7 +88,8 @@ async function expectDescribed(method: string, path: string, response: Response)
   if (response.status >= 400) expect(type).toBe('application/problem+json')
   const validate = validatorOf(described, type)
   if (!type.includes('json')) return
-  expect(validate(JSON.parse(text)) || { errors: validate.errors, text: text.slice(0, 500) }).toBe(true)
+  for (const body of type === 'application/jsonl' ? text.split('\n').filter(Boolean) : [text])
+    expect(validate(JSON.parse(body)) || { errors: validate.errors, text: body.slice(0, 500) }).toBe(true)
 }
 
 const oneOf = (...values: string[]) => fc.constantFrom(...values)

@@ -127,6 +127,22 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
     },
   )
 
+  test.skipIf(kind === 'PostgreSQL' && !postgres)(
+    'orders are read, and nothing is written, by the one that holds the connection, or by the asker where nobody does',
+    async () => {
+      const { store, holder, other, fetches } = await pair({ rows: [] })
+      const refs = [{ orderId: 'o-9', userId: null }]
+      const read = { snapshots: [expect.objectContaining({ orderId: 'o-9' })], rejects: [] }
+      expect(await other.read('shop', refs, signal)).toEqual(read)
+      run(holder)
+      await polled(store)
+      expect(await other.read('shop', refs, signal)).toEqual(read)
+      expect(await holder.read('shop', refs, signal)).toEqual(read)
+      expect(fetches).toEqual(['other o-9', 'holder o-9', 'holder o-9'])
+      expect(await store.orders.get('shop', 'o-9')).toBeNull()
+    },
+  )
+
   test.skipIf(kind === 'PostgreSQL' && !postgres)('what failed there is what the asker is told', async () => {
     const script: FeedScript = { rows: [] }
     const { store, holder, other } = await pair(script)

@@ -46,7 +46,7 @@ export function createDirect(deps: {
     refuseSometimes()
     const inside = shop.listed().filter(({ updatedAt }) => updatedAt >= window.from && updatedAt <= window.to)
     if (inside.length > pageSize && random.chance(manners.tooLarge)) throw problem('vendor.too_large', 'narrow')
-    return spoiled(kind === 'cursor' ? byCursor(inside, page) : byNumber(inside, page), window)
+    return spoiled(kind === 'cursor' ? byCursor(inside, page) : byNumber(inside, page), window, page)
   }
 
   function byNumber(inside: readonly Listed[], page: string | null): FeedPage {
@@ -61,7 +61,7 @@ export function createDirect(deps: {
     return { ...pageOf(rows), next, total: null, pageSize }
   }
 
-  function spoiled(page: FeedPage, window: Window): FeedPage {
+  function spoiled(page: FeedPage, window: Window, asked: string | null): FeedPage {
     if (!random.chance(manners.wrongPage)) return page
     const wrong = random.pick(['twice', 'short', 'empty', 'count', 'repeat', 'stray'] as const)
     trace.note(`${id} answers a wrong page: ${wrong}`)
@@ -72,7 +72,7 @@ export function createDirect(deps: {
     if (wrong === 'empty' && counts && page.total !== 0) return { ...page, orders: [], rejects: [], next: null }
     if (wrong === 'count' && page.total !== null)
       return { ...page, total: Math.max(0, page.total + random.between(-2, 3)) }
-    if (wrong === 'repeat' && page.next !== null) return { ...page, next: kind === 'cursor' ? '0~' : '1' }
+    if (wrong === 'repeat' && page.next !== null && asked !== null) return { ...page, next: asked }
     if (wrong === 'stray' && first) {
       const old = shop.listed().find(({ updatedAt }) => updatedAt < window.from - 5_000)
       return old ? { ...page, orders: [show(old.order, habits, now()), ...page.orders] } : page

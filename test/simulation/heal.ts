@@ -55,9 +55,10 @@ export async function heal(world: {
       .quarantined()
       .filter(({ connection, orderId }) => vendors.find(({ id }) => id === connection)?.seenSinceCleared(orderId))
 
-  /** Endpoints that were paused, or disabled themselves, are put into use again. */
+  /** Endpoints that were paused (the word may come late), or disabled themselves, are put into use again. */
   async function resumeAll(): Promise<void> {
     const rows = durable.query<{ id: string }>(`select id from endpoints where state <> 'active'`)
+    if (rows.length === 0) return
     for (const { id } of rows) await durable.store.endpoints.update(id, { state: 'active', stateReason: null })
     void each(async by => {
       await by.dispatch.refresh()
@@ -78,7 +79,11 @@ export async function heal(world: {
   await time.until(() => !frozen(), 100_000, 1_000)
   await resumeAll()
   await time.run(Math.max(0, ...vendors.map(vendor => vendor.restlessUntil - time.now)) + 15_000)
-  if (!(await time.until(healed, patience, 5_000))) {
+  const recovered = async () => {
+    await resumeAll()
+    return healed()
+  }
+  if (!(await time.until(recovered, patience, 5_000))) {
     const isExplained = explained()
     for (const fact of checks.untold())
       if (!isExplained(fact)) checks.violated(`neither told nor in quarantine: ${fact}`)

@@ -31,7 +31,8 @@ export function mutantLoader(mutants: readonly Mutant[]): (mutant: Mutant) => Pr
   return mutant => import(`./run.ts?${MARK}=${mutants.indexOf(mutant)}`)
 }
 
-function changed(source: string, mutant: Mutant): string {
+/** Rejects where the mutant does not fit the program any more. */
+export function changed(source: string, mutant: Mutant): string {
   return mutant.edits.reduce((text, { from, to }) => {
     const parts = text.split(from)
     if (parts.length === 2) return parts.join(to)

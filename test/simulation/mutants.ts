@@ -164,4 +164,28 @@ export const MUTANTS: readonly Mutant[] = [
     'if (claims.length === 0) return false',
     '',
   ]),
+  mutant('refund records that cannot be read are taken for none', 'sources/shoplazza-refunds.ts', [
+    'if (options.signal.aborted) throw error\n',
+    "if (options.signal.aborted) throw error\n    for (const { orderId } of open) found.set(orderId, 'unavailable')\n",
+  ]),
+  mutant("the vendor's clock is taken for ours", 'sources/http.ts', [
+    'vendorNow: () => clock.now() + (offset ?? 0)',
+    'vendorNow: () => clock.now() + (offset ?? 0) * 0',
+  ]),
+  mutant('a cursor is not followed', 'sources/shoplazza.ts', [
+    'token !== null && rows.length > 0 : hasMore === true',
+    'token !== null && rows.length > 0 : false',
+  ]),
+  mutant("a buyer's second page is not read", 'sources/tuya.ts', [
+    'rows.length < PAGE_SIZE : seen >= total)',
+    'rows.length < PAGE_SIZE : seen >= 1)',
+  ]),
+  mutant('a redirect counts as delivered', 'webhook/deliver.ts', [
+    'if (statusCode < 300) return',
+    'if (statusCode < 400) return',
+  ]),
+  mutant('a delivery that timed out counts as delivered', 'webhook/deliver.ts', [
+    "answer.kind === 'aborted' ? 'aborted' : 'retry'",
+    "answer.kind === 'aborted' ? 'aborted' : 'delivered'",
+  ]),
 ]

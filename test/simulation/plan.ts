@@ -57,7 +57,7 @@ export function makePlan(random: Random): Plan {
   const lagMs = random.pick([4_000, 15_000, 15_000, 60_000] as const)
   return {
     mode,
-    processes: mode === 'solo' ? 1 : mode === 'pair' ? 2 : random.between(1, 3),
+    processes: mode === 'solo' ? 1 : mode === 'pair' ? 2 : random.pick([1, 2, 2, 3] as const),
     partitions: mode === 'cluster' ? random.between(1, 4) : 1,
     vendors,
     wire: random.chance(0.3),

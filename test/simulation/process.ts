@@ -54,6 +54,7 @@ export function bootProcess(deps: {
   const sender = senderOf(life, receivers)
   const endpoints = createEndpoints({
     endpoints: store.endpoints,
+    deliveries: store.deliveries,
     delivery: {},
     box: BOX,
     sender,

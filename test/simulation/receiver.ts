@@ -87,6 +87,8 @@ export function createReceiver(deps: {
   const delivery: Delivery = { ...DEFAULT_DELIVERY, timeout: 5_000, ...deps.delivery }
   const mood = goodMood()
   const sign = createSigner([SECRET])
+  /** Events that this endpoint has said yes to. */
+  const accepted = new Set<string>()
 
   const usualTime = () => (random.chance(0.05) ? random.between(0, 3_000) : random.between(0, mood.usualMs))
 
@@ -158,6 +160,7 @@ export function createReceiver(deps: {
       const end = (result: Answer) => {
         cancelTimeout()
         request.signal.removeEventListener('abort', aborted)
+        if (result.kind === 'answered' && result.statusCode < 300) accepted.add(request.headers['webhook-id'] ?? '')
         resolve(result)
       }
       const aborted = () => end({ kind: 'aborted', error: 'aborted' })
@@ -182,6 +185,8 @@ export function createReceiver(deps: {
         watch.trying(life, receiver, event, attempt)
         const outcome = await destination.deliver(event, context)
         trace.note(`${life.name} ← ${name} ${outcome.result}`)
+        if (kind === 'endpoint' && outcome.result === 'delivered' && !accepted.has(event.id))
+          watch.received(receiver, `${event.id} was taken for delivered, and it was not`)
         watch.answered(life, receiver, event, attempt, outcome)
         return outcome
       },

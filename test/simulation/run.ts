@@ -13,7 +13,6 @@ import { BOX, bootProcess } from './process.ts'
 import { createReceiver, goodMood, type Receiver, type Watch } from './receiver.ts'
 import { calmManners } from './shop.ts'
 import { createSlots } from './slots.ts'
-import { worsen } from './storm.ts'
 import { createStrikes } from './strikes.ts'
 import { createTime } from './time.ts'
 import { createTrace } from './trace.ts'
@@ -132,7 +131,8 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     const speaks = plan.announces && vendors.find(({ id }) => id === connection)?.kind !== 'follow'
     const running = speaks ? slots.running() : []
     const by = running[orderId.length % Math.max(running.length, 1)]
-    if (by) time.after(20, () => by.life.run(() => void by.ingest.refetch(connection, orderId)))
+    if (by && dice.chance(0.6))
+      time.after(dice.between(0, 3_000), () => by.life.run(() => void by.ingest.refetch(connection, orderId)))
   }
 
   const slots = createSlots({
@@ -190,7 +190,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     settled = position
   }
 
-  const { strike } = createStrikes({
+  const { strike, begin } = createStrikes({
     ...{ plan, dice, time, slots, vendors, receivers, broker, storeWeather, logWeather, count },
     disk: durable.disk,
     storming: () => storming,
@@ -239,8 +239,8 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   Math.random = fork().next
   try {
     await past()
-    worsen(storeWeather, dice, plan.wildness / 4)
     for (let slot = 0; slot < plan.processes; slot++) slots.boot(slot)
+    begin()
     for (const vendor of vendors) everySoOften(plan.changeEveryMs, vendor.live)
     everySoOften(plan.strikeEveryMs, strike)
     await time.run(plan.stormMs)

@@ -167,6 +167,9 @@ export function createShop(deps: {
           : existing[random.between(0, existing.length - 1)]
       if (!order) return
       change(order)
+      // Another may be illegible for a while without having changed.
+      const other = existing[random.between(0, existing.length)]
+      if (other && random.chance(0.1)) other.unreadableUntil = now() + random.between(1_000, deps.illegibleMs / 4)
       // What is missed of an order that never changes again stays missed.
       if (random.chance(0.12)) retired.add(order)
     },

@@ -8,7 +8,7 @@ import type { Manners } from './shop.ts'
 export function worsen(weather: Weather, random: Random, wildness: number): void {
   weather.lost = random.pick([0, 0.01, 0.05, 0.3] as const) * wildness
   weather.torn = random.pick([0, 0.01, 0.05, 0.2] as const) * wildness
-  weather.usual = random.pick([1, 3, 20, 80] as const)
+  weather.usual = random.pick([1, 5, 40, 250] as const)
   weather.worst = random.pick([20, 500, 4_000, 20_000] as const)
 }
 

@@ -76,7 +76,7 @@ export function createStrikes(world: {
   logWeather: Weather
   storming: () => boolean
   count: (what: string) => void
-}): { strike(): void } {
+}): { strike(): void; begin(): void } {
   const { plan, dice, time, slots, vendors, receivers, broker, disk, storeWeather, logWeather, count } = world
   const { wildness } = plan
   const slot = () => dice.between(0, slots.size - 1)
@@ -132,10 +132,10 @@ export function createStrikes(world: {
   /** A process is away for so long that others take its place, and acts before it knows. */
   function comeback(): void {
     const at = slot()
-    const ms = dice.between(21_000, 40_000)
+    const ms = dice.between(21_000, 28_000)
     slots.freeze(at, ms)
-    if (dice.chance(0.5)) time.after(ms - dice.between(0, 6_000), burst)
-    const what = dice.pick(['opening', 'opening', 'replay', 'rebalance', 'redrive'] as const)
+    if (dice.chance(0.5)) time.after(ms - dice.between(0, 6_000), () => strikeWith('burst', null))
+    const what = dice.pick(['opening', 'opening', 'opening', 'replay', 'rebalance', 'redrive'] as const)
     time.after(ms + dice.between(1, 2_500), () => strikeWith(what, slots.at(at)))
   }
 
@@ -193,5 +193,15 @@ export function createStrikes(world: {
     troubles[trouble](by)
   }
 
-  return { strike: () => strikeWith(dice.pick(LOT), slots.somebody()) }
+  return {
+    strike: () => strikeWith(dice.pick(LOT), slots.somebody()),
+    begin() {
+      // It is bad weather already; and what takes long has to begin early.
+      worsen(storeWeather, dice, wildness / 4)
+      if (dice.chance(0.5)) troubles.manners(null)
+      for (const { mood } of receivers) if (dice.chance(0.4)) spoilMood(mood, dice, wildness)
+      if (slots.size > 1 && dice.chance(0.5))
+        time.after(dice.between(1_000, 6_000), () => strikeWith('comeback', slots.somebody()))
+    },
+  }
 }

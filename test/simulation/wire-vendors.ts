@@ -28,6 +28,8 @@ interface Page {
   rows: unknown[]
   total: number | null
   next: string | null
+  /** The cursor asked with. */
+  asked: string | null
 }
 
 /** What is wrong with a page now and then, in ways that can be noticed. */
@@ -40,7 +42,7 @@ function spoil(page: Page, { shop, random, note }: WireDeps, stray: () => unknow
   if (wrong === 'short' && counts) page.rows = page.rows.slice(1)
   if (wrong === 'empty' && counts && page.total !== 0) page.rows = []
   if (wrong === 'count' && page.total !== null) page.total += random.between(1, 3)
-  if (wrong === 'repeat' && page.next !== null) page.next = '0~'
+  if (wrong === 'repeat' && page.next !== null && page.asked !== null) page.next = page.asked
   if (wrong === 'stray' && page.rows.length > 0) page.rows = [stray(), ...page.rows]
 }
 
@@ -74,7 +76,7 @@ export function wireKakaclo(deps: WireDeps): WireVendor {
     const inside = within(shop.listed(), query.get('updateStartTime'), query.get('updateEndTime'))
     const number = Number(query.get('pageNumber'))
     const size = Math.min(Number(query.get('pageSize')), pageSize)
-    const page: Page = { rows: numbered(inside, number, size).map(row), total: inside.length, next: null }
+    const page: Page = { rows: numbered(inside, number, size).map(row), total: inside.length, next: null, asked: null }
     spoil(page, deps, () => row(oldest(shop)))
     const list = random.chance(shop.manners.wrongPage / 6) && page.total !== 0 ? null : page.rows
     return json({
@@ -103,14 +105,15 @@ export function wireShoplazza(deps: WireDeps & { family: Family }): WireVendor {
 
   function list(query: URLSearchParams): WireAnswer {
     const wanted = ids(query, 'ids')
-    if (wanted) return listOf({ rows: wanted.flatMap(id => shop.order(id) ?? []).map(row), total: null, next: null })
+    if (wanted)
+      return listOf({ rows: wanted.flatMap(id => shop.order(id) ?? []).map(row), total: null, next: null, asked: null })
     const inside = within(shop.listed(), query.get('updated_at_min'), query.get('updated_at_max'))
     if (inside.length > pageSize && random.chance(shop.manners.tooLarge)) return json({ errors: ['too deep'] }, 406)
     const token = query.get(newer ? 'cursor' : 'next_token')
     const byToken = cursorPage(shop, inside, token, pageSize)
     const number = Number(query.get('page') ?? 1)
     const rows = newer || tokens ? byToken.rows : numbered(inside, number, pageSize)
-    const page: Page = { rows: rows.map(row), total: newer ? null : inside.length, next: byToken.next }
+    const page: Page = { rows: rows.map(row), total: newer ? null : inside.length, next: byToken.next, asked: token }
     spoil(page, deps, () => row(oldest(shop)))
     return listOf(page)
   }
@@ -179,7 +182,7 @@ export function wireTuya(deps: WireDeps): WireVendor {
     if (path.endsWith('/order/search')) {
       const mine = shop.ofUser(query.get('user_id') ?? '')
       const rows = numbered(mine, Number(query.get('page_no')), pageSize).map(order => row(order, false))
-      const page: Page = { rows, total: mine.length, next: null }
+      const page: Page = { rows, total: mine.length, next: null, asked: null }
       if (mine.length > 0) spoil(page, deps, () => row(oldest(shop), false))
       return succeeded({ page_no: 1, page_size: pageSize, total: page.total, data_list: page.rows })
     }

@@ -92,7 +92,7 @@ describe('refusals', () => {
     expect(error.message).not.toContain('hidden')
   })
 
-  test('an answer of more than 32 MiB asks for a narrower window', async () => {
+  test('an answer of more than 16 MiB asks for a narrower window', async () => {
     const piece = Buffer.alloc(1024 * 1024, ' ')
     const { http } = await vendor((_, response) => {
       const write = () => {

@@ -27,7 +27,7 @@ export const isGood = ({ lost, invented, doubled, subscribers }: Verdict): boole
   subscribers.every(({ missing, inversions }) => missing + inversions.length === 0)
 
 /** The whole history, as the API tells it. */
-export async function history(api: Program): Promise<OrderEvent[]> {
+async function history(api: Program): Promise<OrderEvent[]> {
   const events: OrderEvent[] = []
   for (let after = ''; ; ) {
     const { body } = await api.get(`/v1/events?limit=250${after && `&after=${after}`}`)

@@ -24,6 +24,7 @@ let api: Harness
 let receiver: Receiver
 let sender: Sender
 let dispatcher: Dispatcher
+let restart: () => Promise<void>
 let inFlight: number
 let publish: (events: readonly EventRecord[]) => Promise<void>
 const { log, lines } = recordingLog()
@@ -54,6 +55,7 @@ beforeEach(async () => {
   const { store } = api
   const endpoints = createEndpoints({
     endpoints: store.endpoints,
+    deliveries: store.deliveries,
     // Longer than a step of the clock, so that an answer is waited for.
     delivery: { timeout: HOUR, retries: Array.from({ length: 50 }, () => 4 * HOUR) },
     box,
@@ -80,24 +82,34 @@ beforeEach(async () => {
     await embedded.append(events)
     await until('they are taken in', () => taken === all)
   }
-  dispatcher = createDispatcher({
-    store,
-    eventLog,
-    clock,
-    log,
-    metrics,
-    group: 'dispatch',
-    destinations: endpoints.load,
-    disable: endpoints.disable,
-    test: endpoints.test,
-    tickMs: DAY,
-  })
-  await dispatcher.start()
+  const start = async () => {
+    dispatcher = createDispatcher({
+      store,
+      eventLog,
+      clock,
+      log,
+      metrics,
+      group: 'dispatch',
+      destinations: endpoints.load,
+      disable: endpoints.disable,
+      test: endpoints.test,
+      tickMs: DAY,
+    })
+    await dispatcher.start()
+  }
+  restart = async () => {
+    await stop()
+    await start()
+  }
+  await start()
 })
-afterEach(async () => {
+async function stop(): Promise<void> {
   const stopped = dispatcher.stop(1_000)
   await clock.advance(60_000)
   await stopped
+}
+afterEach(async () => {
+  await stop()
   await sender.close()
   await receiver.close()
   await api.close()
@@ -131,7 +143,6 @@ describe('an endpoint that fails for five days', () => {
     const failed = await happens('a', 'b')
     await passes(() => receiver.received.length >= 2, DAY)
     expect(await endpoint()).toMatchObject({ state: 'active', stateReason: null })
-    const disabled = () => lines.some(({ msg }) => msg.startsWith('endpoint disabled'))
     await passes(() => clock.now() >= NOW + 4.9 * DAY, 5 * DAY)
     expect(disabled()).toBe(false)
     await passes(disabled, DAY)
@@ -166,6 +177,28 @@ describe('an endpoint that fails for five days', () => {
     expect(acknowledged()).toHaveLength(8)
     expect(await destination()).toMatchObject({ state: 'active' })
   })
+})
+
+const disabled = () => lines.some(({ msg }) => msg.startsWith('endpoint disabled'))
+
+test('five days are five days however often the program is started again, and begin anew when the endpoint is changed', async () => {
+  receiver.otherwise = 500
+  await api.call('POST', '/v1/endpoints', { body: { id: 'hook', url: receiver.url } })
+  await happens('a', 'b')
+  for (let day = 1; day <= 2; day++) {
+    await passes(() => clock.now() >= NOW + day * DAY, 2 * DAY)
+    await restart()
+  }
+  await api.call('PATCH', '/v1/endpoints/hook', { body: { description: 'mended, they say' } })
+  const changed = clock.now()
+  for (let day = 1; day <= 4; day++) {
+    await passes(() => clock.now() >= changed + day * DAY, 2 * DAY)
+    await restart()
+  }
+  expect(disabled()).toBe(false)
+  await passes(disabled, 2 * DAY)
+  expect(clock.now() - changed).toBeGreaterThanOrEqual(5 * DAY)
+  await until('the store knows', async () => (await endpoint()).state === 'disabled')
 })
 
 describe('an endpoint that answers 410', () => {

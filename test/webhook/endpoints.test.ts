@@ -52,6 +52,7 @@ const declare = (endpoints: unknown[], box = createSecretBox(key)) =>
 const endpoints = (box = createSecretBox(key), time: Clock = clock) =>
   createEndpoints({
     endpoints: store.endpoints,
+    deliveries: store.deliveries,
     delivery: { timeout: 2_000, concurrency: 4 },
     box,
     sender,

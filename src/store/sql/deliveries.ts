@@ -102,6 +102,15 @@ export function deliveryStore(store: Sql): DeliveryStore {
       return row ?? null
     },
 
+    failingSince: async (destination, since) => {
+      const { rows } = await sql<{ at: number | null }>`
+        select min(at) as at from attempts
+        where destination = ${destination} and at >= ${since} and n > coalesce((
+          select n from attempts
+          where destination = ${destination} and outcome = 'delivered' order by n desc limit 1), 0)`.execute(db)
+      return rows[0]?.at ?? null
+    },
+
     stats: sample => statistics(store, sample),
   }
 }

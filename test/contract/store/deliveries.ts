@@ -44,6 +44,21 @@ export function deliveryContract(world: World): void {
       }
     }
 
+    test('since when a destination fails is told by its attempts: after the last success, from a time on', async () => {
+      const { store } = world
+      const [one, two] = [eventRecord({ orderId: 'a' }), eventRecord({ orderId: 'b' })]
+      await remember(store, [one, two])
+      const since = (at = 0) => store.deliveries.failingSince('billing', at)
+      expect(await since()).toBeNull()
+      await store.deliveries.record([failed(one, 1), { ...failed(two, 1), destination: 'other' }])
+      expect(await since()).toBe(NOW + 1)
+      await store.deliveries.record([attemptRow(one, { attempt: 2, at: NOW + 2 })])
+      expect(await since()).toBeNull()
+      await store.deliveries.record([failed(two, 3), failed(two, 4), failed(one, 5)])
+      expect([await since(), await since(NOW + 4), await since(NOW + 6)]).toEqual([NOW + 3, NOW + 4, null])
+      expect(await store.deliveries.failingSince('other', 0)).toBe(NOW + 1)
+    })
+
     test('an event delivered after retries is one delivery with all its attempts', async () => {
       const { store } = world
       const event = eventRecord()
