@@ -50,6 +50,8 @@ export function createWorker(deps: {
   /** Rung by every poll that went well. */
   const recovered = { orders: createBell(clock), gaps: createBell(clock) }
   let running = false
+  /** When the next poll is to begin, by the clock that only goes forward. */
+  let dueAt = 0
   /** Why the lease cannot be had or kept (the store fails); null: it can, or another process has it. */
   let stuck: string | null = null
   let current: { held: HeldLease; publish: () => void } | null = null
@@ -75,6 +77,8 @@ export function createWorker(deps: {
   async function round(held: HeldLease, signal: AbortSignal) {
     const result = await rounds.run(held, signal)
     stuck = null
+    dueAt = clock.monotonic() + result.pauseMs
+    pollBell.ring()
     if (result.error === null) {
       publishWhatIsNew(result.taken)
       recovered.orders.ring()
@@ -84,10 +88,13 @@ export function createWorker(deps: {
     return result
   }
 
+  /** Each round says when the next is due, one on request as well: it may have found a vendor well that was not to be asked for long. */
   async function pollLoop(held: HeldLease): Promise<void> {
+    dueAt = 0
     while (!held.signal.aborted) {
-      const { pauseMs } = await oneRoundAtATime(() => round(held, held.signal))
-      await pollBell.wait(held.signal, pauseMs)
+      const pause = dueAt - clock.monotonic()
+      if (pause > 0) await pollBell.wait(held.signal, pause)
+      else await oneRoundAtATime(async () => dueAt <= clock.monotonic() && round(held, held.signal))
     }
   }
 
@@ -220,7 +227,10 @@ export function createWorker(deps: {
       refetcher.add(orderId)
       return true
     },
-    wake: pollBell.ring,
+    wake() {
+      dueAt = 0
+      pollBell.ring()
+    },
     trouble: () => stuck ?? rounds.trouble(),
 
     async run(signal: AbortSignal): Promise<void> {

@@ -1,14 +1,16 @@
 import type { OrderSnapshot, RefundRecord, RefundView } from '../../schemas/order.ts'
 import type { Fact } from './fact.ts'
 import { addAmounts, compareAmounts, subtractAmounts } from './money.ts'
-import type { OrderState } from './state.ts'
+import type { OrderState, RefundWaiting } from './state.ts'
 
 /** How long a refund endpoint may answer without a record of a refund that the order shows, before the order's total is believed. */
 const RECORD_GRACE_MS = 600_000
+/** However long ago that was, one answer alone proves nothing: for so long it has to be the same. */
+const LEAST_GRACE_MS = 20_000
 
 interface RefundFacts {
   readonly facts: readonly Fact[]
-  readonly state: Pick<OrderState, 'refundBasis' | 'refundTotal' | 'refundWaitingSince'>
+  readonly state: Pick<OrderState, 'refundBasis' | 'refundTotal' | 'refundWaiting'>
   readonly notes: readonly string[]
   readonly recheckAt: number | null
 }
@@ -22,22 +24,21 @@ export function refundFacts(known: OrderState, snapshot: OrderSnapshot, observed
   const none = same(known)
   if (!view || known.refundBasis === 'whole') return none
   const records = typeof view.records === 'string' ? [] : view.records
-  const outstanding = isOutstanding(known, view, records)
-  const waitingSince = outstanding ? (known.refundWaitingSince ?? sinceWhen(snapshot, observedAt)) : null
-  switch (basisOf(known, view, records, waitingSince, observedAt)) {
+  const wait = isOutstanding(known, view, records) ? waitOf(known, snapshot, view, observedAt) : null
+  switch (basisOf(known, view, records, wait, observedAt)) {
     case 'records':
-      return waiting(fromRecords(known, snapshot, view, records), outstanding ? waitingSince : null, observedAt)
+      return waiting(fromRecords(known, snapshot, view, records), known, wait, observedAt)
     case 'totals':
       return fromTotal(known, snapshot, view)
     case 'whole':
       return whole(snapshot, view)
     case null:
-      return waiting(none, waitingSince, observedAt)
+      return waiting(none, known, wait, observedAt)
   }
 }
 
-function same({ refundBasis, refundTotal, refundWaitingSince }: OrderState): RefundFacts {
-  return { facts: [], state: { refundBasis, refundTotal, refundWaitingSince }, notes: [], recheckAt: null }
+function same({ refundBasis, refundTotal, refundWaiting }: OrderState): RefundFacts {
+  return { facts: [], state: { refundBasis, refundTotal, refundWaiting }, notes: [], recheckAt: null }
 }
 
 /** The order shows a refund that no finished record stands for (yet). */
@@ -53,35 +54,51 @@ function isOutstanding(
   return sum !== null && compareAmounts(total, sum) > 0
 }
 
-/** No later than the order's last update, if the vendor tells it. */
-function sinceWhen({ updatedAt }: OrderSnapshot, observedAt: number): number {
-  return updatedAt === null ? observedAt : Math.min(observedAt, Date.parse(updatedAt))
+function waitOf(
+  known: OrderState,
+  { updatedAt }: OrderSnapshot,
+  { records }: RefundView,
+  observedAt: number,
+): RefundWaiting {
+  const roseAt = updatedAt === null ? observedAt : Math.min(observedAt, Date.parse(updatedAt))
+  const wait = known.refundWaiting ?? { since: observedAt, roseAt, absentSince: null }
+  return { ...wait, absentSince: wait.absentSince ?? (records === 'delayed' ? null : observedAt) }
+}
+
+/** When the order's total is believed; null: not before the records can be asked for. */
+function graceEnd({ roseAt, absentSince }: RefundWaiting): number | null {
+  return absentSince === null ? null : Math.max(roseAt + RECORD_GRACE_MS, absentSince + LEAST_GRACE_MS)
 }
 
 function basisOf(
   known: OrderState,
   { records, total, totalUnreadable, full }: RefundView,
   finished: readonly RefundRecord[],
-  waitingSince: number | null,
+  wait: RefundWaiting | null,
   observedAt: number,
 ): OrderState['refundBasis'] {
   if (known.refundBasis !== null) return known.refundBasis
   if (finished.length > 0) return 'records'
   if (records === 'delayed' || totalUnreadable) return null
-  if (records !== 'unavailable' && (waitingSince === null || observedAt - waitingSince < RECORD_GRACE_MS)) return null
+  if (records !== 'unavailable') {
+    const end = wait && graceEnd(wait)
+    if (end === null || observedAt < end) return null
+  }
   if (total !== null) return compareAmounts(total, '0') > 0 ? 'totals' : null
   return full === true ? 'whole' : null
 }
 
 /** Asks again soon at first, then rarer, up to once an hour; and exactly when the grace ends. */
-function waiting(result: RefundFacts, since: number | null, observedAt: number): RefundFacts {
-  if (since === null) return { ...result, state: { ...result.state, refundWaitingSince: null } }
-  const age = Math.max(0, observedAt - since)
-  const pause = Math.min(Math.max(age / 4, 5_000), 3_600_000)
-  const graceEnd = since + RECORD_GRACE_MS
+function waiting(result: RefundFacts, known: OrderState, wait: RefundWaiting | null, observedAt: number): RefundFacts {
+  const state = { ...result.state, refundWaiting: wait }
+  if (wait === null) return { ...result, state }
+  const pause = Math.min(Math.max((observedAt - wait.since) / 4, 5_000), 3_600_000)
+  const end = graceEnd(wait)
   const next = observedAt + pause
-  const recheckAt = Math.round(observedAt < graceEnd ? Math.min(next, graceEnd) : next)
-  return { ...result, state: { ...result.state, refundWaitingSince: since }, recheckAt }
+  const recheckAt = Math.round(end !== null && observedAt < end ? Math.min(next, end) : next)
+  const news = known.refundWaiting === null && wait.absentSince === null
+  const notes = news ? ['its refund records cannot be read now; the refund waits, and they are asked for again'] : []
+  return { ...result, state, notes: [...result.notes, ...notes], recheckAt }
 }
 
 function isFull(snapshot: OrderSnapshot, view: RefundView, running: string | null, last: boolean): boolean {
@@ -117,7 +134,7 @@ function fromRecords(
   })
   return {
     facts,
-    state: { refundBasis: 'records', refundTotal: running, refundWaitingSince: null },
+    state: { refundBasis: 'records', refundTotal: running, refundWaiting: null },
     notes: [],
     recheckAt: null,
   }
@@ -125,7 +142,7 @@ function fromRecords(
 
 /** A step of the running total, counted from what was already said: 5 → 12 → 12 is 5 and 7; 12 → 10 → 15 is 3 more (cases 11, 12). */
 function fromTotal(known: OrderState, snapshot: OrderSnapshot, view: RefundView): RefundFacts {
-  const unchanged = { ...same(known), state: { ...same(known).state, refundWaitingSince: null } }
+  const unchanged = { ...same(known), state: { ...same(known).state, refundWaiting: null } }
   if (view.total === null) return unchanged
   const before = known.refundTotal ?? subtractAmounts(view.total, view.total)
   const step = compareAmounts(view.total, before)
@@ -150,7 +167,7 @@ function fromTotal(known: OrderState, snapshot: OrderSnapshot, view: RefundView)
         },
       },
     ],
-    state: { refundBasis: 'totals', refundTotal: view.total, refundWaitingSince: null },
+    state: { refundBasis: 'totals', refundTotal: view.total, refundWaiting: null },
     notes: [],
     recheckAt: null,
   }
@@ -173,7 +190,7 @@ function whole(snapshot: OrderSnapshot, view: RefundView): RefundFacts {
         },
       },
     ],
-    state: { refundBasis: 'whole', refundTotal: null, refundWaitingSince: null },
+    state: { refundBasis: 'whole', refundTotal: null, refundWaiting: null },
     notes: [],
     recheckAt: null,
   }

@@ -8,12 +8,22 @@ export interface OrderState {
   readonly refundBasis: 'records' | 'totals' | 'whole' | null
   /** Sum of the refunds said; null: none yet, or without amounts. */
   readonly refundTotal: string | null
-  /** Since when (ms) a refunded total is shown without a finished record. */
-  readonly refundWaitingSince: number | null
+  /** A refund is shown without a finished record; null: none is. */
+  readonly refundWaiting: RefundWaiting | null
   /** Where arrivals are read from, fixed by the first one said. */
   readonly deliveredBy: 'packages' | 'order' | null
   /** How many packages without an id were said to be shipped. */
   readonly unidentifiedPackages: number
+}
+
+/** Milliseconds since the epoch. */
+export interface RefundWaiting {
+  /** When we first saw it. */
+  readonly since: number
+  /** When it happened at the latest: the order's update, if the vendor tells it. */
+  readonly roseAt: number
+  /** When it was first answered that there is no record; null: it could not be asked yet. */
+  readonly absentSince: number | null
 }
 
 export const NEW_ORDER: OrderState = {
@@ -21,7 +31,7 @@ export const NEW_ORDER: OrderState = {
   said: [],
   refundBasis: null,
   refundTotal: null,
-  refundWaitingSince: null,
+  refundWaiting: null,
   deliveredBy: null,
   unidentifiedPackages: 0,
 }

@@ -3,6 +3,7 @@ import { AppError } from '../../src/errors.ts'
 import type { OrderSource } from '../../src/sources/source.ts'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid, refundRecord, refundTotal, snapshot } from '../helpers/snapshots.ts'
+import { until } from '../helpers/until.ts'
 import { clock, gists, scene, signal, store } from './scene.ts'
 
 describe('a poll', () => {
@@ -115,6 +116,27 @@ describe('a poll', () => {
     })
     await ingest.poll('shop', { signal, orderId: 'o-7' })
     expect([await gists(), requests.length, fetches]).toEqual([['o-7 paid 20.00'], 0, [['o-7']]])
+  })
+
+  test('on request that finds a refusing vendor well again is followed by polls on time, not in a quarter of an hour', async () => {
+    const script: FeedScript = { rows: [] }
+    let refuses = true
+    script.before = () => {
+      if (refuses) throw new AppError('The credentials are refused.', { code: 'vendor.refused', intent: 'stop' })
+      return undefined
+    }
+    const { ingest, requests } = await scene({ script })
+    const stop = new AbortController()
+    const running = ingest.run(stop.signal)
+    const state = async () => (await store.connections.get('shop'))?.state
+    await until('it has stopped', async () => (await state()) === 'stopped')
+    refuses = false
+    await ingest.poll('shop', { signal })
+    expect(await state()).toBe('ok')
+    const asked = requests.length
+    await until('polls go on', () => requests.length > asked + 2)
+    stop.abort()
+    await running
   })
 
   test('names the connections there are when asked for one there is not', async () => {

@@ -249,6 +249,33 @@ describe('refunds by records', () => {
     ).toEqual([])
   })
 
+  test('that are not there at the first look at an old refund are asked for again before the total stands', () => {
+    const order = observer()
+    const old = { updatedAt: new Date(OBSERVED_AT - 60 * MINUTE).toISOString() }
+    const first = order.see(snapshot({ ...old, refund: view([], '5.00') }))
+    expect([first.events, first.decision.recheckAt]).toEqual([[], OBSERVED_AT + 5_000])
+    const there = view([refundRecord('r-1', '5.00')], '5.00')
+    expect(gists(order.see(snapshot({ ...old, refund: there }), OBSERVED_AT + 5_000).events)).toEqual(['refunded 5.00'])
+
+    const other = observer()
+    other.see(snapshot({ ...old, refund: refundTotal('5.00', { records: 'delayed' }) }), OBSERVED_AT - 30 * MINUTE)
+    expect(other.see(snapshot({ ...old, refund: view([], '5.00') })).events).toEqual([])
+    expect(other.see(snapshot({ ...old, refund: view([], '5.00') }), OBSERVED_AT + 19_000).events).toEqual([])
+    expect(gists(other.see(snapshot({ ...old, refund: view([], '5.00') }), OBSERVED_AT + 20_000).events)).toEqual([
+      'refunded 5.00',
+    ])
+  })
+
+  test('that cannot be read are asked for again soon, however old the refund is, and it is said once', () => {
+    const order = observer()
+    const old = { updatedAt: new Date(OBSERVED_AT - 30 * 24 * 60 * MINUTE).toISOString() }
+    const delayed = snapshot({ ...old, refund: refundTotal('5.00', { records: 'delayed' }) })
+    const { decision } = order.see(delayed)
+    expect([decision.recheckAt, decision.notes.length]).toEqual([OBSERVED_AT + 5_000, 1])
+    const again = order.see(delayed, OBSERVED_AT + 5_000).decision
+    expect([again.recheckAt, again.notes]).toEqual([OBSERVED_AT + 10_000, []])
+  })
+
   test('that cannot be read now delay the refund however long it takes', () => {
     const order = observer()
     for (const age of [0, 20 * MINUTE, 600 * MINUTE]) {

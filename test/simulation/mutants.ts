@@ -77,8 +77,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant('a gap is not written down', 'ingest/poll.ts', ['...(later && { gaps: { opened: [later] } })', '']),
   mutant('refunds that wait for their record are not read again', 'order/refunds.ts', [
-    'return { ...result, state: { ...result.state, refundWaitingSince: since }, recheckAt }',
-    'return { ...result, state: { ...result.state, refundWaitingSince: since }, recheckAt: recheckAt && null }',
+    'return { ...result, state, notes: [...result.notes, ...notes], recheckAt }',
+    'return { ...result, state, notes: [...result.notes, ...notes], recheckAt: recheckAt && null }',
   ]),
   mutant(
     'halved windows leave a tick between them',
