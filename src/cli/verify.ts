@@ -103,5 +103,5 @@ function summaryText(line: Line<'summary'>): string {
   const looked = `${line.orders} orders, ${line.events} events, ${line.lanes} lanes, ${line.backlog} waiting, ${line.deadLetters} dead letters`
   const infos = line.infos > 0 ? `, ${line.infos} for information` : ''
   const mended = line.repaired > 0 ? `, ${line.repaired} mended` : ''
-  return `${looked}: ${line.problems === 0 ? 'no problem' : `${line.problems} problems`}${mended}${infos}`
+  return `${looked}: ${line.problems === 0 ? 'no problem' : `${line.problems} ${line.problems === 1 ? 'problem' : 'problems'}`}${mended}${infos}`
 }

@@ -57,7 +57,8 @@ export async function serveApi({
     async (request, env) => {
       const response = await fetch(request, env)
       const { outgoing } = env
-      if (response.headers.get('content-type')?.startsWith('text/event-stream') && outgoing instanceof ServerResponse) {
+      const type = response.headers.get('content-type') ?? ''
+      if (/^(text\/event-stream|application\/jsonl)/.test(type) && outgoing instanceof ServerResponse) {
         streams.add(outgoing)
         outgoing.once('close', () => streams.delete(outgoing))
       }
@@ -93,7 +94,7 @@ export async function serveApi({
     if (!server.listening) return
     const closed = new AbortController()
     server.close(() => closed.abort())
-    // Event streams have no end of their own; their readers come back with the last id they saw.
+    // Event streams have no end of their own; their readers come back with the last id they saw. A verification may take long, and begins anew.
     for (const response of streams) response.end()
     const until = clock.monotonic() + graceMs
     while (!closed.signal.aborted && clock.monotonic() < until) {

@@ -63,6 +63,21 @@ describe('serveApi', () => {
     await expect(fetch(`${server.url}/healthz`)).rejects.toThrow()
   })
 
+  test('closing ends a verification under way', async () => {
+    await api.seed('shop', '1')
+    const asked = Promise.withResolvers<void>()
+    api.parts.read = () => {
+      asked.resolve()
+      return new Promise(() => {})
+    }
+    const answer = await fetch(`${server.url}/v1/verify?againstVendor=true`)
+    const text = answer.text()
+    await asked.promise
+    await server.close()
+    // Cut off after the grace, it would reject.
+    expect(await text).not.toContain('"summary"')
+  })
+
   test('closing waits for what is being answered', async () => {
     const polling = Promise.withResolvers<void>()
     const found = Promise.withResolvers<void>()
