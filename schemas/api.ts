@@ -270,6 +270,9 @@ export const Destination = z
     id: Slug,
     kind: z.enum(['handler', 'endpoint']),
     state: z.enum(['active', 'paused', 'disabled', 'open']).describe('open: its circuit is open, only probes are sent'),
+    restingUntil: Timestamp.nullable().describe(
+      'it answered 429 or 503 with Retry-After, and is sent nothing until then; null: it does not rest',
+    ),
     backlog: z.number().int(),
     oldestWaitingSeconds: z.number().nonnegative().nullable(),
     deadLetters: z.number().int(),

@@ -7,7 +7,7 @@ export const Timestamp = z.string().regex(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3
 export const Amount = z.string().regex(/^\d+(\.\d+)?$/)
 
 /** ISO 4217, upper case. */
-export const Currency = z.string().regex(/^[A-Z]{3}$/)
+export const Currency = z.string().regex(/^[A-Z]{3}$/, 'an ISO 4217 currency, three capital letters such as "USD"')
 
 /** Ids of connections and destinations: chosen by people, used in URLs, file names and metric labels. */
 export const Slug = z

@@ -13,12 +13,22 @@ function millisecondsOf(duration: string): number {
   return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
 }
 
+const DURATION = /^\d+(\.\d+)?(ms|s|m|h|d)$/
+const A_DURATION = 'a duration such as "500ms", "5s", "10m", "2h" or "30d"'
+
 /** `"500ms" "5s" "10m" "2h" "30d"` → milliseconds. */
 export const Duration = z
   .string()
-  .regex(/^\d+(\.\d+)?(ms|s|m|h|d)$/, 'a duration such as "500ms", "5s", "10m", "2h" or "30d"')
+  .regex(DURATION, A_DURATION)
   .refine(text => !(millisecondsOf(text) > LONGEST_DURATION), 'a duration of at most "36500d"')
   .transform(millisecondsOf)
+
+/** One that something happens after, or lasts: nothing waits for 0. */
+const Span = z
+  .string()
+  .regex(DURATION, { error: A_DURATION, abort: true })
+  .refine(text => millisecondsOf(text) > 0, 'a duration above 0, of 1ms or more')
+  .pipe(Duration)
 
 /** `"2/s"` or `{ perSecond, burst }`. */
 const RATE = 'a rate above 0 such as "2/s", "100/m", or { "perSecond": 2, "burst": 40 }'
@@ -63,7 +73,7 @@ const Backfill = z.union(
 
 const shared = {
   id: Slug,
-  pollEvery: Duration.default(5_000).describe('pause between two polls; default 5s'),
+  pollEvery: Span.default(5_000).describe('pause between two polls; default 5s'),
   overlap: Duration.default(600_000).describe('how far each poll looks back behind the cursor; default 10m'),
   backfill: Backfill.optional().describe('how far back the first poll looks; default: the overlap'),
   rateLimit: RateLimit.optional().describe("requests to the vendor; default: the vendor's published limit"),
@@ -105,18 +115,31 @@ export const TuyaConnection = z.strictObject({
 })
 export type TuyaConnection = z.infer<typeof TuyaConnection>
 
-export const ShoplazzaConnection = z.strictObject({
-  ...shared,
-  vendor: z.literal('shoplazza'),
-  baseUrl: HttpUrl,
-  apiVersion: z
-    .string()
-    .regex(/^\d{4}-\d{2}$/, 'a version such as "2022-01"')
-    .optional()
-    .describe('default: read from the base URL'),
-  accessToken: HeaderText,
-  webhookSecret: Secret.optional(),
-})
+const SHOPLAZZA_VERSION = /^\d{4}-\d{2}$/
+
+/** The API version that a base URL of Shoplazza ends with, or has in it; null: none. */
+export const shoplazzaVersionIn = (baseUrl: string): string | null =>
+  URL.parse(baseUrl)
+    ?.pathname.split('/')
+    .findLast(segment => SHOPLAZZA_VERSION.test(segment)) ?? null
+
+export const ShoplazzaConnection = z
+  .strictObject({
+    ...shared,
+    vendor: z.literal('shoplazza'),
+    baseUrl: HttpUrl,
+    apiVersion: z
+      .string()
+      .regex(SHOPLAZZA_VERSION, 'a version such as "2022-01"')
+      .optional()
+      .describe('default: read from the base URL'),
+    accessToken: HeaderText,
+    webhookSecret: Secret.optional(),
+  })
+  .refine(({ apiVersion, baseUrl }) => apiVersion !== undefined || shoplazzaVersionIn(baseUrl) !== null, {
+    path: ['apiVersion'],
+    error: 'an API version such as "2022-01", here or at the end of `baseUrl`',
+  })
 export type ShoplazzaConnection = z.infer<typeof ShoplazzaConnection>
 
 export const Connection = z.discriminatedUnion('vendor', [KakacloConnection, TuyaConnection, ShoplazzaConnection])
@@ -124,7 +147,7 @@ export type Connection = z.infer<typeof Connection>
 
 /** Delivery options as given, for one endpoint: absent ones come from the global ones. */
 export const DeliveryOptions = z.strictObject({
-  timeout: Duration.optional(),
+  timeout: Span.optional(),
   retries: z.array(Duration).max(50).optional(),
   concurrency: z.number().int().min(1).max(1000).optional(),
   rateLimit: RateLimit.optional(),
@@ -199,7 +222,7 @@ export const Config = z
     network: z.strictObject({ allow: z.array(Cidr).default([]) }).default({ allow: [] }),
     delivery: DeliveryOptions.default({}),
     retention: z
-      .strictObject({ events: Duration.default(90 * DAY), attempts: Duration.default(14 * DAY) })
+      .strictObject({ events: Span.default(90 * DAY), attempts: Span.default(14 * DAY) })
       .default({ events: 90 * DAY, attempts: 14 * DAY }),
     sandbox: z
       .strictObject({ port: z.number().int().min(0).max(65535).default(0), speed: z.number().positive().default(1) })
@@ -209,6 +232,12 @@ export const Config = z
   .superRefine((config, context) => {
     unique(config.connections, context, 'connections')
     unique(config.endpoints, context, 'endpoints')
+    const ids = config.connections.map(({ id }) => `"${id}"`)
+    const message = `the id of a connection (${ids.join(', ') || 'there are none'})`
+    for (const [index, { connections = [] }] of config.endpoints.entries())
+      for (const [place, id] of connections.entries())
+        if (!config.connections.some(connection => connection.id === id))
+          context.addIssue({ code: 'custom', path: ['endpoints', index, 'connections', place], message })
   })
 export type Config = z.output<typeof Config>
 /** The configuration as a person writes it. */

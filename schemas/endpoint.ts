@@ -28,6 +28,9 @@ const Condition = z.union([OneOf, z.strictObject({ exists: z.boolean() }), Betwe
 })
 export type Condition = z.output<typeof Condition>
 
+/** Marks an issue that is about a key, not about what stands there (which may be secret). */
+const ABOUT_NAME = { about: 'name' }
+
 /** Members of events by their path; lists are not gone into. */
 function pathsOf(schema: z.core.$ZodType, path: string, into: Set<string>): Set<string> {
   const inner = unwrapped(schema)
@@ -50,13 +53,14 @@ export const EndpointFilter = z
   .superRefine((filter, context) => {
     const paths = Object.keys(filter)
     if (paths.length === 0 || paths.length > 20)
-      context.addIssue({ code: 'custom', message: 'from 1 to 20 conditions; leave it away for all events' })
+      context.addIssue({ code: 'custom', message: 'from 1 to 20 conditions, or no `filter` at all for all events' })
     for (const path of paths)
       if (!PATHS.has(path))
         context.addIssue({
           code: 'custom',
           path: [path],
-          message: 'no event has this member; name one by its path, such as "data.order.currency"',
+          message: 'the path of a member that events have, such as "data.order.currency"',
+          params: ABOUT_NAME,
         })
   })
   .meta({
@@ -89,13 +93,14 @@ export const EndpointHeaders = z
     for (const name of names) {
       const lower = name.toLowerCase()
       const problem = !/^[!#$%&'*+.^_`|~0-9a-z-]{1,100}$/.test(lower)
-        ? 'not the name of a header'
+        ? 'the name of a header'
         : RESERVED.test(lower)
-          ? 'is set by the sender or by HTTP itself'
+          ? 'a header that neither the sender nor HTTP sets itself'
           : seen.has(lower)
-            ? 'given twice'
+            ? 'a header that is not given twice'
             : null
-      if (problem) context.addIssue({ code: 'custom', path: [name.slice(0, 100)], message: problem })
+      if (problem)
+        context.addIssue({ code: 'custom', path: [name.slice(0, 100)], message: problem, params: ABOUT_NAME })
       seen.add(lower)
     }
   })

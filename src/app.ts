@@ -6,8 +6,9 @@ import { nanoid } from 'nanoid'
 import { type Config, type Connection, deliveryOf } from '../schemas/config.ts'
 import type { Clock } from './clock.ts'
 import type { LoadedConfig, Settings } from './config.ts'
+import type { Destination } from './dispatch/destination.ts'
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts'
-import { loadHandlers } from './dispatch/handlers.ts'
+import { type HandlerDeps, loadHandlers } from './dispatch/handlers.ts'
 import type { AppError } from './errors.ts'
 import { createEmbeddedLog } from './event-log/embedded.ts'
 import type { EventLog } from './event-log/event-log.ts'
@@ -117,8 +118,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       log,
       version: VERSION,
     })
-    const folder = handlersFolder(loaded)
-    const handlers = folder === null ? [] : await loadHandlers(folder, { delivery, clock, log })
+    const handlers = await openHandlers(loaded, { delivery, clock, log })
     const dispatch = createDispatcher({
       store,
       eventLog: eventLog.log,
@@ -285,6 +285,12 @@ export function connect(config: Connection, clock: Clock, log: Log): Connected &
 }
 
 const fingerprintOf = (connection: Connection): string => hash('sha256', JSON.stringify(connection), 'base64url')
+
+/** The handlers of the configuration's folder; none where no folder is named and there is none beside it. */
+export async function openHandlers(loaded: LoadedConfig, deps: HandlerDeps): Promise<readonly Destination[]> {
+  const folder = handlersFolder(loaded)
+  return folder === null ? [] : loadHandlers(folder, deps)
+}
 
 function handlersFolder({ config, folder }: LoadedConfig): string | null {
   if (config.handlers !== undefined) return resolve(folder, config.handlers)

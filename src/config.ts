@@ -3,8 +3,10 @@ import { isIP } from 'node:net'
 import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { z } from 'zod'
+import { Slug } from '../schemas/common.ts'
 import { Config, type ConfigInput } from '../schemas/config.ts'
 import { AppError, messageOf } from './errors.ts'
+import { complaintsOf, keyOf, valueAt } from './issues.ts'
 
 /** The only place that reads the environment and the configuration file. Whatever is wrong with them is said by key, found and expected, and never shows a secret. */
 
@@ -19,6 +21,15 @@ export interface LoadedConfig {
   readonly folder: string
 }
 
+/** What the file holds: `written` as it stands there, `raw` with the environment's values in the places of their names. */
+interface Raw {
+  readonly raw: unknown
+  readonly written: unknown
+  readonly filled: readonly { readonly name: string; readonly value: string }[]
+}
+
+const asWritten = (raw: unknown): Raw => ({ raw, written: raw, filled: [] })
+
 const DEFAULT_FILES = ['orderwire.config.ts', 'orderwire.config.json']
 
 export const wrong = (message: string, cause?: unknown): AppError =>
@@ -27,16 +38,19 @@ export const wrong = (message: string, cause?: unknown): AppError =>
 /** Reads, fills in `${NAME}` (JSON) and validates the configuration. */
 export async function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv): Promise<LoadedConfig> {
   const path = await findConfig(file ?? env.ORDERWIRE_CONFIG)
-  const raw = path.endsWith('.json') ? await readJson(path, env) : await importConfig(path)
-  const parsed = validated(raw, path)
-  if (!parsed.success) throw wrong(`The configuration ${path} is not valid:\n${explain(parsed.error, raw)}`)
+  const raw = path.endsWith('.json') ? await readJson(path, env) : asWritten(await importConfig(path))
+  const parsed = looked(path, () => Config.safeParse(raw.raw))
+  if (!parsed.success) {
+    const why = looked(path, () => explain(parsed.error, raw, env))
+    throw wrong(`The configuration ${path} is not valid:\n${why}`)
+  }
   return { config: parsed.data, path, folder: dirname(path) }
 }
 
 /** What a module exports may throw when it is looked at, with anything in its message. */
-function validated(raw: unknown, path: string) {
+function looked<T>(path: string, look: () => T): T {
   try {
-    return Config.safeParse(raw)
+    return look()
   } catch {
     throw wrong(`The configuration ${path} cannot be read: something in it throws an error. Export plain data.`)
   }
@@ -50,19 +64,29 @@ async function findConfig(file: string | undefined): Promise<string> {
   )
 }
 
-async function readJson(path: string, env: NodeJS.ProcessEnv): Promise<unknown> {
+async function readJson(path: string, env: NodeJS.ProcessEnv): Promise<Raw> {
   const text = await readFile(path, 'utf8').catch(error => {
     throw wrong(`The configuration ${path} cannot be read: ${messageOf(error)}`)
   })
   // Some editors begin a file with a byte order mark.
   const json = text.replace(/^\ufeff/, '')
-  let raw: unknown
+  let written: unknown
   try {
-    raw = JSON.parse(json)
+    written = JSON.parse(json)
   } catch {
     throw wrong(`The configuration ${path} is not valid JSON (${placeOfJsonError(json)}).`)
   }
-  return fillIn(raw, env, '', path)
+  const filled: { name: string; value: string }[] = []
+  const held = (name: string, key: string): string => {
+    const value = env[name]
+    if (value === undefined)
+      throw wrong(
+        `The configuration ${path} is not valid:\n  ${key}: expected the environment variable ${name} to be set, found that it is not; set it.`,
+      )
+    filled.push({ name, value })
+    return value
+  }
+  return { raw: fillIn(written, held, '', path), written, filled }
 }
 
 /** Where JSON stops being JSON, without quoting it: the text may hold secrets. */
@@ -80,27 +104,25 @@ function placeOfJsonError(text: string): string {
 /** No configuration is nested like that; following it would end in an overflow. */
 const DEEPEST = 50
 
-function fillIn(value: unknown, env: NodeJS.ProcessEnv, key: string, path: string, depth = 0): unknown {
+const VARIABLE = /\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g
+
+function fillIn(
+  value: unknown,
+  held: (name: string, key: string) => string,
+  key: string,
+  path: string,
+  depth = 0,
+): unknown {
   if (depth > DEEPEST)
     throw wrong(
       `The configuration ${path} is not valid:\n  ${key}: expected no more than ${DEEPEST} levels, found more`,
     )
-  if (typeof value === 'string') {
-    return value.replace(/\$\{([A-Za-z_][A-Za-z0-9_]*)\}/g, (_, name: string) => {
-      const found = env[name]
-      if (found === undefined) {
-        throw wrong(
-          `The configuration ${path} is not valid:\n  ${key}: takes the environment variable ${name}, which is not set; set it.`,
-        )
-      }
-      return found
-    })
-  }
-  if (Array.isArray(value)) return value.map((item, index) => fillIn(item, env, `${key}[${index}]`, path, depth + 1))
+  if (typeof value === 'string') return value.replace(VARIABLE, (_, name: string) => held(name, key))
+  if (Array.isArray(value)) return value.map((item, index) => fillIn(item, held, `${key}[${index}]`, path, depth + 1))
   if (value !== null && typeof value === 'object') {
     const under = key === '' ? '' : `${key}.`
     return Object.fromEntries(
-      Object.entries(value).map(([name, item]) => [name, fillIn(item, env, under + name, path, depth + 1)]),
+      Object.entries(value).map(([name, item]) => [name, fillIn(item, held, under + name, path, depth + 1)]),
     )
   }
   return value
@@ -117,68 +139,45 @@ async function importConfig(path: string): Promise<unknown> {
   return Promise.resolve(module.default).catch(notLoaded)
 }
 
-const SECRET_KEY_NAMES = /token|secret|password|key|headers/i
-
 const MOST_LINES = 50
 
 /** One line an issue: key, what was expected, what was found. */
-function explain(error: z.ZodError, input: unknown): string {
-  const lines = error.issues.flatMap(issue => issueLines(issue, input)).map(line => line.slice(0, 400))
+function explain(error: z.ZodError, { raw, written, filled }: Raw, env: NodeJS.ProcessEnv): string {
+  const lines = complaintsOf(error, raw, (path, value) => originOf(valueAt(written, path), value, env)).map(
+    ({ path, expected, found }) =>
+      `  ${keyOf(path) || 'the file'}: expected ${withoutFilled(expected, filled)}, found ${found}${ownerOf(path, written, env)}`,
+  )
   const rest = lines.length - MOST_LINES
-  return [...lines.slice(0, MOST_LINES), ...(rest > 0 ? [`  and ${rest} more`] : [])].join('\n')
+  const shown = lines.slice(0, MOST_LINES).map(line => line.slice(0, 500))
+  return [...shown, ...(rest > 0 ? [`  and ${rest} more`] : [])].join('\n')
 }
 
-function issueLines(issue: z.core.$ZodIssue, input: unknown): string[] {
-  const at = keyOf(issue.path)
-  if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => `  ${at === '' ? key : `${at}.${key}`}: unknown key; remove it or check its spelling`)
-  }
-  if (issue.code === 'invalid_union') {
-    const closest = issue.errors.find(errors => errors.every(({ path }) => path.length > 0)) ?? []
-    if (closest.length > 0)
-      return closest.flatMap(inner =>
-        issueLines({ ...inner, path: [...issue.path, ...inner.path] } as z.core.$ZodIssue, input),
-      )
-  }
-  return [`  ${at || 'the file'}: expected ${expectation(issue)}, found ${found(issue, input)}`]
+/** A shorter value says nothing of whoever it came from. */
+const LEAST_TELLING = 8
+
+/** Where a value comes from that nobody wrote here: it may be a secret, whatever key it stands at. */
+function originOf(written: unknown, value: unknown, env: NodeJS.ProcessEnv): string | null {
+  if (typeof value !== 'string') return null
+  const names = typeof written === 'string' ? [...written.matchAll(VARIABLE)].map(([, name = '']) => name) : []
+  if (names.length > 0)
+    return `what ${names.map(name => `\${${name}}`).join(' and ')} ${names.length > 1 ? 'hold' : 'holds'}`
+  // A module takes from the environment by itself.
+  const [name] = Object.entries(env).find(([, text = '']) => text.length >= LEAST_TELLING && value.includes(text)) ?? []
+  return name === undefined ? null : `what the environment variable ${name} holds`
 }
 
-const keyOf = (path: readonly PropertyKey[]): string =>
-  path.reduce<string>(
-    (key, part) =>
-      typeof part === 'number' ? `${key}[${part}]` : key === '' ? String(part) : `${key}.${String(part)}`,
-    '',
+const withoutFilled = (text: string, filled: Raw['filled']): string =>
+  filled.reduce(
+    (rest, { name, value }) => (value.length >= LEAST_TELLING ? rest.replaceAll(value, `\${${name}}`) : rest),
+    text,
   )
 
-function expectation(issue: z.core.$ZodIssue): string {
-  if (issue.code === 'invalid_type') return issue.expected
-  if (issue.code === 'invalid_value') return issue.values.map(value => JSON.stringify(value)).join(' or ')
-  if (issue.code === 'invalid_union' && issue.discriminator)
-    return `${issue.discriminator} to be one of "kakaclo", "tuya", "shoplazza"`
-  return issue.message.replace(/^Invalid input: expected /, '')
+/** Whose key it is, where it has an id; an index says little in a long file. */
+function ownerOf([list, index]: readonly PropertyKey[], written: unknown, env: NodeJS.ProcessEnv): string {
+  if ((list !== 'connections' && list !== 'endpoints') || index === undefined) return ''
+  const id = Slug.safeParse(valueAt(written, [list, index, 'id']))
+  return id.success && originOf(id.data, id.data, env) === null ? ` (${list.slice(0, -1)} "${id.data}")` : ''
 }
-
-function found(issue: z.core.$ZodIssue, input: unknown): string {
-  const { path } = issue
-  const value = path.reduce<unknown>(
-    (at, part) => (at !== null && typeof at === 'object' ? Reflect.get(at, part) : undefined),
-    input,
-  )
-  if (value === undefined) return 'nothing'
-  // What is inside may be secret.
-  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
-  const isMisplaced = issue.code === 'invalid_type' && NESTED.includes(issue.expected)
-  if (isMisplaced || path.some(part => SECRET_KEY_NAMES.test(String(part)))) return `a value of type ${typeof value}`
-  if (typeof value === 'string')
-    return JSON.stringify(/^(baseU|u)rl$/.test(String(path.at(-1))) ? bareUrl(value) : value).slice(0, 80)
-  return ['bigint', 'symbol', 'function'].includes(typeof value) ? `a ${typeof value}` : String(value)
-}
-
-/** A text in the place of such a thing may be anything, a secret that slipped out of its own place too. */
-const NESTED: readonly string[] = ['object', 'array', 'record']
-
-/** Without what may be secret in a URL: user name, password, query. */
-const bareUrl = (url: string): string => url.replace(/[?#].*$/s, '?…').replace(/^([^/]*\/\/)?[^/]*@/, '$1…@')
 
 // ── the environment ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -235,8 +234,19 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     if (text === null) return null
     if (URL.canParse(text) && protocols.includes(new URL(text).protocol)) return text
     throw wrong(
-      `${name}: expected a URL that begins with ${protocols.map(p => `${p}//`).join(' or ')}; what is set is not one`,
+      `${name}: expected a URL that begins with ${protocols.map(p => `${p}//`).join(' or ')}, found something else`,
     )
+  }
+  /** An address that requests go to, or browsers name: it is shown in messages, so nothing secret may be in it. */
+  const address = (name: string): string | null => {
+    const text = url(name, ['http:', 'https:'])
+    if (text === null) return null
+    const { username, password, search, hash } = new URL(text)
+    const odd =
+      username || password ? 'a user name or password in it' : search || hash ? 'a query or fragment in it' : null
+    if (odd === null) return text
+    const instead = name === 'ORDERWIRE_URL' ? '; a key goes into ORDERWIRE_API_KEY' : ''
+    throw wrong(`${name}: expected an address such as https://orders.example:8080, found one with ${odd}${instead}`)
   }
 
   const host = value('HOST') ?? '127.0.0.1'
@@ -257,10 +267,10 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     port: integer('PORT', 8080, 0, 65_535),
     apiKey,
     secretKey: secretKey(value('ORDERWIRE_SECRET_KEY'), databaseUrl !== null),
-    publicUrl: url('ORDERWIRE_PUBLIC_URL', ['http:', 'https:']),
+    publicUrl: address('ORDERWIRE_PUBLIC_URL'),
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     logFormat: oneOf('LOG_FORMAT', ['pretty', 'json'], process.stdout.isTTY ? 'pretty' : 'json'),
-    serverUrl: url('ORDERWIRE_URL', ['http:', 'https:']),
+    serverUrl: address('ORDERWIRE_URL'),
   }
 
   function kafkaSettings(): KafkaSettings | null {
@@ -269,9 +279,11 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       .map(broker => broker.trim())
       .filter(Boolean)
     if (brokers.length === 0) return null
-    const odd = brokers.find(broker => !/^[^\s:/]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i.test(broker))
+    const odd = brokers.find(broker => !/^[^\s:/@]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i.test(broker))
     if (odd !== undefined)
-      throw wrong(`KAFKA_BROKERS: expected host:port, separated by commas, found ${JSON.stringify(odd)}`)
+      throw wrong(
+        `KAFKA_BROKERS: expected host:port, separated by commas, found ${value('KAFKA_BROKERS')?.includes('@') ? 'one with a user name; it goes into KAFKA_SASL_USERNAME' : JSON.stringify(odd)}`,
+      )
     const topic = value('KAFKA_TOPIC') ?? 'order-events'
     if (!/^[A-Za-z0-9._-]{1,249}$/.test(topic))
       throw wrong(`KAFKA_TOPIC: expected letters, digits, ".", "_" and "-", found ${JSON.stringify(topic)}`)

@@ -69,6 +69,8 @@ export interface DestinationView {
   readonly id: string
   readonly kind: 'handler' | 'endpoint'
   readonly state: 'active' | 'paused' | 'disabled' | 'open'
+  /** It asked to be left alone until then; absent: not known here. */
+  readonly restUntil?: number | null
   /** Events that wait in this process besides those of the stored backlog; absent: not known here. */
   readonly inMemory?: { readonly size: number; readonly oldestObservedAt: number | null }
 }

@@ -59,8 +59,16 @@ function parse() {
   try {
     return parseArgs({ options: OPTIONS, allowPositionals: true, strict: true })
   } catch (error) {
-    throw new AppError(`${messageOf(error)} Try: orderwire --help`, { code: 'cli.usage', intent: 'fix' })
+    throw new AppError(`${misused(error)} Try: orderwire --help`, { code: 'cli.usage', intent: 'fix' })
   }
+}
+
+/** Node's own words on an unknown option go on about positional arguments. */
+function misused(error: unknown): string {
+  const message = messageOf(error)
+  const unknown = error instanceof Error && 'code' in error && error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION'
+  const name = unknown ? /'(-[^']*)'/.exec(message)?.[1] : undefined
+  return name === undefined ? message.replace(/[^.]$/, '$&.') : `There is no option ${name}.`
 }
 
 const unexpected = (error: unknown): string =>

@@ -34,10 +34,16 @@ export async function createLog({ level, format, stream = process.stdout }: LogO
   )
 }
 
+/** How a delivery attempt may end. */
+const DELIVERY_OUTCOMES = ['delivered', 'retry', 'dead'] as const
+
 const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30]
 const LATENCY = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
 
-/** All metrics of the program (contract, section 10). Labels come from the configuration only, so their number is bounded. */
+/**
+ * All metrics of the program (contract, section 10). Labels are of what there is: `forget` takes those of a removed destination away, so their
+ * number is bounded.
+ */
 export function createMetrics() {
   const registry = new Registry()
   // The event loop's delay is sampled by a timer of its own; the default of 10 ms would be most of what an idle process does.
@@ -49,7 +55,7 @@ export function createMetrics() {
     new Gauge<L>({ name, help, labelNames, registers })
   const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
     new Histogram<L>({ name, help, labelNames, buckets, registers })
-  return {
+  const metrics = {
     registry,
     polls: counter('orderwire_polls_total', 'Polls by outcome', ['connection', 'outcome']),
     pollSeconds: histogram('orderwire_poll_seconds', 'Duration of a poll', ['connection'], SECONDS),
@@ -77,6 +83,16 @@ export function createMetrics() {
     backlog: gauge('orderwire_backlog', 'Events waiting', ['destination']),
     backlogOldest: gauge('orderwire_backlog_oldest_seconds', 'Age of the oldest waiting event', ['destination']),
     deadLetters: gauge('orderwire_dead_letters', 'Events given up', ['destination']),
+  }
+  const { deliverySeconds, changeToAck, observedToAck, backlog, backlogOldest, deadLetters } = metrics
+  const byDestination = [deliverySeconds, changeToAck, observedToAck, backlog, backlogOldest, deadLetters]
+  return {
+    ...metrics,
+    /** Takes the series of a destination away that is no more. */
+    forget(destination: string): void {
+      for (const metric of byDestination) metric.remove({ destination })
+      for (const outcome of DELIVERY_OUTCOMES) metrics.deliveries.remove({ destination, outcome })
+    },
   }
 }
 export type Metrics = ReturnType<typeof createMetrics>

@@ -74,8 +74,8 @@ describe('docs/operating.md', () => {
   })
 
   test('shows every command there is', () => {
-    const [, table = ''] = /const COMMANDS[^{]*\{([^}]*)\}/.exec(read('src/cli/run.ts')) ?? []
-    const commands = matches(table, /^\s*'?([a-z-]+)'?:/gm)
+    const [, table = ''] = /const COMMANDS[^{]*\{([\s\S]*?)\n\}\n/.exec(read('src/cli/run.ts')) ?? []
+    const commands = matches(table, /^ {2}'?([a-z-]+)'?: \{/gm)
     expect(commands.length).toBeGreaterThan(5)
     for (const command of commands) expect(rowsOf('Commands')).toMatch(new RegExp(`\`orderwire ${command}\\b`))
   })

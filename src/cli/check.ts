@@ -1,4 +1,6 @@
-import { connect, openLog, openStore, withSandbox } from '../app.ts'
+import { Ready } from '../../schemas/api.ts'
+import { deliveryOf } from '../../schemas/config.ts'
+import { connect, openHandlers, openLog, openStore, withSandbox } from '../app.ts'
 import { systemClock } from '../clock.ts'
 import type { LoadedConfig, Settings } from '../config.ts'
 import { AppError, messageOf } from '../errors.ts'
@@ -25,20 +27,24 @@ export async function check(options: {
     if (!ok) failed++
     output.item({ check: what, ok, detail }, `${ok ? 'ok    ' : 'FAILED'}  ${what}: ${detail}`)
   }
-  const attempt = async (what: string, run: (signal: AbortSignal) => Promise<string>): Promise<void> => {
+  /** Why it failed; null: it did not. */
+  const attempt = async (what: string, run: (signal: AbortSignal) => Promise<string>): Promise<unknown> => {
     const patience = AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)])
-    await run(patience).then(
-      detail => line(what, true, detail),
-      error =>
-        line(
-          what,
-          false,
-          patience.aborted && !signal.aborted ? `no answer within ${PATIENCE_MS / 1000} s` : messageOf(error),
-        ),
-    )
+    try {
+      line(what, true, await run(patience))
+      return null
+    } catch (error) {
+      const late = patience.aborted && !signal.aborted
+      line(what, false, late ? `no answer within ${PATIENCE_MS / 1000} s` : messageOf(error))
+      return error
+    }
   }
 
   line('configuration', true, loaded.path)
+  const unfit = await attempt('handlers', async () => {
+    const handlers = await openHandlers(loaded, { delivery: deliveryOf(loaded.config.delivery), clock, log })
+    return handlers.map(({ id }) => id).join(', ') || 'none'
+  })
   const { config, sandbox } = await withSandbox(loaded.config, clock, log)
   try {
     for (const connection of config.connections) {
@@ -54,7 +60,7 @@ export async function check(options: {
     const server = await findServer(settings)
     if (server) {
       await attempt('server', async () => {
-        await server.call('GET', '/readyz')
+        server.read(Ready, await server.call('GET', '/readyz'))
         return `runs at ${server.target}, with its store and event log`
       })
     } else {
@@ -83,5 +89,10 @@ export async function check(options: {
   } finally {
     await sandbox?.close()
   }
-  if (failed > 0) throw new AppError(`${failed} of the checks failed.`, { code: 'check.failed', intent: 'retry' })
+  if (failed > 0)
+    throw new AppError(`${failed} of the checks failed.`, {
+      // What start calls a wrong configuration is one here.
+      code: unfit instanceof AppError && unfit.code.startsWith('config.') ? unfit.code : 'check.failed',
+      intent: 'retry',
+    })
 }

@@ -3,13 +3,16 @@ import { join } from 'node:path'
 import { z } from 'zod'
 import type { Settings } from '../config.ts'
 import { AppError, messageOf } from '../errors.ts'
+import { complaintsOf, keyOf } from '../issues.ts'
 
 /** Commands speak the HTTP API: to the running server where there is one, else to the same API in this process on the store itself. */
 export interface Client {
-  /** The answer's body; rejects with an AppError that carries the problem's detail. */
+  /** The answer's body, JSON; rejects with an AppError that carries the problem's detail, or says that this is no orderwire. */
   call(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
   /** The answer as it streams: server-sent events, or lines. */
   open(path: string, signal: AbortSignal, method?: 'GET' | 'POST'): Promise<ReadableStream<Uint8Array>>
+  /** An answer, or a part of it, as the shape it must have; throws an AppError where it has another. */
+  read<S extends z.ZodType>(shape: S, value: unknown): z.output<S>
   /** Where it goes, for messages. */
   readonly target: string
   close(): Promise<void>
@@ -24,43 +27,77 @@ const Problem = z.object({
 })
 
 export function createClient(options: { fetch: Fetch; target: string; close?: () => Promise<void> }): Client {
+  const { target } = options
+  /** Something else answers there: another program, a proxy, or an orderwire that is too old or too new. */
+  const foreign = (what: string): AppError =>
+    new AppError(
+      `${target} is no orderwire, or none of this version: it answered ${what}. Set ORDERWIRE_URL to the address of a running orderwire, or leave it unset.`,
+      { code: 'cli.foreign', intent: 'retry' },
+    )
+
   const send = async (path: string, init: RequestInit): Promise<Response> => {
     const response = await options.fetch(path, init).catch(error => {
-      throw new AppError(`${options.target} cannot be reached: ${messageOf(error.cause ?? error)}`, {
+      throw new AppError(`${target} cannot be reached: ${messageOf(error.cause ?? error)}; check that it runs there.`, {
         code: 'cli.unreachable',
         intent: 'retry',
       })
     })
     if (response.ok) return response
+    const { status } = response
     const text = await response.text()
-    throw new AppError(problemOf(text) ?? `${options.target} answered ${response.status}.`, {
-      code: response.status === 400 || response.status === 422 ? 'cli.usage' : 'cli.refused',
-      intent: response.status === 400 || response.status === 422 ? 'fix' : 'retry',
+    const refusal = isOf(response, 'application/problem+json') ? problemOf(text) : null
+    if (refusal === null) throw foreign(described(response))
+    throw new AppError(refusal, {
+      code: status === 400 || status === 422 ? 'cli.usage' : 'cli.refused',
+      intent: status === 400 || status === 422 ? 'fix' : 'retry',
     })
   }
   return {
-    target: options.target,
+    target,
     async call(method, path, body) {
       const json =
         body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
-      const text = await (await send(path, { method, ...json })).text()
-      return text === '' ? null : JSON.parse(text)
+      const response = await send(path, { method, ...json })
+      const text = await response.text()
+      if (response.status === 204 && text === '') return null
+      try {
+        return JSON.parse(text)
+      } catch {
+        throw foreign(described(response))
+      }
     },
     async open(path, signal, method = 'GET') {
-      const { body } = await send(path, { method, signal })
-      if (!body)
-        throw new AppError(`${options.target} answered without a body.`, { code: 'cli.refused', intent: 'retry' })
-      return body
+      const response = await send(path, { method, signal })
+      if (!response.body || !STREAMS.some(type => isOf(response, type))) throw foreign(described(response))
+      return response.body
+    },
+    read(shape, value) {
+      const result = shape.safeParse(value)
+      if (result.success) return result.data
+      const [first] = complaintsOf(result.error, value)
+      const where = first
+        ? `: ${keyOf(first.path) || 'the answer'}: expected ${first.expected}, found ${first.found}`
+        : ''
+      throw foreign(`with something else than orderwire does${where}`)
     },
     close: options.close ?? (async () => {}),
   }
 }
 
+const STREAMS = ['text/event-stream', 'application/jsonl']
+
+const isOf = (response: Response, type: string): boolean =>
+  response.headers.get('content-type')?.startsWith(type) === true
+
+const described = (response: Response): string =>
+  `${response.status}, ${response.headers.get('content-type')?.slice(0, 100) || 'of no content-type'}`
+
+/** A refusal's words; null: what came is none of ours. */
 function problemOf(text: string): string | null {
   try {
     const { title, detail, errors = [] } = Problem.parse(JSON.parse(text))
     const lines = errors.map(({ path, message }) => `\n  ${path ? `${path}: ` : ''}${message}`)
-    return errors.length > 0 ? `This is not right:${lines.join('')}` : (detail ?? title ?? 'refused')
+    return errors.length > 0 ? `This is not right:${lines.join('')}` : (detail ?? title ?? null)
   } catch {
     return null
   }

@@ -37,7 +37,7 @@ export function query(values: Readonly<Record<string, Flags[string] | number>>):
 /** All rows of a listing, page by page. */
 async function* all(client: Client, path: string, filter: Flags): AsyncGenerator<unknown> {
   for (let after: string | undefined; ; ) {
-    const { data, next } = List.parse(await client.call('GET', path + query({ ...filter, limit: PAGE, after })))
+    const { data, next } = client.read(List, await client.call('GET', path + query({ ...filter, limit: PAGE, after })))
     yield* data
     if (next === null) return
     after = next
@@ -63,7 +63,7 @@ export async function poll(
   progress(`polling ${connection} …`)
   const path = `/v1/connections/${id(connection)}/poll`
   const filter = { order: flags.order, user: flags.user, dryRun: flags['dry-run'] === true ? 'true' : undefined }
-  const answer = PollAnswer.parse(await client.call('POST', path + query(filter)))
+  const answer = client.read(PollAnswer, await client.call('POST', path + query(filter)))
   for (const event of answer.data) output.item(event, eventLine(event))
   if (output.json) return
   const stored = flags['dry-run'] === true ? ' (dry run: nothing was stored or published)' : ''
@@ -80,7 +80,7 @@ export async function events({ client, output, signal }: CommandContext, flags: 
     until: flags.until,
   }
   const print = (value: unknown): string => {
-    const event = OrderEvent.parse(value)
+    const event = client.read(OrderEvent, value)
     output.item(value, eventLine(event))
     return event.id
   }
@@ -103,7 +103,7 @@ const Endpoint = z.looseObject({
   types: z.array(z.string()).nullish(),
 })
 const CALLS = ['pause', 'resume', 'disable', 'enable', 'rotate-secret', 'test'] as const
-const ACTIONS = ['add', 'show', 'remove', ...CALLS] as const
+const Created = z.looseObject({ id: z.string(), secret: z.string() })
 const Standing = z.looseObject({ health: z.looseObject({ backlog: z.number(), deadLetters: z.number() }) })
 
 export async function endpoints(
@@ -113,7 +113,7 @@ export async function endpoints(
 ): Promise<void> {
   const { client, output } = context
   const show = (value: unknown) => {
-    const endpoint = Endpoint.parse(value)
+    const endpoint = client.read(Endpoint, value)
     output.item(
       value,
       `${endpoint.id}  ${endpoint.state}  ${endpoint.url}  ${endpoint.types?.join(',') ?? 'all types'}`,
@@ -122,10 +122,6 @@ export async function endpoints(
   if (action === 'list') {
     for await (const endpoint of all(client, '/v1/endpoints', {})) show(endpoint)
     return
-  }
-  if (!ACTIONS.some(known => known === action)) {
-    const odd = action === undefined ? 'say one of' : `"${action}" is none of`
-    throw usage(`endpoints: ${odd} list, ${ACTIONS.join(', ')}`)
   }
   if (target === undefined) throw usage(`endpoints ${action}: name the ${action === 'add' ? 'URL' : 'endpoint'}`)
   const path = `/v1/endpoints/${id(target)}`
@@ -140,14 +136,14 @@ export async function endpoints(
       description: flags.description,
       replaySince: flags['replay-since'],
     }
-    const created = z
-      .looseObject({ id: z.string(), secret: z.string() })
-      .parse(await client.call('POST', '/v1/endpoints', body))
+    const created = client.read(Created, await client.call('POST', '/v1/endpoints', body))
     output.item(created, `${created.id} added. Its secret, shown this once: ${created.secret}`)
   } else if (action === 'show') {
-    output.line(JSON.stringify(await client.call('GET', path), null, output.json ? undefined : 2))
+    const answer = await client.call('GET', path)
+    client.read(Endpoint, answer)
+    output.line(JSON.stringify(answer, null, output.json ? undefined : 2))
   } else if (action === 'remove') {
-    const { backlog, deadLetters } = Standing.parse(await client.call('GET', path)).health
+    const { backlog, deadLetters } = client.read(Standing, await client.call('GET', path)).health
     const what = `${backlog} waiting events and ${deadLetters} dead letters`
     if (flags.yes !== true && !(await context.confirm(`Remove ${target}, with ${what}?`)))
       throw new AppError(`${target} stays.`, { code: 'cli.refused', intent: 'fix' })
@@ -157,8 +153,8 @@ export async function endpoints(
     const known = CALLS.find(name => name === action)
     if (!known) return
     const answer = await client.call('POST', `${path}/${known}`)
-    output.item(answer, said(known, target, answer))
-    if (known === 'test' && Tested.parse(answer).error !== null) {
+    output.item(answer, said(client, known, target, answer))
+    if (known === 'test' && client.read(Tested, answer).error !== null) {
       throw new AppError(`${target} did not take the test event.`, { code: 'cli.refused', intent: 'retry' })
     }
   }
@@ -183,9 +179,9 @@ function parsedHeader(text: string): [name: string, value: string] {
   return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]
 }
 
-function said(action: (typeof CALLS)[number], id: string, answer: unknown): string {
+function said({ read }: Client, action: (typeof CALLS)[number], id: string, answer: unknown): string {
   if (action === 'rotate-secret') {
-    const { secret, previousValidUntil } = Rotated.parse(answer)
+    const { secret, previousValidUntil } = read(Rotated, answer)
     const former =
       previousValidUntil === null
         ? 'The former one cannot be decrypted, and signs no more.'
@@ -193,11 +189,11 @@ function said(action: (typeof CALLS)[number], id: string, answer: unknown): stri
     return `${id} signs with a new secret, shown this once: ${secret}\n${former}`
   }
   if (action === 'test') {
-    const { statusCode, ms, error } = Tested.parse(answer)
+    const { statusCode, ms, error } = read(Tested, answer)
     return `${id} answered ${statusCode ?? 'nothing'} in ${ms} ms${error === null ? '' : `: ${error}`}`
   }
   if (action === 'pause' || action === 'disable') return `${id} is ${action}d; its events wait`
-  return `${id} goes on with all that waited: ${Resumed.parse(answer).waiting} events`
+  return `${id} goes on with all that waited: ${read(Resumed, answer).waiting} events`
 }
 
 // ── replay, dead letters ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -210,12 +206,12 @@ export async function replay({ client, output, progress }: CommandContext, flags
   if (typeof event === 'string') {
     if ([since, until, type, order].some(flag => flag !== undefined))
       throw usage('replay: --event is one event; leave --since, --until, --type and --order away')
-    const answer = Queued.parse(await client.call('POST', `/v1/events/${id(event)}/resend`, { destination: to }))
+    const answer = client.read(Queued, await client.call('POST', `/v1/events/${id(event)}/resend`, { destination: to }))
     return output.item(answer, `${event} queued for ${to}`)
   }
   progress(`queuing events for ${to} …`)
   const answer = await client.call('POST', `/v1/destinations/${id(to)}/replay`, { since, until, types: type, order })
-  const { queued } = Queued.parse(answer)
+  const { queued } = client.read(Queued, answer)
   output.item({ queued }, `${queued} events queued for ${to}, in order`)
 }
 
@@ -236,7 +232,7 @@ export async function deadLetters(
   const { client, output } = context
   if (action === 'list') {
     for await (const value of all(client, '/v1/dead-letters', { destination: flags.to })) {
-      const letter = DeadLetter.parse(value)
+      const letter = client.read(DeadLetter, value)
       output.item(
         value,
         `${letter.id}  ${letter.destination}  ${eventLine(letter.event)}  after ${letter.attempts}: ${letter.lastError}`,
@@ -244,14 +240,16 @@ export async function deadLetters(
     }
     return
   }
-  if (action !== 'redrive') throw usage('dead-letters: say "list" or "redrive"')
   if (ids.length === 0 && flags.to === undefined && flags.all !== true)
     throw usage('dead-letters redrive: name ids, or --to DESTINATION, or --all')
   let queued = 0
   for (const letter of ids)
-    queued += Queued.parse(await client.call('POST', `/v1/dead-letters/${id(letter)}/redrive`)).queued
+    queued += client.read(Queued, await client.call('POST', `/v1/dead-letters/${id(letter)}/redrive`)).queued
   if (ids.length === 0)
-    queued = Queued.parse(await client.call('POST', '/v1/dead-letters/redrive', { destination: flags.to })).queued
+    queued = client.read(
+      Queued,
+      await client.call('POST', '/v1/dead-letters/redrive', { destination: flags.to }),
+    ).queued
   output.item({ queued }, `${queued} queued again, in order`)
 }
 
@@ -266,20 +264,27 @@ export async function keys(
 ): Promise<void> {
   if (action === 'list') {
     for await (const value of all(client, '/v1/keys', {})) {
-      const { id, name, role, lastUsedAt } = ApiKey.parse(value)
+      const { id, name, role, lastUsedAt } = client.read(ApiKey, value)
       output.item(value, `${id}  ${role.padEnd(5)}  ${name}  ${lastUsedAt ? `last used ${lastUsedAt}` : 'never used'}`)
     }
   } else if (action === 'add') {
     if (target === undefined || flags.role === undefined)
       throw usage('keys add: give a name and --role read|write|admin')
     const answer = await client.call('POST', '/v1/keys', { name: target, role: flags.role })
-    const { id, role, key } = ApiKey.extend({ key: z.string() }).parse(answer)
+    const { id, role, key } = client.read(ApiKey.extend({ key: z.string() }), answer)
     output.item(answer, `${id} added with the role ${role}. The key, shown this once: ${key}`)
-  } else if (action === 'remove') {
+  } else {
     if (target === undefined) throw usage('keys remove: name the id, as `keys list` shows it')
     await client.call('DELETE', `/v1/keys/${id(target)}`)
     output.item({ id: target, removed: true }, `${target} removed; it is refused everywhere within a few seconds`)
-  } else throw usage(`keys: "${action ?? ''}" is none of add, list, remove`)
+  }
+}
+
+/** What commands that have subcommands do. */
+export const ACTIONS: Readonly<Record<string, readonly string[]>> = {
+  endpoints: ['add', 'list', 'show', 'remove', ...CALLS],
+  'dead-letters': ['list', 'redrive'],
+  keys: ['add', 'list', 'remove'],
 }
 
 export const usage = (message: string): AppError => new AppError(message, { code: 'cli.usage', intent: 'fix' })

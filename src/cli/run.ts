@@ -8,6 +8,7 @@ import { createLog } from '../observe.ts'
 import { VERSION } from '../version.ts'
 import { type Client, createClient, findServer } from './client.ts'
 import {
+  ACTIONS,
   type CommandContext,
   deadLetters,
   endpoints,
@@ -21,29 +22,77 @@ import {
 import { createOutput } from './output.ts'
 import { verify } from './verify.ts'
 
+interface Command {
+  /** Its lines of the help. */
+  readonly help: string
+  /** Which flags it takes; others are refused, so that a misspelt filter never widens what a command does. */
+  readonly flags: readonly string[]
+}
+
+const COMMANDS: Readonly<Record<string, Command>> = {
+  start: {
+    help: `  start [--config F] [--roles ingest,dispatch,api]    run until Ctrl-C`,
+    flags: ['config', 'roles'],
+  },
+  check: {
+    help: `  check [--config F]                                  is everything right and reachable?`,
+    flags: ['config', 'json'],
+  },
+  poll: {
+    help: `  poll CONNECTION [--order ID] [--user ID] [--dry-run]
+                                                      one poll now; prints the events`,
+    flags: ['config', 'order', 'user', 'dry-run', 'json'],
+  },
+  events: {
+    help: `  events [--type T] [--connection C] [--order ID] [--since T] [--until T] [--follow]
+                                                      the event history`,
+    flags: ['config', 'type', 'connection', 'order', 'since', 'until', 'follow', 'json'],
+  },
+  endpoints: {
+    help: `  endpoints add URL [--id ID] [--type T …] [--connection C …] [--filter JSON] [--header 'NAME: VALUE' …]
+                    [--replay-since T] [--description TEXT]
+  endpoints list
+  endpoints show|pause|resume|disable|enable|remove [--yes]|rotate-secret|test ID
+                                                      webhook endpoints`,
+    flags: ['config', 'id', 'type', 'connection', 'filter', 'header', 'description', 'replay-since', 'yes', 'json'],
+  },
+  replay: {
+    help: `  replay --to DESTINATION [--since T] [--until T] [--type T …] [--order ID] | --event ID
+                                                      past events again, in order`,
+    flags: ['config', 'to', 'since', 'until', 'type', 'order', 'event', 'json'],
+  },
+  'dead-letters': {
+    help: `  dead-letters list [--to DESTINATION]
+  dead-letters redrive ID … | --to DESTINATION | --all
+                                                      failed deliveries`,
+    flags: ['config', 'to', 'all', 'json'],
+  },
+  keys: {
+    help: `  keys add NAME --role read|write|admin
+  keys list
+  keys remove ID                                      API keys`,
+    flags: ['config', 'role', 'json'],
+  },
+  verify: {
+    help: `  verify [--connection C …] [--against-vendor [--orders N]] [--repair]
+                                                      does the store agree with itself, and with the vendors?`,
+    flags: ['config', 'connection', 'against-vendor', 'orders', 'repair', 'json'],
+  },
+  backup: {
+    help: `  backup FILE                                         a copy of the embedded store, while it runs`,
+    flags: ['json'],
+  },
+  schemas: {
+    help: `  schemas [--out FOLDER]                              JSON Schema, OpenAPI, AsyncAPI`,
+    flags: ['out', 'json'],
+  },
+}
+
 const HELP = `orderwire ${VERSION}: polls shops, works out what happened to each order, publishes each fact once, in order.
 
-  start [--config F] [--roles ingest,dispatch,api]    run until Ctrl-C
-  check [--config F]                                  is everything right and reachable?
-  poll CONNECTION [--order ID] [--user ID] [--dry-run]
-                                                      one poll now; prints the events
-  events [--type T] [--connection C] [--order ID] [--since T] [--until T] [--follow]
-                                                      the event history
-  endpoints add URL [--id ID] [--type T …] [--connection C …] [--filter JSON] [--header 'NAME: VALUE' …]
-                    [--replay-since T] | list
-  endpoints show|pause|resume|disable|enable|remove [--yes]|rotate-secret|test ID
-                                                      webhook endpoints
-  replay --to DESTINATION [--since T] [--until T] [--type T …] [--order ID] | --event ID
-                                                      past events again, in order
-  dead-letters list [--to DESTINATION]
-  dead-letters redrive ID … | --to DESTINATION | --all
-                                                      failed deliveries
-  keys add NAME --role read|write|admin | list | remove ID
-                                                      API keys
-  verify [--connection C …] [--against-vendor [--orders N]] [--repair]
-                                                      does the store agree with itself, and with the vendors?
-  backup FILE                                         a copy of the embedded store, while it runs
-  schemas [--out FOLDER]                              JSON Schema, OpenAPI, AsyncAPI
+${Object.values(COMMANDS)
+  .map(({ help }) => help)
+  .join('\n')}
 
 Add --json for JSON lines. Settings come from the environment: see README.md.
 `
@@ -56,32 +105,23 @@ export interface Invocation {
   readonly signal: AbortSignal
 }
 
-/** Which flags each command takes; others are refused, so that a misspelt filter never widens what a command does. */
-const COMMANDS: Readonly<Record<string, readonly string[]>> = {
-  start: ['config', 'roles'],
-  check: ['config', 'json'],
-  poll: ['config', 'order', 'user', 'dry-run', 'json'],
-  events: ['config', 'type', 'connection', 'order', 'since', 'until', 'follow', 'json'],
-  endpoints: ['config', 'id', 'type', 'connection', 'filter', 'header', 'description', 'replay-since', 'yes', 'json'],
-  replay: ['config', 'to', 'since', 'until', 'type', 'order', 'event', 'json'],
-  'dead-letters': ['config', 'to', 'all', 'json'],
-  keys: ['config', 'role', 'json'],
-  verify: ['config', 'connection', 'against-vendor', 'orders', 'repair', 'json'],
-  backup: ['json'],
-  schemas: ['out', 'json'],
-}
-
 /** Runs one command; resolves when it is done, rejects with an AppError that says what is wrong. */
 export async function run({ command: [name, ...rest], flags, env, signal }: Invocation): Promise<void> {
   const output = createOutput(flags.json === true)
   if (flags.version === true) return output.line(VERSION)
   if (flags.help === true || name === undefined || name === 'help') return output.line(HELP)
-  const allowed = COMMANDS[name]
-  if (!allowed)
+  const known = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (!known)
     throw usage(`There is no command "${name}". Commands: ${Object.keys(COMMANDS).join(', ')}. Try: orderwire --help`)
-  const odd = Object.keys(flags).find(flag => !allowed.includes(flag))
+  const odd = Object.keys(flags).find(flag => !known.flags.includes(flag))
   if (odd !== undefined)
-    throw usage(`${name} does not take --${odd}; it takes ${allowed.map(flag => `--${flag}`).join(', ')}.`)
+    throw usage(`${name} does not take --${odd}; it takes ${known.flags.map(flag => `--${flag}`).join(', ')}.`)
+  const [action] = rest
+  const actions = ACTIONS[name]
+  if (actions && !actions.some(one => one === action)) {
+    const what = action === undefined ? 'say what to do, one of' : `"${action}" is none of`
+    throw usage(`${name}: ${what} ${actions.join(', ')}\n\n${known.help}`)
+  }
   if (name === 'schemas')
     return (await import('./schemas.ts')).schemas(output, typeof flags.out === 'string' ? flags.out : undefined)
 

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { VerifyLine } from '../../schemas/api.ts'
 import { AppError, messageOf } from '../errors.ts'
+import type { Client } from './client.ts'
 import { type CommandContext, type Flags, query, usage } from './commands.ts'
 
 type Line<T extends VerifyLine['type']> = Extract<z.infer<typeof VerifyLine>, { type: T }>
@@ -19,7 +20,7 @@ export async function verify({ client, output, signal, progress }: CommandContex
   const shown = new Map<string, number>()
   let looking = ''
   let summary: Line<'summary'> | null = null
-  for await (const line of linesOf(body, error => broken(client.target, signal, error))) {
+  for await (const line of linesOf(client, body, error => broken(client.target, signal, error))) {
     if (line.type === 'progress') {
       const { done, connection } = line
       if (line.looking !== looking || done % PROGRESS_EVERY === 0 || connection !== undefined)
@@ -49,6 +50,7 @@ export async function verify({ client, output, signal, progress }: CommandContex
 
 /** `failed` makes the error of a stream that breaks. */
 async function* linesOf(
+  client: Client,
   body: ReadableStream<Uint8Array>,
   failed: (error: unknown) => AppError,
 ): AsyncGenerator<VerifyLine> {
@@ -58,7 +60,16 @@ async function* linesOf(
     if (done) return
     const lines = (text + value).split('\n')
     text = lines.pop() ?? ''
-    for (const line of lines) yield VerifyLine.parse(JSON.parse(line))
+    for (const line of lines) yield client.read(VerifyLine, jsonOf(line))
+  }
+}
+
+/** null, which is no line, where it is no JSON. */
+function jsonOf(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return null
   }
 }
 

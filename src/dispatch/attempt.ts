@@ -31,5 +31,5 @@ export function fateOf(
   if (outcome.result === 'gone') return { kind: 'keep' }
   const pause = pauseAfter(attempt, delivery)
   if (outcome.result === 'give-up' || pause === null) return { kind: 'bury' }
-  return { kind: 'retry', nextAt: clock.now() + jittered(pause, random) }
+  return { kind: 'retry', nextAt: clock.now() + Math.max(jittered(pause, random), outcome.restMs ?? 0) }
 }

@@ -14,6 +14,12 @@ export interface Destination {
   readonly connections: ReadonlySet<string> | null
   /** Whether it wants an event, asked with the parsed body; none: whatever is in it. */
   readonly matches?: ((event: unknown) => boolean) | null
+  /** It asked to be left alone until then, whatever process it told, milliseconds since the epoch; absent or null: it did not. */
+  readonly restUntil?: number | null
+  /** When a person last changed it or took it up again: what was found out about it before counts no more. */
+  readonly changedAt?: number
+  /** Writes `restUntil` down, for later and for other processes. */
+  rest?(until: number): Promise<void>
   /** Since when all attempts have failed, whatever process made them; null: the last did not. */
   failingSince?(): Promise<number | null>
   /** One attempt. Never rejects; `signal` aborts at shutdown (the timeout is the destination's own business). */

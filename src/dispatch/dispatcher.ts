@@ -26,7 +26,7 @@ export interface Dispatcher extends DispatchControl {
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   let life = createLife(deps)
   const revive = () => {
-    if (life.state === 'stopped') life = createLife(deps)
+    if (life.state === 'stopped') life = createLife(deps, life.workers.keys())
     return life
   }
 

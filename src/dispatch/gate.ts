@@ -1,5 +1,6 @@
 import type { RateLimit } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
+import { LONGEST_REST } from '../store/store.ts'
 import { createBreaker } from './breaker.ts'
 import type { Destination, Outcome } from './destination.ts'
 
@@ -16,7 +17,9 @@ export interface Gate {
   sent(): void
   /** How a send ended; says what follows from it. */
   note(outcome: Outcome, orderKey: string): Turn
-  configure(destination: Pick<Destination, 'state' | 'delivery'>): void
+  /** It asked for a rest that is not over. */
+  readonly resting: boolean
+  configure(destination: Known): void
   /** Lets the next probe of an open circuit go now. False: it is closed. */
   probe(): boolean
 }
@@ -29,21 +32,50 @@ export type Turn = 'none' | 'shut' | 'recovered' | 'gone' | 'failing' | 'expired
 
 /** An endpoint that has failed this long without a single success is disabled. */
 export const GIVE_UP_AFTER = 5 * 86_400_000
+/** What the gate knows of its destination. */
+type Known = Pick<Destination, 'state' | 'delivery' | 'restUntil' | 'changedAt'>
+
+/** A rest is written down when it is longer than what is written by more than this: many answers of one moment ask for the same. */
+const SAME_REST = 1_000
 /** After so long a failure, and then each time it has passed, the turn is `failing`. */
 const DOUBT_EVERY = 3_600_000
 const FIRST_DOUBT = 60_000
 
 export function createGate(deps: {
   clock: Clock
-  destination: Pick<Destination, 'kind' | 'state' | 'delivery'>
+  destination: Known & Pick<Destination, 'kind'>
+  /** It asks for a rest until then, milliseconds since the epoch. */
+  rests: (until: number) => void
 }): Gate {
   const { clock } = deps
   // A handler is our own code: when it throws, that is about the event. Only endpoints have a circuit.
   const breaker = deps.destination.kind === 'endpoint' ? createBreaker() : null
   let state = deps.destination.state
   let bucket = createBucket(deps.destination.delivery.rateLimit, clock)
+  let { changedAt } = deps.destination
+  /** By the clock that only goes forward. */
   let restUntil = 0
+  /** As far as it is written down, by the same clock; and the wall time of the last that was read. */
+  let writtenUntil = 0
+  let readUntil: number | null = null
   let doubtAt = 0
+  takeUp(deps.destination.restUntil)
+
+  /** What was written down, by whatever process; once, so that it ends even if a wall clock is wrong. */
+  function takeUp(until: number | null | undefined): void {
+    if (until === undefined || until === null || until === readUntil) return
+    readUntil = until
+    writtenUntil = clock.monotonic() + Math.min(until - clock.now(), LONGEST_REST)
+    restUntil = Math.max(restUntil, writtenUntil)
+  }
+
+  function rest(now: number, ms: number): void {
+    restUntil = Math.max(restUntil, now + ms)
+    if (restUntil - writtenUntil <= SAME_REST) return
+    writtenUntil = restUntil
+    readUntil = clock.now() + restUntil - now
+    deps.rests(readUntil)
+  }
 
   function blockedFor(): number {
     if (state !== 'active') return Number.POSITIVE_INFINITY
@@ -80,7 +112,7 @@ export function createGate(deps: {
       if (now - failingSince >= GIVE_UP_AFTER) return 'expired'
       if (outcome.restMs !== null && outcome.restMs > 0) {
         const resting = restUntil > now
-        restUntil = Math.max(restUntil, now + outcome.restMs)
+        rest(now, outcome.restMs)
         return resting && !opened ? 'none' : 'shut'
       }
       if (opened) return 'shut'
@@ -92,12 +124,20 @@ export function createGate(deps: {
       breaker?.probe(clock.monotonic())
       return breaker?.open ?? false
     },
+    get resting() {
+      return clock.monotonic() < restUntil
+    },
     configure(destination) {
-      if (destination.state === 'active' && state !== 'active') {
-        // Whoever resumes it says that it works again.
-        breaker?.reset()
+      const resumed = destination.state === 'active' && state !== 'active'
+      // Whoever resumes or changes it says that it works again; unless what is known of it then still says otherwise.
+      if (resumed) breaker?.reset()
+      if (resumed || destination.changedAt !== changedAt) {
         restUntil = 0
+        writtenUntil = 0
+        readUntil = null
       }
+      changedAt = destination.changedAt
+      takeUp(destination.restUntil)
       state = destination.state
       if (!bucket.sameAs(destination.delivery.rateLimit)) bucket = createBucket(destination.delivery.rateLimit, clock)
     },

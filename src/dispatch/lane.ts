@@ -21,6 +21,8 @@ export interface Lane {
   storing: Promise<unknown> | null
   /** The last write of acknowledgements. */
   flushed: Promise<ReadonlySet<string> | null> | null
+  /** Somebody waits for the end of what is in flight, its writes included. */
+  ended: (() => void) | null
 }
 
 export interface Item {
@@ -31,5 +33,5 @@ export interface Item {
 }
 
 export function createLane(orderKey: string, assignment: Assignment, stored: boolean, attempt: number): Lane {
-  return { orderKey, assignment, stored, queue: [], busy: false, attempt, storing: null, flushed: null }
+  return { orderKey, assignment, stored, queue: [], busy: false, attempt, storing: null, flushed: null, ended: null }
 }

@@ -33,6 +33,8 @@ export interface Lanes {
   pump(): void
   /** Everything in memory goes to the store, what is in flight as well (its end still counts); `of`: of these assignments only. Resolves with the write. */
   evacuate(of?: ReadonlySet<Assignment>): Promise<boolean>
+  /** The same of these assignments, and what was in flight from memory has ended. */
+  setAside(of: ReadonlySet<Assignment>): Promise<boolean>
   /** Forgets the lanes of assignments that are not open, but for what is in flight. */
   dropClosed(): void
   /** The destination is no more: nothing waits for it. */
@@ -187,6 +189,7 @@ export function createLanes(deps: {
     if (discarded || lane.assignment.state === 'closed' || lanes.get(lane.orderKey) !== lane) {
       gate.note(ABORTED, lane.orderKey)
       forget(lane)
+      lane.ended?.()
       lane.assignment.end()
       pump()
       return
@@ -215,6 +218,7 @@ export function createLanes(deps: {
         })
         .finally(() => {
           writing--
+          lane.ended?.()
           lane.assignment.end()
           pump()
         })
@@ -276,6 +280,21 @@ export function createLanes(deps: {
     else leave(lane, clock.now())
   }
 
+  function evacuate(of?: ReadonlySet<Assignment>): Promise<boolean> {
+    const batch = deps.openBatch()
+    for (const lane of [...lanes.values()]) {
+      if (lane.assignment.state !== 'open' || (of && !of.has(lane.assignment))) continue
+      if (!lane.stored) moveOut(lane, batch)
+      else if (!lane.busy && !lane.storing) {
+        const { flushed } = lane
+        lane.busy = true
+        lane.queue = []
+        void Promise.resolve(flushed).then(() => leave(lane, clock.now()))
+      }
+    }
+    return batch.write()
+  }
+
   return {
     keys: () => new Set(lanes.keys()),
     has: orderKey => lanes.has(orderKey),
@@ -326,19 +345,14 @@ export function createLanes(deps: {
         })
     },
     pump,
-    evacuate(of) {
-      const batch = deps.openBatch()
-      for (const lane of [...lanes.values()]) {
-        if (lane.assignment.state !== 'open' || (of && !of.has(lane.assignment))) continue
-        if (!lane.stored) moveOut(lane, batch)
-        else if (!lane.busy && !lane.storing) {
-          const { flushed } = lane
-          lane.busy = true
-          lane.queue = []
-          void Promise.resolve(flushed).then(() => leave(lane, clock.now()))
-        }
-      }
-      return batch.write()
+    evacuate,
+    async setAside(of) {
+      const ends = [...lanes.values()]
+        .filter(lane => !lane.stored && lane.busy && of.has(lane.assignment))
+        .map(lane => new Promise<void>(resolve => (lane.ended = resolve)))
+      const done = await evacuate(of)
+      await Promise.all(ends)
+      return done
     },
     dropClosed() {
       for (const lane of [...lanes.values()])

@@ -50,13 +50,15 @@ interface RefreshOptions {
 /** How long a revoke may wait for what is in flight, and how long for the writes after an abort; together within the log's 10 s. */
 const [REVOKE_GRACE, ABORT_GRACE] = [8_000, 1_000]
 
-export function createLife(deps: LifeDeps): Life {
+/** `former`: the destinations of the life before. */
+export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life {
   const { store, eventLog, clock, log, metrics, random = Math.random, tickMs = 5_000, queueLimit = 1_000 } = deps
   const stopping = new AbortController()
   const persist = createPersist({ clock, log, signal: stopping.signal })
   const recorder = createAttemptRecorder({ deliveries: store.deliveries, clock, log })
   const assignments = new Map<number, Assignment>()
   const workers = new Map<string, Worker>()
+  const unseen = new Set(former)
   const routes = createRoutes<Worker>()
   const recount = createRecount({ lanes: store.lanes, workers, persist, clock })
   const intake = createIntake({ store, routes, workers, persist, clock })
@@ -173,9 +175,12 @@ export function createLife(deps: LifeDeps): Life {
       if (ids.has(id)) continue
       workers.delete(id)
       recorder.forget(id)
+      metrics.forget(id)
       // Taken in or put aside between the removal and our knowing of it.
       void worker.discard().then(() => persist('what waited for a removed endpoint', () => store.lanes.forget(id)))
     }
+    for (const id of unseen) if (!ids.has(id)) metrics.forget(id)
+    unseen.clear()
     routes.set([...workers.values()])
     for (const worker of workers.values()) if (worker.mayHaveRows) worker.look()
   }

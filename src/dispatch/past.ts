@@ -42,6 +42,8 @@ export function createPast(deps: {
   /** Our claims on the partitions. */
   claims: Map<number, number>
   caughtUp: (partitions: readonly number[]) => Promise<boolean>
+  /** Puts what waits in memory only into the store, and waits for what is in flight from there. */
+  setAside: (of: ReadonlySet<Assignment>) => Promise<boolean>
   /** Whether they are ours by the log's own word; null: it cannot say. */
   holds: (partitions: readonly number[]) => Promise<boolean | null>
   persist: Persist
@@ -85,6 +87,8 @@ export function createPast(deps: {
     const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
     if (through === null) return
     if (!(await takenIn(through, [...partitions], ours))) return
+    // What has never been delivered waits as what it is before the replay comes upon it; else it would be sent as a replay after a crash.
+    if (!(await deps.setAside(new Set(targets)))) return
     const destination = deps.destination()
     const filter = narrowed({ ...request.filter, through }, destination)
     const wanted = wantedBy(destination)

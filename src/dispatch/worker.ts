@@ -87,12 +87,15 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
   let version = 0
   let spilling = 0
   const unspilled: (() => void)[] = []
+  /** Rests that are being written down. */
+  const resting = new Set<Promise<unknown>>()
   /** Open questions: a lane that leaves memory for the store is added to their answers. */
   const questions = new Set<{ readonly rows: Set<string>; stale: boolean }>()
 
   const past = createPast({
     ...deps,
     destination: () => destination,
+    setAside: of => lanes.setAside(of),
     changed() {
       rowsChanged()
       applyState()
@@ -103,7 +106,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
   /** As the gate knows it: a destination whose past is not queued yet is as good as paused. */
   const gateState = () => (past.closed && destination.state === 'active' ? 'paused' : destination.state)
   let state = gateState()
-  const gate = createGate({ clock, destination: gated() })
+  const gate = createGate({ clock, destination: gated(), rests })
   const journal = createJournal({ destination: id, lanes: store.lanes, persist, clock })
   const report = createReport({ ...deps, destination: id })
   const openBatch = () => createSpillBatch({ lanes: store.lanes, persist, clock })
@@ -195,6 +198,14 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     if (since !== null && clock.now() - since >= GIVE_UP_AFTER && destination === asked) disable(EXPIRED)
   }
 
+  function rests(until: number): void {
+    destination = { ...destination, restUntil: until }
+    const written = persist('the rest an endpoint asked for', async () => destination.rest?.(until)).finally(() =>
+      resting.delete(written),
+    )
+    resting.add(written)
+  }
+
   /** What waits for a retry far away goes now: the reason to wait is gone. */
   async function hasten(): Promise<void> {
     await persist('lanes made due', () => store.lanes.hasten(id, clock.now()))
@@ -216,15 +227,25 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
 
   /** Brings the gate in line with the destination, its past and our partitions. */
   function applyState(): void {
-    const before = state
+    const before = { state, resting: gate.resting }
     state = gateState()
     gate.configure(gated())
-    if (state !== 'active' && before === 'active') void lanes.evacuate()
-    if (state === 'active' && before !== 'active') {
+    if (state === 'active' && before.state === 'active' && gate.resting !== before.resting) {
+      if (gate.resting) {
+        void lanes.evacuate()
+        drain.poke()
+      } else void hasten()
+    }
+    if (state !== 'active' && before.state === 'active') void lanes.evacuate()
+    if (state === 'active' && before.state !== 'active') {
       // Rows may have come since these were asked.
       for (const question of questions) question.stale = true
       void hasten()
     }
+  }
+
+  async function settled(): Promise<void> {
+    await Promise.all([journal.settled(), ...resting])
   }
 
   function disable(reason: string): void {
@@ -294,7 +315,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     },
     evacuate: lanes.evacuate,
     waiting: lanes.waiting,
-    settled: journal.settled,
+    settled,
     stop() {
       past.stop()
       drain.stop()
@@ -304,7 +325,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
       drain.stop()
       lanes.discard()
       if (spilling > 0) await new Promise<void>(resolve => unspilled.push(resolve))
-      await journal.settled()
+      await settled()
     },
   }
 }

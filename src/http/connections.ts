@@ -48,6 +48,15 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     return connection
   }
 
+  /** The buyer of an order that was read before; Tuya shows it only together with them. `path`: where else it could be said. */
+  async function buyerOf(id: string, orderId: string, path: 'user' | 'userId'): Promise<string> {
+    const userId = (await store.orders.get(id, orderId))?.userId ?? null
+    if (userId !== null) return userId
+    const how = path === 'user' ? ' (on the command line: --user ID)' : ''
+    const message = `expected the id of the buyer${how}, without which Tuya shows no order that was not read before, found nothing`
+    throw invalid([{ path, message }])
+  }
+
   function view(connection: Configured, row: ConnectionRow | null, counts: Counts): Connection {
     const { id, vendor, enabled } = connection
     const time = (at: number | null | undefined) => (at === null || at === undefined ? null : timestamp(at))
@@ -112,10 +121,12 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       answers: { 200: { description: 'What was found', schema: PollAnswer } },
       problems: [404, 409, 502, 503],
       async handle({ c, params, query }) {
-        const { id, enabled } = configured(params.id)
+        const { id, vendor, enabled } = configured(params.id)
         if (!enabled) throw notEnabled(id)
         if (query.user !== undefined && query.order === undefined)
-          throw invalid([{ path: 'user', message: 'only together with order' }])
+          throw invalid([{ path: 'user', message: 'expected only together with order, found without it' }])
+        if (vendor === 'tuya' && query.order !== undefined && query.user === undefined)
+          await buyerOf(id, query.order, 'user')
         try {
           const { orders, events, quarantined } = await poll(id, {
             signal: c.req.raw.signal,
@@ -149,9 +160,7 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
           await readAgain({ store, ingest, clock }, id, orderId)
           return noContent()
         }
-        const userId = body.userId ?? (await store.orders.get(id, orderId))?.userId ?? null
-        if (userId === null)
-          throw invalid([{ path: 'userId', message: 'this vendor shows an order only together with its buyer' }])
+        const userId = body.userId ?? (await buyerOf(id, orderId, 'userId'))
         await store.follows.put(id, 'order', orderId, userId, clock.now())
         ingest?.wake(id)
         return noContent()

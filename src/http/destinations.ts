@@ -1,4 +1,6 @@
 import { Destination, Paging, pageOf } from '../../schemas/api.ts'
+import { timestamp } from '../clock.ts'
+import { LONGEST_REST } from '../store/store.ts'
 import type { ApiDeps } from './deps.ts'
 import { backlogOf } from './gauges.ts'
 import { reply } from './json.ts'
@@ -19,7 +21,7 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
       store.deliveries.stats(SAMPLE),
     ])
     const now = clock.now()
-    return views.map(({ id, kind, state, inMemory }) => {
+    return views.map(({ id, kind, state, restUntil, inMemory }) => {
       const waiting = backlogOf(backlog.get(id), inMemory)
       const oldest = waiting.oldestObservedAt
       const latest = stats.get(id)
@@ -27,6 +29,7 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
         id,
         kind,
         state,
+        restingUntil: state === 'active' || state === 'open' ? restOf(restUntil ?? 0, now) : null,
         backlog: waiting.size,
         oldestWaitingSeconds: oldest === null ? null : Math.max(0, now - oldest) / 1000,
         deadLetters: letters.get(id) ?? 0,
@@ -36,6 +39,10 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
     })
   }
 }
+
+/** A rest that is not over; no clock makes one longer than it may be. */
+const restOf = (until: number, now: number): string | null =>
+  until > now ? timestamp(Math.min(until, now + LONGEST_REST)) : null
 
 /** `/v1/destinations` */
 export function destinationRoutes(deps: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }): Route[] {

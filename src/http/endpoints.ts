@@ -48,7 +48,10 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
 
   async function checkUrl(url: string | undefined): Promise<void> {
     const refused = url === undefined ? null : await deps.checkUrl(url)
-    if (refused !== null) throw invalid([{ path: 'url', message: refused }])
+    if (refused !== null)
+      throw invalid([
+        { path: 'url', message: `expected a URL that may be delivered to, found one that may not: ${refused}` },
+      ])
   }
 
   async function change(id: string, patch: Parameters<typeof store.endpoints.update>[1]): Promise<EndpointRow> {
@@ -90,7 +93,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       async handle({ params: { id } }) {
         await load(id)
         const waiting = (await store.lanes.backlog()).get(id)?.size ?? 0
-        const row = await change(id, { state: 'active', stateReason: null })
+        const row = await change(id, { state: 'active', stateReason: null, restUntil: null })
         dispatch?.wake()
         return reply({ ...(await view(row)), waiting })
       },
@@ -144,6 +147,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
           description: body.description ?? null,
           state: 'active',
           stateReason: null,
+          restUntil: null,
           declared: false,
           createdAt: now,
           updatedAt: now,
@@ -184,6 +188,8 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
         await loadOwn(id)
         await Promise.all([checkUrl(url), known.connections(connections, 'connections')])
         const row = await change(id, {
+          // Whoever changes it says that it works again.
+          restUntil: null,
           ...(url !== undefined && { url }),
           ...(types !== undefined && { types }),
           ...(connections !== undefined && { connections }),

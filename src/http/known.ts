@@ -3,6 +3,14 @@ import type { DestinationView } from '../control.ts'
 import type { ApiDeps } from './deps.ts'
 import { invalid } from './problem.ts'
 
+/** More would bury the rest of the message. */
+const MOST_LISTED = 20
+
+function listed(ids: readonly string[]): string {
+  const some = ids.slice(0, MOST_LISTED).map(id => `"${id}"`)
+  return [...some, ...(ids.length > MOST_LISTED ? ['…'] : [])].join(', ') || 'there are none'
+}
+
 /** What exists: a filter that names something else is a mistake of the caller, not an empty list. */
 export interface Known {
   /** Refuses connections that are neither configured nor in the store. */
@@ -23,12 +31,12 @@ export function createKnown({
     const endpoints = await store.endpoints.list()
     const views = new Map<string, DestinationView>()
     for (const id of handlers) views.set(id, { id, kind: 'handler', state: 'active' })
-    for (const { id, state } of endpoints) views.set(id, { id, kind: 'endpoint', state })
+    for (const { id, state, restUntil } of endpoints) views.set(id, { id, kind: 'endpoint', state, restUntil })
     for (const view of dispatch?.destinations() ?? []) {
       // What the store says of an endpoint is newer than what the dispatcher has read, but for an open circuit.
       const stored = views.get(view.id)
       if (view.kind === 'handler') views.set(view.id, view)
-      else if (stored && stored.state === 'active' && view.state === 'open') views.set(view.id, view)
+      else if (stored && stored.state === 'active' && view.state === 'open') views.set(view.id, { ...stored, ...view })
     }
     return [...views.values()]
   }
@@ -44,11 +52,15 @@ export function createKnown({
       const unknown = (ids ?? []).filter(id => !configured.has(id))
       if (unknown.length === 0) return
       const stored = new Set((await store.connections.list()).map(({ id }) => id))
-      refuse(unknown.filter(id => !stored.has(id)).map(id => ({ path, message: `there is no connection "${id}"` })))
+      const odd = unknown.filter(id => !stored.has(id))
+      const all = [...new Set([...configured, ...stored])]
+      refuse(odd.map(id => ({ path, message: `expected the id of a connection (${listed(all)}), found "${id}"` })))
     },
     async destination(id, path) {
-      if (id === undefined || (await destinations()).some(destination => destination.id === id)) return
-      refuse([{ path, message: `there is no destination "${id}"` }])
+      if (id === undefined) return
+      const ids = (await destinations()).map(destination => destination.id)
+      if (ids.includes(id)) return
+      refuse([{ path, message: `expected the id of a destination (${listed(ids)}), found "${id}"` }])
     },
   }
 }

@@ -11,7 +11,8 @@ function unseal(list: string, cursor: string): string {
   return place
 }
 
-const noCursor = () => invalid([{ path: 'after', message: 'expected the `next` of the page before' }])
+const noCursor = () =>
+  invalid([{ path: 'after', message: 'expected the `next` of the page before, found something else' }])
 
 export interface ListPage<T> {
   readonly data: readonly T[]

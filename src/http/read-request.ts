@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { FieldError } from '../../schemas/api.ts'
+import { complaintsOf } from '../issues.ts'
 import { invalid, Refusal } from './problem.ts'
 
 /** What a request may carry, in bytes. */
@@ -23,7 +24,7 @@ function decode(segment: string, path: string): string {
   try {
     return decodeURIComponent(segment)
   } catch {
-    throw invalid([{ path, message: 'expected percent-encoded UTF-8' }])
+    throw invalid([{ path, message: 'expected percent-encoded UTF-8, found something else' }])
   }
 }
 
@@ -35,7 +36,7 @@ export function readQuery<Q extends z.ZodObject>(url: URL, schema: Q): z.output<
     const values = url.searchParams.getAll(name)
     const kind = Object.hasOwn(schema.shape, name) ? kindOf(schema.shape[name]) : 'string'
     if (kind === 'array') raw.push([name, values.flatMap(value => value.split(','))])
-    else if (values.length > 1) twice.push({ path: name, message: 'given more than once' })
+    else if (values.length > 1) twice.push({ path: name, message: 'expected one value, found more than one' })
     else raw.push([name, scalar(kind, values[0] ?? '')])
   }
   if (twice.length > 0) throw invalid(twice)
@@ -110,7 +111,7 @@ function parse(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
   } catch {
-    throw invalid([{ path: '', message: 'expected JSON in UTF-8' }])
+    throw invalid([{ path: '', message: 'expected JSON in UTF-8, found something else' }])
   }
 }
 
@@ -120,7 +121,7 @@ function assertClean(root: unknown): void {
   for (let item = open.pop(); item; item = open.pop()) {
     const { path, value } = item
     if (typeof value === 'string' && (value.includes('\0') || !value.isWellFormed()))
-      throw invalid([{ path, message: 'expected text without NUL and half surrogates' }])
+      throw invalid([{ path, message: 'expected text without NUL and half surrogates, found one of them' }])
     if (typeof value === 'object' && value !== null)
       for (const [name, member] of Object.entries(value))
         open.push({ path: path === '' ? name : `${path}.${name}`.slice(0, 200), value: member })
@@ -132,21 +133,11 @@ function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   const result = schema.safeParse(value)
   if (result.success) return result.data
   throw invalid(
-    result.error.issues
+    complaintsOf(result.error, value)
       .slice(0, MOST_ERRORS)
-      .flatMap(issue => fieldErrors(issue, []))
-      .slice(0, MOST_ERRORS),
+      .map(({ path, expected, found }) => ({
+        path: path.map(String).join('.'),
+        message: `expected ${expected}, found ${found}`,
+      })),
   )
-}
-
-function fieldErrors(issue: z.core.$ZodIssue, before: readonly PropertyKey[]): FieldError[] {
-  const at = [...before, ...issue.path]
-  if (issue.code === 'unrecognized_keys')
-    return issue.keys.map(key => ({ path: [...at, key].map(String).join('.'), message: 'unknown' }))
-  // A union that says nothing itself: the alternative that got furthest does.
-  if (issue.code === 'invalid_union' && issue.message === 'Invalid input') {
-    const [furthest] = issue.errors.flat().sort((a, b) => b.path.length - a.path.length)
-    if (furthest) return fieldErrors(furthest, at)
-  }
-  return [{ path: at.map(String).join('.'), message: issue.message }]
 }

@@ -56,7 +56,10 @@ export function replayRoutes({
         const queued = await ask(destination, { eventId: id })
         if (queued === 0)
           throw invalid([
-            { path: 'destination', message: `"${destination}" does not take this event: see its types and filter` },
+            {
+              path: 'destination',
+              message: `expected a destination that takes this event, found "${destination}", which does not take this event: see its types and filter`,
+            },
           ])
         return reply({ queued }, 202)
       },

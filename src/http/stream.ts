@@ -31,7 +31,8 @@ export function streamRoutes({
       throw invalid([
         {
           path: 'Last-Event-ID',
-          message: 'not in the history (any more); leave it out for live events, or give `since`',
+          message:
+            'expected an event of the history, found one that is not in it (any more); leave it out for live events, or give `since`',
         },
       ])
     }

@@ -27,7 +27,7 @@ export function verifyRoutes(deps: ApiDeps & { known: Known }): Route[] {
   ): Promise<AsyncGenerator<VerifyLine>> {
     await known.connections(connection, 'connection')
     if (orders !== undefined && !againstVendor)
-      throw invalid([{ path: 'orders', message: 'only together with againstVendor' }])
+      throw invalid([{ path: 'orders', message: 'expected only together with againstVendor, found without it' }])
     const connections = connection ? new Set(connection) : null
     const asked = config.connections.filter(({ id }) => connections?.has(id) ?? true)
     const idle = asked.find(({ enabled }) => !enabled)

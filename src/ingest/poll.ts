@@ -6,6 +6,9 @@ import { readWhole, readWindow } from './read-window.ts'
 import type { PageTaker, Taken, TakeOptions } from './take-page.ts'
 import { looksBack, split, whole } from './window.ts'
 
+/** What is known of the vendor's clock differs by seconds from answer to answer; by more only where a clock was set. */
+const CLOCK_SET_MS = 60_000
+
 /** What a poll needs to know of its connection. */
 export interface Polled {
   readonly connection: string
@@ -55,9 +58,13 @@ export async function poll(polled: Polled, lease: Lease | null, options: TakeOpt
   // Between two pages a row may have left and a late one come: the count stays the same, and one between them was skipped. The next
   // polls find it in the overlap; what is older, where none can come any more, is read once more by itself.
   const later = reading === 'too-large' || (reading === 'in-pages' && looksBack(reach)) ? gap : null
+  const present = await polled.vendorNow(options.signal)
+  // Our clock was set since the vendor's was last known, so the first look back began too late; what lies before it would never be
+  // looked for again. So the next poll is the first once more.
+  if (cursor === null && present < now - CLOCK_SET_MS) return { taken, more: false, patch: {} }
   // Never beyond the vendor's present: a cursor in the future would skip what happens until then. Nor beyond ours, for the vendor's
   // is known from a header, which anything between may have written.
-  const reached = Math.min(live.to, await polled.vendorNow(options.signal), polled.clock.now())
+  const reached = Math.min(live.to, present, polled.clock.now())
   return { taken, more: false, patch: { cursor: reached, ...(later && { gaps: { opened: [later] } }) } }
 }
 

@@ -1,4 +1,4 @@
-import type { ShoplazzaConnection } from '../../schemas/config.ts'
+import { type ShoplazzaConnection, shoplazzaVersionIn } from '../../schemas/config.ts'
 import { AppError } from '../errors.ts'
 import type { GetOptions, VendorHttp } from './http.ts'
 import { scalarText } from './parse.ts'
@@ -14,15 +14,14 @@ export interface ShoplazzaApi {
 }
 
 const NEWER_FROM = '2025-06'
-const VERSION = /^\d{4}-\d{2}$/
 
 export function createShoplazzaApi(
   connection: Pick<ShoplazzaConnection, 'baseUrl' | 'apiVersion' | 'accessToken'>,
   http: VendorHttp,
 ): ShoplazzaApi {
   const segments = new URL(connection.baseUrl).pathname.split('/').filter(Boolean)
-  const version = connection.apiVersion ?? segments.findLast(segment => VERSION.test(segment))
-  if (version === undefined)
+  const version = connection.apiVersion ?? shoplazzaVersionIn(connection.baseUrl)
+  if (version === null)
     throw new AppError(
       'A Shoplazza connection needs an API version: end baseUrl with one, such as https://shop.myshoplaza.com/openapi/2022-01, or set apiVersion.',
       { code: 'config.shoplazza_version', intent: 'fix' },

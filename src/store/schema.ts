@@ -85,6 +85,7 @@ export interface Schema {
     description: string | null
     state: string
     state_reason: string | null
+    rest_until: number | null
     declared: number
     created_at: number
     updated_at: number

@@ -256,11 +256,16 @@ export interface EndpointRow {
   readonly description: string | null
   readonly state: 'active' | 'paused' | 'disabled'
   readonly stateReason: string | null
+  /** It asked to be left alone until then; null: it did not, or whoever changed it since takes that back. May be long past. */
+  readonly restUntil: number | null
   /** Declared in the configuration. */
   readonly declared: boolean
   readonly createdAt: number
   readonly updatedAt: number
 }
+
+/** An endpoint may ask for this much rest at most, milliseconds. */
+export const LONGEST_REST = 3_600_000
 
 export interface EndpointStore {
   list(): Promise<readonly EndpointRow[]>
@@ -272,6 +277,8 @@ export interface EndpointStore {
   insert(endpoint: EndpointRow, options?: { replaySince?: number; shared?: boolean }): Promise<boolean>
   /** False: there is none with this id. */
   update(id: string, patch: Partial<Omit<EndpointRow, 'id' | 'createdAt'>>): Promise<boolean>
+  /** It asks to be left alone until then: of several who say so the latest time counts, unless that is more than `LONGEST_REST` later. */
+  rest(id: string, until: number): Promise<void>
   /** With its backlog, lanes, replays, dead letters and attempts. False: there was none. */
   remove(id: string): Promise<boolean>
 }
@@ -280,7 +287,8 @@ export interface EndpointStore {
 
 /**
  * A lane is one destination × one order. It has a row exactly while its backlog is not empty. Within a lane the backlog is
- * ordered by sequence, and inserting an event that is there already is nothing.
+ * ordered by sequence, and inserting an event that is there already is nothing, but that it then waits as `live` rather than `redrive`,
+ * and as that rather than `replay`.
  */
 export interface LaneRow {
   readonly destination: string

@@ -13,7 +13,7 @@ const OVERLAP = 86_400_000
 /**
  * Brings the stored endpoints in line with those the configuration declares, at the start. What people did to them (paused, resumed) stays.
  * One that is no longer declared is disabled and keeps what waits for it: a line lost in an edit must not lose events.
- * Declared again, it goes on; otherwise it can be removed like any other.
+ * Declared again, it goes on, or stays held back if it was; otherwise it can be removed like any other.
  */
 export async function declareEndpoints(deps: {
   declared: Config['endpoints']
@@ -29,7 +29,7 @@ export async function declareEndpoints(deps: {
   const stored = new Map((await endpoints.list()).map(row => [row.id, row]))
   for (const endpoint of declared) {
     const problem = deps.guard.checkUrl(endpoint.url)
-    if (problem) log.warn({ endpoint: endpoint.id, url: endpoint.url }, `nothing can be delivered: ${problem}`)
+    if (problem) log.warn({ endpoint: endpoint.id }, `nothing can be delivered: ${problem}`)
     const row = stored.get(endpoint.id)
     if (row) await bringInLine(endpoint, row)
     else await insert(endpoint)
@@ -38,12 +38,8 @@ export async function declareEndpoints(deps: {
   for (const row of stored.values()) {
     if (!row.declared || ids.has(row.id)) continue
     log.warn({ endpoint: row.id }, `endpoint disabled: ${REMOVED}; what waits for it is kept`)
-    await endpoints.update(row.id, {
-      declared: false,
-      state: 'disabled',
-      stateReason: REMOVED,
-      updatedAt: clock.now(),
-    })
+    const stateReason = removedFrom(row)
+    await endpoints.update(row.id, { declared: false, state: 'disabled', stateReason, updatedAt: clock.now() })
   }
 
   async function insert(endpoint: EndpointConfig): Promise<void> {
@@ -59,6 +55,7 @@ export async function declareEndpoints(deps: {
       previousValidUntil: null,
       state: 'active',
       stateReason: null,
+      restUntil: null,
       declared: true,
       createdAt: now,
       updatedAt: now,
@@ -68,17 +65,17 @@ export async function declareEndpoints(deps: {
 
   async function bringInLine(endpoint: EndpointConfig, row: EndpointRow): Promise<void> {
     const now = clock.now()
-    if (!row.declared && row.stateReason !== REMOVED)
+    const back = beforeRemoval(row)
+    if (!row.declared && !back)
       log.warn({ endpoint: row.id }, 'an endpoint made through the API is now the one declared under its id')
     const headers = headersOf(endpoint, row)
-    const back = row.state === 'disabled' && row.stateReason === REMOVED
     await endpoints.update(row.id, {
       ...optionsOf(endpoint),
       ...secretsOf(endpoint, row, now),
       headers,
-      ...(back ? { state: 'active', stateReason: null } : {}),
+      ...back,
       declared: true,
-      ...(changed(endpoint, row) || headers !== row.headers || back ? { updatedAt: now } : {}),
+      ...(changed(endpoint, row) || headers !== row.headers || back ? { restUntil: null, updatedAt: now } : {}),
     })
   }
 
@@ -102,6 +99,20 @@ export async function declareEndpoints(deps: {
       })
     return same ? row.headers : sealHeaders(deps.box, headers)
   }
+}
+
+type Standing = Pick<EndpointRow, 'state' | 'stateReason'>
+
+/** The reason keeps how it was before, for people and for the day it is declared again. */
+const removedFrom = ({ state, stateReason }: Standing): string =>
+  state === 'active' ? REMOVED : `${REMOVED}; it was ${state}${stateReason === null ? '' : `: ${stateReason}`}`
+
+/** How it was before it vanished from the configuration; null: it did not, or somebody has resumed or paused it since. */
+function beforeRemoval({ state, stateReason }: Standing): Standing | null {
+  if (state !== 'disabled' || !stateReason?.startsWith(REMOVED)) return null
+  const [, was, reason] = /^; it was (paused|disabled)(?:: (.*))?$/s.exec(stateReason.slice(REMOVED.length)) ?? []
+  if (was === 'paused' || was === 'disabled') return { state: was, stateReason: reason ?? null }
+  return { state: 'active', stateReason: null }
 }
 
 const optionsOf = ({ url, types, connections, filter, delivery, description }: EndpointConfig) => ({

@@ -75,6 +75,9 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       types: row.types && new Set(row.types),
       connections: row.connections && new Set(row.connections),
       matches: row.filter && compileFilter(row.filter),
+      restUntil: row.restUntil,
+      changedAt: row.updatedAt,
+      rest: (until: number) => endpoints.rest(row.id, until),
       // Whoever changed or resumed it says that it is another now.
       failingSince: () => deps.deliveries.failingSince(row.id, row.updatedAt),
     }

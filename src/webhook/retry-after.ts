@@ -1,5 +1,4 @@
-/** An endpoint may ask for this much rest at most. */
-const LONGEST = 3_600_000
+import { LONGEST_REST } from '../store/store.ts'
 
 /** What `Retry-After` asks for, milliseconds: whole seconds, or an HTTP date. null: absent or unreadable. */
 export function retryAfterMs(value: string | undefined, now: number): number | null {
@@ -7,8 +6,8 @@ export function retryAfterMs(value: string | undefined, now: number): number | n
   if (!text) return null
   // Given twice, the first counts.
   const [seconds] = /^\d+(?=\s*(?:,|$))/.exec(text) ?? []
-  if (seconds !== undefined) return Math.min(Number(seconds) * 1000, LONGEST)
+  if (seconds !== undefined) return Math.min(Number(seconds) * 1000, LONGEST_REST)
   // Date.parse takes much that is no date; an HTTP date begins with a day's name.
   const at = /^[A-Z][a-z]{2,8},? /.test(text) ? Date.parse(text) : Number.NaN
-  return Number.isNaN(at) ? null : Math.min(Math.max(0, at - now), LONGEST)
+  return Number.isNaN(at) ? null : Math.min(Math.max(0, at - now), LONGEST_REST)
 }

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { createRig, event, eventsOfOrders, outcome } from './rig.ts'
+import { createMetrics } from '../../src/observe.ts'
+import { createRig, event, eventsOfOrders, outcome, type Rig } from './rig.ts'
 
 describe('dead letters', () => {
   test('an event whose retries are used up is a dead letter, and its order goes on', async () => {
@@ -120,6 +121,36 @@ describe('replay', () => {
     expect(rig.sends.map(send => send.replay)).toEqual([false, true])
   })
 
+  test.each(['fails', 'is cut off by a crash'])(
+    'of what was never delivered, the first of which %s, does not make it a replay',
+    async how => {
+      const rig = createRig({ delivery: { concurrency: 1, retries: [1_000, 1_000] } })
+      const { promise, resolve } = Promise.withResolvers<void>()
+      const wrong: string[] = []
+      let first = true
+      rig.destination('hook', async ({ event: { id }, replay }) => {
+        if (replay && !rig.done('hook', id)) wrong.push(id)
+        if (!first) return outcome('delivered')
+        first = false
+        await promise
+        return outcome('retry')
+      })
+      await rig.start()
+      await rig.publish(...eventsOfOrders(['a', 'b'], 3))
+      await rig.clock.advance(1_000)
+      expect(await rig.dispatcher.replay('hook', {})).toBe(6)
+      await rig.clock.advance(1_000)
+      if (how === 'fails') resolve()
+      else {
+        rig.crash()
+        await rig.start()
+      }
+      await rig.clock.until(rig.quiet, 60_000)
+      expect(wrong).toEqual([])
+      expect(rig.violations).toEqual([])
+    },
+  )
+
   test('queues only what the destination wants and the filter says', async () => {
     const rig = createRig()
     rig.destination('refunds', undefined, { types: ['order.refunded', 'order.paid'] })
@@ -165,6 +196,46 @@ describe('what other processes do in the store', () => {
     expect(await rig.dispatcher.replay('new', {})).toBe(1)
     await rig.clock.until(rig.quiet, 1_000)
     expect(rig.trace('new')).toEqual(['a:1'])
+  })
+})
+
+describe('a destination that is removed', () => {
+  const removed = async (rig: Rig, options: { restart: boolean }) => {
+    const metrics = createMetrics()
+    const { promise: held, resolve: release } = Promise.withResolvers<void>()
+    for (const id of ['hook', 'other'])
+      rig.destination(id, async ({ event: { orderId } }) => {
+        if (orderId === 'b') await held
+        return outcome(orderId === 'c' ? 'give-up' : 'delivered')
+      })
+    await rig.start({ metrics })
+    await rig.publish(event('a'), event('b'), event('c'))
+    await rig.clock.advance(1_000)
+    const lines = async () => (await metrics.registry.metrics()).split('\n').filter(line => line.includes('="hook"'))
+    expect((await lines()).length).toBeGreaterThan(10)
+    if (options.restart) {
+      const stopped = rig.dispatcher.stop(1_000)
+      await rig.clock.advance(20_000)
+      await stopped
+    }
+    rig.destinations.delete('hook')
+    if (options.restart) await rig.dispatcher.start()
+    else await rig.dispatcher.refresh()
+    release()
+    await rig.clock.until(rig.quiet, 60_000)
+    expect(rig.trace('other')).toContain('b:1')
+    return { lines, text: () => metrics.registry.metrics() }
+  }
+
+  test('leaves no series in the metrics, not even by a delivery that ends afterwards', async () => {
+    const { lines, text } = await removed(createRig(), { restart: false })
+    expect(await lines()).toEqual([])
+    expect(await text()).toContain('orderwire_deliveries_total{destination="other",outcome="delivered"} 2')
+  })
+
+  test('while the dispatcher does not run leaves none after its start', async () => {
+    const { lines } = await removed(createRig(), { restart: true })
+    expect(await lines()).toEqual([])
   })
 })
 
@@ -382,6 +453,55 @@ describe('an endpoint that fails steadily', () => {
     expect(rig.trace('other')).toEqual(['a:1', 'b:1', 'c:1'])
     await rig.clock.until(rig.quiet, 5_000)
     expect(rig.trace('hook').toSorted()).toEqual(['a:1', 'a:1', 'b:1', 'c:1'])
+  })
+
+  test('that asks for rest writes that down once for all answers of a moment, and again when it asks for more', async () => {
+    const rig = createRig({ delivery: { retries: [600_000] } })
+    const rests: number[] = []
+    let restMs = 60_000
+    rig.destination('hook', async ({ event: { orderId } }) => {
+      await rig.clock.sleep(orderId === 'a' ? 100 : 200)
+      return outcome('retry', { statusCode: 503, restMs })
+    })
+    rig.set('hook', { rest: async until => void rests.push(until) })
+    await rig.start()
+    const begin = rig.clock.now()
+    await rig.publish(...eventsOfOrders(['a', 'b', 'c', 'd'], 1))
+    await rig.clock.advance(30_000)
+    expect(rig.sends).toHaveLength(4)
+    expect(rests).toEqual([begin + 60_100])
+    restMs = 2_000
+    await rig.publish(event('e'))
+    await rig.clock.advance(32_000)
+    expect(rests).toEqual([begin + 60_100, begin + 62_400])
+  })
+
+  test('that another process was told to leave alone is left alone; what waits in memory goes to the store, and all of it when that is over', async () => {
+    const rig = createRig({ delivery: { concurrency: 1 } })
+    rig.destination('hook', async () => {
+      await rig.clock.sleep(1_000)
+      return outcome('delivered')
+    })
+    await rig.start({ tickMs: 1_000 })
+    await rig.publish(...eventsOfOrders(['a', 'b'], 3))
+    await rig.clock.advance(500)
+    rig.set('hook', { restUntil: rig.clock.now() + 60_000 })
+    await rig.clock.advance(59_000)
+    expect(rig.trace('hook')).toEqual(['a:1'])
+    expect(rig.log.settled()).toBe(6)
+    await rig.clock.until(rig.quiet, 10_000)
+    expect(rig.violations).toEqual([])
+  })
+
+  test('rests an hour at most, whatever time it is told or the clocks say', async () => {
+    const rig = createRig()
+    rig.destination('hook')
+    rig.set('hook', { restUntil: rig.clock.now() + 365 * 86_400_000 })
+    await rig.start({ tickMs: 1_000 })
+    await rig.publish(event('a'))
+    await rig.clock.advance(3_599_000)
+    expect(rig.sends).toEqual([])
+    await rig.clock.until(rig.quiet, 2_000)
   })
 
   test('is probed at once when somebody changes something about it', async () => {

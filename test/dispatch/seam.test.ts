@@ -50,6 +50,7 @@ const endpoint = (id: string): EndpointRow => ({
   secret: '',
   previousSecret: null,
   previousValidUntil: null,
+  restUntil: null,
   filter: null,
   headers: null,
   delivery: null,
@@ -149,7 +150,7 @@ describe('an endpoint made with replaySince', () => {
       return outcome('delivered')
     })
     await page(50, PAST)
-    await expect.poll(() => watch.missing(published)).toEqual([])
+    await expect.poll(() => watch.missing(published), { timeout: 10_000 }).toEqual([])
     expect(watch.inversions).toEqual([])
     await expect.poll(() => store.replays.pending()).toEqual([])
   })

@@ -171,7 +171,7 @@ describe('what cannot be', () => {
     {
       name: 'a missing credential',
       config: { connections: [{ id: 'kk', vendor: 'kakaclo', baseUrl: 'https://example.com' }] },
-      says: ['connections[0].token', 'expected string', 'found nothing'],
+      says: ['connections[0].token', 'expected a string', 'found nothing'],
     },
     {
       name: 'an unknown vendor',
@@ -249,7 +249,13 @@ describe('what cannot be', () => {
 
   test.each([
     { args: ['start', '--roles', 'ingest'], says: 'KAFKA_BROKERS' },
-    { args: ['start', '--speed', '3'], says: '--speed' },
+    { args: ['start', '--speed', '3'], says: 'orderwire: There is no option --speed. Try: orderwire --help\n' },
+    {
+      args: ['endpoints'],
+      says: 'one of add, list, show, remove, pause, resume, disable, enable, rotate-secret, test',
+    },
+    { args: ['dead-letters'], says: 'one of list, redrive' },
+    { args: ['keys'], says: 'one of add, list, remove' },
     { args: ['fly'], says: 'no command "fly"' },
     { args: ['poll'], says: 'name the connection' },
     { args: ['events', '--to', 'x'], says: 'does not take --to' },

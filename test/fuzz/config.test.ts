@@ -208,8 +208,9 @@ describe(`a configuration that is a module (seed ${SEED})`, () => {
 
   const circle: Record<string, unknown> = {}
   circle.connections = [circle]
+  /** What a module throws is its author's own word, and may be shown. */
   const throwing = (): never => {
-    throw new Error(CANARY)
+    throw new Error('thrown on purpose')
   }
   /** By name, for not all of them can be printed. */
   const odd: Readonly<Record<string, unknown>> = {
@@ -267,6 +268,11 @@ describe(`a configuration that is a module (seed ${SEED})`, () => {
     },
     PATIENCE,
   )
+
+  test.each(Object.keys(odd))('and holds %s where a connection should be is refused by that place', async name => {
+    const message = expectRefusedWell(await loadValue(placed(['connections', 2], odd[name])))
+    expect(message).toMatch(/connections\[2\]|something in it throws/)
+  })
 
   test.each([
     ['throws', `throw new Error('no')`],

@@ -202,6 +202,17 @@ describe('an answer that does not end', () => {
     expect(poured.written).toBeLessThan(40)
   })
 
+  test.each(['Sat, 13 Sep 275760 00:00:00 GMT', 'Fri, 31 Dec 9999 23:59:59 GMT', 'Thu, 01 Jan 1960 00:00:00 GMT'])(
+    'with the date %s is not believed: no window could be asked for then',
+    async date => {
+      const http = client()
+      wire.answer = (_, socket) => void socket.write(whole('{}', `date: ${date}`))
+      await http.get('/', live())
+      expect(http.offsetKnown).toBe(false)
+      expect(Math.abs(http.vendorNow() - Date.now())).toBeLessThan(60_000)
+    },
+  )
+
   test('is not unpacked further than 16 MiB', deadline, async () => {
     const bomb = gzipSync(Buffer.alloc(20 * 1_048_576))
     wire.answer = (_, socket) => void socket.write(whole(bomb, 'content-encoding: gzip'))

@@ -86,6 +86,8 @@ describe.each(SAMPLES.map(sample => [sample.kind, sample] as const))(`%s (seed $
       await fc.assert(
         fc.asyncProperty(mutations, fc.boolean(), async (changes, deep) => {
           const seen = await chain.poll(sample.kind, (request, response) => {
+            // Without its refunds an order's later facts have other numbers.
+            if (/refund/.test(request.url ?? '')) return sample.answering(rowsOf(sample))(request, response)
             const answer = treeOf(answerOf(sample, request.url ?? '') || '{}')
             const isOuter = (path: readonly unknown[]) => path.length <= (deep ? 3 : sample.kind === 'tuya' ? 1 : 2)
             response.end(textOf(mutated(answer, changes, isOuter)))

@@ -14,8 +14,9 @@ import type {
 
 interface Waiting {
   readonly eventId: string
-  readonly origin: BacklogOrigin
+  origin: BacklogOrigin
 }
+const RANK = ['replay', 'redrive', 'live'] as const
 interface Lane {
   nextAt: number
   attempt: number
@@ -78,7 +79,11 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
     const { orderKey, sequence } = event(id)
     const lane = of(destination).get(orderKey) ?? { ...fresh, held: false, backlog: [] }
     of(destination).set(orderKey, lane)
-    if (lane.backlog.some(one => one.eventId === id)) return
+    const there = lane.backlog.find(one => one.eventId === id)
+    if (there) {
+      if (RANK.indexOf(origin) > RANK.indexOf(there.origin)) there.origin = origin
+      return
+    }
     const behind = lane.backlog.findIndex(one => event(one.eventId).sequence > sequence)
     lane.backlog.splice(behind < 0 ? lane.backlog.length : behind, 0, { eventId: id, origin })
   }

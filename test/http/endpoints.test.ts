@@ -17,6 +17,7 @@ const declared: EndpointRow = {
   secret: 'sealed:',
   previousSecret: null,
   previousValidUntil: null,
+  restUntil: null,
   filter: null,
   headers: null,
   delivery: null,
@@ -55,6 +56,7 @@ describe('POST /v1/endpoints', () => {
     expect(again).toEqual(shown)
     expect(health).toEqual({
       state: 'active',
+      restingUntil: null,
       backlog: 0,
       oldestWaitingSeconds: null,
       deadLetters: 0,
@@ -171,9 +173,11 @@ describe('POST /v1/endpoints', () => {
     [{ url: URL_, delivery: { retries: ['5s', 'x'] } }, 'delivery.retries.1'],
     [{ url: URL_, delivery: { rateLimit: { perSecond: 0 } } }, 'delivery.rateLimit.perSecond'],
     [{ url: URL_, delivery: { rateLimit: { perSecond: 2, burst: 0 } } }, 'delivery.rateLimit.burst'],
-    [{ url: URL_, delivery: { rateLimit: { burst: 2 } } }, 'delivery.rateLimit'],
+    [{ url: URL_, delivery: { rateLimit: { burst: 2 } } }, 'delivery.rateLimit.perSecond'],
     [{ url: URL_, delivery: { rateLimit: '0/s' } }, 'delivery.rateLimit'],
     [{ url: URL_, delivery: { rateLimit: 'fast' } }, 'delivery.rateLimit'],
+    [{ url: URL_, delivery: { rateLimit: { perSecond: 2, burst: 1.5 } } }, 'delivery.rateLimit.burst'],
+    [{ url: URL_, delivery: { timeout: '0s' } }, 'delivery.timeout'],
     [{ url: URL_, delivery: { speed: 1 } }, 'delivery.speed'],
     [{ url: URL_, state: 'paused' }, 'state'],
     [{ url: URL_, replaySince: 'yesterday' }, 'replaySince'],
@@ -182,7 +186,7 @@ describe('POST /v1/endpoints', () => {
     [{ url: URL_, filter: { 'data.__proto__.x': ['EUR'] } }, 'filter.data.__proto__.x'],
     [{ url: URL_, filter: { 'data.order.currency': 'EUR' } }, 'filter.data.order.currency'],
     [{ url: URL_, filter: { 'data.order.currency': [] } }, 'filter.data.order.currency'],
-    [{ url: URL_, filter: { 'data.order.currency': [{}] } }, 'filter.data.order.currency'],
+    [{ url: URL_, filter: { 'data.order.currency': [{}] } }, 'filter.data.order.currency.0'],
     [{ url: URL_, filter: { 'data.payment.amount': { gte: 'much' } } }, 'filter.data.payment.amount.gte'],
     [
       { url: URL_, filter: { 'data.payment.amount': { gte: '1', matches: '.*' } } },

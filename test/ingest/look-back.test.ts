@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
+import { type FeedScript, MINUTE_START, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
 import { gists, history, scene, signal, store } from './scene.ts'
@@ -19,6 +19,25 @@ describe('a long look back', () => {
     await running
     expect(new Set((await history()).map(({ id }) => id)).size).toBe(120)
     expect((await store.events.list({}, { limit: 250 })).length).toBe(120)
+  })
+
+  test('that began while our clock was an hour wrong begins again: nothing behind it is passed over', async () => {
+    const rows = ordersUpdatedAt([-600, -300, -60]).map(row => ({ ...row, paid: paid() }))
+    const right = MINUTE_START + 60_000
+    let wrongBy = 3_600_000
+    const script: FeedScript = { rows, pageSize: 10 }
+    // The answer says what time it is.
+    script.before = () => {
+      wrongBy = 0
+      return undefined
+    }
+    const { ingest } = await scene({ script, backfill: '30m', now: () => right + wrongBy })
+    const first = await ingest.poll('shop', { signal })
+    expect(first.orders).toBe(0)
+    expect((await store.connections.get('shop'))?.cursor).toBe(null)
+    const second = await ingest.poll('shop', { signal })
+    expect(second.events.length).toBe(3)
+    expect((await store.connections.get('shop'))?.cursor).toBe(right)
   })
 
   test('of several pages finds what a leaving row and a late one hid: the count stayed, and a row was skipped', async () => {

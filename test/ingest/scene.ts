@@ -62,7 +62,7 @@ interface Scene {
   backfill?: string
   eventLog?: EventLog
   /** The vendor's present. */
-  now?: number
+  now?: number | (() => number)
   /** Every pause is this many times shorter. */
   hurry?: number
 }
@@ -103,7 +103,7 @@ export async function scene({
   await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
   const { log, lines } = recordingLog()
   const ingest = createIngest({
-    connections: [{ config, source, vendorNow: async () => now }],
+    connections: [{ config, source, vendorNow: async () => (typeof now === 'number' ? now : now()) }],
     store,
     eventLog,
     owner: 'one',

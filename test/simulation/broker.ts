@@ -18,6 +18,8 @@ export interface Broker {
   /** The event log as one process sees it. */
   connect(port: PortDeps): EventLog
   rebalance(): void
+  /** The group takes a member for dead that lives, which finds out a little later. Returns whose it is. */
+  lose(): Life | null
   /** Everything is committed, nobody moves. */
   quiet(): boolean
   /** Entries of a partition, committed or not. */
@@ -315,6 +317,13 @@ export function createBroker(deps: {
     partitions: deps.partitions,
     entries: partition => logs[partition] ?? [],
     rebalance: () => void rebalance(),
+    lose() {
+      const member = members[random.between(0, members.length - 1)]
+      if (!member) return null
+      evict(member)
+      void rebalance()
+      return member.life
+    },
     quiet: () => !moving && logs.every((log, partition) => committed[partition] === log.length - 1),
     connect: port => ({
       kind: 'kafka',

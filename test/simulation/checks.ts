@@ -14,6 +14,8 @@ export interface Checks extends Watch {
   violated(what: string): void
   /** An effect on the store: some of them are remembered, some leave things that can be looked at. */
   stored(call: string, args: readonly unknown[]): void
+  /** The store refused something by itself. */
+  refused(call: string, error: unknown): void
   /** A position is about to become durable. */
   settling(entries: readonly Entry[]): void
   /** What has to hold at any moment. */
@@ -173,6 +175,12 @@ export function createChecks(deps: {
         const [letter] = args as [{ destination: string; eventId: string }]
         buried.add(`${letter.destination} ${letter.eventId}`)
       }
+    },
+
+    refused(call, error) {
+      // Whoever writes holds what nobody else may write: nothing is ever there twice.
+      if (error instanceof Error && 'code' in error && error.code === 'store.conflict')
+        violated(`${call} contradicts what is there: ${error.message}`)
     },
 
     trying(life, receiver, event, attempt) {

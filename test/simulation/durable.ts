@@ -3,19 +3,22 @@ import { type CompiledQuery, type DatabaseConnection, type Dialect, Kysely, sql 
 import { migrate, SQLITE_TYPES } from '../../src/store/migrate.ts'
 import { postgresError } from '../../src/store/postgres-errors.ts'
 import type { Schema } from '../../src/store/schema.ts'
-import { createSql, sqliteDialect } from '../../src/store/sql/sql.ts'
+import { createSql, type Sql, sqliteDialect } from '../../src/store/sql/sql.ts'
 import { createSqlStore } from '../../src/store/sql-store.ts'
 import { sqliteError, sqliteKyselyDialect } from '../../src/store/sqlite-driver.ts'
 import type { Store } from '../../src/store/store.ts'
 
 /** The real store on a database that outlives the simulated processes, and the questions the checks ask of it directly. */
 export interface Durable {
+  /** Another one after a power failure. */
   readonly store: Store
   /** No room on the disk: each write statement fails at these odds, as the database would say it; reads go on. */
   readonly disk: Disk
   query<T>(text: string, ...values: (string | number)[]): T[]
   /** What opening the embedded store does: whoever held a lease is dead. */
   freeLeases(): void
+  /** Undoes what was committed without waiting for the disk since the last commit that did. To be called when nothing runs on it. */
+  powerFails(): void
   close(): void
 }
 
@@ -23,41 +26,116 @@ export interface Disk {
   full: number
 }
 
-/** `databaseNow`: leases go by the database's own clock, and it speaks as PostgreSQL does; null: by the caller's, as in the embedded store. */
-export async function createDurable(
-  databaseNow: (() => number) | null,
-  chance: (probability: number) => boolean,
-): Promise<Durable> {
-  const database = new DatabaseSync(':memory:')
+interface Opened {
+  readonly database: DatabaseSync
+  readonly store: Store
+  readonly prepared: Map<string, ReturnType<DatabaseSync['prepare']>>
+}
+
+/**
+ * `databaseNow`: leases go by the database's own clock, and it speaks as PostgreSQL does; null: by the caller's, as in the embedded store.
+ * `power`: the power may fail.
+ */
+export async function createDurable(deps: {
+  databaseNow: (() => number) | null
+  chance: (probability: number) => boolean
+  power: boolean
+}): Promise<Durable> {
+  const { databaseNow, chance } = deps
   const disk: Disk = { full: 0 }
   const dialect = databaseNow ? { ...sqliteDialect, leaseNow: () => sql<number>`${databaseNow()}` } : sqliteDialect
-  const db = new Kysely<Schema>({
-    dialect: onDisk(sqliteKyselyDialect(database, 'simulation'), text => {
-      if (disk.full === 0 || !isWrite(text) || !chance(disk.full)) return
-      if (databaseNow) throw postgresError(noRoom('53100'), 'simulation')
-      // Some such errors end the transaction as well.
-      if (database.isTransaction && chance(0.5)) database.exec('rollback')
-      throw sqliteError(noRoom('ERR_SQLITE_ERROR'), 'simulation')
-    }),
-  })
-  await db.transaction().execute(trx => migrate(trx, { types: SQLITE_TYPES, now: 0, where: 'simulation' }))
-  const prepared = new Map<string, ReturnType<DatabaseSync['prepare']>>()
-  return {
-    store: createSqlStore({
-      sql: createSql(db, dialect),
+  const first = new DatabaseSync(':memory:')
+  await kyselyOn(first, () => {})
+    .transaction()
+    .execute(trx => migrate(trx, { types: SQLITE_TYPES, now: 0, where: 'simulation' }))
+  let platter = deps.power ? createPlatter(first) : null
+  let opened = open(first)
+
+  function open(database: DatabaseSync): Opened {
+    let waits = true
+    const db = kyselyOn(
+      database,
+      text => {
+        if (disk.full === 0 || !isWrite(text) || !chance(disk.full)) return
+        if (databaseNow) throw postgresError(noRoom('53100'), 'simulation')
+        // Some such errors end the transaction as well.
+        if (database.isTransaction && chance(0.5)) database.exec('rollback')
+        throw sqliteError(noRoom('ERR_SQLITE_ERROR'), 'simulation')
+      },
+      () => waits && platter?.write(),
+    )
+    const relaxed: Sql['relaxed'] = work =>
+      db.connection().execute(async connection => {
+        waits = false
+        try {
+          return await connection.transaction().execute(work)
+        } finally {
+          waits = true
+        }
+      })
+    const store = createSqlStore({
+      sql: createSql(db, dialect, relaxed),
       describe: async () => 'simulated',
       close: async () => {},
-    }),
+    })
+    return { database, store, prepared: new Map() }
+  }
+
+  return {
+    get store() {
+      return opened.store
+    },
     disk,
     query: <T>(text: string, ...values: (string | number)[]) => {
-      const statement = prepared.get(text) ?? database.prepare(text)
-      prepared.set(text, statement)
+      const statement = opened.prepared.get(text) ?? opened.database.prepare(text)
+      opened.prepared.set(text, statement)
       return statement.all(...values) as T[]
     },
-    freeLeases: () => database.exec('update leases set owner = null, expires_at = 0'),
-    close: () => database.close(),
+    freeLeases: () => {
+      opened.database.exec('update leases set owner = null, expires_at = 0')
+      platter?.write()
+    },
+    powerFails() {
+      if (!platter) return
+      const kept = platter.read()
+      opened.database.close()
+      platter = createPlatter(kept)
+      opened = open(kept)
+    },
+    close() {
+      opened.database.close()
+      platter?.close()
+    },
   }
 }
+
+/** What of a database has reached the disk. */
+function createPlatter(database: DatabaseSync) {
+  const kept = copyOf(database)
+  let session = database.createSession()
+  return {
+    /** All that was committed is on the disk now. */
+    write(): void {
+      if (database.isTransaction) return
+      const changes = session.changeset()
+      if (changes.length === 0) return
+      kept.applyChangeset(changes)
+      session.close()
+      session = database.createSession()
+    },
+    read: (): DatabaseSync => copyOf(kept),
+    close: () => kept.close(),
+  }
+}
+
+function copyOf(database: DatabaseSync): DatabaseSync {
+  const copy = new DatabaseSync(':memory:')
+  copy.deserialize(database.serialize())
+  return copy
+}
+
+const kyselyOn = (database: DatabaseSync, refuse: (text: string) => void, written: () => void = () => {}) =>
+  new Kysely<Schema>({ dialect: onDisk(sqliteKyselyDialect(database, 'simulation'), refuse, written) })
 
 const isWrite = (text: string): boolean => /^\s*(insert|update|delete|commit)\b/i.test(text)
 
@@ -65,8 +143,8 @@ const isWrite = (text: string): boolean => /^\s*(insert|update|delete|commit)\b/
 const noRoom = (code: string): Error =>
   Object.assign(new Error('database or disk is full'), { code, errcode: 13, severity: 'ERROR' })
 
-/** The same database, each statement and each commit of which may be refused first. */
-function onDisk(dialect: Dialect, refuse: (text: string) => void): Dialect {
+/** The same database, each statement and each commit of which may be refused first; `written` is told of every write and commit. */
+function onDisk(dialect: Dialect, refuse: (text: string) => void, written: () => void): Dialect {
   return {
     ...dialect,
     createDriver() {
@@ -78,7 +156,9 @@ function onDisk(dialect: Dialect, refuse: (text: string) => void): Dialect {
         const made: DatabaseConnection = {
           executeQuery: async <R>(query: CompiledQuery) => {
             refuse(query.sql)
-            return connection.executeQuery<R>(query)
+            const result = await connection.executeQuery<R>(query)
+            if (isWrite(query.sql)) written()
+            return result
           },
           streamQuery: connection.streamQuery,
         }
@@ -92,6 +172,7 @@ function onDisk(dialect: Dialect, refuse: (text: string) => void): Dialect {
         commitTransaction: async connection => {
           refuse('commit')
           await driver.commitTransaction(connection)
+          written()
         },
         rollbackTransaction: connection => driver.rollbackTransaction(connection),
         releaseConnection: connection => driver.releaseConnection(connection),

@@ -1,9 +1,13 @@
+import type { Plan } from './plan.ts'
+
 /** Deliberate defects, each of which the simulation must notice. The text replaced has to be there exactly once. */
 export interface Mutant {
   readonly name: string
   /** Below `src/`. */
   readonly file: string
   readonly edits: readonly { readonly from: string; readonly to: string }[]
+  /** The storm that is aimed at it, where it shows in few others. */
+  readonly plan?: Partial<Plan>
 }
 
 const mutant = (name: string, file: string, ...edits: [from: string, to: string][]): Mutant => ({
@@ -11,6 +15,28 @@ const mutant = (name: string, file: string, ...edits: [from: string, to: string]
   file,
   edits: edits.map(([from, to]) => ({ from, to })),
 })
+
+const aimed = (plan: Partial<Plan>, one: Mutant): Mutant => ({ ...one, plan })
+
+/** A long past on many pages, while much changes. */
+const LOOK_BACK: Partial<Plan> = {
+  vendors: ['pages'],
+  wire: false,
+  pageSize: 1,
+  past: 25,
+  announces: false,
+  changeEveryMs: 700,
+}
+const COMEBACKS: Partial<Plan> = {
+  mode: 'cluster',
+  processes: 2,
+  partitions: 2,
+  receivers: 5,
+  stormMs: 45_000,
+  announces: true,
+  changeEveryMs: 700,
+  jumps: false,
+}
 
 export const MUTANTS: readonly Mutant[] = [
   mutant('writes are not checked against the epoch', 'store/sql/leases.ts', [
@@ -61,16 +87,16 @@ export const MUTANTS: readonly Mutant[] = [
     'const events = items.map(entry => entry.event)',
     'const events = items.slice(0, 1).map(entry => entry.event)',
   ]),
-  mutant(
-    'lanes of a revoked partition stay in memory',
-    'dispatch/life.ts',
-    ['      worker.dropClosed()\n', ''],
-    ['map(worker => worker.evacuate(of))', 'map(worker => (of.size < 0 ? worker.evacuate(of) : worker.settled()))'],
+  aimed(
+    COMEBACKS,
+    mutant(
+      'lanes of a revoked partition stay in memory',
+      'dispatch/life.ts',
+      ['      worker.dropClosed()\n', ''],
+      ['map(worker => worker.evacuate(of))', 'map(worker => (of.size < 0 ? worker.evacuate(of) : worker.settled()))'],
+    ),
   ),
-  mutant('a failed event is tried again at once', 'dispatch/attempt.ts', [
-    'nextAt: clock.now() + jittered(pause, random) }',
-    'nextAt: clock.now() + (pause && 0) }',
-  ]),
+  mutant('a failed event is tried again at once', 'dispatch/attempt.ts', ['jittered(pause, random)', '(pause && 0)']),
   mutant('refunds are told by records and by totals', 'order/refunds.ts', [
     'if (known.refundBasis !== null) return known.refundBasis\n',
     '',
@@ -80,17 +106,23 @@ export const MUTANTS: readonly Mutant[] = [
     'return { ...result, state, notes: [...result.notes, ...notes], recheckAt }',
     'return { ...result, state, notes: [...result.notes, ...notes], recheckAt: recheckAt && null }',
   ]),
-  mutant(
-    'halved windows leave a tick between them',
-    'ingest/window.ts',
-    ['{ from: middle, to },', '{ from: Math.min(middle + precisionMs, to), to },'],
-    ['{ from, to: middle },', '{ from, to: middle - precisionMs / 2 },'],
+  aimed(
+    { ...LOOK_BACK, tooLarge: 0.9 },
+    mutant(
+      'halved windows leave a tick between them',
+      'ingest/window.ts',
+      ['{ from: middle, to },', '{ from: Math.min(middle + precisionMs, to), to },'],
+      ['{ from, to: middle },', '{ from, to: middle - precisionMs / 2 },'],
+    ),
   ),
-  mutant(
-    'rows that move while pages are read are not noticed',
-    'ingest/read-window.ts',
-    ["if (page.total !== null && rows < page.total) return 'drifted'", ''],
-    ["if (page.total !== null && first.total !== null && page.total < first.total) return 'drifted'", ''],
+  aimed(
+    { ...LOOK_BACK, tooLarge: 0 },
+    mutant(
+      'rows that move while pages are read are not noticed',
+      'ingest/read-window.ts',
+      ["if (page.total !== null && rows < page.total) return 'drifted'", ''],
+      ["if (page.total !== null && first.total !== null && page.total < first.total) return 'drifted'", ''],
+    ),
   ),
   mutant('dead letters are not kept', 'store/sql/bury.ts', [
     'from events where id = ${eventId}`',
@@ -101,8 +133,8 @@ export const MUTANTS: readonly Mutant[] = [
     'if',
   ]),
   mutant('a paused destination forgets what it has in memory', 'dispatch/lanes.ts', [
-    'if (!lane.stored) moveOut(lane, batch)\n        else',
-    'if (!lane.stored) forget(lane)\n        else',
+    'if (!lane.stored) moveOut(lane, batch)',
+    'if (!lane.stored) forget(lane)',
   ]),
   mutant('quarantine is not cleared when a row can be read again', 'ingest/take-page.ts', [
     "row ? [{ ...row, digest: '' }] : []",
@@ -128,10 +160,13 @@ export const MUTANTS: readonly Mutant[] = [
     'if (!(error instanceof AppError) ||',
     "if (error instanceof AppError && (error.code === 'store.full' || error.message.includes('53100'))) return undefined as never\n        if (!(error instanceof AppError) ||",
   ]),
-  mutant('a question does not hear of rows that come meanwhile', 'dispatch/worker.ts', [
-    'for (const { rows } of questions) rows.add(orderKey)',
-    '',
-  ]),
+  aimed(
+    { ...COMEBACKS, batch: 1, mostOrders: 2, wildness: 1 },
+    mutant('a question does not hear of rows that come meanwhile', 'dispatch/worker.ts', [
+      'for (const { rows } of questions) rows.add(orderKey)',
+      '',
+    ]),
+  ),
   mutant('the backlog is worked off newest first', 'store/sql/lanes.ts', [
     'order by backlog.sequence limit',
     'order by backlog.sequence desc limit',
@@ -148,10 +183,13 @@ export const MUTANTS: readonly Mutant[] = [
     'enqueue(part, entries, { nextAt: now, attempt: 0 })',
     'enqueue(part, entries.slice(1), { nextAt: now, attempt: 0 })',
   ]),
-  mutant('a replay does not wait for what is still in the log', 'dispatch/past.ts', [
-    'if (!(await takenIn(through, [...partitions], ours))) return',
-    '',
-  ]),
+  aimed(
+    COMEBACKS,
+    mutant('a replay does not wait for what is still in the log', 'dispatch/past.ts', [
+      'if (!(await takenIn(through, [...partitions], ours))) return',
+      '',
+    ]),
+  ),
   mutant('a new endpoint is sent to before its past is queued', 'dispatch/past.ts', [
     'return requests.some(request => request.opening && missing(request).length > 0)',
     'return requests.length < 0',
@@ -160,10 +198,13 @@ export const MUTANTS: readonly Mutant[] = [
     'if (filter && ours())',
     'for (const assignment of targets) await mark(request, assignment)\n    if (filter && ours())',
   ]),
-  mutant('a replay is marked by whoever had the partition once', 'store/sql/replays.ts', [
-    'if (claims.length === 0) return false',
-    '',
-  ]),
+  aimed(
+    COMEBACKS,
+    mutant('a replay is marked by whoever had the partition once', 'store/sql/replays.ts', [
+      'if (claims.length === 0) return false',
+      '',
+    ]),
+  ),
   mutant('refund records that cannot be read are taken for none', 'sources/shoplazza-refunds.ts', [
     'if (options.signal.aborted) throw error\n',
     "if (options.signal.aborted) throw error\n    for (const { orderId } of open) found.set(orderId, 'unavailable')\n",
@@ -188,4 +229,18 @@ export const MUTANTS: readonly Mutant[] = [
     "answer.kind === 'aborted' ? 'aborted' : 'retry'",
     "answer.kind === 'aborted' ? 'aborted' : 'delivered'",
   ]),
+  aimed(
+    { mode: 'solo', processes: 1, partitions: 1, power: true },
+    mutant('a page is committed without waiting for the disk', 'store/sql/orders.ts', [
+      'export function orderStore({ db, dialect, transaction }: Sql)',
+      'export function orderStore({ db, dialect, relaxed: transaction }: Sql)',
+    ]),
+  ),
+  aimed(
+    COMEBACKS,
+    mutant('a replay passes over what waits in memory', 'dispatch/past.ts', [
+      'if (!(await deps.setAside(new Set(targets)))) return',
+      '',
+    ]),
+  ),
 ]

@@ -34,6 +34,8 @@ export interface Plan {
   /** Refunds may come on record minutes after the fact, or never. */
   readonly slowRecords: boolean
   readonly retries: readonly number[]
+  /** The power may fail, which undoes what was written without waiting for the disk. The embedded store only. */
+  readonly power: boolean
   readonly jumps: boolean
   /** How strong faults are in this run, 0 to 1. */
   readonly wildness: number
@@ -61,9 +63,9 @@ export function makePlan(random: Random): Plan {
     partitions: mode === 'cluster' ? random.between(1, 4) : 1,
     vendors,
     wire: random.chance(0.3),
-    pageSize: random.pick([1, 2, 3, 10] as const),
+    pageSize: random.pick([1, 1, 2, 10] as const),
     mostOrders: random.pick([2, 3, 8, long ? 30 : 8] as const),
-    past: random.pick([0, 2, 6, 6, 30] as const),
+    past: random.pick([0, 3, 6, 25, 25] as const),
     tooLarge: random.pick([0, 0, 0.9] as const),
     announces: random.chance(0.35),
     batch: random.pick([1, 3, 40] as const),
@@ -81,6 +83,7 @@ export function makePlan(random: Random): Plan {
       [2_000, 5_000, 10_000],
       [1_000, 5_000, 20_000, 60_000],
     ] as const),
+    power: mode === 'solo' && random.chance(0.4),
     jumps: random.chance(0.12),
     wildness: random.pick([0.2, 0.6, 1] as const),
     mishapEvery: random.pick([0, 100, 400, 2_000] as const),

@@ -29,6 +29,8 @@ export interface PortDeps {
   readonly mishap: (call: string) => 'none' | 'death' | 'freeze'
   /** After each effect. */
   readonly after?: (call: string, args: readonly unknown[], result: unknown) => void
+  /** After each call that failed by itself. */
+  readonly failed?: (call: string, error: unknown) => void
   /** Prefix of the codes of its errors. */
   readonly code: string
   /** The effect itself takes of the world's time. */
@@ -74,6 +76,7 @@ export async function call<T>(
   } catch (error) {
     trace.note(`${life.name} ${title} ! ${error instanceof Error ? error.message : String(error)}`)
     outcome = { error }
+    deps.failed?.(title, error)
   }
   if (deps.mishap(`${title} done`) === 'death') return never
   await arrival(deps, back)

@@ -209,6 +209,7 @@ export function createReceiver(deps: {
       secret: seal(SECRET),
       previousSecret: null,
       previousValidUntil: null,
+      restUntil: null,
       filter: null,
       headers: null,
       delivery: { ...delivery },

@@ -52,7 +52,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   }
   const diskDice = fork()
   const databaseNow = plan.mode === 'solo' ? null : () => Math.floor(EPOCH + time.now)
-  const durable = await createDurable(databaseNow, diskDice.chance)
+  const durable = await createDurable({ databaseNow, chance: diskDice.chance, power: plan.power })
   const storeWeather = calm()
   const logWeather = calm()
   const vendors = plan.vendors.map((kind, index) =>
@@ -126,13 +126,13 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     return [first, ...others.slice(0, plan.receivers - 1)]
   }
 
-  /** What vendors announce, a process is asked to read at once. */
+  /** What vendors announce, sooner or later or never, is read at once by whoever works the connection. */
   function announce(connection: string, orderId: string): void {
     const speaks = plan.announces && vendors.find(({ id }) => id === connection)?.kind !== 'follow'
-    const running = speaks ? slots.running() : []
-    const by = running[orderId.length % Math.max(running.length, 1)]
-    if (by && dice.chance(0.6))
-      time.after(dice.between(0, 3_000), () => by.life.run(() => void by.ingest.refetch(connection, orderId)))
+    if (!speaks || !dice.chance(0.6)) return
+    time.after(dice.between(0, dice.pick([50, 3_000] as const)), () => {
+      for (const by of slots.running()) by.life.run(() => void by.ingest.refetch(connection, orderId))
+    })
   }
 
   const slots = createSlots({
@@ -158,6 +158,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
           weather: storeWeather,
           remote: plan.mode !== 'solo',
           mishap: slots.mishapOf(slot, life),
+          failed: checks.refused,
           after: (call, args) => {
             checks.stored(call, args)
             if (call === 'set') settleEmbedded(args)
@@ -190,10 +191,26 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     settled = position
   }
 
+  /** Everybody dies, and what had not reached the disk is gone. */
+  function powerFails(): void {
+    if (!plan.power) return
+    trace.note('the power fails')
+    for (let slot = 0; slot < slots.size; slot++) slots.crash(slot)
+    const told = () => durable.query<{ n: number }>('select count(*) as n from events')[0]?.n
+    const before = told()
+    durable.powerFails()
+    if (told() !== before)
+      checks.violated(`of ${before} events that were told ${told()} are left after a power failure`)
+    const [row] = durable.query<{ position: number }>('select position from offsets')
+    settled = row?.position ?? 0
+    checks.always()
+  }
+
   const { strike, begin } = createStrikes({
     ...{ plan, dice, time, slots, vendors, receivers, broker, storeWeather, logWeather, count },
     disk: durable.disk,
     storming: () => storming,
+    powerFails,
   })
 
   function weatherClears(): void {

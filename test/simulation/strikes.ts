@@ -14,11 +14,13 @@ import type { Vendor } from './vendor.ts'
 const WEIGHTS = {
   crash: 3,
   stop: 1,
+  power: 2,
   freeze: 2,
   comeback: 2,
   aim: 4,
   jump: 1,
   rebalance: 2,
+  evict: 2,
   weather: 2,
   manners: 2,
   outage: 1,
@@ -75,6 +77,7 @@ export function createStrikes(world: {
   storeWeather: Weather
   logWeather: Weather
   storming: () => boolean
+  powerFails: () => void
   count: (what: string) => void
 }): { strike(): void; begin(): void } {
   const { plan, dice, time, slots, vendors, receivers, broker, disk, storeWeather, logWeather, count } = world
@@ -139,9 +142,17 @@ export function createStrikes(world: {
     time.after(ms + dice.between(1, 2_500), () => strikeWith(what, slots.at(at)))
   }
 
+  /** The group takes a process for dead, which goes on, and acts before it knows. */
+  function evict(): void {
+    const life = broker?.lose()
+    const by = slots.running().find(one => one.life === life)
+    if (by) time.after(dice.between(1, 2_500), () => strikeWith(dice.pick(['opening', 'replay', 'burst'] as const), by))
+  }
+
   const troubles: Record<Trouble, (by: Process | null) => void> = {
     crash: () => slots.crash(slot()),
     stop: () => void slots.restart(slot()),
+    power: world.powerFails,
     freeze: () => slots.freeze(slot()),
     comeback,
     aim() {
@@ -157,6 +168,7 @@ export function createStrikes(world: {
       if (plan.jumps) slots.at(slot())?.life.jump(ms)
     },
     rebalance: () => broker?.rebalance(),
+    evict,
     weather() {
       worsen(storeWeather, dice, wildness)
       worsen(logWeather, dice, wildness)

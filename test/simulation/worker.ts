@@ -28,7 +28,8 @@ async function hunt({ index, from, seeds }: Extract<Task, { kind: 'mutant' }>): 
   if (!mutant) return null
   const { simulate: simulateMutant } = await load(mutant)
   for (let seed = from; seed < from + seeds; seed++) {
-    const [by] = (await simulateMutant(seed)).violations
+    const { plan } = mutant
+    const [by] = (await simulateMutant(seed, plan ? { plan } : {})).violations
     if (by) return { seed, by }
   }
   return null

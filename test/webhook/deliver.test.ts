@@ -230,6 +230,14 @@ describe('a delivery', () => {
     expect(await deliver()).toMatchObject({ result: 'delivered', statusCode: 201 })
   })
 
+  test('fails on a 100 Continue that nobody asked for: the connection is given up with it', async () => {
+    receiver.otherwise = response => {
+      response.writeContinue()
+      response.writeHead(200).end()
+    }
+    expect(await deliver()).toMatchObject({ result: 'retry', error: expect.stringContaining('bad response') })
+  })
+
   test('is aborted by its signal, before and while it is under way', async () => {
     expect(await deliver({ signal: AbortSignal.abort() })).toMatchObject({ result: 'aborted' })
     expect(receiver.received).toHaveLength(0)

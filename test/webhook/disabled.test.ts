@@ -15,7 +15,7 @@ import { createReceiver, type Receiver } from '../helpers/receiver.ts'
 import { until } from '../helpers/until.ts'
 import { type Harness, NOW, openHarness } from '../http/harness.ts'
 
-/** An endpoint that is given up, from its first failure to its last event: API, dispatcher, store and HTTP as in the program, days by the clock. */
+/** An endpoint that is given up or asks for rest, from its first failure to its last event: API, dispatcher, store and HTTP as in the program, days by the clock. */
 
 const [STEP, HOUR, DAY] = [600_000, 3_600_000, 86_400_000]
 
@@ -199,6 +199,61 @@ test('five days are five days however often the program is started again, and be
   await passes(disabled, 2 * DAY)
   expect(clock.now() - changed).toBeGreaterThanOrEqual(5 * DAY)
   await until('the store knows', async () => (await endpoint()).state === 'disabled')
+})
+
+describe('an endpoint that asks for rest', () => {
+  /** It has answered the first of its events with 429; now it would take all. */
+  async function asked(retryAfter: number) {
+    receiver.script.push({ status: 429, headers: { 'retry-after': String(retryAfter) } })
+    const delivery = { retries: ['5s', '5s'] }
+    await api.call('POST', '/v1/endpoints', { body: { id: 'hook', url: receiver.url, delivery } })
+    const end = new Date(NOW + retryAfter * 1000).toISOString()
+    await happens('a')
+    await until('the store knows', async () => (await endpoint()).health.restingUntil === end)
+    return end
+  }
+
+  test('has it, across a restart, with all its events; endpoint, destination and delivery say until when', async () => {
+    const restingUntil = await asked(3_000)
+    await clock.advance(1_000)
+    const first = async () => (await api.call('GET', '/v1/deliveries?status=waiting')).body.data.at(-1)
+    expect(await first()).toMatchObject({ attempt: 1, nextAttemptAt: restingUntil })
+    await restart()
+    await happens('b')
+    await passes(() => clock.now() >= NOW + 2_400_000, HOUR)
+    expect(receiver.received).toHaveLength(1)
+    expect(await endpoint()).toMatchObject({ state: 'active', health: { state: 'active', restingUntil } })
+    expect(await destination()).toMatchObject({ restingUntil })
+    await passes(() => receiver.received.length >= 5, HOUR)
+    expect(clock.now()).toBeGreaterThanOrEqual(Date.parse(restingUntil))
+    expect(await destination()).toMatchObject({ restingUntil: null })
+  })
+
+  test.each([
+    ['POST', '/v1/endpoints/hook/resume', undefined],
+    ['PATCH', '/v1/endpoints/hook', { description: 'mended, they say' }],
+  ] as const)('has none any more when somebody says by %s %s that it works', async (method, path, body) => {
+    await asked(3_000)
+    await clock.advance(10_000)
+    expect(receiver.received).toHaveLength(1)
+    expect((await api.call(method, path, { body })).status).toBe(200)
+    expect((await endpoint()).health).toMatchObject({ restingUntil: null })
+    await until('both events of the order come', () => receiver.received.length >= 3)
+    expect(clock.now()).toBe(NOW + 10_000)
+  })
+
+  test('keeps it when it is paused and its secret changed, until it is resumed', async () => {
+    const restingUntil = await asked(3_000)
+    await clock.advance(10_000)
+    await api.call('POST', '/v1/endpoints/hook/rotate-secret')
+    expect((await endpoint()).health).toMatchObject({ restingUntil })
+    await api.call('POST', '/v1/endpoints/hook/pause')
+    expect((await endpoint()).health).toMatchObject({ restingUntil: null })
+    await clock.advance(STEP)
+    expect(receiver.received).toHaveLength(1)
+    await api.call('POST', '/v1/endpoints/hook/resume')
+    await until('both events of the order come', () => receiver.received.length >= 3)
+  })
 })
 
 describe('an endpoint that answers 410', () => {

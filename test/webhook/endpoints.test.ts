@@ -39,9 +39,11 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
+const SHOP = { id: 'shop', vendor: 'kakaclo', baseUrl: 'https://shop.example', token: 't' }
+
 const declare = (endpoints: unknown[], box = createSecretBox(key)) =>
   declareEndpoints({
-    declared: Config.parse({ endpoints }).endpoints,
+    declared: Config.parse({ connections: [SHOP], endpoints }).endpoints,
     endpoints: store.endpoints,
     shared: false,
     box,
@@ -244,6 +246,48 @@ describe('declared endpoints', () => {
       { id: 'b', url: receiver.url },
     ])
     expect(await state()).toEqual({ a: [true, 'active'], b: [true, 'active'] })
+  })
+
+  test.each([
+    ['paused', 'Paused by request.'],
+    ['disabled', 'the endpoint answered 410 Gone'],
+    ['paused', null],
+  ] as const)('that were %s (%s) before they vanished are so again when declared again', async (held, stateReason) => {
+    const declared = [{ id: 'a', url: receiver.url }]
+    await declare(declared)
+    await store.endpoints.update('a', { state: held, stateReason })
+    for (let times = 0; times < 2; times++) {
+      await declare([])
+      expect(await store.endpoints.get('a')).toMatchObject({
+        declared: false,
+        state: 'disabled',
+        stateReason: expect.stringContaining(`no longer in the configuration; it was ${held}`),
+      })
+      await declare([])
+      await declare(declared)
+      expect(await store.endpoints.get('a')).toMatchObject({ declared: true, state: held, stateReason })
+    }
+  })
+
+  test('that somebody resumed or paused after they vanished stay as that person left them', async () => {
+    const declared = ['a', 'b'].map(id => ({ id, url: receiver.url }))
+    await declare(declared)
+    await store.endpoints.update('a', { state: 'paused', stateReason: 'Paused by request.' })
+    await declare([])
+    await store.endpoints.update('a', { state: 'active', stateReason: null })
+    await store.endpoints.update('b', { state: 'paused', stateReason: 'Paused by request.' })
+    await declare(declared)
+    expect(await state()).toEqual({ a: [true, 'active'], b: [true, 'paused'] })
+  })
+
+  test('that are changed in the configuration rest no longer', async () => {
+    await declare([{ id: 'a', url: receiver.url }])
+    const restUntil = clock.now() + 60_000
+    await store.endpoints.rest('a', restUntil)
+    await declare([{ id: 'a', url: receiver.url }])
+    expect(await only()).toMatchObject({ restUntil })
+    await declare([{ id: 'a', url: `${receiver.url}/new` }])
+    expect(await only()).toMatchObject({ restUntil: null })
   })
 
   test('leave those alone that were made through the API, unless they have the same id', async () => {

@@ -103,7 +103,7 @@
     ],
     destinations: [
       ['Destination', row => `${row.id} (${row.kind})`],
-      ['State', row => row.state, state],
+      ['State', row => (row.restingUntil ? `${row.state}, rests until ${time(row.restingUntil)}` : row.state), state],
       ['Backlog', row => row.backlog, number],
       ['Oldest', row => span(row.oldestWaitingSeconds), number],
       ['Dead letters', row => row.deadLetters, number],

@@ -51,7 +51,7 @@ export async function start(db: Kysely<Schema>, { serial, int, key, text }: Colu
     id ${key} primary key, url ${text} not null, types ${text}, connections ${text}, secret ${text} not null,
     previous_secret ${text}, previous_valid_until ${int}, filter ${text}, headers ${text}, delivery ${text},
     description ${text}, state ${text} not null,
-    state_reason ${text}, declared ${int} not null, created_at ${int} not null, updated_at ${int} not null)`)
+    state_reason ${text}, rest_until ${int}, declared ${int} not null, created_at ${int} not null, updated_at ${int} not null)`)
 
   await run(sql`create table lanes (
     destination ${key} not null, order_key ${key} not null, key_hash ${int} not null, next_at ${int} not null,

@@ -34,9 +34,12 @@ interface KnownEvent {
   readonly observed_at: number
 }
 
+/** What an event waits as when it was put in several times: the greatest. One never delivered is no replay, whoever was first. */
+const RANK: Record<BacklogOrigin, number> = { replay: 0, redrive: 1, live: 2 }
+
 /**
- * Puts events into backlogs, making the lanes that are missing. An event that the history has no more is passed over: there is
- * nothing left to deliver. Returns the lanes touched.
+ * Puts events into backlogs, making the lanes that are missing. One that is there already stays, at most with another origin. An event that
+ * the history has no more is passed over: there is nothing left to deliver. Returns the lanes touched.
  */
 export async function enqueue(
   { trx, dialect }: Part,
@@ -51,14 +54,19 @@ export async function enqueue(
   const events = new Map(rows.map(row => [row.id, row]))
 
   const lanes = new Map<string, Lane>()
-  const waiting: (string | number)[][] = []
+  const origins = new Map<string, BacklogOrigin>()
+  const waiting = new Map<string, (string | number)[]>()
   for (const { destination, eventId, origin } of entries) {
     const event = events.get(eventId)
     if (!event) continue
     lanes.set(`${destination} ${event.order_key}`, { destination, orderKey: event.order_key })
-    waiting.push([destination, event.order_key, event.sequence, eventId, event.observed_at, origin])
+    const key = `${destination} ${eventId}`
+    const before = origins.get(key) ?? origin
+    const counts = RANK[origin] > RANK[before] ? origin : before
+    origins.set(key, counts)
+    waiting.set(key, [destination, event.order_key, event.sequence, eventId, event.observed_at, counts])
   }
-  if (waiting.length === 0) return []
+  if (waiting.size === 0) return []
 
   const touched = [...lanes.values()]
   const newLanes = dialect.rows(
@@ -75,12 +83,15 @@ export async function enqueue(
   const newBacklog = dialect.rows(
     'new',
     { destination: 'text', order_key: 'text', sequence: 'int', event_id: 'text', observed_at: 'int', origin: 'text' },
-    waiting,
+    [...waiting.values()],
   )
   await sql`
     insert into backlog (destination, order_key, sequence, event_id, observed_at, origin)
     select destination, order_key, sequence, event_id, observed_at, origin from ${newBacklog} where true order by i
-    on conflict (destination, order_key, sequence) do nothing`.execute(trx)
+    on conflict (destination, order_key, sequence) do update set origin = excluded.origin
+    where (excluded.origin = 'live' and backlog.origin <> 'live') or (excluded.origin = 'redrive' and backlog.origin = 'replay')`.execute(
+    trx,
+  )
   return touched
 }
 

@@ -16,8 +16,8 @@ export async function buryHead(
   const lane = { destination, orderKey }
   let held: readonly Lane[] = []
   if (hold) {
-    // It may have failed for good before it ever came into the backlog.
-    await enqueue(part, [{ destination, eventId, origin: 'live' }], { nextAt: at, attempt: attempts })
+    // It may have failed for good before it ever came into the backlog; only a redrive lets it go on.
+    await enqueue(part, [{ destination, eventId, origin: 'redrive' }], { nextAt: at, attempt: attempts })
   } else {
     held = await lockLanes(part, [lane])
     if (held.length > 0)

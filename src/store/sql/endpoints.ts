@@ -2,7 +2,7 @@ import { type Insertable, type Kysely, type Selectable, sql } from 'kysely'
 import type { EndpointFilter } from '../../../schemas/endpoint.ts'
 import type { EventType } from '../../../schemas/order-event.ts'
 import type { Schema } from '../schema.ts'
-import type { EndpointRow, EndpointStore } from '../store.ts'
+import { type EndpointRow, type EndpointStore, LONGEST_REST } from '../store.ts'
 import { pause } from './pause.ts'
 import { removeWork } from './remove-work.ts'
 import { type Sql, storable } from './sql.ts'
@@ -55,6 +55,15 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
       return numUpdatedRows === 1n
     },
 
+    rest: async (id, until) => {
+      // A time further away than anybody may ask for is of a clock that was wrong.
+      await sql`
+        update endpoints set rest_until = ${until}
+        where id = ${id} and (rest_until is null or rest_until < ${until} or rest_until > ${until + LONGEST_REST})`.execute(
+        db,
+      )
+    },
+
     remove: async id => {
       // The attempts may be millions, so they go first and in chunks; all that matters goes in one transaction.
       for (let gone = CHUNK; gone === CHUNK; await pause()) {
@@ -100,6 +109,7 @@ function columnsOf(patch: Patch) {
     ...(patch.stateReason !== undefined && {
       state_reason: patch.stateReason === null ? null : storable(patch.stateReason),
     }),
+    ...(patch.restUntil !== undefined && { rest_until: patch.restUntil }),
     ...(patch.declared !== undefined && { declared: patch.declared ? 1 : 0 }),
     ...(patch.updatedAt !== undefined && { updated_at: patch.updatedAt }),
   }
@@ -121,6 +131,7 @@ const endpointOf = (row: Selectable<Schema['endpoints']>): EndpointRow => ({
   description: row.description,
   state: row.state as EndpointRow['state'],
   stateReason: row.state_reason,
+  restUntil: row.rest_until,
   declared: row.declared === 1,
   createdAt: row.created_at,
   updatedAt: row.updated_at,

@@ -158,6 +158,46 @@ export function backlogContract(world: World): void {
       expect(await dueLanes(store, 'billing', NOW + 500)).toMatchObject([{ attempt: 4 }])
     })
 
+    test('an event waits as live rather than redriven, as that rather than replayed, whichever came first', async () => {
+      const { store } = world
+      const ranked = ['replay', 'redrive', 'live'] as const
+      const pairs = ranked.flatMap(first => ranked.map(second => [first, second] as const))
+      const events = pairs.map(([first, second]) => eventRecord({ orderId: `${first}-${second}` }))
+      await remember(store, events)
+      const origins = async () =>
+        Promise.all(
+          events.map(async ({ orderKey }) => (await store.lanes.head('billing', orderKey, 2)).map(at => at.origin)),
+        )
+      const greater = pairs.map(([first, second]) => [ranked[Math.max(ranked.indexOf(first), ranked.indexOf(second))]])
+      for (const turn of [0, 1] as const) {
+        const as = (index: number) => pairs[index]?.[turn] ?? 'live'
+        const spills = events.map((event, index) => ({ destination: 'billing', event, origin: as(index) }))
+        await store.lanes.spill(spills, { nextAt: NOW + turn, attempt: turn })
+      }
+      expect(await origins()).toEqual(greater)
+      expect(await dueLanes(store, 'billing')).toHaveLength(events.length)
+      await store.lanes.replay('billing', {}, NOW)
+      expect(await origins()).toEqual(greater)
+    })
+
+    test('an event that is given twice in one write waits once, as the greater of both', async () => {
+      const { store } = world
+      const events = eventsOf('a', 2)
+      await remember(store, events)
+      for (const [destination, origins] of [
+        ['billing', ['replay', 'live']],
+        ['search', ['live', 'replay']],
+      ] as const) {
+        await store.lanes.spill(
+          origins.flatMap(origin => spilled(destination, events, { origin })),
+          { nextAt: NOW, attempt: 0 },
+        )
+        expect((await store.lanes.head(destination, key('a'), 10)).map(at => [at.id, at.origin])).toEqual(
+          events.map(({ id }) => [id, 'live']),
+        )
+      }
+    })
+
     test('a long replay queues everything', async () => {
       const { store } = world
       const events = Array.from({ length: 1300 }, (_, index) =>

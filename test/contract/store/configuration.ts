@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Window } from '../../../src/sources/source.ts'
-import type { EndpointRow } from '../../../src/store/store.ts'
+import { type EndpointRow, LONGEST_REST } from '../../../src/store/store.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
 
@@ -179,6 +179,7 @@ export function configurationContract(world: World): void {
       secret: 'sealed',
       previousSecret: null,
       previousValidUntil: null,
+      restUntil: null,
       filter: null,
       headers: null,
       delivery: { timeout: 5000 },
@@ -215,6 +216,27 @@ export function configurationContract(world: World): void {
       expect(await endpoints.update('two', patch)).toBe(false)
       expect(await endpoints.update('one', {})).toBe(true)
       expect(await endpoints.update('two', {})).toBe(false)
+    })
+
+    test('a rest it asks for stays until one that ends later, or until it is taken back; a time nobody may ask for gives way', async () => {
+      const { endpoints } = world.store
+      await endpoints.insert(endpoint('one'))
+      await endpoints.insert(endpoint('two'))
+      const rest = async () => (await endpoints.get('one'))?.restUntil
+      await endpoints.rest('one', NOW + 60_000)
+      await endpoints.rest('one', NOW + 30_000)
+      expect(await rest()).toBe(NOW + 60_000)
+      await endpoints.rest('one', NOW + 90_000)
+      expect(await rest()).toBe(NOW + 90_000)
+      await world.reopen()
+      expect(await world.store.endpoints.get('one')).toEqual(endpoint('one', { restUntil: NOW + 90_000 }))
+      expect(await world.store.endpoints.get('two')).toEqual(endpoint('two'))
+      await world.store.endpoints.update('one', { restUntil: NOW + 30_000 + LONGEST_REST + 1 })
+      await world.store.endpoints.rest('one', NOW + 30_000)
+      await world.store.endpoints.rest('nobody', NOW)
+      expect((await world.store.endpoints.get('one'))?.restUntil).toBe(NOW + 30_000)
+      await world.store.endpoints.update('one', { restUntil: null })
+      expect((await world.store.endpoints.get('one'))?.restUntil).toBeNull()
     })
 
     test('removing one takes its backlog, lanes, dead letters and attempts along, and nobody else’s', async () => {

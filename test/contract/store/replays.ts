@@ -13,6 +13,7 @@ const endpoint: EndpointRow = {
   secret: 'sealed',
   previousSecret: null,
   previousValidUntil: null,
+  restUntil: null,
   filter: { 'data.order.currency': ['EUR'], 'data.payment.amount': { gte: '1.00' } },
   headers: { 'x-key': 'sealed' },
   delivery: null,
