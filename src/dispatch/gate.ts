@@ -37,8 +37,7 @@ type Known = Pick<Destination, 'state' | 'delivery' | 'restUntil' | 'changedAt'>
 
 /** A rest is written down when it is longer than what is written by more than this: many answers of one moment ask for the same. */
 const SAME_REST = 1_000
-/** After so long a failure, and then each time it has passed, the turn is `failing`. */
-const DOUBT_EVERY = 3_600_000
+/** A failure that has lasted so long is worth a look at how long it really has. */
 const FIRST_DOUBT = 60_000
 
 export function createGate(deps: {
@@ -58,7 +57,6 @@ export function createGate(deps: {
   /** As far as it is written down, by the same clock; and the wall time of the last that was read. */
   let writtenUntil = 0
   let readUntil: number | null = null
-  let doubtAt = 0
   takeUp(deps.destination.restUntil)
 
   /** What was written down, by whatever process; once, so that it ends even if a wall clock is wrong. */
@@ -116,9 +114,7 @@ export function createGate(deps: {
         return resting && !opened ? 'none' : 'shut'
       }
       if (opened) return 'shut'
-      if (now - failingSince < FIRST_DOUBT || now < doubtAt) return 'none'
-      doubtAt = now + DOUBT_EVERY
-      return 'failing'
+      return now - failingSince < FIRST_DOUBT ? 'none' : 'failing'
     },
     probe() {
       breaker?.probe(clock.monotonic())

@@ -77,6 +77,7 @@ export interface WorkerDeps {
   readonly recount: () => void
 }
 
+const DOUBT_EVERY = 3_600_000
 const EXPIRED = 'every delivery failed for 5 days'
 
 export function createWorker(deps: WorkerDeps & { destination: Destination; requests: readonly ReplayRow[] }): Worker {
@@ -86,6 +87,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
   let mayHaveRows = true
   let version = 0
   let spilling = 0
+  let doubtAt = 0
   const unspilled: (() => void)[] = []
   /** Rests that are being written down. */
   const resting = new Set<Promise<unknown>>()
@@ -180,10 +182,8 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
       void hasten()
       return
     }
-    if (turn === 'failing') {
-      void doubt()
-      return
-    }
+    if (turn === 'failing' || turn === 'shut') void doubt()
+    if (turn === 'failing') return
     if (turn === 'gone') disable('the endpoint answered 410 Gone')
     else if (turn === 'expired') disable(EXPIRED)
     else log.warn({ destination: id, circuit: gate.circuitOpen ? 'open' : 'closed' }, 'no deliveries for a while')
@@ -193,6 +193,8 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
 
   /** This process may have been started a moment ago, and the endpoint have failed for days. */
   async function doubt(): Promise<void> {
+    if (clock.monotonic() < doubtAt) return
+    doubtAt = clock.monotonic() + DOUBT_EVERY
     const asked = destination
     const since = await persist('how long an endpoint has failed', async () => (await asked.failingSince?.()) ?? null)
     if (since !== null && clock.now() - since >= GIVE_UP_AFTER && destination === asked) disable(EXPIRED)

@@ -236,11 +236,4 @@ export const MUTANTS: readonly Mutant[] = [
       'export function orderStore({ db, dialect, relaxed: transaction }: Sql)',
     ]),
   ),
-  aimed(
-    COMEBACKS,
-    mutant('a replay passes over what waits in memory', 'dispatch/past.ts', [
-      'if (!(await deps.setAside(new Set(targets)))) return',
-      '',
-    ]),
-  ),
 ]

@@ -27,7 +27,7 @@ const WEIGHTS = {
   disk: 1,
   burst: 2,
   pause: 2,
-  replay: 1,
+  replay: 2,
   opening: 2,
   redrive: 1,
   mood: 3,
@@ -187,6 +187,8 @@ export function createStrikes(world: {
         { types: ['order.refunded', 'order.cancelled'] },
       ] as const)
       void by?.dispatch.replay(dice.pick(receivers).id, filter).catch(ignore)
+      // It ends as soon as the replay is in the store.
+      if (dice.chance(0.4)) slots.aim(slot(), 'store.replays.queued done', 'death')
     },
     opening(by) {
       open(by)

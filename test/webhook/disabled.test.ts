@@ -11,7 +11,7 @@ import { createSecretBox, newSecret } from '../../src/webhook/secrets.ts'
 import { createSender, type Sender } from '../../src/webhook/send.ts'
 import { type MemoryClock, memoryClock } from '../helpers/memory-clock.ts'
 import { recordingLog } from '../helpers/quiet.ts'
-import { createReceiver, type Receiver } from '../helpers/receiver.ts'
+import { type Answer, createReceiver, type Receiver } from '../helpers/receiver.ts'
 import { until } from '../helpers/until.ts'
 import { type Harness, NOW, openHarness } from '../http/harness.ts'
 
@@ -181,25 +181,31 @@ describe('an endpoint that fails for five days', () => {
 
 const disabled = () => lines.some(({ msg }) => msg.startsWith('endpoint disabled'))
 
-test('five days are five days however often the program is started again, and begin anew when the endpoint is changed', async () => {
-  receiver.otherwise = 500
-  await api.call('POST', '/v1/endpoints', { body: { id: 'hook', url: receiver.url } })
-  await happens('a', 'b')
-  for (let day = 1; day <= 2; day++) {
-    await passes(() => clock.now() >= NOW + day * DAY, 2 * DAY)
-    await restart()
-  }
-  await api.call('PATCH', '/v1/endpoints/hook', { body: { description: 'mended, they say' } })
-  const changed = clock.now()
-  for (let day = 1; day <= 4; day++) {
-    await passes(() => clock.now() >= changed + day * DAY, 2 * DAY)
-    await restart()
-  }
-  expect(disabled()).toBe(false)
-  await passes(disabled, 2 * DAY)
-  expect(clock.now() - changed).toBeGreaterThanOrEqual(5 * DAY)
-  await until('the store knows', async () => (await endpoint()).state === 'disabled')
-})
+test.each<[string, Answer]>([
+  ['answers 500', 500],
+  ['asks for rests', { status: 429, headers: { 'retry-after': '3600' } }],
+])(
+  '%s: five days are five days however often the program is started again, and begin anew when it is changed',
+  async (_, answer) => {
+    receiver.otherwise = answer
+    await api.call('POST', '/v1/endpoints', { body: { id: 'hook', url: receiver.url } })
+    await happens('a', 'b')
+    for (let day = 1; day <= 2; day++) {
+      await passes(() => clock.now() >= NOW + day * DAY, 2 * DAY)
+      await restart()
+    }
+    await api.call('PATCH', '/v1/endpoints/hook', { body: { description: 'mended, they say' } })
+    const changed = clock.now()
+    for (let day = 1; day <= 4; day++) {
+      await passes(() => clock.now() >= changed + day * DAY, 2 * DAY)
+      await restart()
+    }
+    expect(disabled()).toBe(false)
+    await passes(disabled, 2 * DAY)
+    expect(clock.now() - changed).toBeGreaterThanOrEqual(5 * DAY)
+    await until('the store knows', async () => (await endpoint()).state === 'disabled')
+  },
+)
 
 describe('an endpoint that asks for rest', () => {
   /** It has answered the first of its events with 429; now it would take all. */
