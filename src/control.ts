@@ -1,6 +1,7 @@
 import type { Doubt, OrderSnapshot } from '../schemas/order.ts'
 import type { EventRecord } from './order/event-record.ts'
-import type { EndpointRow, EventFilter } from './store/store.ts'
+import type { EndpointRow } from './store/port/endpoints.ts'
+import type { EventFilter } from './store/port/events.ts'
 
 /** What the faces (HTTP API, command line) may ask of the working parts. Wired in `app.ts`; a process without that role has null. */
 

@@ -1,7 +1,7 @@
 import type { Clock } from './clock.ts'
 import { AppError, messageOf } from './errors.ts'
 import type { Log } from './observe.ts'
-import { LEASE_LOST, type Lease, type LeaseStore } from './store/store.ts'
+import { LEASE_LOST, type Lease, type LeaseStore } from './store/port/leases.ts'
 
 const LEASE_MS = 15_000
 const RENEW_MS = 5_000

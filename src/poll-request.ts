@@ -2,7 +2,7 @@ import { nanoid } from 'nanoid'
 import type { Clock } from './clock.ts'
 import type { IngestControl, PollOptions, PollResult, ReadResult } from './control.ts'
 import { AppError, type Intent, messageOf } from './errors.ts'
-import type { PollRequest, PollRequestStore } from './store/store.ts'
+import type { PollRequest, PollRequestStore } from './store/port/poll-requests.ts'
 
 /**
  * A poll for which the process asked (an API without ingest, a standby, one of several that does not hold the connection's lease) is not

@@ -1,4 +1,4 @@
-import type { ConnectionRow } from './store/store.ts'
+import type { ConnectionRow } from './store/port/connections.ts'
 
 /** So many changed orders, found by polls alone since the last webhook, the first of them so long ago: then no webhooks come. */
 const ORDERS = 5

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { LaneRow, LaneStore } from '../store/store.ts'
+import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
 import type { Assignment } from './assignment.ts'
 import type { Gate } from './gate.ts'
 import type { Lanes } from './lanes.ts'

@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
-import type { LaneRow, LaneStore } from '../store/store.ts'
+import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Persist } from './persist.ts'
 

@@ -1,5 +1,5 @@
 import type { EventRecord } from '../order/event-record.ts'
-import type { BacklogOrigin } from '../store/store.ts'
+import type { BacklogOrigin } from '../store/port/lanes.ts'
 import type { Assignment, Slot } from './assignment.ts'
 
 /**

@@ -1,5 +1,5 @@
 import type { Clock } from '../clock.ts'
-import type { LaneStore } from '../store/store.ts'
+import type { LaneStore } from '../store/port/lanes.ts'
 import type { Persist } from './persist.ts'
 import type { Worker } from './worker.ts'
 

@@ -1,5 +1,5 @@
 import type { EventRecord } from '../order/event-record.ts'
-import type { EventFilter } from '../store/store.ts'
+import type { EventFilter } from '../store/port/events.ts'
 import type { Destination } from './destination.ts'
 
 /** The part of a replay that its destination wants at all; null: none of it. */

@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Log, Metrics } from '../observe.ts'
 import type { EventRecord } from '../order/event-record.ts'
-import type { BacklogOrigin } from '../store/store.ts'
+import type { BacklogOrigin } from '../store/port/lanes.ts'
 import type { AttemptRecorder } from './attempts.ts'
 import type { Outcome } from './destination.ts'
 

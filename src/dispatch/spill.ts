@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
-import type { LaneStore, Spill } from '../store/store.ts'
+import type { LaneStore, Spill } from '../store/port/lanes.ts'
 import type { Slot } from './assignment.ts'
 import type { Persist } from './persist.ts'
 

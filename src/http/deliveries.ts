@@ -1,6 +1,7 @@
 import { Delivery, DeliveryQuery, pageOf } from '../../schemas/api.ts'
 import { timestamp } from '../clock.ts'
-import type { DeliveryRow, Store } from '../store/store.ts'
+import type { DeliveryRow } from '../store/port/deliveries.ts'
+import type { Store } from '../store/store.ts'
 import type { ApiDeps } from './deps.ts'
 import { reply } from './json.ts'
 import type { Known } from './known.ts'

@@ -1,6 +1,6 @@
 import { Destination, Paging, pageOf } from '../../schemas/api.ts'
 import { timestamp } from '../clock.ts'
-import { LONGEST_REST } from '../store/store.ts'
+import { LONGEST_REST } from '../store/port/endpoints.ts'
 import type { ApiDeps } from './deps.ts'
 import { backlogOf } from './gauges.ts'
 import { reply } from './json.ts'

@@ -2,7 +2,8 @@ import type { z } from 'zod'
 import type { Endpoint } from '../../schemas/api.ts'
 import type { DeliveryOptions } from '../../schemas/config.ts'
 import { timestamp } from '../clock.ts'
-import type { EndpointRow, ReplayRow } from '../store/store.ts'
+import type { EndpointRow } from '../store/port/endpoints.ts'
+import type { ReplayRow } from '../store/port/replays.ts'
 import { durationText } from './duration.ts'
 
 type Options = z.output<typeof DeliveryOptions>

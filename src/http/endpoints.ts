@@ -13,7 +13,7 @@ import {
 } from '../../schemas/api.ts'
 import { timestamp } from '../clock.ts'
 import { opened, sealHeaders } from '../sealed.ts'
-import type { EndpointRow } from '../store/store.ts'
+import type { EndpointRow } from '../store/port/endpoints.ts'
 import type { ApiDeps } from './deps.ts'
 import { createStanding } from './destinations.ts'
 import { endpointView, storedDelivery } from './endpoint-view.ts'

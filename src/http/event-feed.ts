@@ -1,7 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
-import type { EventStore } from '../store/store.ts'
+import type { EventStore } from '../store/port/events.ts'
 
 /** While somebody waits and nobody tells, the store is asked this often whether there are new events. */
 const ASK_EVERY_MS = 1_000

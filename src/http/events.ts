@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { EventAnswer, EventQuery, pageOf, type StreamQuery } from '../../schemas/api.ts'
 import { OrderEvent } from '../../schemas/order-event.ts'
-import type { EventFilter } from '../store/store.ts'
+import type { EventFilter } from '../store/port/events.ts'
 import { allDeliveriesOf } from './deliveries.ts'
 import type { ApiDeps } from './deps.ts'
 import { RawJson, reply } from './json.ts'

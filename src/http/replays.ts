@@ -1,7 +1,7 @@
 import { Queued, Replay, Resend } from '../../schemas/api.ts'
 import { compileFilter } from '../dispatch/filter.ts'
 import { narrowed, wantedBy } from '../dispatch/replay.ts'
-import type { EventFilter } from '../store/store.ts'
+import type { EventFilter } from '../store/port/events.ts'
 import type { ApiDeps } from './deps.ts'
 import { eventFilter } from './events.ts'
 import { reply } from './json.ts'

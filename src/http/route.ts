@@ -1,6 +1,6 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
-import type { KeyRole } from '../store/store.ts'
+import type { KeyRole } from '../store/port/keys.ts'
 import { readBody, readParams, readQuery } from './read-request.ts'
 
 /** Who may call a route: anybody, or who has a key of at least this role (`read` < `write` < `admin`). */

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { StreamQuery } from '../../schemas/api.ts'
 import { messageOf } from '../errors.ts'
-import type { EventFilter, StoredEvent } from '../store/store.ts'
+import type { EventFilter, StoredEvent } from '../store/port/events.ts'
 import type { ApiDeps } from './deps.ts'
 import { createEventFeed } from './event-feed.ts'
 import { eventFilter } from './events.ts'

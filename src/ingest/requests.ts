@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import { answerPoll } from '../poll-request.ts'
-import type { PollRequestStore } from '../store/store.ts'
+import type { PollRequestStore } from '../store/port/poll-requests.ts'
 import type { Worker } from './worker.ts'
 
 /** How soon a poll asked for in another process begins; one indexed query each time. */

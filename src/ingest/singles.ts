@@ -1,6 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { OrderRef } from '../sources/source.ts'
-import type { Lease } from '../store/store.ts'
+import type { Lease } from '../store/port/leases.ts'
 import { type Polled, pollOrders } from './poll.ts'
 import type { Taken, TakeOptions } from './take-page.ts'
 

@@ -6,8 +6,8 @@ import type {
   AuditedOrder,
   AuditedWaiting,
   LaneKey,
-  Store,
-} from '../store/store.ts'
+} from '../store/port/audit.ts'
+import type { Store } from '../store/store.ts'
 import type { Finding, Place } from './finding.ts'
 import { eventFaults, orderFaults } from './order-check.ts'
 

@@ -7,7 +7,7 @@ import type { Fact } from '../order/fact.ts'
 import { newFacts } from '../order/facts.ts'
 import { compareAmounts } from '../order/money.ts'
 import { NEW_ORDER } from '../order/state.ts'
-import type { OrderRow } from '../store/store.ts'
+import type { OrderRow } from '../store/port/orders.ts'
 
 /** What the vendor shows of an order now, beside what was told of it. */
 export interface Comparison {

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { OrderEvent } from '../../schemas/order-event.ts'
 import { eventIdOf, typeOfKey } from '../order/event-id.ts'
-import type { AuditedEvent, AuditedOrder } from '../store/store.ts'
+import type { AuditedEvent, AuditedOrder } from '../store/port/audit.ts'
 import type { CheckName } from './finding.ts'
 
 /** What is wrong with an order or an event, by itself. Pure. */

@@ -1,6 +1,6 @@
 import type { VerifyLine } from '../../schemas/api.ts'
 import type { Connection } from '../../schemas/config.ts'
-import type { AuditedOrder } from '../store/store.ts'
+import type { AuditedOrder } from '../store/port/audit.ts'
 import { againstVendor, type VendorDeps } from './against-vendor.ts'
 import { type AuditDeps, audit } from './audit.ts'
 import { CHECKS, type Finding } from './finding.ts'

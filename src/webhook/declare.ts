@@ -2,7 +2,7 @@ import type { Config, EndpointConfig } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../observe.ts'
 import { opened, sealHeaders } from '../sealed.ts'
-import type { EndpointRow, EndpointStore } from '../store/store.ts'
+import type { EndpointRow, EndpointStore } from '../store/port/endpoints.ts'
 import type { Guard } from './guard.ts'
 import { newSecret, type SecretBox } from './secrets.ts'
 

@@ -1,4 +1,4 @@
-import { LONGEST_REST } from '../store/store.ts'
+import { LONGEST_REST } from '../store/port/endpoints.ts'
 
 /** What `Retry-After` asks for, milliseconds: whole seconds, or an HTTP date. null: absent or unreadable. */
 export function retryAfterMs(value: string | undefined, now: number): number | null {

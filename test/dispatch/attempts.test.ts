@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import { createAttemptRecorder } from '../../src/dispatch/attempts.ts'
-import type { AttemptRow } from '../../src/store/store.ts'
+import type { AttemptRow } from '../../src/store/port/deliveries.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 import { silent } from './rig.ts'
 

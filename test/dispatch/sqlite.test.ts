@@ -10,8 +10,9 @@ import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import type { EventLog } from '../../src/event-log/event-log.ts'
 import { createMetrics } from '../../src/observe.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
+import type { Lease } from '../../src/store/port/leases.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
-import type { Lease, Store } from '../../src/store/store.ts'
+import type { Store } from '../../src/store/store.ts'
 import { event, eventsOfOrders, outcome, silent } from './rig.ts'
 
 const clock = systemClock()

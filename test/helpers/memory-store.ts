@@ -1,16 +1,9 @@
 import type { EventRecord } from '../../src/order/event-record.ts'
-import type {
-  AttemptRow,
-  BacklogOrigin,
-  DeadLetterRow,
-  DeadLetterStore,
-  DeliveryStore,
-  EventFilter,
-  LaneRow,
-  LaneStore,
-  ReplayRow,
-  ReplayStore,
-} from '../../src/store/store.ts'
+import type { DeadLetterRow, DeadLetterStore } from '../../src/store/port/dead-letters.ts'
+import type { AttemptRow, DeliveryStore } from '../../src/store/port/deliveries.ts'
+import type { EventFilter } from '../../src/store/port/events.ts'
+import type { BacklogOrigin, LaneRow, LaneStore } from '../../src/store/port/lanes.ts'
+import type { ReplayRow, ReplayStore } from '../../src/store/port/replays.ts'
 
 interface Waiting {
   readonly eventId: string

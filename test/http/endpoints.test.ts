@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { EndpointRow } from '../../src/store/store.ts'
+import type { EndpointRow } from '../../src/store/port/endpoints.ts'
 import { type Harness, NOW, openHarness } from './harness.ts'
 
 let api: Harness

@@ -13,8 +13,9 @@ import { createMetrics } from '../../src/observe.ts'
 import { decide } from '../../src/order/decide.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import { NEW_ORDER } from '../../src/order/state.ts'
+import type { Lease } from '../../src/store/port/leases.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
-import type { Lease, Store } from '../../src/store/store.ts'
+import type { Store } from '../../src/store/store.ts'
 import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
 
 export const NOW = Date.parse('2026-03-05T12:00:00.000Z')

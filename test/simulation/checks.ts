@@ -1,6 +1,7 @@
 import type { EventRecord } from '../../src/order/event-record.ts'
 import type { OrderState } from '../../src/order/state.ts'
-import type { EndpointRow, PageCommit } from '../../src/store/store.ts'
+import type { EndpointRow } from '../../src/store/port/endpoints.ts'
+import type { PageCommit } from '../../src/store/port/orders.ts'
 import type { Durable } from './durable.ts'
 import type { Receiver, Watch } from './receiver.ts'
 import type { Shop } from './shop.ts'

@@ -6,7 +6,7 @@ import { MUTANTS } from './mutants.ts'
 import { huntMutants } from './mutation.ts'
 import { type RunResult, simulate } from './run.ts'
 
-const SEEDS = 30
+const SEEDS = 20
 
 function judge({ seed, plan, violations, tail }: RunResult): void {
   if (violations.length > 0) console.log(`seed ${seed} ${JSON.stringify(plan)}\n${tail.slice(-60).join('\n')}`)

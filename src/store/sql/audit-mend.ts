@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { keyHash } from '../../event-log/partition.ts'
+import type { AuditStore } from '../port/audit.ts'
 import type { Schema } from '../schema.ts'
-import type { AuditStore } from '../store.ts'
 import { dropEmptyLanes, existingLanes, lockLanes } from './backlog.ts'
 import type { Sql } from './sql.ts'
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { AuditedOrder, AuditStore, LaneKey } from '../store.ts'
+import type { AuditedOrder, AuditStore, LaneKey } from '../port/audit.ts'
 import { lastGiven, mends } from './audit-mend.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
 import type { Sql } from './sql.ts'

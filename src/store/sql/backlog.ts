@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { keyHash } from '../../event-log/partition.ts'
+import type { BacklogOrigin } from '../port/lanes.ts'
 import type { Schema } from '../schema.ts'
-import type { BacklogOrigin } from '../store.ts'
 import type { SqlDialect } from './sql.ts'
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
+import type { LaneStore } from '../port/lanes.ts'
 import type { Schema } from '../schema.ts'
-import type { LaneStore } from '../store.ts'
 import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue } from './backlog.ts'
 import { type SqlDialect, storable } from './sql.ts'
 

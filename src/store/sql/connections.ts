@@ -1,8 +1,8 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
 import type { Vendor } from '../../../schemas/common.ts'
 import type { Window } from '../../sources/source.ts'
+import type { ConnectionPatch, ConnectionRow, ConnectionState, ConnectionStore } from '../port/connections.ts'
 import type { Schema } from '../schema.ts'
-import type { ConnectionPatch, ConnectionRow, ConnectionState, ConnectionStore } from '../store.ts'
 import { holdLease } from './leases.ts'
 import { type Sql, type SqlDialect, storable } from './sql.ts'
 

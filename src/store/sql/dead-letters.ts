@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { DeadLetterFilter, DeadLetterRow, DeadLetterStore } from '../store.ts'
+import type { DeadLetterFilter, DeadLetterRow, DeadLetterStore } from '../port/dead-letters.ts'
 import { dropEmptyLanes, enqueue, makeDue } from './backlog.ts'
 import { matching } from './event-filter.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'

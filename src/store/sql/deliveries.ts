@@ -1,6 +1,6 @@
 import { type Selectable, sql } from 'kysely'
+import type { AttemptRow, DeliveryRow, DeliveryStore } from '../port/deliveries.ts'
 import type { Schema } from '../schema.ts'
-import type { AttemptRow, DeliveryRow, DeliveryStore } from '../store.ts'
 import { findDeliveries, listDeliveries } from './delivery-list.ts'
 import { statistics } from './delivery-stats.ts'
 import type { Found } from './delivery-streams.ts'

@@ -1,5 +1,5 @@
 import { AppError } from '../../errors.ts'
-import type { DeliveryStatus } from '../store.ts'
+import type { DeliveryStatus } from '../port/deliveries.ts'
 import { type Found, readStream } from './delivery-streams.ts'
 import type { Sql } from './sql.ts'
 

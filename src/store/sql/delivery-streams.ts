@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { DeliveryStatus } from '../store.ts'
+import type { DeliveryStatus } from '../port/deliveries.ts'
 import type { Sql } from './sql.ts'
 
 /** A delivery is one destination × one event. It waits if it is in a backlog, else it is dead if there is a letter, else delivered. */

@@ -1,6 +1,7 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { EventFilter } from '../port/events.ts'
+import type { Paging } from '../port/paging.ts'
 import type { Schema } from '../schema.ts'
-import type { EventFilter, Paging } from '../store.ts'
 import type { SqlDialect } from './sql.ts'
 
 interface Query {

@@ -1,6 +1,6 @@
 import { type Selectable, sql } from 'kysely'
+import type { Follow, FollowStore } from '../port/follows.ts'
 import type { Schema } from '../schema.ts'
-import type { Follow, FollowStore } from '../store.ts'
 import { holdLease } from './leases.ts'
 import type { Sql } from './sql.ts'
 

@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { KeyRole, KeyStore } from '../store.ts'
+import type { KeyRole, KeyStore } from '../port/keys.ts'
 import type { Sql } from './sql.ts'
 
 export function keyStore({ db }: Sql): KeyStore {

@@ -1,6 +1,6 @@
 import { type Kysely, sql } from 'kysely'
+import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../port/lanes.ts'
 import type { Schema } from '../schema.ts'
-import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../store.ts'
 import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue } from './backlog.ts'
 import { buryHead } from './bury.ts'
 import { listWithin, spanOf } from './event-filter.ts'

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import { AppError } from '../../errors.ts'
+import { LEASE_LOST, type Lease, type LeaseStore } from '../port/leases.ts'
 import type { Schema } from '../schema.ts'
-import { LEASE_LOST, type Lease, type LeaseStore } from '../store.ts'
 import type { Sql, SqlDialect } from './sql.ts'
 
 export function leaseStore({ db, dialect }: Sql): LeaseStore {

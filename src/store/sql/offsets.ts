@@ -1,5 +1,5 @@
 import { sql } from 'kysely'
-import type { OffsetStore } from '../store.ts'
+import type { OffsetStore } from '../port/offsets.ts'
 import type { Sql } from './sql.ts'
 
 export function offsetStore({ db, relaxed }: Sql): OffsetStore {

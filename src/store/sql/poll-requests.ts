@@ -1,6 +1,6 @@
 import { type Selectable, sql } from 'kysely'
+import type { PollRequest, PollRequestStore } from '../port/poll-requests.ts'
 import type { Schema } from '../schema.ts'
-import type { PollRequest, PollRequestStore } from '../store.ts'
 import type { Sql } from './sql.ts'
 
 export function pollRequestStore({ db, dialect, transaction }: Sql): PollRequestStore {

@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
+import type { PageCommit } from '../port/orders.ts'
+import type { QuarantineRow, QuarantineStore } from '../port/quarantine.ts'
 import type { Schema } from '../schema.ts'
-import type { PageCommit, QuarantineRow, QuarantineStore } from '../store.ts'
 import { type Sql, type SqlDialect, storable } from './sql.ts'
 
 export function quarantineStore({ db }: Sql): QuarantineStore {

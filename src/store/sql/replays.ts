@@ -1,6 +1,7 @@
 import { type Selectable, sql } from 'kysely'
+import type { EventFilter } from '../port/events.ts'
+import type { ReplayRow, ReplayStore } from '../port/replays.ts'
 import type { Schema } from '../schema.ts'
-import type { EventFilter, ReplayRow, ReplayStore } from '../store.ts'
 import { countMatching, listMatching } from './event-filter.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
 import { pause } from './pause.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { Window } from '../../../src/sources/source.ts'
-import { type EndpointRow, LONGEST_REST } from '../../../src/store/store.ts'
+import { type EndpointRow, LONGEST_REST } from '../../../src/store/port/endpoints.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
 

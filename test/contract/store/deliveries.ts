@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EventRecord } from '../../../src/order/event-record.ts'
-import type { DeliveryRow, DeliveryStatus } from '../../../src/store/store.ts'
+import type { DeliveryRow, DeliveryStatus } from '../../../src/store/port/deliveries.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, NOW, remember, spilled, type World } from './world.ts'
 

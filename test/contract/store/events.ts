@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { EVENT_TYPES } from '../../../schemas/order-event.ts'
-import type { EventFilter, StoredEvent } from '../../../src/store/store.ts'
+import type { EventFilter, StoredEvent } from '../../../src/store/port/events.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { leaseOf, NOW, page, remember, type World } from './world.ts'
 

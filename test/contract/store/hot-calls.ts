@@ -1,4 +1,5 @@
-import type { Lease, Store } from '../../../src/store/store.ts'
+import type { Lease } from '../../../src/store/port/leases.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { eventRecord } from '../../helpers/event-records.ts'
 import { attemptRow, NOW, order, page, remember, spilled } from './world.ts'
 

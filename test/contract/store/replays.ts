@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EventRecord } from '../../../src/order/event-record.ts'
-import type { EndpointRow } from '../../../src/store/store.ts'
+import type { EndpointRow } from '../../../src/store/port/endpoints.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { backlogOf, dueLanes, leaseOf, NOW, page, remember, type World, wait } from './world.ts'
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import type { KeyRow } from '../../../src/store/store.ts'
+import type { KeyRow } from '../../../src/store/port/keys.ts'
 import { leaseOf, NOW, type World } from './world.ts'
 
 /** What processes tell each other through the store, and who may ask them: poll requests, inbound webhooks, API keys. */

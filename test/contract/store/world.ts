@@ -1,6 +1,10 @@
 import type { EventRecord } from '../../../src/order/event-record.ts'
 import { NEW_ORDER } from '../../../src/order/state.ts'
-import type { AttemptRow, LaneRow, Lease, OrderRow, PageCommit, Spill, Store } from '../../../src/store/store.ts'
+import type { AttemptRow } from '../../../src/store/port/deliveries.ts'
+import type { LaneRow, Spill } from '../../../src/store/port/lanes.ts'
+import type { Lease } from '../../../src/store/port/leases.ts'
+import type { OrderRow, PageCommit } from '../../../src/store/port/orders.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { snapshot } from '../../helpers/snapshots.ts'
 
 /** The store of the running test; another after `reopen`. */

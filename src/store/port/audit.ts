@@ -1,0 +1,85 @@
+import type { EventRecord } from '../../order/event-record.ts'
+import type { StoredEvent } from './events.ts'
+import type { LaneRow } from './lanes.ts'
+
+/**
+ * Looks for rows that contradict each other, and mends what can be mended without doubt. Each page is one statement, so what it
+ * shows is of one moment, whatever is written meanwhile; and it is short, so that nobody waits for it long. A page is over when it is empty.
+ */
+export interface AuditStore {
+  /** By connection and order id. */
+  orders(after: Pick<AuditedOrder, 'connection' | 'orderId'> | null, limit: number): Promise<readonly AuditedOrder[]>
+  /** By `n`. */
+  events(after: number, limit: number): Promise<readonly AuditedEvent[]>
+  /** By destination and order key. */
+  lanes(after: LaneKey | null, limit: number): Promise<readonly AuditedLane[]>
+  /** By `n`. */
+  backlog(after: number, limit: number): Promise<readonly AuditedWaiting[]>
+  /** By `n`. */
+  deadLetters(after: number, limit: number): Promise<readonly AuditedLetter[]>
+  /** Events that are committed and not in the event log, by connection. */
+  unpublished(): Promise<readonly { connection: string; count: number; oldestObservedAt: number }[]>
+  /** The first and last `n` there are (0: none), and the last that was ever given. */
+  history(): Promise<{ first: number; last: number; given: number }>
+  /** How far the groups of the embedded log are. */
+  offsets(): Promise<readonly { group: string; partition: number; position: number }[]>
+  /** When an order is asked for next because it or its user is followed; null: it is not. */
+  nextReading(connection: string, orderId: string, userId: string | null): Promise<number | null>
+
+  // Each of these looks again before it changes anything; false: there was nothing to mend (any more).
+  /** Removes the row of a lane whose backlog is empty. */
+  dropEmptyLane(lane: LaneKey): Promise<boolean>
+  /** Gives a backlog its lane, due at `now`. */
+  restoreLane(lane: LaneKey, now: number): Promise<boolean>
+  /** Lets a lane that is held, and by no dead letter, go on at `now`. */
+  releaseLane(lane: LaneKey, now: number): Promise<boolean>
+  /** Removes what waits, or was given up, of an event that the history does not have. */
+  dropWithoutEvent(destination: string, eventId: string): Promise<boolean>
+  /** Puts a position beyond the last `n` ever given back to it: what comes next would be passed over. */
+  lowerOffset(group: string, partition: number): Promise<boolean>
+}
+
+export type LaneKey = Pick<LaneRow, 'destination' | 'orderKey'>
+
+export interface AuditedOrder {
+  readonly connection: string
+  readonly orderId: string
+  readonly observedAt: number
+  /** The JSON as it is stored. */
+  readonly state: string
+  /** By sequence. */
+  readonly events: readonly Pick<EventRecord, 'id' | 'sequence'>[]
+}
+
+export interface AuditedEvent extends StoredEvent {
+  /** Its order has a row. */
+  readonly hasOrder: boolean
+}
+
+export interface AuditedLane extends LaneKey {
+  readonly held: boolean
+  /** Something is in its backlog. */
+  readonly waiting: boolean
+  /** A dead letter holds it. */
+  readonly holder: boolean
+}
+
+/** What a row that belongs to an event says of it, and what the history says; null: it does not have it. */
+interface AuditedReference extends LaneKey {
+  readonly n: number
+  readonly eventId: string
+  readonly sequence: number
+  readonly event: Pick<EventRecord, 'orderKey' | 'sequence'> | null
+}
+
+export interface AuditedWaiting extends AuditedReference {
+  /** Its lane has a row. */
+  readonly hasLane: boolean
+}
+
+export interface AuditedLetter extends AuditedReference {
+  readonly id: string
+  readonly holding: boolean
+  /** Its lane is held. */
+  readonly held: boolean
+}

@@ -1,0 +1,43 @@
+export interface AttemptRow {
+  readonly destination: string
+  readonly eventId: string
+  readonly orderKey: string
+  /** From 1. */
+  readonly attempt: number
+  readonly at: number
+  readonly outcome: 'delivered' | 'retry' | 'dead'
+  readonly statusCode: number | null
+  readonly ms: number
+  readonly error: string | null
+  /** Beginning of the response body, redacted. */
+  readonly response: string | null
+}
+
+export type DeliveryStatus = 'delivered' | 'waiting' | 'dead'
+
+export interface DeliveryRow {
+  /** `destination:eventId`. */
+  readonly id: string
+  readonly destination: string
+  readonly eventId: string
+  readonly orderKey: string
+  readonly status: DeliveryStatus
+  readonly attempt: number
+  readonly nextAttemptAt: number | null
+  readonly attempts: readonly AttemptRow[]
+}
+
+export interface DeliveryStore {
+  /** In one write, however many. */
+  record(attempts: readonly AttemptRow[]): Promise<void>
+  /** Newest first. `next` is what `after` takes for the page behind. */
+  list(
+    filter: { destination?: string; eventId?: string; status?: DeliveryStatus },
+    paging: { limit: number; after?: string },
+  ): Promise<{ data: readonly DeliveryRow[]; next: string | null }>
+  get(destination: string, eventId: string): Promise<DeliveryRow | null>
+  /** When the first attempt failed of those that nothing delivered came after; null: none. Only attempts from `since` on count. */
+  failingSince(destination: string, since: number): Promise<number | null>
+  /** Of the newest `sample` attempts of each destination. */
+  stats(sample: number): Promise<ReadonlyMap<string, { successRate: number; p50: number; p99: number }>>
+}

@@ -1,0 +1,36 @@
+import type { EventType } from '../../../schemas/order-event.ts'
+import type { EventRecord } from '../../order/event-record.ts'
+import type { Lease } from './leases.ts'
+import type { Paging } from './paging.ts'
+
+export interface EventFilter {
+  readonly types?: readonly EventType[]
+  readonly connections?: readonly string[]
+  readonly orderId?: string
+  /** This one event. */
+  readonly eventId?: string
+  /** Bounds of `observedAt`, milliseconds: since inclusive, until exclusive. */
+  readonly since?: number
+  readonly until?: number
+  /** No event behind this place in the history (`n`), and only events behind this one. */
+  readonly through?: number
+  readonly behind?: number
+}
+
+export interface StoredEvent extends EventRecord {
+  /** Place in the history; grows with every event, and is never seen out of order by `after`. */
+  readonly n: number
+}
+
+export interface EventStore {
+  /** Oldest first by default, `newest` turns it around. */
+  list(filter: EventFilter, paging: Paging & { newest?: boolean }): Promise<readonly StoredEvent[]>
+  count(filter: EventFilter): Promise<number>
+  get(id: string): Promise<StoredEvent | null>
+  ofOrder(connection: string, orderId: string): Promise<readonly StoredEvent[]>
+  /** The highest `n` there is; 0 when empty. */
+  last(): Promise<number>
+  /** Of one connection, in publishing order. */
+  unpublished(connection: string, limit: number): Promise<readonly StoredEvent[]>
+  markPublished(lease: Lease, ns: readonly number[], at: number): Promise<void>
+}

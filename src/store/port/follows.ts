@@ -1,0 +1,28 @@
+import type { Lease } from './leases.ts'
+import type { Paging } from './paging.ts'
+
+export interface Follow {
+  readonly connection: string
+  readonly kind: 'order' | 'user'
+  /** Order id or user id. */
+  readonly id: string
+  /** The buyer of a followed order; for kind `user` the id itself. */
+  readonly userId: string | null
+  /** When to ask next, and the delay promised from one asking to the next. */
+  readonly nextAt: number
+  readonly everyMs: number
+  /** When it last changed, by our clock. */
+  readonly changedAt: number
+}
+
+export interface FollowStore {
+  /** Adds or updates; an existing follow becomes due at `now`. */
+  put(connection: string, kind: Follow['kind'], id: string, userId: string | null, now: number): Promise<void>
+  /** Earliest first. */
+  due(connection: string, now: number, limit: number): Promise<readonly Follow[]>
+  /** Makes all follows of a connection due; returns how many there are. */
+  wake(connection: string, now: number): Promise<number>
+  reschedule(lease: Lease, follows: readonly Follow[]): Promise<void>
+  count(connection: string): Promise<number>
+  list(connection: string, paging: Paging): Promise<readonly (Follow & { n: number })[]>
+}

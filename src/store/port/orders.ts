@@ -1,0 +1,45 @@
+import type { Doubt, OrderSnapshot } from '../../../schemas/order.ts'
+import type { EventRecord } from '../../order/event-record.ts'
+import type { OrderState } from '../../order/state.ts'
+import type { Lease } from './leases.ts'
+
+export interface OrderRow {
+  readonly connection: string
+  readonly orderId: string
+  /** The buyer's id where the vendor needs it (Tuya). */
+  readonly userId: string | null
+  /** Digest of the row as the feed showed it; the same digest again means: nothing to do. */
+  readonly digest: string
+  readonly state: OrderState
+  readonly snapshot: OrderSnapshot
+  /** When it was last changed, by our clock. */
+  readonly observedAt: number
+  /** When it must be read again although nothing changed (a refund that is not yet on record); null: not. */
+  readonly recheckAt: number | null
+}
+
+/** One page of one round, as one transaction. */
+export interface PageCommit {
+  readonly connection: string
+  readonly orders: readonly OrderRow[]
+  /** In the order they are to be published. */
+  readonly events: readonly EventRecord[]
+  /** Milliseconds; null: the event log takes them later (`events.unpublished`). */
+  readonly publishedAt: number | null
+  /** For each order (or, with orderId null, each row without an id): all that is not understood of it now; replaces what was there. */
+  readonly doubts: readonly { orderId: string | null; entries: readonly Doubt[]; at: number }[]
+}
+
+export interface OrderStore {
+  /** Known orders among these ids. */
+  load(connection: string, orderIds: readonly string[]): Promise<ReadonlyMap<string, OrderRow>>
+  /** Only what is needed to drop the unchanged: digest and recheck time. Fast for a whole page. */
+  digests(
+    connection: string,
+    orderIds: readonly string[],
+  ): Promise<ReadonlyMap<string, { digest: string; recheckAt: number | null }>>
+  get(connection: string, orderId: string): Promise<OrderRow | null>
+  /** Orders whose recheck time has come, earliest first. */
+  due(connection: string, now: number, limit: number): Promise<readonly OrderRow[]>
+  commit(lease: Lease, page: PageCommit): Promise<void>
+}
