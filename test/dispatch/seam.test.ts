@@ -10,10 +10,10 @@ import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import type { EventLog } from '../../src/event-log/event-log.ts'
 import { createMetrics } from '../../src/observe.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
-import type { EndpointRow } from '../../src/store/port/endpoints.ts'
 import type { Lease } from '../../src/store/port/leases.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import { endpointRow } from '../helpers/endpoint-row.ts'
 import { eventRecord } from '../helpers/event-records.ts'
 import { watchOrder } from '../helpers/seam.ts'
 import { outcome, silent } from './rig.ts'
@@ -44,25 +44,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true })
 })
 
-const endpoint = (id: string): EndpointRow => ({
-  id,
-  url: 'http://127.0.0.1/',
-  types: null,
-  connections: null,
-  secret: '',
-  previousSecret: null,
-  previousValidUntil: null,
-  restUntil: null,
-  filter: null,
-  headers: null,
-  delivery: null,
-  description: null,
-  state: 'active',
-  stateReason: null,
-  declared: false,
-  createdAt: 1,
-  updatedAt: 1,
-})
+const endpoint = (id: string) => endpointRow({ id })
 
 /** Publishes the next events of many orders, a page at a time. */
 function shop(orders: number) {

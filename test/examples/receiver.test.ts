@@ -12,6 +12,7 @@ import { createGuard } from '../../src/webhook/guard.ts'
 import { createSecretBox, newSecret } from '../../src/webhook/secrets.ts'
 import { createSender, type Sender } from '../../src/webhook/send.ts'
 import { createSigner } from '../../src/webhook/sign.ts'
+import { endpointRow } from '../helpers/endpoint-row.ts'
 import { eventsOf } from '../helpers/event-records.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { until } from '../helpers/until.ts'
@@ -145,26 +146,8 @@ describe('the receiver of the example, delivered to by orderwire', () => {
   })
 
   const port = () => (server.address() as AddressInfo).port
-  const endpoint = (secrets: Partial<EndpointRow> = {}): EndpointRow => ({
-    id: 'billing',
-    url: `http://127.0.0.1:${port()}/hooks`,
-    types: null,
-    connections: null,
-    secret: box.seal(secret),
-    previousSecret: null,
-    previousValidUntil: null,
-    restUntil: null,
-    filter: null,
-    headers: null,
-    delivery: null,
-    description: null,
-    state: 'active',
-    stateReason: null,
-    declared: false,
-    createdAt: 0,
-    updatedAt: 0,
-    ...secrets,
-  })
+  const endpoint = (secrets: Partial<EndpointRow> = {}) =>
+    endpointRow({ url: `http://127.0.0.1:${port()}/hooks`, secret: box.seal(secret), ...secrets })
 
   const endpoints = (row = endpoint()): Endpoints =>
     createEndpoints({

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import type { EndpointRow } from '../../src/store/port/endpoints.ts'
+import { endpointRow } from '../helpers/endpoint-row.ts'
 import { type Harness, NOW, openHarness } from './harness.ts'
 
 let api: Harness
@@ -9,25 +9,7 @@ beforeEach(async () => {
 afterEach(() => api.close())
 
 const URL_ = 'https://hooks.example/in'
-const declared: EndpointRow = {
-  id: 'billing',
-  url: URL_,
-  types: null,
-  connections: null,
-  secret: 'sealed:',
-  previousSecret: null,
-  previousValidUntil: null,
-  restUntil: null,
-  filter: null,
-  headers: null,
-  delivery: null,
-  description: null,
-  state: 'active',
-  stateReason: null,
-  declared: true,
-  createdAt: NOW,
-  updatedAt: NOW,
-}
+const declared = endpointRow({ url: URL_, declared: true, createdAt: NOW, updatedAt: NOW })
 
 describe('POST /v1/endpoints', () => {
   test('makes an endpoint with an id and a secret of its own, shown this once', async () => {

@@ -68,15 +68,6 @@ export const MUTANTS: readonly Mutant[] = [
     'for (const orderKey of found) question.rows.add(orderKey)',
     '',
   ]),
-  aimed(
-    { ...COMEBACKS, batch: 1, mostOrders: 2, wildness: 1, strikeEveryMs: 1_500 },
-    mutant(
-      'a lane is drained while it is in memory',
-      'dispatch/drain.ts',
-      ['if (lanes.has(row.orderKey)) again = true', 'if (gate.blockedFor() < 0) again = true'],
-      ['const skip = lanes.keys()', 'const skip = new Set<string>()'],
-    ),
-  ),
   mutant('sequence numbers start anew with each observation', 'order/decide.ts', [
     'known.sequence + index + 1',
     'index + 1',

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Window } from '../../../src/sources/source.ts'
 import { type EndpointRow, LONGEST_REST } from '../../../src/store/port/endpoints.ts'
+import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
 
@@ -171,26 +172,8 @@ export function configurationContract(world: World): void {
   })
 
   describe('endpoints', () => {
-    const endpoint = (id: string, own: Partial<EndpointRow> = {}): EndpointRow => ({
-      id,
-      url: 'https://example.com/hook',
-      types: ['order.paid'],
-      connections: null,
-      secret: 'sealed',
-      previousSecret: null,
-      previousValidUntil: null,
-      restUntil: null,
-      filter: null,
-      headers: null,
-      delivery: { timeout: 5000 },
-      description: null,
-      state: 'active',
-      stateReason: null,
-      declared: false,
-      createdAt: NOW,
-      updatedAt: NOW,
-      ...own,
-    })
+    const endpoint = (id: string, own: Partial<EndpointRow> = {}) =>
+      endpointRow({ id, types: ['order.paid'], delivery: { timeout: 5000 }, createdAt: NOW, updatedAt: NOW, ...own })
 
     test('what is inserted is read back whole, once an id', async () => {
       const { endpoints } = world.store

@@ -1,28 +1,16 @@
 import { describe, expect, test } from 'vitest'
 import type { EventRecord } from '../../../src/order/event-record.ts'
-import type { EndpointRow } from '../../../src/store/port/endpoints.ts'
+import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { backlogOf, dueLanes, leaseOf, NOW, page, remember, type World, wait } from './world.ts'
 
-const endpoint: EndpointRow = {
+const endpoint = endpointRow({
   id: 'new',
-  url: 'https://hooks.example/',
-  types: null,
-  connections: null,
-  secret: 'sealed',
-  previousSecret: null,
-  previousValidUntil: null,
-  restUntil: null,
   filter: { 'data.order.currency': ['EUR'], 'data.payment.amount': { gte: '1.00' } },
   headers: { 'x-key': 'sealed' },
-  delivery: null,
-  description: null,
-  state: 'active',
-  stateReason: null,
-  declared: false,
   createdAt: NOW,
   updatedAt: NOW,
-}
+})
 
 /** Replays on their way into the backlog, and who may say that they are there. */
 export function replayContract(world: World): void {
