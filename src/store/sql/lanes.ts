@@ -12,7 +12,7 @@ import type { Sql } from './sql.ts'
 const CHUNK = 500
 /** Small: SQLite holds the whole process for as long as a chunk takes. And slow, so that a large replay leaves most of the time to what is live. */
 const REPLAY_CHUNK = 200
-const REPLAY_PAUSE_MS = 5
+const REPLAY_PAUSE_MS = 15
 
 export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore {
   /** Held until the transaction ends, so that a removed endpoint leaves nothing that is put in meanwhile. */
