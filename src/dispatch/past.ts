@@ -72,24 +72,24 @@ export function createPast(deps: {
     while (!signal.aborted) {
       const next = requests.find(request => missing(request).length > 0)
       if (!next) break
-      try {
-        await queue(next, missing(next))
-      } catch (error) {
+      const queued = await queue(next, missing(next)).catch(error => {
         log.warn({ destination: deps.destination().id, error: messageOf(error) }, 'a replay goes on later')
-        await clock.sleep(LOOK_AGAIN_MS, signal)
-      }
+        return false
+      })
+      // Never at once: what is in the way may need its turn to go.
+      if (!queued) await clock.sleep(LOOK_AGAIN_MS, signal)
     }
     running = false
   }
 
-  async function queue(request: ReplayRow, targets: readonly Assignment[]): Promise<void> {
+  /** False: it is not done, because the partitions, or the program, are on their way out. */
+  async function queue(request: ReplayRow, targets: readonly Assignment[]): Promise<boolean> {
     const ours = () => !signal.aborted && targets.every(({ state }) => state === 'open')
     const partitions = new Set(targets.map(({ partition }) => partition))
     const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
-    if (through === null) return
-    if (!(await takenIn(through, [...partitions], ours))) return
+    if (through === null || !(await takenIn(through, [...partitions], ours))) return false
     // What has never been delivered waits as what it is before the replay comes upon it; else it would be sent as a replay after a crash.
-    if (!(await deps.setAside(new Set(targets)))) return
+    if (!(await deps.setAside(new Set(targets)))) return false
     const destination = deps.destination()
     const filter = narrowed({ ...request.filter, through }, destination)
     const wanted = wantedBy(destination)
@@ -106,9 +106,11 @@ export function createPast(deps: {
     }
     if (filter && ours())
       await persist('a replay', () => store.lanes.replay(destination.id, filter, clock.now(), options))
-    if (!ours()) return
-    for (const assignment of targets) await mark(request, assignment)
+    if (!ours()) return false
+    let marked = true
+    for (const assignment of targets) marked = (await mark(request, assignment)) && marked
     deps.changed()
+    return marked
   }
 
   /** Waits until all up to this place in the history that is in our partitions has been taken from the log. */
@@ -122,10 +124,10 @@ export function createPast(deps: {
     return ours() && (await deps.caughtUp(partitions)) && ours()
   }
 
-  async function mark({ n }: ReplayRow, assignment: Assignment): Promise<void> {
+  async function mark({ n }: ReplayRow, assignment: Assignment): Promise<boolean> {
     const { partition } = assignment
     const claim = claims.get(partition)
-    if (claim === undefined) return
+    if (claim === undefined) return false
     const said = { group, partition, claim, partitions: eventLog.partitions }
     const counted = await persist('a replay that is queued', () => store.replays.queued(n, said))
     if (counted) {
@@ -135,6 +137,7 @@ export function createPast(deps: {
       log.warn({ partition }, 'another process has taken this partition over; its replays wait until that is clear')
       await claimAgain(assignment)
     }
+    return counted ?? false
   }
 
   /**

@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest'
+import { DEFAULT_DELIVERY } from '../../schemas/config.ts'
+import { createAssignment } from '../../src/dispatch/assignment.ts'
+import { createPast } from '../../src/dispatch/past.ts'
+import { createPersist } from '../../src/dispatch/persist.ts'
+import { memoryClock } from '../helpers/memory-clock.ts'
+import { memoryEventLog } from '../helpers/memory-event-log.ts'
+import { memoryStore } from '../helpers/memory-store.ts'
+import { outcome, silent } from './rig.ts'
+
+test('a replay whose partition is on its way out waits before it tries again, so that others get their turn', async () => {
+  const clock = memoryClock()
+  const eventLog = memoryEventLog({ partitions: 1 })
+  const store = memoryStore({ partitionOf: eventLog.partitionOf })
+  const stopping = new AbortController()
+  let asked = 0
+  const past = createPast({
+    destination: () => ({
+      id: 'hook',
+      kind: 'endpoint',
+      state: 'active',
+      types: null,
+      connections: null,
+      delivery: DEFAULT_DELIVERY,
+      deliver: async () => outcome('delivered'),
+    }),
+    group: 'test',
+    store,
+    eventLog,
+    assignments: new Map([[0, createAssignment(0, () => {})]]),
+    claims: new Map([[0, 1]]),
+    // The log knows already that we have no part in it any more; nobody has told us.
+    caughtUp: async () => {
+      asked++
+      if (asked > 100) throw new Error('asked without a pause')
+      return false
+    },
+    holds: async () => null,
+    setAside: async () => true,
+    persist: createPersist({ clock, log: silent, signal: stopping.signal }),
+    clock,
+    log: silent,
+    changed: () => {},
+  })
+  store.ask('hook', {})
+  past.configure(await store.replays.pending())
+  await clock.advance(2_000)
+  expect(asked).toBeGreaterThan(1)
+  expect(asked).toBeLessThan(10)
+  past.stop()
+  stopping.abort()
+})
