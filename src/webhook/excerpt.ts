@@ -24,7 +24,10 @@ export function excerpt(chunks: readonly Uint8Array[], encoding: string | undefi
   if (bytes.length === 0) return null
   if (encoding && encoding.toLowerCase() !== 'identity') return `[${bytes.length} bytes, ${encoding.slice(0, 20)}]`
   // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  let text = DECODER.decode(bytes).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
-  for (const [pattern, instead] of HIDDEN) text = text.replace(pattern, instead)
-  return text.slice(0, KEEP_LIMIT).toWellFormed()
+  const text = DECODER.decode(bytes).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+  return redact(text).slice(0, KEEP_LIMIT).toWellFormed()
 }
+
+/** Without what looks like a secret or an email address. Takes time in proportion to the text, whatever is in it. */
+export const redact = (text: string): string =>
+  HIDDEN.reduce((left, [pattern, instead]) => left.replace(pattern, instead), text)
