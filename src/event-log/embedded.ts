@@ -71,8 +71,10 @@ function createReader(deps: {
   const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
   const settled = createSettled({
     clock,
-    write: position => store.offsets.set(consumer.group, PARTITION, position),
+    write: position => store.offsets.set(consumer.group, PARTITION, position, claim),
   })
+  /** On the group's position; 0: not reading yet. */
+  let claim = 0
   let trouble: string | null = null
   /** The last event taken in; null: not reading yet. */
   let taken: number | null = null
@@ -104,9 +106,10 @@ function createReader(deps: {
   }
 
   const read = async () => {
-    const settledBefore = () => store.offsets.get(consumer.group, PARTITION)
-    let position = await persistently('read its position', async () => (await settledBefore()) ?? 0)
-    if (position === null) return
+    const claimed = await persistently('take its position over', () => store.offsets.claim(consumer.group, PARTITION))
+    if (claimed === null) return
+    let { position } = claimed
+    claim = claimed.claim
     await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION]))
     taken = position
     while (!signal.aborted) {

@@ -158,6 +158,7 @@ export interface Schema {
     group_id: string
     partition: number
     position: number
+    claim: number
   }
   poll_requests: {
     id: string

@@ -14,14 +14,23 @@ export function offsetStore({ db, relaxed }: Sql): OffsetStore {
       return row?.position ?? null
     },
 
-    // Never back: a process that wakes up late must not undo what its successor settled.
+    // Waits for the disk: what a former reader writes must not come back.
+    claim: async (group, partition) => {
+      const { rows } = await sql<{ position: number; claim: number }>`
+        insert into offsets (group_id, partition, position, claim) values (${group}, ${partition}, 0, 1)
+        on conflict (group_id, partition) do update set claim = offsets.claim + 1
+        returning position, claim`.execute(db)
+      const [{ position, claim } = { position: 0, claim: 1 }] = rows
+      return { position, claim }
+    },
+
     // Relaxed: what was settled once is settled again when it is read again.
-    set: (group, partition, position) =>
+    set: (group, partition, position, claim = 0) =>
       relaxed(async trx => {
         await sql`
-          insert into offsets (group_id, partition, position) values (${group}, ${partition}, ${position})
+          insert into offsets (group_id, partition, position, claim) values (${group}, ${partition}, ${position}, ${claim})
           on conflict (group_id, partition) do update set position = excluded.position
-          where excluded.position > offsets.position`.execute(trx)
+          where excluded.position > offsets.position and offsets.claim = excluded.claim`.execute(trx)
       }),
   }
 }

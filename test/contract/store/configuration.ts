@@ -287,6 +287,21 @@ export function configurationContract(world: World): void {
       await offsets.set('g', 0, 6)
       expect(await offsets.get('g', 0)).toBe(6)
     })
+
+    test('one that was claimed by another since moves no more', async () => {
+      const { offsets } = world.store
+      const first = await offsets.claim('g', 0)
+      await offsets.set('g', 0, 5, first.claim)
+      const second = await offsets.claim('g', 0)
+      expect([first.position, second.position]).toEqual([0, 5])
+      await offsets.set('g', 0, 7, first.claim)
+      await offsets.set('g', 0, 7)
+      expect(await offsets.get('g', 0)).toBe(5)
+      await offsets.set('g', 0, 6, second.claim)
+      await world.reopen()
+      await world.store.offsets.set('g', 0, 8, first.claim)
+      expect(await world.store.offsets.get('g', 0)).toBe(6)
+    })
   })
 
   test('check says what answered', async () => {
