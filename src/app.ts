@@ -69,6 +69,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const metrics = createMetrics()
   const owner = nanoid(10)
   const shared = settings.databaseUrl !== null
+  const turn = { epoch: 0 }
   const opened: { close(): Promise<unknown> }[] = []
   const close = async () => {
     for (const one of opened.reverse())
@@ -90,6 +91,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         log,
         metrics,
         onUnfit: options.onUnfit ?? (() => {}),
+        epoch: () => turn.epoch,
       }),
     )
     opened.push(eventLog.log)
@@ -179,6 +181,7 @@ export async function createApp(options: AppOptions): Promise<App> {
             ingest,
             dispatch: roles.has('dispatch') ? dispatch : null,
             owner,
+            turn,
           },
           signal,
         ),
@@ -197,10 +200,12 @@ async function work(
     ingest: Ingest | null
     dispatch: Dispatcher | null
     owner: string
+    /** Which of a pair's turns at work this is. */
+    turn: { epoch: number }
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, eventLog, ingest, dispatch, owner, clock, log, settings, loaded } = parts
+  const { store, eventLog, ingest, dispatch, owner, turn, clock, log, settings, loaded } = parts
   const both = async (until: AbortSignal) => {
     const stopRetention = startRetention({ store, retention: loaded.config.retention, clock, log })
     await dispatch?.start()
@@ -210,7 +215,10 @@ async function work(
   }
   const isPair = eventLog.kind === 'embedded' && settings.databaseUrl !== null
   if (!isPair) return both(signal)
-  await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal }, held => both(held.signal))
+  await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal }, held => {
+    turn.epoch = held.lease.epoch
+    return both(held.signal)
+  })
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
@@ -238,9 +246,11 @@ export async function openLog(deps: {
   clock: Clock
   log: Log
   metrics: Metrics
+  /** Of the lease under which this process works, where two are a pair. */
+  epoch?: () => number
 }): Promise<EventLog> {
   const { settings, store, clock, log } = deps
-  if (!settings.kafka) return createEmbeddedLog({ store, clock, log })
+  if (!settings.kafka) return createEmbeddedLog({ store, clock, log, ...(deps.epoch && { epoch: deps.epoch }) })
   const { createKafkaLog } = await import('./event-log/kafka.ts')
   return createKafkaLog({ ...deps, ...settings.kafka, clientId: 'orderwire' })
 }

@@ -19,7 +19,13 @@ const LONGEST_RETRY_MS = 10_000
  * appended (the page's transaction wrote them), so `append` only wakes the readers. A group reads from the beginning of the history
  * unless it has settled something.
  */
-export function createEmbeddedLog(deps: { store: Store; clock: Clock; log?: Log }): EventLog {
+export function createEmbeddedLog(deps: {
+  store: Store
+  clock: Clock
+  log?: Log
+  /** Of the lease under which this process reads, where there is one: what is settled under an earlier one counts no more. */
+  epoch?: () => number
+}): EventLog {
   const readers = new Set<Reader>()
   const takeTurn = createTurns()
   return {
@@ -61,6 +67,7 @@ function createReader(deps: {
   store: Store
   clock: Clock
   log?: Log
+  epoch?: () => number
   consumer: LogConsumer
   /** Resolves when no other reader of the group reads; gives back the turn. */
   takeTurn: () => Promise<() => void>
@@ -71,10 +78,9 @@ function createReader(deps: {
   const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
   const settled = createSettled({
     clock,
-    write: position => store.offsets.set(consumer.group, PARTITION, position, claim),
+    write: position => store.offsets.set(consumer.group, PARTITION, position, epoch),
   })
-  /** On the group's position; 0: not reading yet. */
-  let claim = 0
+  let epoch = 0
   let trouble: string | null = null
   /** The last event taken in; null: not reading yet. */
   let taken: number | null = null
@@ -106,10 +112,10 @@ function createReader(deps: {
   }
 
   const read = async () => {
-    const claimed = await persistently('take its position over', () => store.offsets.claim(consumer.group, PARTITION))
-    if (claimed === null) return
-    let { position } = claimed
-    claim = claimed.claim
+    epoch = deps.epoch?.() ?? 0
+    const claim = () => store.offsets.claim(consumer.group, PARTITION, epoch)
+    let position = await persistently('take its position over', claim)
+    if (position === null) return
     await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION]))
     taken = position
     while (!signal.aborted) {

@@ -158,7 +158,7 @@ export interface Schema {
     group_id: string
     partition: number
     position: number
-    claim: number
+    epoch: number
   }
   poll_requests: {
     id: string

@@ -46,9 +46,10 @@ export function bootProcess(deps: {
   const { clock } = life
   const log = deps.log.child({ process: life.name })
   const store = overPort(port, deps.durable.store)
+  let epoch = 0
   const eventLog = broker
     ? broker.connect({ ...port, name: 'log', code: 'kafka' })
-    : createEmbeddedLog({ store, clock, log })
+    : createEmbeddedLog({ store, clock, log, epoch: () => epoch })
   const connections = vendors.map(vendor => vendor.connect(port, log))
   const ingest = createIngest({ connections, store, eventLog, owner: life.name, clock, log, metrics })
   const sender = senderOf(life, receivers)
@@ -121,7 +122,10 @@ export function bootProcess(deps: {
     else {
       const { signal } = stopping
       const leasing = { leases: store.leases, name: 'process', owner: life.name, clock, log, signal }
-      await withLease(leasing, held => work(held.signal))
+      await withLease(leasing, held => {
+        epoch = held.lease.epoch
+        return work(held.signal)
+      })
     }
     await eventLog.close()
   })()

@@ -15,22 +15,22 @@ export function offsetStore({ db, relaxed }: Sql): OffsetStore {
     },
 
     // Waits for the disk: what a former reader writes must not come back.
-    claim: async (group, partition) => {
-      const { rows } = await sql<{ position: number; claim: number }>`
-        insert into offsets (group_id, partition, position, claim) values (${group}, ${partition}, 0, 1)
-        on conflict (group_id, partition) do update set claim = offsets.claim + 1
-        returning position, claim`.execute(db)
-      const [{ position, claim } = { position: 0, claim: 1 }] = rows
-      return { position, claim }
+    claim: async (group, partition, epoch) => {
+      const { rows } = await sql<{ position: number }>`
+        insert into offsets (group_id, partition, position, epoch) values (${group}, ${partition}, 0, ${epoch})
+        on conflict (group_id, partition) do update set
+          epoch = case when excluded.epoch > offsets.epoch then excluded.epoch else offsets.epoch end
+        returning position`.execute(db)
+      return rows[0]?.position ?? 0
     },
 
     // Relaxed: what was settled once is settled again when it is read again.
-    set: (group, partition, position, claim = 0) =>
+    set: (group, partition, position, epoch = 0) =>
       relaxed(async trx => {
         await sql`
-          insert into offsets (group_id, partition, position, claim) values (${group}, ${partition}, ${position}, ${claim})
+          insert into offsets (group_id, partition, position, epoch) values (${group}, ${partition}, ${position}, ${epoch})
           on conflict (group_id, partition) do update set position = excluded.position
-          where excluded.position > offsets.position and offsets.claim = excluded.claim`.execute(trx)
+          where excluded.position > offsets.position and excluded.epoch >= offsets.epoch`.execute(trx)
       }),
   }
 }

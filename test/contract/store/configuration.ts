@@ -288,18 +288,19 @@ export function configurationContract(world: World): void {
       expect(await offsets.get('g', 0)).toBe(6)
     })
 
-    test('one that was claimed by another since moves no more', async () => {
+    test('one that was taken over moves no more for those before, however late they come', async () => {
       const { offsets } = world.store
-      const first = await offsets.claim('g', 0)
-      await offsets.set('g', 0, 5, first.claim)
-      const second = await offsets.claim('g', 0)
-      expect([first.position, second.position]).toEqual([0, 5])
-      await offsets.set('g', 0, 7, first.claim)
+      expect(await offsets.claim('g', 0, 1)).toBe(0)
+      await offsets.set('g', 0, 5, 1)
+      expect(await offsets.claim('g', 0, 2)).toBe(5)
+      await offsets.set('g', 0, 7, 1)
       await offsets.set('g', 0, 7)
+      expect(await offsets.claim('g', 0, 1)).toBe(5)
+      await offsets.set('g', 0, 7, 1)
       expect(await offsets.get('g', 0)).toBe(5)
-      await offsets.set('g', 0, 6, second.claim)
+      await offsets.set('g', 0, 6, 2)
       await world.reopen()
-      await world.store.offsets.set('g', 0, 8, first.claim)
+      await world.store.offsets.set('g', 0, 8, 1)
       expect(await world.store.offsets.get('g', 0)).toBe(6)
     })
   })
