@@ -52,6 +52,8 @@ export function createWorker(deps: {
   let running = false
   /** When the next poll is to begin, by the clock that only goes forward. */
   let dueAt = 0
+  /** Asked for since the last one began, which may have missed what it was asked for. */
+  let woken = false
   /** Why the lease cannot be had or kept (the store fails); null: it can, or another process has it. */
   let stuck: string | null = null
   let current: { held: HeldLease; publish: () => void } | null = null
@@ -75,9 +77,10 @@ export function createWorker(deps: {
   }
 
   async function round(held: HeldLease, signal: AbortSignal) {
+    woken = false
     const result = await rounds.run(held, signal)
     stuck = null
-    dueAt = clock.monotonic() + result.pauseMs
+    dueAt = woken ? 0 : clock.monotonic() + result.pauseMs
     pollBell.ring()
     if (result.error === null) {
       publishWhatIsNew(result.taken)
@@ -228,6 +231,7 @@ export function createWorker(deps: {
       return true
     },
     wake() {
+      woken = true
       dueAt = 0
       pollBell.ring()
     },

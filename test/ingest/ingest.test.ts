@@ -139,6 +139,22 @@ describe('a poll', () => {
     await running
   })
 
+  test('called for while another runs comes right after it, whatever that one says of the next', async () => {
+    const script: FeedScript = { rows: [] }
+    const { ingest, requests } = await scene({ script })
+    script.before = () => {
+      script.before = () => undefined
+      // What was asked for is news to this poll, which has looked for it already.
+      ingest.wake('shop')
+      throw new AppError('The credentials are refused.', { code: 'vendor.refused', intent: 'stop' })
+    }
+    const stop = new AbortController()
+    const running = ingest.run(stop.signal)
+    await until('the next poll comes', () => requests.length > 1)
+    stop.abort()
+    await running
+  })
+
   test('names the connections there are when asked for one there is not', async () => {
     const { ingest } = await scene({ script: { rows: [] } })
     await expect(ingest.poll('nope', { signal })).rejects.toThrow('there are: shop')
