@@ -1,4 +1,5 @@
-import { Connection, FollowOrder, Paging, PollAnswer, PollQuery, pageOf } from '../../schemas/api.ts'
+import { Connection, PollAnswer, pageOf } from '../../schemas/api.ts'
+import { FollowOrder, Paging, PollQuery } from '../../schemas/api-requests.ts'
 import type { Config } from '../../schemas/config.ts'
 import { timestamp } from '../clock.ts'
 import type { IngestControl } from '../control.ts'

@@ -1,4 +1,5 @@
-import { DeadLetter, DeadLetterQuery, pageOf, Queued, Redrive } from '../../schemas/api.ts'
+import { DeadLetter, pageOf, Queued } from '../../schemas/api.ts'
+import { DeadLetterQuery, Redrive } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
 import type { ApiDeps } from './deps.ts'
 import { eventFilter } from './events.ts'

@@ -1,4 +1,5 @@
-import { Delivery, DeliveryQuery, pageOf } from '../../schemas/api.ts'
+import { Delivery, pageOf } from '../../schemas/api.ts'
+import { DeliveryQuery } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
 import type { DeliveryRow } from '../store/port/deliveries.ts'
 import type { Store } from '../store/store.ts'

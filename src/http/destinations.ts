@@ -1,4 +1,5 @@
-import { Destination, Paging, pageOf } from '../../schemas/api.ts'
+import { Destination, pageOf } from '../../schemas/api.ts'
+import { Paging } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
 import { LONGEST_REST } from '../store/port/endpoints.ts'
 import type { ApiDeps } from './deps.ts'

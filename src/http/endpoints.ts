@@ -1,16 +1,14 @@
 import { customAlphabet } from 'nanoid'
 import {
   Endpoint,
-  EndpointCreate,
   EndpointCreated,
-  EndpointPatch,
   EndpointResumed,
   EndpointShown,
-  Paging,
   pageOf,
   RotateAnswer,
   TestAnswer,
 } from '../../schemas/api.ts'
+import { EndpointCreate, EndpointPatch, Paging } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
 import { opened, sealHeaders } from '../sealed.ts'
 import type { EndpointRow } from '../store/port/endpoints.ts'

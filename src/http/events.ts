@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { EventAnswer, EventQuery, pageOf, type StreamQuery } from '../../schemas/api.ts'
+import { EventAnswer, pageOf } from '../../schemas/api.ts'
+import { EventQuery, type StreamQuery } from '../../schemas/api-requests.ts'
 import { OrderEvent } from '../../schemas/order-event.ts'
 import type { EventFilter } from '../store/port/events.ts'
 import { allDeliveriesOf } from './deliveries.ts'

@@ -1,6 +1,7 @@
 import { hash, randomBytes } from 'node:crypto'
 import { customAlphabet } from 'nanoid'
-import { ApiKey, ApiKeyCreate, ApiKeyCreated, Paging, pageOf } from '../../schemas/api.ts'
+import { ApiKey, ApiKeyCreated, pageOf } from '../../schemas/api.ts'
+import { ApiKeyCreate, Paging } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
 import type { KeyRow } from '../store/port/keys.ts'
 import type { ApiDeps } from './deps.ts'

@@ -1,4 +1,5 @@
-import { pageOf, QuarantineEntry, QuarantineQuery, Queued } from '../../schemas/api.ts'
+import { pageOf, QuarantineEntry, Queued } from '../../schemas/api.ts'
+import { QuarantineQuery } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
 import type { ApiDeps } from './deps.ts'
 import { reply } from './json.ts'

@@ -1,4 +1,5 @@
-import { Queued, Replay, Resend } from '../../schemas/api.ts'
+import { Queued } from '../../schemas/api.ts'
+import { Replay, Resend } from '../../schemas/api-requests.ts'
 import { compileFilter } from '../dispatch/filter.ts'
 import { narrowed, wantedBy } from '../dispatch/replay.ts'
 import type { EventFilter } from '../store/port/events.ts'

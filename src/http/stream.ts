@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { StreamQuery } from '../../schemas/api.ts'
+import { StreamQuery } from '../../schemas/api-requests.ts'
 import { messageOf } from '../errors.ts'
 import type { EventFilter, StoredEvent } from '../store/port/events.ts'
 import type { ApiDeps } from './deps.ts'

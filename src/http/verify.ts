@@ -1,5 +1,6 @@
 import type { z } from 'zod'
-import { VerifyLine, VerifyQuery } from '../../schemas/api.ts'
+import { VerifyLine } from '../../schemas/api.ts'
+import { VerifyQuery } from '../../schemas/api-requests.ts'
 import type { IngestControl } from '../control.ts'
 import { messageOf } from '../errors.ts'
 import { askPoll, askRead } from '../poll-request.ts'

@@ -11,7 +11,7 @@ import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { loadSecretKey } from '../../src/secret-key.ts'
 import { freePorts } from '../helpers/kafka/ports.ts'
 import { command, configure, type Program, startProgram } from '../helpers/program.ts'
-import { connectionsTo, createShop } from '../helpers/shop.ts'
+import { createShop, withSubscribers } from '../helpers/shop.ts'
 import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { type TightDisk, tightDisk } from '../helpers/tight-disk.ts'
@@ -32,15 +32,7 @@ beforeEach(async () => {
   const random = createRandom(3)
   steady = await subscriber(0, random)
   shaky = await subscriber(0.2, random)
-  await configure(folder.path, {
-    connections: connectionsTo(sandbox),
-    endpoints: [
-      { id: 'steady', url: steady.url },
-      { id: 'shaky', url: shaky.url },
-    ],
-    network: { allow: ['127.0.0.0/8'] },
-    delivery: { retries: Array.from({ length: 40 }, () => '50ms') },
-  })
+  await configure(folder.path, withSubscribers(sandbox, { steady, shaky }))
 })
 afterEach(async () => {
   await Promise.all(programs.map(({ end }) => end('SIGKILL')))

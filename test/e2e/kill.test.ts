@@ -5,7 +5,7 @@ import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { factOf } from '../helpers/fact-of.ts'
 import { configure, startProgram } from '../helpers/program.ts'
-import { connectionsTo, createShop } from '../helpers/shop.ts'
+import { createShop, withSubscribers } from '../helpers/shop.ts'
 import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
@@ -19,15 +19,7 @@ test(`killed ${KILLS} times under load: no fact is lost, none is said twice, and
   const steady = await subscriber(0, random)
   const shaky = await subscriber(0.2, random)
   const shop = createShop(sandbox, 7)
-  await configure(folder.path, {
-    connections: connectionsTo(sandbox),
-    endpoints: [
-      { id: 'steady', url: steady.url },
-      { id: 'shaky', url: shaky.url },
-    ],
-    network: { allow: ['127.0.0.0/8'] },
-    delivery: { retries: Array.from({ length: 40 }, () => '50ms') },
-  })
+  await configure(folder.path, withSubscribers(sandbox, { steady, shaky }))
 
   const living = setInterval(() => {
     if (random.chance(0.3)) shop.open()

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { OrderEvent } from '../../schemas/order-event.ts'
 import { systemClock } from '../../src/clock.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
+import { history } from '../helpers/history.ts'
 import { startKafka, unique } from '../helpers/kafka.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { configure, type Program, startProgram } from '../helpers/program.ts'
@@ -66,17 +67,6 @@ function sequences(came: readonly Came[]): ReadonlyMap<string, number[]> {
 }
 
 const EVERY = 200
-
-async function history(api: Program): Promise<OrderEvent[]> {
-  const events: OrderEvent[] = []
-  for (let after = ''; ; ) {
-    const { body } = await api.get(`/v1/events?limit=250${after && `&after=${after}`}`)
-    const page = body as { data: unknown[]; next: string | null }
-    events.push(...page.data.map(event => OrderEvent.parse(event)))
-    if (page.next === null) return events
-    after = page.next
-  }
-}
 
 /** Events in the log that a dispatcher has not settled; null while it reads nothing. */
 async function lag({ url }: Program): Promise<number | null> {

@@ -4,7 +4,6 @@ import type { AddressInfo } from 'node:net'
 import { Connection } from '../../schemas/config.ts'
 import { OrderEvent } from '../../schemas/order-event.ts'
 import { systemClock } from '../../src/clock.ts'
-import type { EventLog } from '../../src/event-log/event-log.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { createMetrics } from '../../src/observe.ts'
 import { createVendorHttp } from '../../src/sources/http.ts'
@@ -16,6 +15,7 @@ import type { QuarantineRow } from '../../src/store/port/quarantine.ts'
 import { openSqlite } from '../../src/store/sqlite.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
+import { unreadLog } from '../helpers/unread-log.ts'
 
 /** The whole way in, as the program has it: a vendor on loopback, its source, a poll, and the store; one connection for each poll. */
 
@@ -70,18 +70,6 @@ function configOf(kind: Kind, id: string, base: string): Connection {
         statuses: { delivered: ['received'], refunded: ['refunded'] },
       })
   }
-}
-
-/** The embedded log is the store itself; nobody reads it here. */
-const unreadLog: EventLog = {
-  kind: 'embedded',
-  partitions: 1,
-  partitionOf: () => 0,
-  append: async () => {},
-  consume: () => Promise.reject(new Error('not consumed here')),
-  health: () => null,
-  check: async () => 'memory',
-  close: async () => {},
 }
 
 export async function openChain() {

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { generatedFiles } from '../../src/http/spec.ts'
+import { BODY_MEMBERS } from '../helpers/body-members.ts'
 import { anything } from './mutations.ts'
 import { object, textOf } from './tree.ts'
 
@@ -195,33 +196,11 @@ const header = fc.oneof(
   ),
   odd.map(text => `X-A: ${text.replace(/[\r\n\0]/g, '')}`),
 )
-const NAMES = [
-  'id',
-  'url',
-  'types',
-  'connections',
-  'secret',
-  'delivery',
-  'filter',
-  'headers',
-  'description',
-  'replaySince',
-  'userId',
-  'since',
-  'until',
-  'type',
-  'order',
-  'destination',
-  'name',
-  'role',
-  '__proto__',
-  'constructor',
-]
 const body = fc.oneof(
   { weight: 2, arbitrary: fc.constant('') },
   {
     weight: 5,
-    arbitrary: fc.dictionary(oneOf(...NAMES), anything, { maxKeys: 3 }).map(members => textOf(object(members))),
+    arbitrary: fc.dictionary(oneOf(...BODY_MEMBERS), anything, { maxKeys: 3 }).map(members => textOf(object(members))),
   },
   { weight: 1, arbitrary: anything.map(textOf) },
   { weight: 1, arbitrary: odd },

@@ -27,6 +27,20 @@ export function connectionsTo(sandbox: Sandbox): ConfigInput['connections'] {
   ]
 }
 
+/** The shop's orders told to one subscriber that is well and one that fails now and then, both without long pauses. */
+export const withSubscribers = (
+  sandbox: Sandbox,
+  { steady, shaky }: { steady: { url: string }; shaky: { url: string } },
+): ConfigInput => ({
+  connections: connectionsTo(sandbox),
+  endpoints: [
+    { id: 'steady', url: steady.url },
+    { id: 'shaky', url: shaky.url },
+  ],
+  network: { allow: ['127.0.0.0/8'] },
+  delivery: { retries: Array.from({ length: 40 }, () => '50ms') },
+})
+
 /** Orders whose lives a test moves on, at two simulated vendors, and what has truly happened to them. */
 export function createShop(sandbox: Sandbox, seed: number) {
   const random = createRandom(seed)

@@ -3,6 +3,7 @@ import addFormats from 'ajv-formats'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generatedFiles } from '../../src/http/spec.ts'
+import { BODY_MEMBERS } from '../helpers/body-members.ts'
 import { env, type Harness, NOW, openHarness } from './harness.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: documents are read by member
@@ -214,30 +215,13 @@ const member = fc.oneof(
   ),
   fc.jsonValue({ maxDepth: 3 }),
 )
-const bodyNames = [
-  'id',
-  'url',
-  'types',
-  'connections',
-  'secret',
-  'delivery',
-  'description',
-  'replaySince',
-  'userId',
-  'since',
-  'until',
-  'type',
-  'order',
-  'destination',
-  'name',
-  'role',
-  '__proto__',
-]
 const body = fc.oneof(
   { weight: 2, arbitrary: fc.constant('') },
   {
     weight: 5,
-    arbitrary: fc.dictionary(fc.constantFrom(...bodyNames), member, { maxKeys: 4 }).map(value => JSON.stringify(value)),
+    arbitrary: fc
+      .dictionary(fc.constantFrom(...BODY_MEMBERS), member, { maxKeys: 4 })
+      .map(value => JSON.stringify(value)),
   },
   { weight: 1, arbitrary: fc.json() },
   { weight: 1, arbitrary: fc.string({ unit: 'binary' }) },

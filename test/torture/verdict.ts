@@ -1,5 +1,5 @@
-import { OrderEvent } from '../../schemas/order-event.ts'
 import { factOf } from '../helpers/fact-of.ts'
+import { history } from '../helpers/history.ts'
 import type { Program } from '../helpers/program.ts'
 import type { subscriber } from '../helpers/subscriber.ts'
 
@@ -25,18 +25,6 @@ export interface Verdict {
 export const isGood = ({ lost, invented, doubled, subscribers }: Verdict): boolean =>
   lost.length + invented.length + doubled.length === 0 &&
   subscribers.every(({ missing, inversions }) => missing + inversions.length === 0)
-
-/** The whole history, as the API tells it. */
-async function history(api: Program): Promise<OrderEvent[]> {
-  const events: OrderEvent[] = []
-  for (let after = ''; ; ) {
-    const { body } = await api.get(`/v1/events?limit=250${after && `&after=${after}`}`)
-    const page = body as { data: unknown[]; next: string | null }
-    events.push(...page.data.map(event => OrderEvent.parse(event)))
-    if (page.next === null) return events
-    after = page.next
-  }
-}
 
 export async function judge(told: {
   facts: readonly string[]

@@ -1,0 +1,127 @@
+import { z } from 'zod'
+import { Slug } from './common.ts'
+import { EndpointConfig } from './config.ts'
+import { EventType } from './order-event.ts'
+
+/** What the HTTP API is asked: validated on the way in; OpenAPI is generated from it. */
+
+/** A point in time as a person gives it; becomes milliseconds. A date alone is its first moment, UTC. */
+const Instant = z
+  .union([z.iso.datetime({ offset: true }), z.iso.date()], {
+    error: 'an RFC 3339 time such as "2026-03-02T10:15:30Z", or a date such as "2026-03-02"',
+  })
+  .transform(text => Date.parse(text))
+
+export const Paging = z.strictObject({
+  limit: z.number().int().min(1).max(250).default(50).describe('entries on a page, at most 250'),
+  after: z.string().min(1).max(1000).optional().describe('the `next` of the page before'),
+})
+
+const eventFilter = {
+  type: z.array(EventType).min(1).optional().describe('may be repeated, or a comma list'),
+  connection: z.array(Slug).min(1).optional().describe('may be repeated, or a comma list'),
+  order: z.string().min(1).optional().describe("the vendor's order id"),
+  since: Instant.optional().describe('observed at or after'),
+  until: Instant.optional().describe('observed before'),
+}
+
+export const EventQuery = z.strictObject({ ...eventFilter, ...Paging.shape })
+
+export const StreamQuery = z.strictObject({
+  ...eventFilter,
+  since: Instant.optional().describe('begin with the past events observed since then, instead of with live ones'),
+  lastEventId: z.string().min(1).max(200).optional().describe('the same as the header Last-Event-ID'),
+})
+
+export const PollQuery = z.strictObject({
+  order: z.string().min(1).max(200).optional().describe('read only this order'),
+  user: z.string().min(1).max(200).optional().describe("the order's buyer, where the vendor asks for it (Tuya)"),
+  dryRun: z.boolean().optional().describe('derive the events, store and publish nothing'),
+})
+
+export const FollowOrder = z.strictObject({ userId: z.string().min(1).max(200).optional() }).meta({ id: 'FollowOrder' })
+
+export const EndpointCreate = z
+  .strictObject({
+    ...EndpointConfig.shape,
+    id: Slug.optional().describe('generated if absent'),
+    types: EndpointConfig.shape.types.nullable().describe('null: all'),
+    connections: EndpointConfig.shape.connections.nullable().describe('null: all'),
+    filter: EndpointConfig.shape.filter.nullable(),
+    headers: EndpointConfig.shape.headers.nullable(),
+    delivery: EndpointConfig.shape.delivery.nullable(),
+    description: EndpointConfig.shape.description.nullable(),
+    replaySince: Instant.optional().describe('deliver the past since then first'),
+  })
+  .meta({ id: 'EndpointCreate' })
+
+export const EndpointPatch = z
+  .strictObject({
+    url: EndpointConfig.shape.url.optional(),
+    types: EndpointConfig.shape.types.nullable(),
+    connections: EndpointConfig.shape.connections.nullable(),
+    filter: EndpointConfig.shape.filter.nullable(),
+    headers: EndpointConfig.shape.headers.nullable(),
+    delivery: EndpointConfig.shape.delivery.nullable(),
+    description: EndpointConfig.shape.description.nullable(),
+  })
+  .meta({ id: 'EndpointPatch', description: 'Absent members stay; null clears.' })
+
+export const Replay = z
+  .strictObject({
+    since: Instant.optional(),
+    until: Instant.optional(),
+    types: z.array(EventType).min(1).optional(),
+    order: z.string().min(1).optional(),
+  })
+  .meta({ id: 'Replay', description: 'Which past events; absent members do not limit.' })
+
+export const Resend = z
+  .strictObject({ destination: Slug })
+  .meta({ id: 'Resend', description: 'Where this one event is delivered again.' })
+
+export const DeliveryStatus = z.enum(['delivered', 'waiting', 'dead'])
+
+export const DeliveryQuery = z.strictObject({
+  destination: Slug.optional(),
+  event: z.string().min(1).max(200).optional().describe('an event id'),
+  status: DeliveryStatus.optional(),
+  ...Paging.shape,
+})
+
+export const DeadLetterQuery = z.strictObject({ destination: Slug.optional(), ...Paging.shape })
+
+export const Redrive = z
+  .strictObject({
+    destination: Slug.optional(),
+    type: z.union([EventType, z.array(EventType).min(1)], { error: 'an event type, or a list of them' }).optional(),
+    since: Instant.optional(),
+    until: Instant.optional(),
+  })
+  .meta({ id: 'Redrive', description: 'Which dead letters; {} is all of them.' })
+
+export const QuarantineQuery = z.strictObject({
+  connection: Slug.optional(),
+  order: z.string().min(1).optional(),
+  ...Paging.shape,
+})
+
+export const VerifyQuery = z.strictObject({
+  connection: z.array(Slug).min(1).optional().describe('only these; may be repeated, or a comma list'),
+  againstVendor: z.boolean().optional().describe('also compare the latest orders with what the vendors show now'),
+  orders: z.number().int().min(1).max(10_000).optional().describe('how many of each connection; default 100'),
+})
+
+/** What a key may do. */
+export const KeyRole = z.enum(['read', 'write', 'admin'])
+
+export const ApiKeyCreate = z
+  .strictObject({
+    name: z
+      .string()
+      .trim()
+      .regex(/^\P{Cc}{1,100}$/u, 'at most 100 printable characters')
+      .describe('who or what uses it'),
+    role: KeyRole,
+  })
+  .meta({ id: 'ApiKeyCreate' })

@@ -1,0 +1,23 @@
+/** Names of members that some route's body takes, and two that no object should be asked for. */
+export const BODY_MEMBERS = [
+  'id',
+  'url',
+  'types',
+  'connections',
+  'secret',
+  'delivery',
+  'filter',
+  'headers',
+  'description',
+  'replaySince',
+  'userId',
+  'since',
+  'until',
+  'type',
+  'order',
+  'destination',
+  'name',
+  'role',
+  '__proto__',
+  'constructor',
+]
