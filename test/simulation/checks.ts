@@ -3,6 +3,7 @@ import type { OrderState } from '../../src/order/state.ts'
 import type { EndpointRow } from '../../src/store/port/endpoints.ts'
 import type { PageCommit } from '../../src/store/port/orders.ts'
 import type { Durable } from './durable.ts'
+import type { Life } from './life.ts'
 import type { Receiver, Watch } from './receiver.ts'
 import type { Shop } from './shop.ts'
 import type { Time } from './time.ts'
@@ -14,7 +15,7 @@ export interface Checks extends Watch {
   readonly violations: readonly string[]
   violated(what: string): void
   /** An effect on the store: some of them are remembered, some leave things that can be looked at. */
-  stored(call: string, args: readonly unknown[]): void
+  stored(life: Life, call: string, args: readonly unknown[]): void
   /** The store refused something by itself. */
   refused(call: string, error: unknown): void
   /** A position is about to become durable. */
@@ -48,7 +49,10 @@ export function createChecks(deps: {
   const truth = createTruth({ durable, shops: deps.vendors, steady: deps.steady })
   const violations: string[] = []
   const acknowledged = new Set<string>()
-  const buried = new Set<string>()
+  /** By whom, at last, and when. */
+  const buried = new Map<string, { by: Life; at: number }>()
+  /** When a process last read a lane. */
+  const looked = new Map<string, number>()
   /** Endpoints that were made later, and the last event before which they are owed nothing. */
   const owedFrom = new Map<string, number>()
   /** By process: one that lost a partition without noticing may hold the same lane as its successor. */
@@ -80,6 +84,13 @@ export function createChecks(deps: {
     const [row] = durable.query<{ filter: string }>('select filter from replays where destination = ?', id)
     const filter = JSON.parse(row?.filter ?? '{}') as { behind?: number }
     owedFrom.set(id, filter.behind ?? 0)
+  }
+
+  /** Another process gave it up, and this one, which was there then, has not looked at the lane since: it may have it in memory. */
+  function mayNotKnow(life: Life, receiver: string, event: Entry): boolean {
+    const burial = buried.get(`${receiver} ${event.id}`)
+    if (!burial || burial.by === life || life.bornAt >= burial.at) return false
+    return (looked.get(`${life.name} ${receiver} ${event.orderKey}`) ?? 0) < burial.at
   }
 
   function settling(entries: readonly Entry[]): void {
@@ -169,12 +180,13 @@ export function createChecks(deps: {
     undelivered,
     quarantined,
 
-    stored(call, args) {
+    stored(life, call, args) {
       if (call === 'insert') made((args[0] as EndpointRow).id)
       if (call === 'commit') remembered(args[1] as PageCommit)
+      if (call === 'head') looked.set(`${life.name} ${args[0]} ${args[1]}`, time.now)
       if (call === 'bury') {
         const [letter] = args as [{ destination: string; eventId: string }]
-        buried.add(`${letter.destination} ${letter.eventId}`)
+        buried.set(`${letter.destination} ${letter.eventId}`, { by: life, at: time.now })
       }
     },
 
@@ -201,10 +213,12 @@ export function createChecks(deps: {
           event.orderKey,
           event.sequence,
         )
-        // Two that hold the same lane may not agree; then it is delivered.
-        for (const letter of letters)
-          if (!acknowledged.has(`${receiver.id} ${letter.event_id}`))
+        // Two that hold the same lane may not agree: then it is delivered, or it is this very event that is tried once more.
+        for (const letter of letters) {
+          const again = letter.event_id === event.id && mayNotKnow(life, receiver.id, event)
+          if (!acknowledged.has(`${receiver.id} ${letter.event_id}`) && !again)
             violated(`${receiver.id} was sent ${event.orderKey}:${event.sequence}, held back by :${letter.sequence}`)
+        }
       }
       const last = failed.get(`${life.name} ${receiver.id} ${event.id}`)
       // Only of handlers: nothing ever hurries their retries. After a failed attempt the next has a higher number.

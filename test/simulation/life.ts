@@ -10,6 +10,8 @@ export const EPOCH = Date.parse('2026-03-01T00:00:00Z')
  */
 export interface Life {
   readonly name: string
+  /** By the world's time. */
+  readonly bornAt: number
   readonly state: 'running' | 'frozen' | 'dead'
   readonly clock: Clock
   run(work: () => void): void
@@ -51,6 +53,7 @@ export function createLife(name: string, time: Time, offset = 0): Life {
 
   return {
     name,
+    bornAt: time.now,
     get state() {
       return state
     },

@@ -160,7 +160,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
           mishap: slots.mishapOf(slot, life),
           failed: checks.refused,
           after: (call, args) => {
-            checks.stored(call, args)
+            checks.stored(life, call, args)
             if (call === 'set') settleEmbedded(args)
           },
         },
