@@ -78,6 +78,8 @@ async function readOnce(
   const seen = { orders: new Set<string>(), uncounted: 0, pages: new Set<string>() }
   const note = countBarren()
   let first: FeedPage | null = null
+  /** Rows that any page so far said there are. */
+  let most = 0
   let at: string | null = null
   for (let pages = 1; ; pages++) {
     const page: FeedPage | 'too-large' = await readPage(feed, window, at, options)
@@ -92,7 +94,9 @@ async function readOnce(
     note(seen.orders.size > before)
     // Rows without an id, and rows that one page repeats: no movement between pages makes those.
     seen.uncounted += rowsOf(page) - ids.size
-    if (page.total !== null && first.total !== null && page.total < first.total) return 'drifted'
+    // Not only fewer than at first: a page from a stale copy may have shown a row that the page before and the one after do not have.
+    if (page.total !== null && page.total < most) return 'drifted'
+    most = page.total ?? most
     if (page.next === null) {
       const rows = seen.orders.size + seen.uncounted
       if (page.total !== null && rows < page.total) return 'drifted'

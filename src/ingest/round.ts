@@ -94,13 +94,9 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
     const { taken, unread } = await readSingles(lease, due, signal)
     const read = new Set(taken.flatMap(({ changed }) => changed.map(({ orderId }) => orderId)))
     const absent = due.filter(({ orderId }) => !read.has(orderId))
-    if (absent.length > 0) {
-      const orders = absent.map(row => ({
-        ...row,
-        recheckAt: now + (unread.has(row.orderId) ? UNREAD_RECHECK_MS : ABSENT_RECHECK_MS),
-      }))
-      await store.orders.commit(lease, { connection, orders, events: [], publishedAt: null, doubts: [] })
-    }
+    const pauseOf = (orderId: string) => (unread.has(orderId) ? UNREAD_RECHECK_MS : ABSENT_RECHECK_MS)
+    const moved = absent.map(({ orderId, recheckAt }) => ({ orderId, from: recheckAt, to: now + pauseOf(orderId) }))
+    if (moved.length > 0) await store.orders.postpone(lease, connection, moved)
     return [...asked, ...taken]
   }
 
@@ -121,7 +117,11 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
     const { taken, unread } = await readSingles(lease, refs, signal)
     await store.follows.reschedule(
       lease,
-      follows.map(follow => ({ ...follow, nextAt: unread.has(follow.id) ? now + UNREAD_RECHECK_MS : NEVER })),
+      follows.map(follow => ({
+        ...follow,
+        from: follow.nextAt,
+        nextAt: unread.has(follow.id) ? now + UNREAD_RECHECK_MS : NEVER,
+      })),
     )
     return taken
   }

@@ -100,6 +100,20 @@ describe('pages that do not add up', () => {
     expect((await read(script)).orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4'])
   })
 
+  test('case 14: one page of a stale copy, which has a row more, makes nothing be skipped', async () => {
+    const [first, second, third, ghost, last] = ordersUpdatedAt([1, 2, 3, 4, 5])
+    if (!first || !second || !third || !ghost || !last) throw new Error('there are five')
+    const rows = [first, second, third, last]
+    const script: FeedScript = { rows, pageSize: 1 }
+    let stale = 1
+    script.before = ({ page }) => {
+      script.rows = page === 3 && stale-- > 0 ? [first, second, ghost, third, last] : rows
+      return undefined
+    }
+    const { orders } = await read(script)
+    expect(orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4', 'o-5'])
+  })
+
   test('case 14: a row that one page lists twice is no sign of movement', async () => {
     const [row] = ordersUpdatedAt([1])
     const { requests, error } = await read({ rows: row ? [row, row] : [] })

@@ -57,7 +57,7 @@ interface Scene {
   script: FeedScript
   fetched?: OrderSnapshot[]
   /** What reading single orders fails with, given their ids. */
-  fetchFails?: (orderIds: readonly string[]) => AppError | null
+  fetchFails?: (orderIds: readonly string[]) => AppError | null | Promise<AppError | null>
   complete?: OrderSource['complete']
   backfill?: string
   eventLog?: EventLog
@@ -85,7 +85,7 @@ export async function scene({
     fetch: async refs => {
       fetches.push(refs.map(({ orderId }) => orderId))
       const asked = new Set(refs.map(({ orderId }) => orderId))
-      const failure = fetchFails([...asked])
+      const failure = await fetchFails([...asked])
       if (failure) throw failure
       return { orders: fetched.filter(({ orderId }) => asked.has(orderId)), rejects: [] }
     },

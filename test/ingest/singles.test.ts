@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
 import { type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
-import { paid, snapshot } from '../helpers/snapshots.ts'
+import { paid, refundTotal, snapshot, vendorTime } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
 import { clock, gists, scene, signal, store } from './scene.ts'
 
@@ -91,4 +91,33 @@ test('an order that another process was asked to read is read with the next poll
   await ingest.poll('shop', { signal })
   await ingest.poll('shop', { signal })
   expect([await gists(), fetches]).toEqual([['o-7 paid 20.00'], [['o-7']]])
+})
+
+test('a recheck that fails takes back nothing of what another read of the order stored meanwhile', async () => {
+  const updatedAt = new Date(clock.now()).toISOString()
+  const row = snapshot({ updatedAt, paid: paid(), refund: refundTotal('5.00', { records: 'delayed' }) })
+  const { ingest, fetches } = await scene({
+    script: { rows: [row] },
+    now: clock.now(),
+    fetched: [{ ...row, cancelled: { when: vendorTime(updatedAt), reason: null } }],
+    fetchFails: async ids => {
+      if (fetches.length > 1) return null
+      ingest.refetch('shop', row.orderId) // a webhook, while the recheck is on its way
+      await until('what the webhook announced is stored', async () => (await gists()).length === 2)
+      return broken([...ids, 'o-broken'])
+    },
+  })
+  await ingest.poll('shop', { signal })
+  clock.shift(6_000)
+  const [due] = await store.orders.due('shop', clock.now(), 1)
+  const stop = new AbortController()
+  const running = ingest.run(stop.signal)
+  const began = clock.now()
+  const polledAt = async () => (await store.connections.get('shop'))?.lastSuccessAt ?? 0
+  await until('the poll goes on after the recheck', async () => (await polledAt()) >= began)
+  stop.abort()
+  await running
+  const stored = await store.orders.get('shop', row.orderId)
+  expect([due?.orderId, stored?.state.sequence]).toEqual(['o-1', 2])
+  expect(await gists()).toEqual(['o-1 paid 20.00', 'o-1 cancelled'])
 })

@@ -22,7 +22,8 @@ export interface FollowStore {
   due(connection: string, now: number, limit: number): Promise<readonly Follow[]>
   /** Makes all follows of a connection due; returns how many there are. */
   wake(connection: string, now: number): Promise<number>
-  reschedule(lease: Lease, follows: readonly Follow[]): Promise<void>
+  /** Writes down when to ask next; a follow that was put or woken since it was read (`from` is the time it was due then) stays due. */
+  reschedule(lease: Lease, follows: readonly (Follow & { from: number })[]): Promise<void>
   count(connection: string): Promise<number>
   list(connection: string, paging: Paging): Promise<readonly (Follow & { n: number })[]>
 }

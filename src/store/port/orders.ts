@@ -18,6 +18,9 @@ export interface OrderRow {
   readonly recheckAt: number | null
 }
 
+/** An order that is to be read again: what it takes to ask for it, and since when. */
+export type DueOrder = Pick<OrderRow, 'orderId' | 'userId'> & { readonly recheckAt: number }
+
 /** One page of one round, as one transaction. */
 export interface PageCommit {
   readonly connection: string
@@ -40,6 +43,12 @@ export interface OrderStore {
   ): Promise<ReadonlyMap<string, { digest: string; recheckAt: number | null }>>
   get(connection: string, orderId: string): Promise<OrderRow | null>
   /** Orders whose recheck time has come, earliest first. */
-  due(connection: string, now: number, limit: number): Promise<readonly OrderRow[]>
+  due(connection: string, now: number, limit: number): Promise<readonly DueOrder[]>
+  /** Moves recheck times, each from the one that was read: one that has been set since stays. Nothing else of an order changes. */
+  postpone(
+    lease: Lease,
+    connection: string,
+    orders: readonly { orderId: string; from: number; to: number }[],
+  ): Promise<void>
   commit(lease: Lease, page: PageCommit): Promise<void>
 }

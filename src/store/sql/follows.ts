@@ -38,11 +38,20 @@ export function followStore({ db, dialect, transaction }: Sql): FollowStore {
     reschedule: async (lease, follows) => {
       const source = dialect.rows(
         'new',
-        { connection: 'text', kind: 'text', id: 'text', next_at: 'int', every_ms: 'int', changed_at: 'int' },
-        follows.map(({ connection, kind, id, nextAt, everyMs, changedAt }) => [
+        {
+          connection: 'text',
+          kind: 'text',
+          id: 'text',
+          was: 'int',
+          next_at: 'int',
+          every_ms: 'int',
+          changed_at: 'int',
+        },
+        follows.map(({ connection, kind, id, from, nextAt, everyMs, changedAt }) => [
           connection,
           kind,
           id,
+          from,
           nextAt,
           everyMs,
           changedAt,
@@ -52,7 +61,9 @@ export function followStore({ db, dialect, transaction }: Sql): FollowStore {
         await holdLease(trx, dialect, lease)
         if (follows.length === 0) return
         await sql`
-          update follows set next_at = new.next_at, every_ms = new.every_ms, changed_at = new.changed_at from ${source}
+          update follows set every_ms = new.every_ms, changed_at = new.changed_at,
+            next_at = case when follows.next_at = new.was then new.next_at else follows.next_at end
+          from ${source}
           where follows.connection = new.connection and follows.kind = new.kind and follows.id = new.id`.execute(trx)
       })
     },

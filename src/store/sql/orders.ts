@@ -36,11 +36,28 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
     },
 
     due: async (connection, now, limit) => {
-      const { rows } = await sql<Selectable<Schema['orders']>>`
-        select * from orders where connection = ${connection} and recheck_at is not null and recheck_at <= ${now}
+      const { rows } = await sql<{ order_id: string; user_id: string | null; recheck_at: number }>`
+        select order_id, user_id, recheck_at from orders
+        where connection = ${connection} and recheck_at is not null and recheck_at <= ${now}
         order by recheck_at limit ${limit}`.execute(db)
-      return rows.map(orderOf)
+      return rows.map(row => ({ orderId: row.order_id, userId: row.user_id, recheckAt: row.recheck_at }))
     },
+
+    postpone: (lease, connection, orders) =>
+      transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        if (orders.length === 0) return
+        const source = dialect.rows(
+          'moved',
+          { order_id: 'text', was: 'int', becomes: 'int' },
+          orders.map(({ orderId, from, to }) => [orderId, from, to]),
+        )
+        await sql`
+          update orders set recheck_at = moved.becomes from ${source}
+          where orders.connection = ${connection} and orders.order_id = moved.order_id and orders.recheck_at = moved.was`.execute(
+          trx,
+        )
+      }),
 
     commit: (lease, page) =>
       transaction(async trx => {

@@ -118,7 +118,7 @@ export function configurationContract(world: World): void {
       if (!follow) throw new Error('a follow is due')
       expect(follow).toMatchObject({ connection: 'tuya', kind: 'order', id: 'o1', userId: 'u1', changedAt: NOW })
       await store.follows.reschedule(await leaseOf(store), [
-        { ...follow, nextAt: NOW + 9000, everyMs: 9000, changedAt: NOW + 1 },
+        { ...follow, from: NOW, nextAt: NOW + 9000, everyMs: 9000, changedAt: NOW + 1 },
       ])
       expect(await store.follows.due('tuya', NOW + 8999, 10)).toEqual([])
 
@@ -127,6 +127,19 @@ export function configurationContract(world: World): void {
         { ...follow, userId: 'u1', nextAt: NOW + 5, everyMs: 9000, changedAt: NOW + 1 },
       ])
       expect(await store.follows.count('tuya')).toBe(1)
+    })
+
+    test('one put again while it was read stays due', async () => {
+      const { store } = world
+      await store.follows.put('tuya', 'order', 'o1', null, NOW)
+      const [read] = await store.follows.due('tuya', NOW, 10)
+      if (!read) throw new Error('a follow is due')
+      await store.follows.put('tuya', 'order', 'o1', null, NOW + 5)
+      await store.follows.reschedule(await leaseOf(store), [
+        { ...read, from: read.nextAt, nextAt: NOW + 9000, everyMs: 9000, changedAt: NOW + 1 },
+      ])
+      const [again] = await store.follows.due('tuya', NOW + 5, 10)
+      expect(again).toEqual({ ...read, nextAt: NOW + 5, everyMs: 9000, changedAt: NOW + 1 })
     })
 
     test('an order and a user of the same id are two; connections are kept apart', async () => {

@@ -41,7 +41,12 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   const doubts = [{ orderId: 'o1', entries: [{ path: 'a', value: 'v', reason: 'r' }], at: NOW }]
   await store.orders.commit(lease, page({ orders: [order('o1')], events: [eventRecord({ orderId: 'new' })], doubts }))
   await store.follows.due('shop', NOW, 10)
-  await store.follows.reschedule(lease, await store.follows.due('shop', NOW, 3))
+  const follows = await store.follows.due('shop', NOW, 3)
+  await store.follows.reschedule(
+    lease,
+    follows.map(follow => ({ ...follow, from: follow.nextAt })),
+  )
+  await store.orders.postpone(lease, 'shop', [{ orderId: 'o50', from: NOW + 50, to: NOW + 51 }])
 
   await store.events.unpublished('shop', 100)
   const last = await store.events.last()

@@ -62,12 +62,16 @@ export function leaseContract(world: World): void {
       ['update', 'connections'],
       ['markPublished', 'events'],
       ['reschedule', 'follows'],
+      ['postpone', 'orders'],
     ])('%s under a lease that has passed to another is refused and changes nothing', async method => {
       const { store } = world
       await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
       await store.follows.put('shop', 'order', '1', null, NOW)
       const setUp = await leaseOf(store, 'set-up')
-      await store.orders.commit(setUp, page({ events: [eventRecord()], publishedAt: null }))
+      await store.orders.commit(
+        setUp,
+        page({ orders: [order('7', { recheckAt: NOW })], events: [eventRecord()], publishedAt: null }),
+      )
       const [event] = await store.events.unpublished('shop', 1)
       const [follow] = await store.follows.due('shop', NOW, 1)
       if (!event || !follow) throw new Error('an event and a follow were stored')
@@ -80,7 +84,8 @@ export function leaseContract(world: World): void {
           store.orders.commit(lost, page({ orders: [order('1')], events: [eventRecord({ orderId: '2' })] })),
         update: () => store.connections.update(lost, 'shop', { cursor: 5 }),
         markPublished: () => store.events.markPublished(lost, [event.n], NOW),
-        reschedule: () => store.follows.reschedule(lost, [{ ...follow, nextAt: NOW + 1000 }]),
+        reschedule: () => store.follows.reschedule(lost, [{ ...follow, from: NOW, nextAt: NOW + 1000 }]),
+        postpone: () => store.orders.postpone(lost, 'shop', [{ orderId: '7', from: NOW, to: NOW + 1000 }]),
       }[method]
       await expect(write?.()).rejects.toMatchObject({ code: 'store.lease_lost', intent: 'stop' })
 
@@ -89,6 +94,7 @@ export function leaseContract(world: World): void {
       expect(await store.connections.get('shop')).toMatchObject({ cursor: null })
       expect(await store.events.unpublished('shop', 5)).toHaveLength(1)
       expect(await store.follows.due('shop', NOW, 5)).toEqual([follow])
+      expect(await store.orders.due('shop', NOW, 5)).toMatchObject([{ orderId: '7', recheckAt: NOW }])
     })
   })
 }

@@ -66,6 +66,30 @@ export function orderContract(world: World): void {
       expect((await store.orders.due('shop', NOW, 1)).map(row => row.orderId)).toEqual(['first'])
     })
 
+    test('a recheck is put off, and nothing else of the order; one that was set since it was read stays', async () => {
+      const { store } = world
+      const lease = await leaseOf(store)
+      const [one, two] = [order('1', { recheckAt: NOW, userId: 'u' }), order('2', { recheckAt: NOW })]
+      await store.orders.commit(
+        lease,
+        page({ orders: [one, two, order('1', { connection: 'other', recheckAt: NOW })] }),
+      )
+      expect(await store.orders.due('shop', NOW, 10)).toEqual([
+        { orderId: '1', userId: 'u', recheckAt: NOW },
+        { orderId: '2', userId: null, recheckAt: NOW },
+      ])
+      await store.orders.commit(lease, page({ orders: [order('2', { recheckAt: NOW + 3, digest: 'newer' })] }))
+      await store.orders.postpone(lease, 'shop', [
+        { orderId: '1', from: NOW, to: NOW + 500 },
+        { orderId: '2', from: NOW, to: NOW + 500 },
+        { orderId: 'unknown', from: NOW, to: NOW + 500 },
+      ])
+      expect(await store.orders.get('shop', '1')).toEqual({ ...one, recheckAt: NOW + 500 })
+      expect(await store.orders.get('shop', '2')).toMatchObject({ recheckAt: NOW + 3, digest: 'newer' })
+      expect(await store.orders.get('shop', 'unknown')).toBeNull()
+      expect(await store.orders.get('other', '1')).toMatchObject({ recheckAt: NOW })
+    })
+
     test('a page is stored whole or not at all: an event that exists already takes orders and doubts back', async () => {
       const { store } = world
       const lease = await leaseOf(store)
