@@ -51,8 +51,8 @@ export function createChecks(deps: {
   const acknowledged = new Set<string>()
   /** By whom, at last, and when. */
   const buried = new Map<string, { by: Life; at: number }>()
-  /** When a process last read a lane. */
-  const looked = new Map<string, number>()
+  /** Which process tried an event once more that another had given up: it may have begun before, but not twice. */
+  const unaware = new Set<string>()
   /** Endpoints that were made later, and the last event before which they are owed nothing. */
   const owedFrom = new Map<string, number>()
   /** By process: one that lost a partition without noticing may hold the same lane as its successor. */
@@ -86,11 +86,11 @@ export function createChecks(deps: {
     owedFrom.set(id, filter.behind ?? 0)
   }
 
-  /** Another process gave it up, and this one, which was there then, has not looked at the lane since: it may have it in memory. */
-  function mayNotKnow(life: Life, receiver: string, event: Entry): boolean {
-    const burial = buried.get(`${receiver} ${event.id}`)
+  function mayNotKnow(life: Life, receiver: string, eventId: string): boolean {
+    const burial = buried.get(`${receiver} ${eventId}`)
     if (!burial || burial.by === life || life.bornAt >= burial.at) return false
-    return (looked.get(`${life.name} ${receiver} ${event.orderKey}`) ?? 0) < burial.at
+    const once = `${life.name} ${receiver} ${eventId} ${burial.at}`
+    return unaware.size < unaware.add(once).size
   }
 
   function settling(entries: readonly Entry[]): void {
@@ -183,7 +183,6 @@ export function createChecks(deps: {
     stored(life, call, args) {
       if (call === 'insert') made((args[0] as EndpointRow).id)
       if (call === 'commit') remembered(args[1] as PageCommit)
-      if (call === 'head') looked.set(`${life.name} ${args[0]} ${args[1]}`, time.now)
       if (call === 'bury') {
         const [letter] = args as [{ destination: string; eventId: string }]
         buried.set(`${letter.destination} ${letter.eventId}`, { by: life, at: time.now })
@@ -215,7 +214,7 @@ export function createChecks(deps: {
         )
         // Two that hold the same lane may not agree: then it is delivered, or it is this very event that is tried once more.
         for (const letter of letters) {
-          const again = letter.event_id === event.id && mayNotKnow(life, receiver.id, event)
+          const again = letter.event_id === event.id && mayNotKnow(life, receiver.id, event.id)
           if (!acknowledged.has(`${receiver.id} ${letter.event_id}`) && !again)
             violated(`${receiver.id} was sent ${event.orderKey}:${event.sequence}, held back by :${letter.sequence}`)
         }
