@@ -10,6 +10,7 @@ import type { Lease } from '../store/port/leases.ts'
 import type { OrderRow } from '../store/port/orders.ts'
 import type { Store } from '../store/store.ts'
 import { digestOf } from './digest.ts'
+import { recheckOfDoubts } from './doubtful.ts'
 import { createMutex } from './mutex.ts'
 
 /** What became of the rows of one page. */
@@ -52,28 +53,26 @@ export function createPageTaker(deps: {
   const seenRejects = createRejectMemory()
 
   return async function takePage(lease: Lease | null, page: Page, options: TakeOptions): Promise<Taken> {
-    const digests = new Map(page.orders.map(snapshot => [snapshot.orderId, digestOf(snapshot)]))
-    const listed = new Map(page.orders.map(snapshot => [snapshot.orderId, snapshot]))
-    const changed = options.force ? [...listed.values()] : await withoutUnchanged([...listed.values()], digests)
+    const listed = new Map(page.orders.map(order => [order.orderId, { order, digest: digestOf(order) }]))
+    const changed = options.force ? [...listed.values()].map(({ order }) => order) : await changedOf(listed)
     const rejects = page.rejects.filter(seenRejects.isNew)
     const complete = await completed(changed, options)
     const taken =
       complete.length + rejects.length === 0
         ? { events: [], changed: [] }
-        : await oneAtATime(() => derive(lease, complete, rejects, digests, options))
+        : await oneAtATime(() => derive(lease, { complete, rejects, listed }, options))
     if (!options.dryRun) rejects.forEach(seenRejects.remember)
     const doubtful = complete.filter(({ doubts }) => doubts.length > 0).length
     count(page, changed.length, page.rejects.length + doubtful, taken.events)
     return { rows: page.orders.length + page.rejects.length, ...taken, quarantined: page.rejects.length + doubtful }
   }
 
-  async function withoutUnchanged(
-    snapshots: readonly OrderSnapshot[],
-    digests: ReadonlyMap<string, string>,
-  ): Promise<readonly OrderSnapshot[]> {
-    if (snapshots.length === 0) return snapshots
-    const known = await store.orders.digests(connection, [...digests.keys()])
-    return snapshots.filter(({ orderId }) => known.get(orderId)?.digest !== digests.get(orderId))
+  async function changedOf(listed: Listed): Promise<readonly OrderSnapshot[]> {
+    if (listed.size === 0) return []
+    const known = await store.orders.digests(connection, [...listed.keys()])
+    return [...listed.values()].flatMap(({ order, digest }) =>
+      known.get(order.orderId)?.digest === digest ? [] : [order],
+    )
   }
 
   async function completed(
@@ -86,34 +85,35 @@ export function createPageTaker(deps: {
 
   async function derive(
     lease: Lease | null,
-    snapshots: readonly OrderSnapshot[],
-    rejects: readonly Reject[],
-    digests: ReadonlyMap<string, string>,
+    { complete, rejects, listed }: { complete: readonly OrderSnapshot[]; rejects: readonly Reject[]; listed: Listed },
     options: TakeOptions,
   ): Promise<{ events: readonly EventRecord[]; changed: readonly OrderRow[] }> {
     const rejected = rejects.flatMap(({ orderId }) => (orderId === null ? [] : [orderId]))
-    const known = await store.orders.load(connection, [...snapshots.map(({ orderId }) => orderId), ...rejected])
+    const known = await store.orders.load(connection, [...complete.map(({ orderId }) => orderId), ...rejected])
     const observedAt = clock.now()
     const events: EventRecord[] = []
     const orders: OrderRow[] = []
-    for (const snapshot of snapshots) {
+    for (const snapshot of complete) {
       const before = known.get(snapshot.orderId)
       const decision = decide(before?.state ?? NEW_ORDER, { connection, vendor, snapshot, observedAt })
+      const { order: row = null, digest = '' } = listed.get(snapshot.orderId) ?? {}
+      const doubtful = recheckOfDoubts({ snapshot, row: options.complete ? null : row, before, observedAt })
       events.push(...decision.events)
       orders.push({
         connection,
         orderId: snapshot.orderId,
         userId: options.userId ?? before?.userId ?? null,
-        digest: digests.get(snapshot.orderId) ?? '',
+        // Read by itself and the same as before: the next page that lists it unchanged has nothing new either.
+        digest: options.complete && isSame(before, snapshot) ? before.digest : digest,
         state: decision.state,
         snapshot,
         observedAt,
-        recheckAt: decision.recheckAt,
+        recheckAt: earlier(decision.recheckAt, doubtful),
       })
       for (const note of decision.notes) log.warn({ connection, order: snapshot.orderId }, note)
     }
     if (options.dryRun || !lease) return { events, changed: orders }
-    const readable = new Set(snapshots.map(({ orderId }) => orderId))
+    const readable = new Set(complete.map(({ orderId }) => orderId))
     await store.orders.commit(lease, {
       connection,
       // A known order that cannot be read now loses its digest, so that it is taken up again once it can.
@@ -121,7 +121,7 @@ export function createPageTaker(deps: {
       events,
       publishedAt: deps.commitPublishes ? observedAt : null,
       doubts: [
-        ...snapshots.map(({ orderId, doubts }) => ({ orderId, entries: doubts, at: observedAt })),
+        ...complete.map(({ orderId, doubts }) => ({ orderId, entries: doubts, at: observedAt })),
         ...rejects.map(reject => ({ orderId: reject.orderId, entries: [entry(reject)], at: observedAt })),
       ],
     })
@@ -136,6 +136,13 @@ export function createPageTaker(deps: {
   }
 }
 
+/** The orders of a page as it lists them, by id. */
+type Listed = ReadonlyMap<string, { order: OrderSnapshot; digest: string }>
+
+const isSame = (before: OrderRow | undefined, snapshot: OrderSnapshot): before is OrderRow =>
+  before !== undefined && JSON.stringify(before.snapshot) === JSON.stringify(snapshot)
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b)
 const unread = (row: OrderRow | undefined): OrderRow[] => (row ? [{ ...row, digest: '' }] : [])
 const entry = ({ path, value, reason }: Reject): Doubt => ({ path, value, reason })
 

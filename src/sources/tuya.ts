@@ -95,7 +95,7 @@ export function createTuya(deps: {
             if (!options.signal.aborted && isPassing(error)) return null
             throw error
           })
-          return found === null || 'reason' in found ? row : found
+          return found === null || 'reason' in found ? row : together(row, found)
         }),
       ),
 
@@ -105,6 +105,16 @@ export function createTuya(deps: {
     },
   }
 }
+
+/** Search and detail are two copies, either of which may be behind: nothing that one of them proves is undone by the other. */
+const together = (row: OrderSnapshot, detail: OrderSnapshot): OrderSnapshot => ({
+  ...detail,
+  paid: detail.paid ?? row.paid,
+  packages: detail.packages.length < row.packages.length ? row.packages : detail.packages,
+  delivered: detail.delivered ?? row.delivered,
+  refund: detail.refund ?? row.refund,
+  cancelled: detail.cancelled ?? row.cancelled,
+})
 
 const isPassing = (error: unknown): boolean =>
   error instanceof AppError && error.intent === 'retry' && error.retryAfterMs === undefined

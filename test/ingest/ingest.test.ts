@@ -176,6 +176,43 @@ describe('completing', () => {
     expect(asked).toEqual([['o-1', 'o-2'], ['o-2']])
   })
 
+  test('what only the completing could not understand is read again, ever more rarely, until it can be', async () => {
+    const row = snapshot({ updatedAt: new Date(clock.now()).toISOString() })
+    const doubts = [{ path: 'pay_status', value: '"odd"', reason: 'not a known status' }]
+    const fetched = [{ ...row, doubts }]
+    const script: FeedScript = { rows: [row] }
+    const { ingest, fetches } = await scene({
+      script,
+      now: () => clock.now(),
+      fetched,
+      complete: async () => fetched,
+    })
+    const quarantined = async () => (await store.quarantine.list({}, { limit: 10 })).map(({ path }) => path)
+    const reads: number[] = []
+    for (const seconds of [0, 61, 60, 70, 200, 100]) {
+      clock.shift(seconds * 1000)
+      const before = fetches.length
+      await ingest.poll('shop', { signal })
+      reads.push(fetches.length - before)
+    }
+    expect([reads, await quarantined()]).toEqual([[0, 1, 0, 1, 0, 1], ['pay_status']])
+    fetched[0] = { ...row, doubts: [], paid: paid() }
+    clock.shift(700_000)
+    await ingest.poll('shop', { signal })
+    expect([await gists(), await quarantined()]).toEqual([['o-1 paid 20.00'], []])
+    clock.shift(86_400_000)
+    await ingest.poll('shop', { signal })
+    expect(fetches).toHaveLength(4)
+  })
+
+  test('what a page shows not to be understood is not read again by itself', async () => {
+    const doubts = [{ path: 'pay_status', value: '"odd"', reason: 'not a known status' }]
+    const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, doubts })) }
+    const { ingest, fetches } = await scene({ script, complete: async snapshots => snapshots })
+    await ingest.poll('shop', { signal })
+    expect([await store.orders.due('shop', Number.MAX_SAFE_INTEGER, 10), fetches]).toEqual([[], []])
+  })
+
   test('a refund whose record is late is read again on time, though the order does not change', async () => {
     const updatedAt = new Date(clock.now()).toISOString()
     const row = snapshot({ updatedAt, refund: refundTotal('5.00', { records: 'delayed' }) })

@@ -80,7 +80,6 @@ export function createDirect(deps: {
     return page
   }
 
-  /** What is asked of the orders themselves is never late. */
   function fetch(ids: readonly string[]): Page {
     refuseSometimes()
     const page = pageOf(ids.flatMap(one => shop.order(one) ?? []))

@@ -57,7 +57,7 @@ export interface Shop {
   now(): number
   /** Each order as the index shows it now, sorted; sometimes a little behind. */
   listed(): Listed[]
-  /** Asked for itself, an order is never late; undefined: there is none. */
+  /** An order asked for itself; sometimes from a copy that is a little behind. undefined: there is none. */
   order(orderId: string): TrueOrder | undefined
   ofUser(userId: string): Listed[]
   /** Something happens to some order, or a new one is made. */
@@ -157,7 +157,12 @@ export function createShop(deps: {
     sorting,
     now,
     listed,
-    order: orderId => (versions.has(orderId) ? orders.get(orderId) : undefined),
+    order(orderId) {
+      const known = versions.get(orderId)
+      if (!known || !random.chance(manners.late)) return known && orders.get(orderId)
+      const moment = now() - random.between(0, 15_000)
+      return (known.findLast(({ visibleAt }) => visibleAt <= moment) ?? known[0])?.order
+    },
     ofUser: userId => listed().filter(({ order }) => users[Number(order.id) % users.length] === userId),
     live() {
       const existing = [...orders.values()].filter(order => !retired.has(order))

@@ -299,6 +299,19 @@ describe("a user's orders", () => {
     ])
   })
 
+  test.each([
+    ['the detail is behind', order('A1', { pay_status: 'unpaid' }), order('A1', { delivery_status: 'shipped' })],
+    ['the search is behind', order('A1', { delivery_status: 'shipped' }), order('A1', { pay_status: 'unpaid' })],
+  ])('and their detail prove together what either proves: %s', async (_, detail, row) => {
+    const lines = { commodity_list: [{ id: 1 }] }
+    const { source, feed } = await tuya(call =>
+      call.path === SEARCH ? ok({ total: 1, data_list: [row] }) : ok({ ...detail, ...lines }),
+    )
+    const { orders } = await feed.readUserPage('u1', null, live())
+    const [both] = (await source.complete?.(orders, live())) ?? []
+    expect(both).toMatchObject({ paid: { when: null }, packages: [{ shipped: { when: null } }], lines: [{ id: '1' }] })
+  })
+
   test('stay as they are where the detail cannot be read, and an order that came by id is not asked for again', async () => {
     const { source, feed, calls } = await tuya(call =>
       call.path === SEARCH

@@ -19,7 +19,7 @@ export interface OrderRow {
 }
 
 /** An order that is to be read again: what it takes to ask for it, and since when. */
-export type DueOrder = Pick<OrderRow, 'orderId' | 'userId'> & { readonly recheckAt: number }
+type DueOrder = Pick<OrderRow, 'orderId' | 'userId'> & { readonly recheckAt: number }
 
 /** One page of one round, as one transaction. */
 export interface PageCommit {
