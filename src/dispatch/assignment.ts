@@ -7,6 +7,7 @@
  */
 export interface Assignment {
   readonly partition: number
+  readonly claim: Claim
   /** `open`: send. `closing`: finish what has begun, begin nothing. `closed`: nothing counts any more. */
   readonly state: 'open' | 'closing' | 'closed'
   /** Aborts what is in flight. */
@@ -26,6 +27,14 @@ export interface Assignment {
   abort(): void
 }
 
+/** That a partition is ours, as the store knows it; see `past.ts`. */
+export interface Claim {
+  readonly term: number | null
+  number: number
+  /** The log has said, after we claimed it, that it is ours. */
+  confirmed: boolean
+}
+
 /** The place of one event among the open ones of its partition. */
 export interface Slot {
   readonly assignment: Assignment
@@ -37,7 +46,7 @@ export interface Slot {
 }
 
 /** `settle` is told the highest position at or before which nothing is open, each time it grows. */
-export function createAssignment(partition: number, settle: (position: number) => void): Assignment {
+export function createAssignment(partition: number, claim: Claim, settle: (position: number) => void): Assignment {
   const abort = new AbortController()
   let state: Assignment['state'] = 'open'
   let taken: number | null = null
@@ -53,6 +62,7 @@ export function createAssignment(partition: number, settle: (position: number) =
 
   const assignment: Assignment = {
     partition,
+    claim,
     get state() {
       return state
     },

@@ -65,7 +65,6 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
   const intake = createIntake({ store, routes, workers, persist, clock })
   /** What was settled before the log gave us the means to say so. */
   const settledTo = new Map<number, number>()
-  const claims = new Map<number, number>()
   let consumption: Consumption | null = null
   const { promise: consuming, resolve: begun } = Promise.withResolvers<Consumption>()
   let state: Life['state'] = 'new'
@@ -83,7 +82,6 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     queueLimit,
     assignments,
     group: deps.group,
-    claims,
     caughtUp: async (partitions: readonly number[]) => (await consuming).caughtUp(partitions),
     holds: async (partitions: readonly number[]) => (await consuming).holds(partitions),
     disable: deps.disable,
@@ -92,21 +90,21 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
 
   // ── partitions ──
 
-  async function assigned(partitions: readonly number[]): Promise<void> {
+  async function assigned(partitions: readonly number[], term: number | null): Promise<void> {
     // What is known of destinations must not be older than the claim: see `past.ts`.
-    const claimed = await store.replays.claim(deps.group, partitions)
+    const claimed = await store.replays.claim(deps.group, partitions, term)
     await refresh({ probe: false }).catch(error => {
       if (!(error instanceof AppError) || error.code !== ID_TAKEN) throw error
       log.error({ error: error.message }, 'what other processes changed could not be taken in')
     })
     if (state !== 'running') return
-    for (const [partition, claim] of claimed) claims.set(partition, claim)
     for (const partition of partitions) {
       const settle = (position: number) => {
         settledTo.set(partition, position)
         consumption?.settle(partition, position)
       }
-      assignments.set(partition, createAssignment(partition, settle))
+      const claim = { term, number: claimed.get(partition) ?? 0, confirmed: false }
+      assignments.set(partition, createAssignment(partition, claim, settle))
     }
     // The former owner may have left rows, which nobody here has counted.
     for (const worker of workers.values()) {

@@ -40,8 +40,6 @@ export function createPast(deps: {
   store: Pick<Store, 'lanes' | 'replays'>
   eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
   assignments: ReadonlyMap<number, Assignment>
-  /** Our claims on the partitions. */
-  claims: Map<number, number>
   caughtUp: (partitions: readonly number[]) => Promise<boolean>
   /** Puts what waits in memory only into the store, and waits for what is in flight from there. */
   setAside: (of: ReadonlySet<Assignment>) => Promise<boolean>
@@ -53,7 +51,7 @@ export function createPast(deps: {
   /** Something was queued, or `closed` may have changed. */
   changed: () => void
 }): Past {
-  const { group, store, eventLog, assignments, claims, persist, clock, log } = deps
+  const { group, store, eventLog, assignments, persist, clock, log } = deps
   const stopping = new AbortController()
   const { signal } = stopping
   /** What is done, by replay; more than the rows we were given last may say. */
@@ -86,6 +84,7 @@ export function createPast(deps: {
   async function queue(request: ReplayRow, targets: readonly Assignment[]): Promise<boolean> {
     const ours = () => !signal.aborted && targets.every(({ state }) => state === 'open')
     const partitions = new Set(targets.map(({ partition }) => partition))
+    if (!(await confirmed(targets))) return false
     const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
     if (through === null || !(await takenIn(through, [...partitions], ours))) return false
     // What has never been delivered waits as what it is before the replay comes upon it; else it would be sent as a replay after a crash.
@@ -113,6 +112,19 @@ export function createPast(deps: {
     return marked
   }
 
+  /**
+   * A process that was held up between being given a partition and claiming it may claim it after its successor. So a claim is good once the log
+   * has said after it that the partition is ours: whoever gets it later claims it later, too. A log that cannot say has terms, which order claims.
+   */
+  async function confirmed(targets: readonly Assignment[]): Promise<boolean> {
+    const open = targets.filter(({ claim }) => !claim.confirmed)
+    if (open.length === 0) return true
+    const held = await deps.holds(open.map(({ partition }) => partition)).catch(() => false)
+    if (held === false) return false
+    for (const { claim } of open) claim.confirmed = true
+    return true
+  }
+
   /** Waits until all up to this place in the history that is in our partitions has been taken from the log. */
   async function takenIn(through: number, partitions: readonly number[], ours: () => boolean): Promise<boolean> {
     // The embedded log is the history itself; Kafka gets events a moment later.
@@ -125,10 +137,8 @@ export function createPast(deps: {
   }
 
   async function mark({ n }: ReplayRow, assignment: Assignment): Promise<boolean> {
-    const { partition } = assignment
-    const claim = claims.get(partition)
-    if (claim === undefined) return false
-    const said = { group, partition, claim, partitions: eventLog.partitions }
+    const { partition, claim } = assignment
+    const said = { group, partition, claim: claim.number, partitions: eventLog.partitions }
     const counted = await persist('a replay that is queued', () => store.replays.queued(n, said))
     if (counted) {
       const list = done.get(n) ?? new WeakSet()
@@ -142,21 +152,18 @@ export function createPast(deps: {
 
   /**
    * Another process has claimed our partition: it has it now, and we do not know yet, or it had it and was late. The log's word
-   * before a new claim keeps us from taking the claim of who has it; the word after it is what makes the claim good: whoever gets the partition
-   * later claims it later, too.
+   * before a new claim keeps us from taking the claim of who has it; that after it is asked for again.
    */
   async function claimAgain(assignment: Assignment): Promise<void> {
-    const { partition } = assignment
+    const { partition, claim } = assignment
     const ours = () => assignment.state === 'open' && !signal.aborted
     const held = () => deps.holds([partition]).catch(() => false)
     for (let waited = 0; ours(); waited += LOOK_AGAIN_MS) {
       const before = await held()
       if (ours() && (before ?? waited >= CLAIM_AGAIN_MS)) {
-        const claimed = await store.replays.claim(group, [partition])
-        if (ours() && (before === null || (await held()))) {
-          for (const [taken, number] of claimed) claims.set(taken, number)
-          return
-        }
+        claim.confirmed = false
+        claim.number = (await store.replays.claim(group, [partition], claim.term)).get(partition) ?? 0
+        return
       }
       await clock.sleep(LOOK_AGAIN_MS, signal)
     }

@@ -71,7 +71,6 @@ export interface WorkerDeps {
   readonly assignments: ReadonlyMap<number, Assignment>
   readonly disable: (id: string, reason: string) => Promise<void>
   readonly group: string
-  readonly claims: Map<number, number>
   readonly caughtUp: Consumption['caughtUp']
   readonly holds: Consumption['holds']
   /** Asks for a count of rows: there seem to be none. */

@@ -116,7 +116,7 @@ function createReader(deps: {
     const claim = () => store.offsets.claim(consumer.group, PARTITION, epoch)
     let position = await persistently('take its position over', claim)
     if (position === null) return
-    await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION]))
+    await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION], epoch))
     taken = position
     while (!signal.aborted) {
       awake = false

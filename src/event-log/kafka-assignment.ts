@@ -71,7 +71,7 @@ export function assignment(deps: {
   async function begin(): Promise<void> {
     if (partitions.length === 0 || state !== 'held') return
     told = true
-    await insist('taking over partitions', () => consumer.assigned(partitions))
+    await insist('taking over partitions', () => consumer.assigned(partitions, null))
     const positions = await insist("reading the group's positions", () => member.positions(partitions))
     if (!positions || state !== 'held') return
     for (const partition of partitions) {

@@ -126,6 +126,7 @@ export interface Schema {
     group_id: string
     partition: number
     epoch: number
+    term: number | null
   }
   attempts: {
     n: Generated<number>

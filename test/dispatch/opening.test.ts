@@ -118,7 +118,7 @@ test('an owner whose claim was overtaken by the late word of another goes on at 
   await dispatcher(100).start()
   await log.assign([1, 3], 0)
   for (let n = 0; n < 5; n++) await publish()
-  await store.replays.claim('test', [0, 1])
+  await store.replays.claim('test', [0, 1], null)
   create()
   await publish()
   await clock.until(done, 3_000)

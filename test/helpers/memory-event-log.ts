@@ -65,7 +65,7 @@ export function memoryEventLog({
     for (const partition of list) holders.set(partition, to)
     while (
       to.alive &&
-      !(await to.consumer.assigned(list).then(
+      !(await to.consumer.assigned(list, null).then(
         () => true,
         () => false,
       ))

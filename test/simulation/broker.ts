@@ -134,7 +134,7 @@ export function createBroker(deps: {
       await member.order(async () => {
         while (partitions.length > 0 && holds()) {
           member.told = partitions
-          const told = await member.consumer.assigned(partitions).then(
+          const told = await member.consumer.assigned(partitions, null).then(
             () => true,
             () => false,
           )

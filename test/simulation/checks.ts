@@ -182,6 +182,7 @@ export function createChecks(deps: {
 
     stored(life, call, args) {
       if (call === 'insert') made((args[0] as EndpointRow).id)
+      if (call === 'remove') owedFrom.delete(args[0] as string)
       if (call === 'commit') remembered(args[1] as PageCommit)
       if (call === 'bury') {
         const [letter] = args as [{ destination: string; eventId: string }]
@@ -196,6 +197,8 @@ export function createChecks(deps: {
     },
 
     trying(life, receiver, event, attempt) {
+      // Removed, which this process need not know yet: nothing is owed to it any more.
+      if (receiver.late && !owedFrom.has(receiver.id)) return
       const earlier = durable.query<EventRow>(
         'select n, id, type, connection, sequence from events where order_id = ? and connection = ? and sequence < ?',
         event.orderId,

@@ -1,3 +1,4 @@
+import { readAgain } from '../../src/http/read-again.ts'
 import type { Broker } from './broker.ts'
 import type { Checks } from './checks.ts'
 import type { Durable } from './durable.ts'
@@ -27,8 +28,9 @@ export async function heal(world: {
   const { plan, time, trace, durable, checks, slots, broker, vendors } = world
   const patience = plan.jumps ? HEAL_AFTER_JUMPS_MS : HEAL_MS
 
-  const each = async (run: (by: Process) => Promise<unknown>) => {
-    for (const by of slots.running()) await run(by).catch(() => {})
+  /** Begins; what it does takes time, which somebody else has to let pass. */
+  const each = (run: (by: Process) => Promise<unknown>): void => {
+    for (const by of slots.running()) run(by).catch(() => {})
   }
 
   function idle(): boolean {
@@ -62,19 +64,17 @@ export async function heal(world: {
     const rows = durable.query<{ id: string }>(`select id from endpoints where state <> 'active'`)
     if (rows.length === 0) return
     for (const { id } of rows) await durable.store.endpoints.update(id, { state: 'active', stateReason: null })
-    void each(async by => {
+    each(async by => {
       await by.dispatch.refresh()
       by.dispatch.wake()
     })
   }
 
   /** Quarantined orders are read again, and dead letters sent again. */
-  async function operate(): Promise<void> {
+  function operate(): void {
     for (const { connection, orderId } of checks.quarantined())
-      await each(async by => by.ingest.refetch(connection, orderId))
-    await each(async by => {
-      void by.store.deadLetters.redrive({}, by.life.clock.now()).then(() => by.dispatch.wake())
-    })
+      each(by => readAgain({ ...by, clock: by.life.clock }, connection, orderId))
+    each(by => by.store.deadLetters.redrive({}, by.life.clock.now()).then(() => by.dispatch.wake()))
   }
 
   const frozen = () => slots.running().length < slots.size
@@ -96,7 +96,7 @@ export async function heal(world: {
   }
   if (checks.violations.length > 0) return
   trace.note('what is in quarantine is read again, and dead letters are sent again')
-  await operate()
+  operate()
   for (const vendor of vendors) vendor.recordAll()
   await time.run(2_000)
   const clean = () => idle() && checks.quarantined().length === 0 && checks.untold().length === 0

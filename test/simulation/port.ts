@@ -38,7 +38,8 @@ export interface PortDeps {
 }
 
 const isDead = ({ state }: Life): boolean => state === 'dead'
-const never = new Promise<never>(() => {})
+/** A new one each time: what waits for a promise is kept by it. */
+const forever = () => new Promise<never>(() => {})
 
 export const delay = (random: Random, { usual, worst }: Pick<Weather, 'usual' | 'worst'>): number =>
   random.chance(0.03) ? random.between(0, worst) : random.between(0, usual)
@@ -51,16 +52,16 @@ export async function call<T>(
   effect: () => Promise<T>,
 ): Promise<T> {
   const { life, time, random, trace, weather } = deps
-  if (isDead(life)) return never
+  if (isDead(life)) return forever()
   const title = `${deps.name}.${name}`
   const mishap = deps.mishap(title)
-  if (mishap === 'death') return never
+  if (mishap === 'death') return forever()
   if (mishap === 'freeze') await new Promise<void>(resolve => life.run(resolve))
   const [there, back] = [delay(random, weather), delay(random, weather)]
   const dice = random.next()
   const survives = deps.remote && random.chance(0.5)
   await time.sleep(there)
-  if (isDead(life) && !survives) return never
+  if (isDead(life) && !survives) return forever()
   const failure = () =>
     new AppError(`${title} failed in the simulation`, { code: `${deps.code}.unavailable`, intent: 'retry' })
   if (dice < weather.lost) {
@@ -71,14 +72,15 @@ export async function call<T>(
   let outcome: { result: T } | { error: unknown }
   try {
     outcome = { result: await (deps.inWorld ? effect() : time.working(effect())) }
-    trace.note(`${life.name} ${title}${brief(args)}`)
+    // Requests have ids of their own in each run.
+    trace.note(`${life.name} ${title}${title.includes('pollRequests') ? '' : brief(args)}`)
     deps.after?.(name, args, outcome.result)
   } catch (error) {
     trace.note(`${life.name} ${title} ! ${error instanceof Error ? error.message : String(error)}`)
     outcome = { error }
     deps.failed?.(title, error)
   }
-  if (deps.mishap(`${title} done`) === 'death') return never
+  if (deps.mishap(`${title} done`) === 'death') return forever()
   await arrival(deps, back)
   if (dice > 1 - weather.torn) throw failure()
   if ('error' in outcome) throw outcome.error

@@ -10,6 +10,7 @@ import type { SecretBox } from '../../src/webhook/secrets.ts'
 import type { Broker } from './broker.ts'
 import type { Durable } from './durable.ts'
 import type { Life } from './life.ts'
+import type { Plan } from './plan.ts'
 import { overPort, type PortDeps } from './port.ts'
 import { type Receiver, senderOf } from './receiver.ts'
 import type { Vendor } from './vendor.ts'
@@ -34,8 +35,8 @@ export function bootProcess(deps: {
   vendors: readonly Vendor[]
   receivers: readonly Receiver[]
   broker: Broker | null
-  /** Two whole processes on one database without Kafka: one works at a time. */
-  pair: boolean
+  /** `pair`: two whole processes on one database without Kafka, of which one works at a time. */
+  mode: Plan['mode']
   random: Random
   queueLimit: number
   log: Log
@@ -51,7 +52,11 @@ export function bootProcess(deps: {
     ? broker.connect({ ...port, name: 'log', code: 'kafka' })
     : createEmbeddedLog({ store, clock, log, epoch: () => epoch })
   const connections = vendors.map(vendor => vendor.connect(port, log))
-  const ingest = createIngest({ connections, store, eventLog, owner: life.name, clock, log, metrics })
+  const ingest = createIngest({
+    ...{ connections, store, eventLog, clock, log, metrics },
+    owner: life.name,
+    shared: deps.mode !== 'solo',
+  })
   const sender = senderOf(life, receivers)
   const endpoints = createEndpoints({
     endpoints: store.endpoints,
@@ -118,7 +123,7 @@ export function bootProcess(deps: {
 
   const ended = (async () => {
     await configure()
-    if (!deps.pair) await work(stopping.signal)
+    if (deps.mode !== 'pair') await work(stopping.signal)
     else {
       const { signal } = stopping
       const leasing = { leases: store.leases, name: 'process', owner: life.name, clock, log, signal }

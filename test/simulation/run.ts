@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { messageOf } from '../../src/errors.ts'
+import { readAgain } from '../../src/http/read-again.ts'
 import { createMetrics, type Log } from '../../src/observe.ts'
 import { createRandom, type Random } from '../../src/sandbox/random.ts'
 import { createBroker } from './broker.ts'
@@ -131,7 +132,9 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     const speaks = plan.announces && vendors.find(({ id }) => id === connection)?.kind !== 'follow'
     if (!speaks || !dice.chance(0.6)) return
     time.after(dice.between(0, dice.pick([50, 3_000] as const)), () => {
-      for (const by of slots.running()) by.life.run(() => void by.ingest.refetch(connection, orderId))
+      const running = slots.running()
+      const by = running[dice.between(0, running.length - 1)]
+      by?.life.run(() => void readAgain({ ...by, clock: by.life.clock }, connection, orderId).catch(() => {}))
     })
   }
 
@@ -168,7 +171,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
         vendors,
         receivers,
         broker,
-        pair: plan.mode === 'pair',
+        mode: plan.mode,
         random: fork(),
         queueLimit: plan.queueLimit,
         log,

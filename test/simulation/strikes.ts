@@ -29,7 +29,9 @@ const WEIGHTS = {
   pause: 2,
   replay: 2,
   opening: 2,
+  removal: 1,
   redrive: 1,
+  ask: 2,
   mood: 3,
 } as const
 
@@ -128,6 +130,26 @@ export function createStrikes(world: {
       .catch(ignore)
   }
 
+  /** One of them goes again, with all that waits for it. */
+  function remove(by: Process | null): void {
+    const [id] = opened
+    if (!by || id === undefined || dice.chance(0.5)) return
+    void by.store.endpoints
+      .remove(id)
+      .then(() => by.dispatch.refresh())
+      .catch(ignore)
+  }
+
+  /** Somebody wants a poll now, and asks any of the processes. */
+  function ask(): void {
+    const running = slots.running()
+    const by = running[dice.between(0, running.length - 1)]
+    const vendor = dice.pick(vendors as [Vendor, ...Vendor[]])
+    const [orderId] = [...vendor.orders.keys()].slice(-1)
+    const one = vendor.kind !== 'follow' && orderId !== undefined && dice.chance(0.3) ? { orderId } : {}
+    by?.life.run(() => void by.ingest.poll(vendor.id, { ...one, signal: new AbortController().signal }).catch(ignore))
+  }
+
   function burst(): void {
     for (const vendor of vendors) vendor.burst()
   }
@@ -194,6 +216,8 @@ export function createStrikes(world: {
       open(by)
       burst()
     },
+    removal: remove,
+    ask,
     redrive(by) {
       const destination = dice.pick(receivers).id
       void by?.store.deadLetters.redrive({ destination }, by.life.clock.now()).then(() => by.dispatch.wake(), ignore)

@@ -24,8 +24,11 @@ export interface ReplayStore {
   end(): Promise<number>
   /** Whether every event up to this one is in the event log. */
   published(through: number): Promise<boolean>
-  /** Takes partitions over: the word of whoever had them before counts no more. Returns a number for each. */
-  claim(group: string, partitions: readonly number[]): Promise<ReadonlyMap<number, number>>
+  /**
+   * Takes partitions over: the word of whoever had them before counts no more. Returns a number for each. Where claims have terms, one of an earlier
+   * term than the last takes nothing, and its number, 0, never counts.
+   */
+  claim(group: string, partitions: readonly number[], term: number | null): Promise<ReadonlyMap<number, number>>
   /** A partition's part is in the backlog; with the last of `partitions` the replay is over. False: the claim has passed to another. */
   queued(n: number, done: { group: string; partition: number; claim: number; partitions: number }): Promise<boolean>
 }

@@ -8,6 +8,7 @@ import { pause } from './pause.ts'
 import type { Sql } from './sql.ts'
 
 const CHUNK = 500
+const NEVER_COUNTS = 0
 
 export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
   const end = async (): Promise<number> => {
@@ -57,14 +58,16 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
       return rows.length === 0
     },
 
-    claim: (group, partitions) =>
+    claim: (group, partitions, term) =>
       transaction(async trx => {
         const claims = new Map<number, number>()
         for (const partition of [...partitions].sort((a, b) => a - b)) {
           const { rows } = await sql<{ epoch: number }>`
-            insert into claims (group_id, partition, epoch) values (${group}, ${partition}, 1)
-            on conflict (group_id, partition) do update set epoch = claims.epoch + 1 returning epoch`.execute(trx)
-          claims.set(partition, rows[0]?.epoch ?? 0)
+            insert into claims (group_id, partition, epoch, term) values (${group}, ${partition}, 1, ${term})
+            on conflict (group_id, partition) do update set epoch = claims.epoch + 1, term = excluded.term
+            where claims.term is null or excluded.term is null or excluded.term >= claims.term
+            returning epoch`.execute(trx)
+          claims.set(partition, rows[0]?.epoch ?? NEVER_COUNTS)
         }
         return claims
       }),

@@ -43,8 +43,8 @@ export function replayContract(world: World): void {
       await remember(store, eventsOf('a', 1))
       await store.replays.add('billing', {}, NOW)
       const [{ n } = { n: 0 }] = await store.replays.pending()
-      const ours = await store.replays.claim('dispatch', [0, 1])
-      const theirs = await store.replays.claim('dispatch', [1])
+      const ours = await store.replays.claim('dispatch', [0, 1], null)
+      const theirs = await store.replays.claim('dispatch', [1], null)
       const said = (partition: number, claims: ReadonlyMap<number, number>) => ({
         group: 'dispatch',
         partition,
@@ -58,7 +58,23 @@ export function replayContract(world: World): void {
       expect(await world.store.replays.queued(n, said(1, theirs))).toBe(true)
       expect(await world.store.replays.pending()).toEqual([])
       expect(await world.store.replays.queued(n, said(1, theirs))).toBe(true)
-      expect(await world.store.replays.claim('other', [1])).toEqual(new Map([[1, 1]]))
+      expect(await world.store.replays.claim('other', [1], null)).toEqual(new Map([[1, 1]]))
+    })
+
+    test('where claims have terms, one of an earlier term takes nothing and never counts', async () => {
+      const { store } = world
+      await remember(store, eventsOf('a', 1))
+      await store.replays.add('billing', {}, NOW)
+      const [{ n } = { n: 0 }] = await store.replays.pending()
+      const said = (claim: number | undefined) => ({ group: 'pair', partition: 0, claim: claim ?? -1, partitions: 1 })
+      const second = (await store.replays.claim('pair', [0], 2)).get(0)
+      const first = (await store.replays.claim('pair', [0], 1)).get(0)
+      expect([first, await store.replays.queued(n, said(first))]).toEqual([0, false])
+      const again = (await store.replays.claim('pair', [0], 2)).get(0)
+      expect(await store.replays.queued(n, said(second))).toBe(false)
+      expect(await store.replays.queued(n, said(again))).toBe(true)
+      expect((await store.replays.claim('pair', [0], null)).get(0)).toBe(3)
+      expect((await store.replays.claim('pair', [0], 1)).get(0)).toBe(4)
     })
 
     test('several that end at once leave nothing behind', async () => {
@@ -67,7 +83,7 @@ export function replayContract(world: World): void {
       await store.replays.add('billing', {}, NOW)
       const [{ n } = { n: 0 }] = await store.replays.pending()
       const partitions = Array.from({ length: 6 }, (_, partition) => partition)
-      const claims = await store.replays.claim('dispatch', partitions)
+      const claims = await store.replays.claim('dispatch', partitions, null)
       const marks = partitions.map(partition =>
         store.replays.queued(n, { group: 'dispatch', partition, claim: claims.get(partition) ?? 0, partitions: 6 }),
       )
