@@ -9,6 +9,12 @@ export interface Crew<T, R> {
 /** What a thread says: that it is there, or what came of its task. */
 export type Word<R> = { readonly result: R } | { readonly failure: string } | 'ready'
 
+/**
+ * Tasks until a thread is replaced. Node keeps a signal made of others (`AbortSignal.any`) until one of those aborts, and what belongs to a process that
+ * was killed in the simulation never does.
+ */
+const OLD = 300
+
 export function createCrew<T, R>(jobs: number, file: URL): Crew<T, R> {
   return {
     async work(tasks, done) {
@@ -19,13 +25,17 @@ export function createCrew<T, R>(jobs: number, file: URL): Crew<T, R> {
         const { done: over, value } = queue.next()
         return over ? null : { task: value }
       }
-      const one = () =>
-        new Promise<void>((resolve, reject) => {
+      /** One thread, until it is old or there is nothing more to do; whether there is. */
+      const shift = () =>
+        new Promise<boolean>((resolve, reject) => {
           const worker = new Worker(file)
+          const leave = (more: boolean) => void worker.terminate().then(() => resolve(more))
+          let handed = 0
           const next = () => {
+            if (handed++ === OLD) return leave(true)
             const task = hand()
             if (task) worker.postMessage(task)
-            else void worker.terminate().then(() => resolve())
+            else leave(false)
           }
           worker.on('message', (word: Word<R>) => {
             if (word === 'ready') return next()
@@ -39,6 +49,9 @@ export function createCrew<T, R>(jobs: number, file: URL): Crew<T, R> {
           })
           worker.on('error', reject)
         })
+      const one = async () => {
+        while (await shift());
+      }
       await Promise.all(Array.from({ length: jobs }, one))
     },
   }

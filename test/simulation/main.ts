@@ -63,8 +63,8 @@ function note(result: RunResult): 'on' | 'enough' {
 }
 
 const options = { plan: changed, fullTrace: values.trace, logs: values.logs }
-if (jobs === 1 || seeds === 1) {
-  for (let seed = from; seed < from + seeds; seed++) if (note(await simulate(seed, options)) === 'enough') break
+if (seeds === 1) {
+  note(await simulate(from, options))
 } else {
   const tasks = function* (): Generator<Task> {
     for (let seed = from; seed < from + seeds; seed++) yield { kind: 'seed', seed, options }

@@ -192,13 +192,6 @@ export const MUTANTS: readonly Mutant[] = [
     'if (filter && ours())',
     'for (const assignment of targets) await mark(request, assignment)\n    if (filter && ours())',
   ]),
-  aimed(
-    COMEBACKS,
-    mutant('a replay is marked by whoever had the partition once', 'store/sql/replays.ts', [
-      'if (claims.length === 0) return false',
-      '',
-    ]),
-  ),
   mutant('refund records that cannot be read are taken for none', 'sources/shoplazza-refunds.ts', [
     'if (options.signal.aborted) throw error\n',
     "if (options.signal.aborted) throw error\n    for (const { orderId } of open) found.set(orderId, 'unavailable')\n",

@@ -32,6 +32,6 @@ test.each(MUTANTS)('the planted defect fits the program: $name', mutant => {
 
 test('planted defects are caught', async () => {
   const only = '^a position is settled before|^events set aside|lane rows in the store are ignored|a full disk'
-  const { caught, missed } = await huntMutants({ seeds: 30, from: 1, jobs: 1, only, say: () => {} })
+  const { caught, missed } = await huntMutants({ seeds: 60, from: 1, jobs: 1, only, say: () => {} })
   expect({ caught, missed }).toEqual({ caught: 4, missed: [] })
 }, 120_000)
