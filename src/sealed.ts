@@ -16,6 +16,23 @@ export function opened(box: Box, sealed: string): string | null {
   }
 }
 
+/** A secret that was replaced signs along for so long. */
+const OVERLAP_MS = 86_400_000
+/** However often it is replaced in that time. */
+const MOST_FORMER = 8
+
+interface Secrets {
+  readonly secret: string
+  readonly formerSecrets: readonly { readonly secret: string; readonly until: number }[]
+}
+
+/** What signs along once this endpoint's secret is replaced now. One that cannot be opened (the secret key was lost) cannot. */
+export function formerSecrets(box: Box, { secret, formerSecrets }: Secrets, now: number): Secrets['formerSecrets'] {
+  const former = formerSecrets.filter(({ until }) => now < until)
+  const all = opened(box, secret) === null ? former : [{ secret, until: now + OVERLAP_MS }, ...former]
+  return all.slice(0, MOST_FORMER)
+}
+
 /** The own headers of an endpoint at rest: names in the clear, so that they can be shown, each value sealed. */
 type SealedHeaders = Readonly<Record<string, string>> | null
 

@@ -10,7 +10,7 @@ import {
 } from '../../schemas/api.ts'
 import { EndpointCreate, EndpointPatch, Paging } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
-import { opened, sealHeaders } from '../sealed.ts'
+import { formerSecrets, sealHeaders } from '../sealed.ts'
 import type { EndpointRow } from '../store/port/endpoints.ts'
 import type { ApiDeps } from './deps.ts'
 import { createStanding } from './destinations.ts'
@@ -22,9 +22,6 @@ import { invalid, notFound, Refusal } from './problem.ts'
 import { type Route, route } from './route.ts'
 
 const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
-
-/** For so long deliveries are signed with both the old and the new secret. */
-const OVERLAP_MS = 86_400_000
 
 /** `/v1/endpoints`: webhook endpoints; replays are in `replays.ts`. */
 export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
@@ -137,8 +134,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
           types: body.types ?? null,
           connections: body.connections ?? null,
           secret: secretBox.seal(secret),
-          previousSecret: null,
-          previousValidUntil: null,
+          formerSecrets: [],
           filter: body.filter ?? null,
           headers: sealHeaders(secretBox, body.headers),
           delivery: storedDelivery(body.delivery),
@@ -240,18 +236,24 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       path: '/v1/endpoints/{id}/rotate-secret',
       access: 'admin',
       summary: 'Make a new secret',
-      description: 'For 24 hours deliveries are signed with both.',
+      description:
+        'For 24 hours deliveries are signed with the former one as well; rotated again in that time, with all of them.',
       tag: 'endpoints',
       answers: { 200: { description: 'The new secret, this once', schema: RotateAnswer } },
       problems: [404, 409],
       async handle({ params: { id } }) {
-        const row = await loadOwn(id)
         const secret = deps.newSecret()
-        // One that cannot be opened (the secret key was lost) cannot sign along.
-        const former = opened(secretBox, row.secret) === null ? null : row.secret
-        const previousValidUntil = former === null ? null : clock.now() + OVERLAP_MS
-        await change(id, { secret: secretBox.seal(secret), previousSecret: former, previousValidUntil })
-        return reply({ secret, previousValidUntil: previousValidUntil === null ? null : timestamp(previousValidUntil) })
+        const sealed = secretBox.seal(secret)
+        for (;;) {
+          const row = await loadOwn(id)
+          const former = formerSecrets(secretBox, row, clock.now())
+          const patch = { secret: sealed, formerSecrets: former, updatedAt: clock.now() }
+          // Of two who rotate at the same time the later comes upon the secret of the earlier, which then signs along.
+          if (!(await store.endpoints.update(id, patch, row))) continue
+          await dispatch?.refresh()
+          const [newest] = former
+          return reply({ secret, previousValidUntil: newest?.secret === row.secret ? timestamp(newest.until) : null })
+        }
       },
     }),
   ]

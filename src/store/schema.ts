@@ -77,8 +77,7 @@ export interface Schema {
     types: string | null
     connections: string | null
     secret: string
-    previous_secret: string | null
-    previous_valid_until: number | null
+    former_secrets: string
     filter: string | null
     headers: string | null
     delivery: string | null

@@ -1,14 +1,12 @@
 import type { Config, EndpointConfig } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
 import type { Log } from '../observe.ts'
-import { opened, sealHeaders } from '../sealed.ts'
+import { formerSecrets, opened, sealHeaders } from '../sealed.ts'
 import type { EndpointRow, EndpointStore } from '../store/port/endpoints.ts'
 import type { Guard } from './guard.ts'
 import { newSecret, type SecretBox } from './secrets.ts'
 
 const REMOVED = 'no longer in the configuration'
-/** After a change of a declared secret, deliveries are signed with the former one, too, for this long. */
-const OVERLAP = 86_400_000
 
 /**
  * Brings the stored endpoints in line with those the configuration declares, at the start. What people did to them (paused, resumed) stays.
@@ -51,8 +49,7 @@ export async function declareEndpoints(deps: {
       ...optionsOf(endpoint),
       headers: sealHeaders(deps.box, endpoint.headers),
       secret: deps.box.seal(endpoint.secret ?? newSecret()),
-      previousSecret: null,
-      previousValidUntil: null,
+      formerSecrets: [],
       state: 'active',
       stateReason: null,
       restUntil: null,
@@ -81,11 +78,7 @@ export async function declareEndpoints(deps: {
 
   function secretsOf(endpoint: EndpointConfig, row: EndpointRow, now: number): Partial<EndpointRow> {
     if (!endpoint.secret || endpoint.secret === opened(deps.box, row.secret)) return {}
-    const secret = deps.box.seal(endpoint.secret)
-    const readable = opened(deps.box, row.secret) !== null
-    return readable
-      ? { secret, previousSecret: row.secret, previousValidUntil: now + OVERLAP }
-      : { secret, previousSecret: null, previousValidUntil: null }
+    return { secret: deps.box.seal(endpoint.secret), formerSecrets: formerSecrets(deps.box, row, now) }
   }
 
   /** What is declared, sealed anew only where it changed. */

@@ -40,15 +40,23 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { endpoints, box, sender, clock, log, version } = deps
   const unreadable = new Set<string>()
 
-  /** The former secret signs along until its time is over, if it can be read: the current one alone is a good signature, too. */
+  /** Former secrets sign along until their time is over, if they can be read: the current one alone is a good signature, too. */
   function signerOf(row: EndpointRow): () => Signer {
     const current = box.open(row.secret)
-    const alone = createSigner([current])
-    const until = row.previousValidUntil ?? 0
-    const former = row.previousSecret !== null && clock.now() < until ? opened(box, row.previousSecret) : null
-    if (former === null) return () => alone
-    const both = createSigner([current, former])
-    return () => (clock.now() < until ? both : alone)
+    let former = row.formerSecrets.flatMap(({ secret, until }) => {
+      const readable = clock.now() < until ? opened(box, secret) : null
+      return readable === null ? [] : [{ secret: readable, until }]
+    })
+    const signer = () => createSigner([current, ...former.map(({ secret }) => secret)])
+    let sign = signer()
+    return () => {
+      const valid = former.filter(({ until }) => clock.now() < until)
+      if (valid.length < former.length) {
+        former = valid
+        sign = signer()
+      }
+      return sign
+    }
   }
 
   function postOf(row: EndpointRow) {

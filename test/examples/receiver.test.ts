@@ -198,9 +198,10 @@ describe('the receiver of the example, delivered to by orderwire', () => {
   })
 
   test('that still has the former secret goes on while the endpoint signs with both', async () => {
-    const rotated = { secret: box.seal(newSecret()), previousSecret: box.seal(secret) }
-    const during = endpoint({ ...rotated, previousValidUntil: clock.now() + 60_000 })
-    const after = endpoint({ ...rotated, previousValidUntil: clock.now() - 1 })
+    const rotated = (until: number) =>
+      endpoint({ secret: box.seal(newSecret()), formerSecrets: [{ secret: box.seal(secret), until }] })
+    const during = rotated(clock.now() + 60_000)
+    const after = rotated(clock.now() - 1)
     expect(await deliver(first, { row: during })).toMatchObject({ result: 'delivered' })
     expect(await deliver(second, { row: after })).toMatchObject({ result: 'retry', statusCode: 401 })
   })

@@ -267,9 +267,25 @@ describe('one endpoint', () => {
       previousValidUntil: new Date(NOW + 86_400_000).toISOString(),
     })
     expect(await api.store.endpoints.get('a')).toMatchObject({
-      previousSecret: before?.secret,
-      previousValidUntil: NOW + 86_400_000,
+      formerSecrets: [{ secret: before?.secret, until: NOW + 86_400_000 }],
     })
+  })
+
+  test('gets another secret and another, twice at once as well: all of them stay good for a day', async () => {
+    let made = 0
+    const own = await openHarness({ newSecret: () => `whsec_${++made}` })
+    await own.call('POST', '/v1/endpoints', { body: { id: 'a', url: URL_ } })
+    const before = await own.store.endpoints.get('a')
+    const rotate = () => own.call('POST', '/v1/endpoints/a/rotate-secret')
+    const secrets = [await rotate(), ...(await Promise.all([rotate(), rotate()]))].map(({ body }) => body.secret)
+    const row = await own.store.endpoints.get('a')
+    await own.close()
+    const sealed = [row?.secret, ...(row?.formerSecrets ?? []).map(({ secret }) => secret)]
+    expect(sealed).toHaveLength(4)
+    expect(sealed.at(-1)).toBe(before?.secret)
+    expect(new Set(sealed.slice(0, 3).map(text => atob(String(text).slice('sealed:'.length))))).toEqual(
+      new Set(secrets),
+    )
   })
 
   test('whose secret cannot be decrypted any more gets a new one that stands alone', async () => {
@@ -285,7 +301,7 @@ describe('one endpoint', () => {
     const { status, body } = await lost.call('POST', '/v1/endpoints/a/rotate-secret')
     expect(status).toBe(200)
     expect(body.previousValidUntil).toBeNull()
-    expect(await lost.store.endpoints.get('a')).toMatchObject({ previousSecret: null, previousValidUntil: null })
+    expect(await lost.store.endpoints.get('a')).toMatchObject({ formerSecrets: [] })
     await lost.close()
   })
 

@@ -1,6 +1,6 @@
 import { DatabaseSync } from 'node:sqlite'
 import pg from 'pg'
-import './second-step.ts'
+import './next-step.ts'
 
 /**
  * A process that opens a store of the next version and stops in the middle of the migration, as if killed:

@@ -8,9 +8,9 @@ import { systemClock } from '../../src/clock.ts'
 import type { Store } from '../../src/store/store.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
-import { withoutSecond } from './second-step.ts'
+import { PRESENT, upTo } from './next-step.ts'
 
-// After the second step is in the list, which they read.
+// After the next step is in the list, which they read.
 const { openPostgres } = await import('../../src/store/postgres.ts')
 const { openSqlite } = await import('../../src/store/sqlite.ts')
 
@@ -75,22 +75,38 @@ async function stopped(target: string, how: 'die' | 'hold', where: string): Prom
 }
 
 const versions = 'select cast(version as integer) as version from schema_version order by version'
-/** The first version with something in it. */
-const firstVersion = (place: Place) =>
-  withoutSecond(async () => {
+const upToVersion = (last: number) => Array.from({ length: last }, (_, index) => ({ version: index + 1 }))
+/** The present version with something in it. */
+const presentVersion = (place: Place) =>
+  upTo(PRESENT, async () => {
     const store = await place.open()
     await store.offsets.set('group', 0, 42)
     await store.close()
   })
 
-async function expectSecondVersion(place: Place): Promise<void> {
-  expect(await place.rows(versions)).toEqual([{ version: 1 }, { version: 2 }])
+async function expectNextVersion(place: Place): Promise<void> {
+  expect(await place.rows(versions)).toEqual(upToVersion(PRESENT + 1))
   expect(await place.rows('select cast(n as integer) as n, about from notes')).toEqual([{ n: 42, about: 'group' }])
   expect(await place.rows('select note from offsets')).toEqual([{ note: 'group' }])
 }
 
 describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name => {
   const make = places[name]
+
+  test.skipIf(!make)('from the first: an endpoint keeps the secret that signs along', async () => {
+    const at = (await make?.()) as Place
+    await upTo(1, async () => (await at.open()).close())
+    await at.rows(
+      `insert into endpoints (id, url, secret, previous_secret, previous_valid_until, state, declared, created_at, updated_at)
+      values ('a', 'https://example.com/', 'new', 'old', 5, 'active', 0, 1, 1), ('b', 'https://example.com/', 'only', null, null, 'active', 0, 1, 1)`,
+    )
+    const store = await at.open()
+    expect((await store.endpoints.list()).map(({ id, formerSecrets }) => [id, formerSecrets])).toEqual([
+      ['a', [{ secret: 'old', until: 5 }]],
+      ['b', []],
+    ])
+    await store.close()
+  })
 
   describe.skipIf(!make)('killed', () => {
     const place = async () => (await make?.()) as Place
@@ -104,7 +120,7 @@ describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name
         await store.offsets.set('group', 0, 42)
         expect(await store.offsets.get('group', 0)).toBe(42)
         await store.close()
-        expect(await at.rows(versions)).toEqual([{ version: 1 }, { version: 2 }])
+        expect(await at.rows(versions)).toEqual(upToVersion(PRESENT + 1))
       },
     )
 
@@ -112,28 +128,28 @@ describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name
       'at %s of an upgrade: the data is of one version and whole, and the next start makes the other',
       async where => {
         const at = await place()
-        await firstVersion(at)
+        await presentVersion(at)
         await stopped(at.target, 'die', where)
-        expect(await at.rows(versions)).toEqual([{ version: 1 }])
+        expect(await at.rows(versions)).toEqual(upToVersion(PRESENT))
         expect(Object.keys((await at.rows('select * from offsets'))[0] ?? {})).not.toContain('note')
         expect(await at.rows('select 1 from poll_requests')).toEqual([])
         await (await at.open()).close()
-        await expectSecondVersion(at)
+        await expectNextVersion(at)
       },
     )
 
     test('right after the commit: the next start finds it done', async () => {
       const at = await place()
-      await firstVersion(at)
+      await presentVersion(at)
       await stopped(at.target, 'die', 'committed')
-      await expectSecondVersion(at)
+      await expectNextVersion(at)
       await (await at.open()).close()
-      await expectSecondVersion(at)
+      await expectNextVersion(at)
     })
 
     test('while another waits for it: the other makes it', async () => {
       const at = await place()
-      await firstVersion(at)
+      await presentVersion(at)
       const first = await stopped(at.target, 'hold', '5')
       if (name === 'SQLite') {
         await expect(at.open()).rejects.toMatchObject({ code: 'store.folder_in_use' })
@@ -152,7 +168,7 @@ describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name
         first.kill('SIGKILL')
         await (await second).close()
       }
-      await expectSecondVersion(at)
+      await expectNextVersion(at)
     })
   })
 })
@@ -161,7 +177,7 @@ test.skipIf(!server)(
   'a connection cut in the middle of a migration is an error to retry, and the next start makes it',
   async () => {
     const at = (await places.PostgreSQL?.()) as Place
-    await firstVersion(at)
+    await presentVersion(at)
     const send = pg.Client.prototype.query as (this: pg.Client, ...args: unknown[]) => unknown
     const spy = vi.spyOn(pg.Client.prototype, 'query').mockImplementation(async function (
       this: pg.Client,
@@ -179,8 +195,8 @@ test.skipIf(!server)(
     } as never)
     await expect(at.open()).rejects.toMatchObject({ code: 'store.unreachable', intent: 'retry' })
     spy.mockRestore()
-    expect(await at.rows(versions)).toEqual([{ version: 1 }])
+    expect(await at.rows(versions)).toEqual(upToVersion(PRESENT))
     await (await at.open()).close()
-    await expectSecondVersion(at)
+    await expectNextVersion(at)
   },
 )

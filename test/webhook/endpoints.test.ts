@@ -101,8 +101,8 @@ describe('an endpoint', () => {
     await declare([{ id: 'a', url: receiver.url, secret: first }])
     await (await only()).deliver(eventRecord(), context)
     expect(verifies(first)).toBe(true)
-    const rotate = (previousValidUntil: number) =>
-      store.endpoints.update('a', { secret: box.seal(second), previousSecret: box.seal(first), previousValidUntil })
+    const rotate = (until: number) =>
+      store.endpoints.update('a', { secret: box.seal(second), formerSecrets: [{ secret: box.seal(first), until }] })
     await rotate(clock.now() + 60_000)
     await (await only()).deliver(eventRecord(), context)
     expect([verifies(first, 1), verifies(second, 1)]).toEqual([true, true])
@@ -112,21 +112,28 @@ describe('an endpoint', () => {
   })
 
   test('stops signing with the former secret the moment its time is over, without being loaded again', async () => {
-    const [first, second] = [newSecret(), newSecret()]
+    const [first, second, third] = [newSecret(), newSecret(), newSecret()]
     const box = createSecretBox(key)
     const shifted = shiftedClock()
-    await declare([{ id: 'a', url: receiver.url, secret: second }])
-    const rotated = { previousSecret: box.seal(first), previousValidUntil: shifted.now() + 60_000 }
-    await store.endpoints.update('a', rotated)
+    await declare([{ id: 'a', url: receiver.url, secret: third }])
+    const formerSecrets = [
+      { secret: box.seal(second), until: shifted.now() + 60_000 },
+      { secret: box.seal(first), until: shifted.now() + 30_000 },
+    ]
+    await store.endpoints.update('a', { formerSecrets })
     const [destination] = await endpoints(box, shifted).load()
     const signatures = () => String(receiver.received.at(-1)?.headers['webhook-signature']).split(' ')
     await destination?.deliver(eventRecord(), context)
+    expect(signatures()).toHaveLength(3)
+    expect([verifies(first), verifies(second), verifies(third)]).toEqual([true, true, true])
+    shifted.shift(30_000)
+    await destination?.deliver(eventRecord(), context)
     expect(signatures()).toHaveLength(2)
-    expect([verifies(first), verifies(second)]).toEqual([true, true])
-    shifted.shift(60_000)
+    expect([verifies(first, 1), verifies(second, 1), verifies(third, 1)]).toEqual([false, true, true])
+    shifted.shift(30_000)
     await destination?.deliver(eventRecord(), context)
     expect(signatures()).toHaveLength(1)
-    expect([verifies(first, 1), verifies(second, 1)]).toEqual([false, true])
+    expect([verifies(first, 2), verifies(second, 2), verifies(third, 2)]).toEqual([false, false, true])
   })
 
   test('whose secret cannot be decrypted fails with the reason, and harms no other', async () => {
@@ -147,8 +154,7 @@ describe('an endpoint', () => {
     const [first, second] = [newSecret(), newSecret()]
     await declare([{ id: 'a', url: receiver.url, secret: second }])
     await store.endpoints.update('a', {
-      previousSecret: createSecretBox(Buffer.alloc(32, 9)).seal(first),
-      previousValidUntil: clock.now() + 60_000,
+      formerSecrets: [{ secret: createSecretBox(Buffer.alloc(32, 9)).seal(first), until: clock.now() + 60_000 }],
     })
     expect(await (await only()).deliver(eventRecord(), context)).toMatchObject({ result: 'delivered' })
     expect([verifies(first), verifies(second)]).toEqual([false, true])
@@ -325,7 +331,7 @@ describe('declared endpoints', () => {
     await (await only()).deliver(eventRecord(), context)
     expect([verifies(first), verifies(second)]).toEqual([true, true])
     await declare([{ id: 'a', url: receiver.url, secret: second }])
-    expect(await store.endpoints.get('a')).toMatchObject({ previousValidUntil: expect.any(Number) })
+    expect(await store.endpoints.get('a')).toMatchObject({ formerSecrets: [{ until: expect.any(Number) }] })
   })
 
   test('with an address that is not permitted are kept, and nothing is sent there', async () => {

@@ -72,7 +72,7 @@ export async function start(db: Kysely<Schema>, { serial, int, key, text }: Colu
     n ${serial}, destination ${key} not null, filter ${text} not null, opening ${int} not null, through ${int},
     queued ${text} not null, created_at ${int} not null)`)
   await run(sql`create table claims (
-    group_id ${key} not null, partition ${int} not null, epoch ${int} not null, term ${int}, primary key (group_id, partition))`)
+    group_id ${key} not null, partition ${int} not null, epoch ${int} not null, primary key (group_id, partition))`)
 
   await run(sql`create table attempts (
     n ${serial}, destination ${key} not null, event_id ${key} not null, event_n ${int}, order_key ${key} not null, attempt ${int} not null,

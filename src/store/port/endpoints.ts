@@ -9,8 +9,8 @@ export interface EndpointRow {
   readonly connections: readonly string[] | null
   /** Encrypted. */
   readonly secret: string
-  readonly previousSecret: string | null
-  readonly previousValidUntil: number | null
+  /** Those before it that still sign along, encrypted, each until a time; the newest first. */
+  readonly formerSecrets: readonly { readonly secret: string; readonly until: number }[]
   /** Conditions on members of the event, as configured; null: none. */
   readonly filter: EndpointFilter | null
   /** Headers of its own by name, each value encrypted; null: none. */
@@ -39,8 +39,12 @@ export interface EndpointStore {
    * `shared`: dispatchers in other processes learn of it later, so with a replay of what comes into the history until they do.
    */
   insert(endpoint: EndpointRow, options?: { replaySince?: number; shared?: boolean }): Promise<boolean>
-  /** False: there is none with this id. */
-  update(id: string, patch: Partial<Omit<EndpointRow, 'id' | 'createdAt'>>): Promise<boolean>
+  /** False: there is none with this id, or with `expected` none that is still as it was read. */
+  update(
+    id: string,
+    patch: Partial<Omit<EndpointRow, 'id' | 'createdAt'>>,
+    expected?: Pick<EndpointRow, 'secret'>,
+  ): Promise<boolean>
   /** It asks to be left alone until then: of several who say so the latest time counts, unless that is more than `LONGEST_REST` later. */
   rest(id: string, until: number): Promise<void>
   /** With its backlog, lanes, replays, dead letters and attempts. False: there was none. */

@@ -47,11 +47,13 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
         return true
       }),
 
-    update: async (id, patch) => {
+    update: async (id, patch, expected) => {
       const values = columnsOf(patch)
       if (Object.keys(values).length === 0)
         return (await db.selectFrom('endpoints').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
-      const { numUpdatedRows } = await db.updateTable('endpoints').set(values).where('id', '=', id).executeTakeFirst()
+      let query = db.updateTable('endpoints').set(values).where('id', '=', id)
+      if (expected) query = query.where('secret', '=', expected.secret)
+      const { numUpdatedRows } = await query.executeTakeFirst()
       return numUpdatedRows === 1n
     },
 
@@ -97,8 +99,7 @@ function columnsOf(patch: Patch) {
     ...(patch.types !== undefined && { types: json(patch.types) }),
     ...(patch.connections !== undefined && { connections: json(patch.connections) }),
     ...(patch.secret !== undefined && { secret: patch.secret }),
-    ...(patch.previousSecret !== undefined && { previous_secret: patch.previousSecret }),
-    ...(patch.previousValidUntil !== undefined && { previous_valid_until: patch.previousValidUntil }),
+    ...(patch.formerSecrets !== undefined && { former_secrets: JSON.stringify(patch.formerSecrets) }),
     ...(patch.filter !== undefined && { filter: json(patch.filter) }),
     ...(patch.headers !== undefined && { headers: json(patch.headers) }),
     ...(patch.delivery !== undefined && { delivery: json(patch.delivery) }),
@@ -123,8 +124,7 @@ const endpointOf = (row: Selectable<Schema['endpoints']>): EndpointRow => ({
   types: parsed<EventType[]>(row.types),
   connections: parsed<string[]>(row.connections),
   secret: row.secret,
-  previousSecret: row.previous_secret,
-  previousValidUntil: row.previous_valid_until,
+  formerSecrets: JSON.parse(row.former_secrets) as EndpointRow['formerSecrets'],
   filter: parsed<EndpointFilter>(row.filter),
   headers: parsed<Record<string, string>>(row.headers),
   delivery: parsed<Record<string, unknown>>(row.delivery),

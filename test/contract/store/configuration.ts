@@ -192,8 +192,10 @@ export function configurationContract(world: World): void {
       const { endpoints } = world.store
       const one = endpoint('one', {
         connections: ['shop'],
-        previousSecret: 'old',
-        previousValidUntil: NOW + 5,
+        formerSecrets: [
+          { secret: 'old', until: NOW + 5 },
+          { secret: 'older', until: NOW + 4 },
+        ],
         declared: true,
       })
       expect(await endpoints.insert(one)).toBe(true)
@@ -212,6 +214,9 @@ export function configurationContract(world: World): void {
       expect(await endpoints.update('two', patch)).toBe(false)
       expect(await endpoints.update('one', {})).toBe(true)
       expect(await endpoints.update('two', {})).toBe(false)
+      expect(await endpoints.update('one', { secret: 'new' }, { secret: 'another' })).toBe(false)
+      expect(await endpoints.update('one', { secret: 'new' }, endpoint('one'))).toBe(true)
+      expect(await endpoints.get('one')).toMatchObject({ secret: 'new' })
     })
 
     test('a rest it asks for stays until one that ends later, or until it is taken back; a time nobody may ask for gives way', async () => {

@@ -3,7 +3,7 @@ import { MIGRATIONS } from '../../src/store/migrations/list.ts'
 import type { Migration } from '../../src/store/migrations/migration.ts'
 
 /** A step of a later version, of all kinds of statements: to be imported before what reads the list. */
-const second: Migration = async (db, { int, text }) => {
+const next: Migration = async (db, { int, text }) => {
   await sql`create table notes (n ${int} primary key, about ${text})`.execute(db)
   await sql`alter table offsets add column note ${text}`.execute(db)
   await sql`update offsets set note = group_id`.execute(db)
@@ -13,10 +13,12 @@ const second: Migration = async (db, { int, text }) => {
 }
 
 const steps = MIGRATIONS as Migration[]
-steps.push(second)
+/** The version that the program itself makes. */
+export const PRESENT = steps.length
+steps.push(next)
 
-/** What an older program does. */
-export async function withoutSecond<T>(run: () => Promise<T>): Promise<T> {
-  steps.pop()
-  return run().finally(() => steps.push(second))
+/** What a program does that knows no later version. */
+export async function upTo<T>(version: number, run: () => Promise<T>): Promise<T> {
+  const later = steps.splice(version)
+  return run().finally(() => steps.push(...later))
 }
