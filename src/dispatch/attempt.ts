@@ -8,14 +8,20 @@ import { jittered, pauseAfter } from './retry.ts'
 
 export const ABORTED: Outcome = { result: 'aborted', statusCode: null, error: null, response: null, restMs: null }
 
-/** One attempt. A destination promises never to reject; one that does all the same has failed to deliver. */
+/**
+ * One attempt. A destination promises never to reject; one that does all the same has failed to deliver. What one that was changed while it was asked
+ * said of itself (gone, or in want of rest) counts no more: it may be another address now.
+ */
 export async function attempted(
-  destination: Destination,
+  destination: () => Destination,
   event: EventRecord,
   context: Parameters<Destination['deliver']>[1],
 ): Promise<Outcome> {
+  const asked = destination()
   try {
-    return await destination.deliver(event, context)
+    const outcome = await asked.deliver(event, context)
+    if (destination().changedAt === asked.changedAt) return outcome
+    return { ...outcome, result: outcome.result === 'gone' ? 'retry' : outcome.result, restMs: null }
   } catch (error) {
     return { ...ABORTED, result: 'retry', error: messageOf(error) }
   }

@@ -179,7 +179,7 @@ export function createLanes(deps: {
     assignment.begin()
     gate.sent()
     const context = { attempt: sent.attempt, replay: item.origin === 'replay', signal: assignment.signal }
-    attempted(deps.destination(), item.event, context).then(outcome => finished(lane, sent, outcome))
+    attempted(deps.destination, item.event, context).then(outcome => finished(lane, sent, outcome))
   }
 
   function finished(lane: Lane, sent: Sent, answer: Outcome): void {

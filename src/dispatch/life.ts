@@ -24,8 +24,8 @@ export interface LifeDeps {
   readonly group: string
   /** Handlers and endpoints as they are now; asked at the start, at `refresh` and at every tick. */
   destinations(): Promise<readonly Destination[]>
-  /** Writes down that an endpoint is disabled. */
-  disable(id: string, reason: string): Promise<void>
+  /** Writes down that an endpoint is disabled; nothing where somebody has changed it since `changedAt`. */
+  disable(id: string, reason: string, changedAt?: number): Promise<void>
   /** How often to look for what other processes changed, milliseconds; default 5 s. */
   readonly tickMs?: number
   /** Live events each destination may have in memory; default 1000. */

@@ -69,7 +69,7 @@ export interface WorkerDeps {
   readonly random: () => number
   readonly queueLimit: number
   readonly assignments: ReadonlyMap<number, Assignment>
-  readonly disable: (id: string, reason: string) => Promise<void>
+  readonly disable: (id: string, reason: string, changedAt?: number) => Promise<void>
   readonly group: string
   readonly caughtUp: Consumption['caughtUp']
   readonly holds: Consumption['holds']
@@ -256,7 +256,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     log.error({ destination: id, reason }, 'endpoint disabled; its events wait for `endpoints resume`')
     destination = { ...destination, state: 'disabled' }
     applyState()
-    void persist('a disabled endpoint', () => deps.disable(id, reason))
+    void persist('a disabled endpoint', () => deps.disable(id, reason, destination.changedAt))
   }
 
   return {

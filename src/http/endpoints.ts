@@ -249,7 +249,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
           const former = formerSecrets(secretBox, row, clock.now())
           const patch = { secret: sealed, formerSecrets: former, updatedAt: clock.now() }
           // Of two who rotate at the same time the later comes upon the secret of the earlier, which then signs along.
-          if (!(await store.endpoints.update(id, patch, row))) continue
+          if (!(await store.endpoints.update(id, patch, { secret: row.secret }))) continue
           await dispatch?.refresh()
           const [newest] = former
           return reply({ secret, previousValidUntil: newest?.secret === row.secret ? timestamp(newest.until) : null })

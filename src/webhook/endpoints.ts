@@ -18,7 +18,8 @@ import { createSigner, type Signer } from './sign.ts'
 export interface Endpoints {
   /** All endpoints of the store, as they are now. */
   load(): Promise<readonly Destination[]>
-  disable(id: string, reason: string): Promise<void>
+  /** Nothing where it was changed since `changedAt` (`Destination.changedAt`): the reason may be gone. */
+  disable(id: string, reason: string, changedAt?: number): Promise<void>
   readonly test: DispatchControl['test']
 }
 
@@ -110,8 +111,9 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
 
   return {
     load: async () => (await endpoints.list()).map(destinationOf),
-    async disable(id, reason) {
-      await endpoints.update(id, { state: 'disabled', stateReason: reason, updatedAt: clock.now() })
+    async disable(id, reason, changedAt) {
+      const expected = changedAt === undefined ? {} : { updatedAt: changedAt }
+      await endpoints.update(id, { state: 'disabled', stateReason: reason, updatedAt: clock.now() }, expected)
     },
     async test(row) {
       const begun = clock.monotonic()

@@ -104,6 +104,25 @@ describe('an endpoint that fails steadily', () => {
     ])
   })
 
+  test.each([
+    ['is gone', outcome('gone', { statusCode: 410 })],
+    ['wants rest', outcome('retry', { statusCode: 429, restMs: 3_600_000 })],
+  ])('that is changed while it is asked is not held to its former address saying that it %s', async (_, former) => {
+    const rig = createRig({ delivery: { retries: [1_000] } })
+    const answer = Promise.withResolvers<typeof former>()
+    rig.destination('hook', ({ attempt }) => (attempt === 1 ? answer.promise : outcome('delivered')), {
+      kind: 'endpoint',
+    })
+    await rig.start()
+    await rig.publish(event('a'))
+    await rig.clock.flush()
+    rig.set('hook', { changedAt: rig.clock.now() })
+    await rig.dispatcher.refresh()
+    answer.resolve(former)
+    await rig.clock.until(rig.quiet, 5_000)
+    expect([rig.trace('hook'), rig.disabled]).toEqual([['a:1', 'a:1'], []])
+  })
+
   test('that asks for rest gets it as a whole, and no other destination does', async () => {
     const rig = createRig()
     let first = true

@@ -43,7 +43,7 @@ export interface EndpointStore {
   update(
     id: string,
     patch: Partial<Omit<EndpointRow, 'id' | 'createdAt'>>,
-    expected?: Pick<EndpointRow, 'secret'>,
+    expected?: Partial<Pick<EndpointRow, 'secret' | 'updatedAt'>>,
   ): Promise<boolean>
   /** It asks to be left alone until then: of several who say so the latest time counts, unless that is more than `LONGEST_REST` later. */
   rest(id: string, until: number): Promise<void>

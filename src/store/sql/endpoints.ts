@@ -47,12 +47,13 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
         return true
       }),
 
-    update: async (id, patch, expected) => {
+    update: async (id, patch, expected = {}) => {
       const values = columnsOf(patch)
       if (Object.keys(values).length === 0)
         return (await db.selectFrom('endpoints').select('id').where('id', '=', id).executeTakeFirst()) !== undefined
       let query = db.updateTable('endpoints').set(values).where('id', '=', id)
-      if (expected) query = query.where('secret', '=', expected.secret)
+      if (expected.secret !== undefined) query = query.where('secret', '=', expected.secret)
+      if (expected.updatedAt !== undefined) query = query.where('updated_at', '=', expected.updatedAt)
       const { numUpdatedRows } = await query.executeTakeFirst()
       return numUpdatedRows === 1n
     },

@@ -215,7 +215,8 @@ export function configurationContract(world: World): void {
       expect(await endpoints.update('one', {})).toBe(true)
       expect(await endpoints.update('two', {})).toBe(false)
       expect(await endpoints.update('one', { secret: 'new' }, { secret: 'another' })).toBe(false)
-      expect(await endpoints.update('one', { secret: 'new' }, endpoint('one'))).toBe(true)
+      expect(await endpoints.update('one', { secret: 'new' }, { secret: 'sealed', updatedAt: NOW })).toBe(false)
+      expect(await endpoints.update('one', { secret: 'new' }, { secret: 'sealed', updatedAt: NOW + 1 })).toBe(true)
       expect(await endpoints.get('one')).toMatchObject({ secret: 'new' })
     })
 
