@@ -1,4 +1,23 @@
 import { defineConfig } from 'vitest/config'
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/** Short files with little in them that take long: one that came last would keep one core waiting for it. */
+const LONG = [
+  'e2e/cluster',
+  'event-log/kafka-consume',
+  'e2e/outages',
+  'e2e/kill',
+  'simulation/simulation',
+  'store/postgres',
+]
+
+class LongFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const sorted = await super.sort(files)
+    const isLong = ({ moduleId }: TestSpecification) => LONG.some(name => moduleId.endsWith(`/test/${name}.test.ts`))
+    return [...sorted.filter(isLong), ...sorted.filter(file => !isLong(file))]
+  }
+}
 
 export default defineConfig({
   test: {
@@ -7,5 +26,6 @@ export default defineConfig({
     hookTimeout: 120_000,
     // Real servers and child processes: two files at a time are what two cores can carry.
     maxWorkers: 2,
+    sequence: { sequencer: LongFirst },
   },
 })
