@@ -5,7 +5,7 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import type { Query, VendorHttp } from './http.ts'
 import { readKakacloOrder } from './kakaclo-row.ts'
-import { emptyAsNull, quantityOf, readRows, scalarText } from './parse.ts'
+import { emptyAsNull, quantityOf, readRows, rowsOn, scalarText } from './parse.ts'
 import type { OrderSource, Page, ReadOptions, Reject } from './source.ts'
 
 /** As published: a bucket of 120 that leaks 2 a second, for each app and store. */
@@ -70,9 +70,10 @@ export function createKakaclo(deps: {
           },
           options,
         )
-        const seen = before + rows.length
+        const read = readRows(rows, readRow)
+        const seen = before + rowsOn(read)
         const isLast = rows.length === 0 || (total === null ? rows.length < pageSize : seen >= total)
-        return { ...readRows(rows, readRow), next: isLast ? null : `${number + 1}:${seen}`, total, pageSize }
+        return { ...read, next: isLast ? null : `${number + 1}:${seen}`, total, pageSize }
       },
     },
 

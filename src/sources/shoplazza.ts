@@ -3,7 +3,7 @@ import type { OrderSnapshot } from '../../schemas/order.ts'
 import { AppError } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import type { Query, VendorHttp } from './http.ts'
-import { emptyAsNull, isStep, quantityOf, readRows, textOf } from './parse.ts'
+import { emptyAsNull, isStep, quantityOf, readRows, rowsOn, textOf } from './parse.ts'
 import { createShoplazzaApi } from './shoplazza-api.ts'
 import { completeRefunds } from './shoplazza-refunds.ts'
 import { readShoplazzaOrder } from './shoplazza-row.ts'
@@ -71,9 +71,10 @@ export function createShoplazza(deps: {
     }
     const place = api.newer ? { cursor: asked.token } : asked.token ? { next_token: asked.token } : { page: asked.page }
     const listed = await list({ ...conditions, ...place }, options)
-    const next = api.newer ? afterCursor(asked, listed) : afterToken(asked, listed)
+    const read = readRows(listed.rows, readRow)
+    const next = api.newer ? afterCursor(asked, listed) : afterToken(asked, listed, rowsOn(read))
     return {
-      ...readRows(listed.rows, readRow),
+      ...read,
       next: next === null ? null : JSON.stringify(next),
       total: listed.total,
       pageSize: PAGE_SIZE,
@@ -159,9 +160,9 @@ function afterCursor(asked: Place, { token, hasMore, rows }: Listed): Place | nu
 }
 
 /** 2022-01: the token where there is one, else page numbers up to `count`. */
-function afterToken(asked: Place, { token, rows, total }: Listed): Place | null {
+function afterToken(asked: Place, { token, rows, total }: Listed, distinct: number): Place | null {
   if (rows.length === 0) return null
-  const before = asked.before + rows.length
+  const before = asked.before + distinct
   const page = asked.page + 1
   if (token !== null) {
     if (token === asked.token) throw repeated('next_token')

@@ -4,7 +4,7 @@ import { TuyaSearch } from '../../schemas/vendor/tuya.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { VendorHttp } from './http.ts'
-import { emptyAsNull, isStep, quantityOf, readRows, reject } from './parse.ts'
+import { emptyAsNull, isStep, quantityOf, readRows, reject, rowsOn } from './parse.ts'
 import type { OrderRef, OrderSource, ReadOptions, Reject } from './source.ts'
 import { createTuyaClient } from './tuya-client.ts'
 import { readTuyaOrder, tuyaStatuses } from './tuya-row.ts'
@@ -64,7 +64,7 @@ export function createTuya(deps: {
         const { rows, total } = readSearch(await client.get(`${ORDERS}/search`, query, options))
         const read = readRows(rows, readRow)
         for (const order of read.orders) buyers.set(order, userId)
-        const seen = before + rows.length
+        const seen = before + rowsOn(read)
         const isLast = rows.length === 0 || (total === null ? rows.length < PAGE_SIZE : seen >= total)
         return { ...read, next: isLast ? null : `${number + 1}:${seen}`, total, pageSize: PAGE_SIZE }
       },

@@ -37,23 +37,44 @@ describe('a page of changes', () => {
     expect(request?.headers.authorization).toBe('Bearer test-token')
   })
 
-  test('is followed by the next until all rows are counted, whatever page size the vendor keeps to', async () => {
-    const { feed, requests } = await source(
-      'v2',
-      listed([row(1), row(2)], 5, 2),
-      listed([row(3), row(4)], 5, 2),
-      listed([row(5)], '5', 2),
-    )
-    const seen: unknown[] = []
+  async function readAll({ feed }: Awaited<ReturnType<typeof source>>): Promise<string[]> {
+    const seen: string[] = []
     let next: string | null = null
     do {
       const page = await feed.readPage(WINDOW, next, live())
       seen.push(...page.orders.map(({ orderId }) => orderId))
       next = page.next
     } while (next !== null)
-    expect(seen).toEqual(['1', '2', '3', '4', '5'])
-    expect(requests.map(({ url }) => url.searchParams.get('pageNumber'))).toEqual(['1', '2', '3'])
+    return seen
+  }
+
+  test('is followed by the next until all rows are counted, whatever page size the vendor keeps to', async () => {
+    const vendor = await source(
+      'v2',
+      listed([row(1), row(2)], 5, 2),
+      listed([row(3), row(4)], 5, 2),
+      listed([row(5)], '5', 2),
+    )
+    expect(await readAll(vendor)).toEqual(['1', '2', '3', '4', '5'])
+    expect(vendor.requests.map(({ url }) => url.searchParams.get('pageNumber'))).toEqual(['1', '2', '3'])
   })
+
+  test.each([
+    ['once', 3, 2],
+    ['twice', 4, 3],
+  ])(
+    'that repeats an order does not end the reading early, where the total counts it %s',
+    async (_, total, requests) => {
+      const vendor = await source(
+        'v2',
+        listed([row(1), row(2), row(2)], total, 2),
+        listed([row(3)], total, 2),
+        listed([], total, 2),
+      )
+      expect(await readAll(vendor)).toEqual(['1', '2', '2', '3'])
+      expect(vendor.requests).toHaveLength(requests)
+    },
+  )
 
   test('that is empty although more rows are counted is the last, and shows the count', async () => {
     const { feed } = await source('v2', listed([], 3))
