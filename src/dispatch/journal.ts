@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
 import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
+import type { Destination } from './destination.ts'
 import { createGroupCommit } from './group-commit.ts'
 import type { Persist } from './persist.ts'
 
@@ -11,7 +12,7 @@ export interface Journal {
   /** Acknowledged. Resolves with the order keys of the lanes left empty; null: we stopped before. */
   delivered(orderKey: string, eventId: string): Promise<ReadonlySet<string> | null>
   reschedule(lane: Pick<LaneRow, 'orderKey' | 'nextAt' | 'attempt'>): Promise<boolean>
-  bury(letter: Omit<Parameters<LaneStore['bury']>[0], 'destination'>): Promise<boolean>
+  bury(letter: Omit<Parameters<LaneStore['bury']>[0], 'destination' | 'endpoint'>): Promise<boolean>
   /** Resolves when no write is under way. */
   settled(): Promise<void>
 }
@@ -20,12 +21,14 @@ export interface Journal {
 const COLLECT = 5
 
 export function createJournal(deps: {
-  destination: string
+  destination: Pick<Destination, 'id' | 'kind'>
   lanes: Pick<LaneStore, 'spill' | 'delivered' | 'reschedule' | 'bury'>
   persist: Persist
   clock: Clock
 }): Journal {
-  const { destination, lanes, persist, clock } = deps
+  const { lanes, persist, clock } = deps
+  const { id: destination } = deps.destination
+  const endpoint = deps.destination.kind === 'endpoint'
   const group = <T, R>(write: (items: readonly T[]) => Promise<R>) =>
     createGroupCommit({ clock, collectMs: COLLECT, write })
 
@@ -34,7 +37,9 @@ export function createJournal(deps: {
     for (const attempt of new Set(items.map(item => item.attempt))) {
       const same = items.filter(item => item.attempt === attempt)
       const nextAt = Math.max(...same.map(item => item.nextAt))
-      const rows = same.flatMap(item => item.events.map(event => ({ destination, event, origin: 'live' as const })))
+      const rows = same.flatMap(item =>
+        item.events.map(event => ({ destination, endpoint, event, origin: 'live' as const })),
+      )
       const [only] = same.length === 1 ? same : []
       const [head] = only?.events ?? []
       const retry = head && attempt > 0 ? { destination, orderKey: head.orderKey } : undefined
@@ -60,7 +65,7 @@ export function createJournal(deps: {
     setAside: setAside.add,
     delivered: (orderKey, eventId) => delivered.add({ orderKey, eventId }),
     reschedule: lane => reschedule.add({ ...lane, destination, held: false }),
-    bury: letter => persist.did('a dead letter', () => lanes.bury({ ...letter, destination })),
+    bury: letter => persist.did('a dead letter', () => lanes.bury({ ...letter, destination, endpoint })),
     settled: async () => {
       await Promise.all([setAside.settled(), delivered.settled(), reschedule.settled()])
     },

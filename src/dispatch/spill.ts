@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
 import type { LaneStore, Spill } from '../store/port/lanes.ts'
 import type { Slot } from './assignment.ts'
+import type { Destination } from './destination.ts'
 import type { Persist } from './persist.ts'
 
 /**
@@ -23,6 +24,7 @@ export interface SpillBatch {
 
 export interface SpillOwner {
   readonly id: string
+  readonly kind: Destination['kind']
   spilling(): void
   spilled(): void
 }
@@ -69,7 +71,7 @@ export function createSpillBatch(deps: {
         owner.spilling()
       }
       lanes.add(event.orderKey)
-      spills.push({ destination: owner.id, event, origin: 'live' })
+      spills.push({ destination: owner.id, endpoint: owner.kind === 'endpoint', event, origin: 'live' })
       if (slot) slots.push(slot)
     },
     has: (owner, orderKey) => owners.get(owner)?.has(orderKey) ?? false,

@@ -109,7 +109,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
   const gateState = () => (past.closed && destination.state === 'active' ? 'paused' : destination.state)
   let state = gateState()
   const gate = createGate({ clock, destination: gated(), rests })
-  const journal = createJournal({ destination: id, lanes: store.lanes, persist, clock })
+  const journal = createJournal({ destination, lanes: store.lanes, persist, clock })
   const report = createReport({ ...deps, destination: id })
   const openBatch = () => createSpillBatch({ lanes: store.lanes, persist, clock })
 
@@ -120,6 +120,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
 
   const owner: SpillOwner = {
     id,
+    kind: destination.kind,
     spilling() {
       spilling++
       rowsChanged()

@@ -13,6 +13,7 @@ import { createGuard } from '../../src/webhook/guard.ts'
 import { newSecret } from '../../src/webhook/secrets.ts'
 import { createSender } from '../../src/webhook/send.ts'
 import { createSigner } from '../../src/webhook/sign.ts'
+import { endpointRow } from '../helpers/endpoint-row.ts'
 import { createReceiver } from '../helpers/receiver.ts'
 import { eventsOfOrders, silent } from './rig.ts'
 
@@ -72,6 +73,7 @@ test('1,000 orders of 5 events reach 5 endpoints that fail at random 20 % of the
     disable: async () => {},
     test: async () => ({ statusCode: null, ms: 0, error: null }),
   })
+  for (const { id } of destinations) await store.endpoints.insert(endpointRow({ id }))
   await dispatcher.start()
   const events = eventsOfOrders(
     Array.from({ length: ORDERS }, (_, index) => `o${index}`),

@@ -25,6 +25,8 @@ export interface BacklogEvent extends EventRecord {
 
 export interface Spill {
   readonly destination: string
+  /** It is an endpoint: nothing is put in where none of this id is there any more. */
+  readonly endpoint?: boolean
   readonly event: Pick<EventRecord, 'id' | 'orderKey' | 'sequence'>
   readonly origin: BacklogOrigin
 }
@@ -70,6 +72,8 @@ export interface LaneStore {
   /** The head is given up: into the dead letters and, unless `hold`, out of the backlog; the lane goes on at once, or is held. Returns true if the lane is now empty. */
   bury(letter: {
     destination: string
+    /** As in `Spill`. */
+    endpoint?: boolean
     orderKey: string
     eventId: string
     at: number

@@ -95,6 +95,24 @@ export async function enqueue(
   return touched
 }
 
+/**
+ * Those of the destinations that something may be put in for: a process that was held up may not know yet that an endpoint was removed. They stay
+ * until the transaction ends.
+ */
+export async function stillThere(
+  { trx, dialect }: Part,
+  destinations: readonly { readonly destination: string; readonly endpoint?: boolean }[],
+): Promise<(destination: string) => boolean> {
+  const endpoints = new Set(destinations.flatMap(one => (one.endpoint ? one.destination : [])))
+  if (endpoints.size === 0) return () => true
+  const { rows } = await sql<{ id: string }>`
+    select id from endpoints where ${dialect.among(sql`id`, [...endpoints])} order by id ${dialect.forKeyShare}`.execute(
+    trx,
+  )
+  const there = new Set(rows.map(({ id }) => id))
+  return destination => !endpoints.has(destination) || there.has(destination)
+}
+
 const laneRows = (dialect: SqlDialect, lanes: readonly Lane[]) =>
   dialect.rows(
     'chosen',

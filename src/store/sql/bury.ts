@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { type Kysely, sql } from 'kysely'
 import type { LaneStore } from '../port/lanes.ts'
 import type { Schema } from '../schema.ts'
-import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue } from './backlog.ts'
+import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, stillThere } from './backlog.ts'
 import { type SqlDialect, storable } from './sql.ts'
 
 type Letter = Parameters<LaneStore['bury']>[0]
@@ -10,9 +10,11 @@ type Letter = Parameters<LaneStore['bury']>[0]
 /** Gives up the head of a lane, in the transaction given. Returns whether the lane is empty now. */
 export async function buryHead(
   part: { trx: Kysely<Schema>; dialect: SqlDialect },
-  { destination, orderKey, eventId, at, attempts, lastError, hold }: Letter,
+  { destination, endpoint, orderKey, eventId, at, attempts, lastError, hold }: Letter,
 ): Promise<boolean> {
   const { trx } = part
+  const isThere = await stillThere(part, [{ destination, ...(endpoint && { endpoint }) }])
+  if (!isThere(destination)) return true
   const lane = { destination, orderKey }
   let held: readonly Lane[] = []
   if (hold) {

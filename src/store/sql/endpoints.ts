@@ -77,8 +77,9 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
         gone = Number(numAffectedRows ?? 0)
       }
       return transaction(async trx => {
-        await removeWork(trx, id)
+        // First, as whoever puts something in for it holds it first.
         const { numDeletedRows } = await trx.deleteFrom('endpoints').where('id', '=', id).executeTakeFirst()
+        await removeWork(trx, id)
         return numDeletedRows === 1n
       })
     },

@@ -1,7 +1,7 @@
 import { type Kysely, sql } from 'kysely'
 import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../port/lanes.ts'
 import type { Schema } from '../schema.ts'
-import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue } from './backlog.ts'
+import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, stillThere } from './backlog.ts'
 import { buryHead } from './bury.ts'
 import { listWithin, spanOf } from './event-filter.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
@@ -32,8 +32,12 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
 
     spill: (events, lane, retry) =>
       transaction(async trx => {
-        const entries = events.map(({ destination, event, origin }) => ({ destination, eventId: event.id, origin }))
-        await enqueue({ trx, dialect }, entries, lane)
+        const part = { trx, dialect }
+        const isThere = await stillThere(part, events)
+        const entries = events.flatMap(({ destination, event, origin }) =>
+          isThere(destination) ? [{ destination, eventId: event.id, origin }] : [],
+        )
+        await enqueue(part, entries, lane)
         if (retry)
           await sql`
             update lanes set next_at = ${lane.nextAt}, attempt = ${lane.attempt}

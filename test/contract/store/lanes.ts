@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { keyHash } from '../../../src/event-log/partition.ts'
+import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { backlogOf, dueLanes, NOW, remember, spilled, type World, wait } from './world.ts'
 
@@ -74,6 +75,26 @@ export function laneContract(world: World): void {
       await store.lanes.spill([], { nextAt: NOW, attempt: 0 })
       await store.lanes.spill(spilled('billing', [eventRecord({ orderId: 'pruned' })]), { nextAt: NOW, attempt: 0 })
       expect(await store.lanes.counts()).toEqual(new Map())
+    })
+
+    test('nothing is put in, and nothing buried, for an endpoint that is no more', async () => {
+      const { store } = world
+      await store.endpoints.insert(endpointRow({ id: 'there' }))
+      const events = eventsOf('a', 2)
+      await remember(store, events)
+      const rows = ['there', 'gone'].flatMap(id => spilled(id, events, { endpoint: true }))
+      await store.lanes.spill([...rows, ...spilled('handler', events)], { nextAt: NOW, attempt: 0 })
+      expect([...(await store.lanes.counts()).keys()].sort()).toEqual(['handler', 'there'])
+      const [{ id: eventId } = { id: '' }] = events
+      const letter = { orderKey: key('a'), eventId, at: NOW, attempts: 3, lastError: 'no', endpoint: true }
+      for (const hold of [true, false]) {
+        expect(await store.lanes.bury({ ...letter, destination: 'gone', hold })).toBe(true)
+        expect(await store.lanes.bury({ ...letter, destination: 'there', hold })).toBe(false)
+      }
+      expect([...(await store.deadLetters.counts()).keys()]).toEqual(['there'])
+      await store.endpoints.remove('there')
+      await store.lanes.spill(spilled('there', events, { endpoint: true }), { nextAt: NOW, attempt: 0 })
+      expect([...(await store.lanes.counts()).keys()]).toEqual(['handler'])
     })
 
     test('existing names the lanes there are among those asked for', async () => {
