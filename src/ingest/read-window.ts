@@ -16,7 +16,8 @@ export type TakePage = (page: FeedPage) => Promise<void>
 
 /** `at-once`: one page, so nothing can have moved while it was read. */
 export type Whole = 'at-once' | 'in-pages' | 'too-large'
-type Reading = Whole | 'drifted'
+/** `doubtful`: all that is counted is there only if the vendor counts an order that a page repeats as often as it is shown. */
+type Reading = Whole | 'drifted' | 'doubtful'
 
 /**
  * Reads a window so that nothing in it is missed: a page that shows that rows moved makes it read the window again, then split it;
@@ -62,9 +63,12 @@ async function readPatiently(
   options: ReadOptions,
   mostPages: number,
 ): Promise<Reading> {
-  for (let attempt = 0; ; attempt++) {
+  for (let attempt = 0, before: Reading = 'drifted'; ; attempt++) {
     const reading = await readOnce(feed, window, take, options, mostPages)
-    if (reading !== 'drifted' || attempt === REREADS) return reading
+    // The same again: the vendor counts so.
+    if (reading === 'doubtful' && before === 'doubtful') return 'in-pages'
+    if ((reading !== 'drifted' && reading !== 'doubtful') || attempt === REREADS) return reading
+    before = reading
   }
 }
 
@@ -75,7 +79,7 @@ async function readOnce(
   options: ReadOptions,
   mostPages: number,
 ): Promise<Reading> {
-  const seen = { orders: new Set<string>(), uncounted: 0, pages: new Set<string>() }
+  const seen = { orders: new Set<string>(), unnamed: 0, repeated: 0, pages: new Set<string>() }
   const note = countBarren()
   let first: FeedPage | null = null
   /** Rows that any page so far said there are. */
@@ -92,14 +96,15 @@ async function readOnce(
     const before = seen.orders.size
     for (const orderId of ids) seen.orders.add(orderId)
     note(seen.orders.size > before)
-    // Rows without an id, and rows that one page repeats: no movement between pages makes those.
-    seen.uncounted += rowsOf(page) - ids.size
+    const unnamed = page.rejects.filter(({ orderId }) => orderId === null).length
+    seen.unnamed += unnamed
+    seen.repeated += rowsOf(page) - unnamed - ids.size
     // Not only fewer than at first: a page from a stale copy may have shown a row that the page before and the one after do not have.
     if (page.total !== null && page.total < most) return 'drifted'
     most = page.total ?? most
     if (page.next === null) {
-      const rows = seen.orders.size + seen.uncounted
-      if (page.total !== null && rows < page.total) return 'drifted'
+      const missing = (page.total ?? 0) - seen.orders.size - seen.unnamed
+      if (missing > 0) return missing > seen.repeated ? 'drifted' : 'doubtful'
       return pages === 1 ? 'at-once' : 'in-pages'
     }
     if (page.total !== null && rowsOf(page) < rowsOf(first)) return 'drifted'

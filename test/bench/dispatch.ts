@@ -17,6 +17,7 @@ import { createGuard } from '../../src/webhook/guard.ts'
 import { newSecret } from '../../src/webhook/secrets.ts'
 import { createSender } from '../../src/webhook/send.ts'
 import { createSigner } from '../../src/webhook/sign.ts'
+import { endpointRow } from '../helpers/endpoint-row.ts'
 import { eventRecord } from '../helpers/event-records.ts'
 
 /**
@@ -44,6 +45,7 @@ async function dispatched(what: string, destination: Destination): Promise<numbe
   const store = await openSqlite({ folder, clock })
   const lease = await store.leases.acquire('bench', 'bench', 600_000, clock.now())
   if (!lease) throw new Error('a new store gives every lease')
+  if (destination.kind === 'endpoint') await store.endpoints.insert(endpointRow({ id: destination.id }))
   for (let from = 0; from < EVENTS; from += 1_000) {
     const page = events.slice(from, from + 1_000)
     await store.orders.commit(lease, { connection: 'shop', orders: [], events: page, publishedAt: 1, doubts: [] })

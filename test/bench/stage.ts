@@ -16,6 +16,7 @@ import { createGuard } from '../../src/webhook/guard.ts'
 import { newSecret } from '../../src/webhook/secrets.ts'
 import { createSender } from '../../src/webhook/send.ts'
 import { createSigner } from '../../src/webhook/sign.ts'
+import { endpointRow } from '../helpers/endpoint-row.ts'
 
 const clock = systemClock()
 
@@ -58,6 +59,7 @@ export async function openStage(
       },
     }
   })
+  for (const { id } of destinations) await store.endpoints.insert(endpointRow({ id }))
   const dispatcher = createDispatcher({
     store,
     eventLog,
