@@ -255,9 +255,10 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     // What was in flight may say so, too.
     if (destination.state === 'disabled') return
     log.error({ destination: id, reason }, 'endpoint disabled; its events wait for `endpoints resume`')
+    const { changedAt } = destination
     destination = { ...destination, state: 'disabled' }
     applyState()
-    void persist('a disabled endpoint', () => deps.disable(id, reason, destination.changedAt))
+    void persist('a disabled endpoint', () => deps.disable(id, reason, changedAt))
   }
 
   return {

@@ -93,9 +93,14 @@ async function expectNextVersion(place: Place): Promise<void> {
 describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name => {
   const make = places[name]
 
-  test.skipIf(!make)('from the first: an endpoint keeps the secret that signs along', async () => {
+  test.skipIf(!make).each([
+    ['as it was at first', 'select 1'],
+    ['with a column more', 'alter table offsets add column epoch integer not null default 3'],
+  ])('from the first, %s: positions stay, and endpoints keep the secret that signs along', async (_, change) => {
     const at = (await make?.()) as Place
     await upTo(1, async () => (await at.open()).close())
+    await at.rows(change)
+    await at.rows(`insert into offsets (group_id, partition, position) values ('group', 0, 42)`)
     await at.rows(
       `insert into endpoints (id, url, secret, previous_secret, previous_valid_until, state, declared, created_at, updated_at)
       values ('a', 'https://example.com/', 'new', 'old', 5, 'active', 0, 1, 1), ('b', 'https://example.com/', 'only', null, null, 'active', 0, 1, 1)`,
@@ -105,6 +110,9 @@ describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name
       ['a', [{ secret: 'old', until: 5 }]],
       ['b', []],
     ])
+    expect(await store.offsets.claim('group', 0, 1)).toBe(42)
+    await store.offsets.set('group', 0, 43, 1)
+    expect(await store.offsets.get('group', 0)).toBe(43)
     await store.close()
   })
 

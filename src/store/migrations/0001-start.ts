@@ -91,8 +91,7 @@ export async function start(db: Kysely<Schema>, { serial, int, key, text }: Colu
   await run(sql`create index dead_letters_list on dead_letters (destination, n)`)
 
   await run(sql`create table offsets (
-    group_id ${key} not null, partition ${int} not null, position ${int} not null, epoch ${int} not null,
-    primary key (group_id, partition))`)
+    group_id ${key} not null, partition ${int} not null, position ${int} not null, primary key (group_id, partition))`)
 
   await run(sql`create table poll_requests (
     id ${key} primary key, connection ${key} not null, request ${text} not null, asked_at ${int} not null, taken_at ${int},

@@ -8,8 +8,16 @@ interface Before {
   readonly previous_valid_until: number | null
 }
 
-/** Claims of partitions have terms; endpoints have any number of former secrets instead of one. */
-export async function terms(db: Kysely<Schema>, { int, text }: ColumnTypes): Promise<void> {
+/** Positions and claims of partitions count under the latest lease only; endpoints have any number of former secrets instead of one. */
+export async function terms(db: Kysely<Schema>, { int, key, text }: ColumnTypes): Promise<void> {
+  // Made anew, as some stores of the first version have the column already.
+  await sql`create table positions (
+    group_id ${key} not null, partition ${int} not null, position ${int} not null, epoch ${int} not null,
+    primary key (group_id, partition))`.execute(db)
+  await sql`insert into positions select group_id, partition, position, 0 from offsets`.execute(db)
+  await sql`drop table offsets`.execute(db)
+  await sql`alter table positions rename to offsets`.execute(db)
+
   await sql`alter table claims add column term ${int}`.execute(db)
 
   await sql`alter table endpoints add column former_secrets ${text} not null default '[]'`.execute(db)
