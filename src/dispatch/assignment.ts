@@ -29,7 +29,8 @@ export interface Assignment {
 
 /** That a partition is ours, as the store knows it; see `past.ts`. */
 export interface Claim {
-  readonly term: number | null
+  /** Of the lease under which it is read; null: the log says whose it is. */
+  readonly epoch: number | null
   number: number
   /** The log has said, after we claimed it, that it is ours. */
   confirmed: boolean

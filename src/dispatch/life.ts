@@ -90,9 +90,9 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
 
   // ── partitions ──
 
-  async function assigned(partitions: readonly number[], term: number | null): Promise<void> {
+  async function assigned(partitions: readonly number[], epoch: number | null): Promise<void> {
     // What is known of destinations must not be older than the claim: see `past.ts`.
-    const claimed = await store.replays.claim(deps.group, partitions, term)
+    const claimed = await store.replays.claim(deps.group, partitions, epoch)
     await refresh({ probe: false }).catch(error => {
       if (!(error instanceof AppError) || error.code !== ID_TAKEN) throw error
       log.error({ error: error.message }, 'what other processes changed could not be taken in')
@@ -103,7 +103,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
         settledTo.set(partition, position)
         consumption?.settle(partition, position)
       }
-      const claim = { term, number: claimed.get(partition) ?? 0, confirmed: false }
+      const claim = { epoch, number: claimed.get(partition) ?? 0, confirmed: false }
       assignments.set(partition, createAssignment(partition, claim, settle))
     }
     // The former owner may have left rows, which nobody here has counted.

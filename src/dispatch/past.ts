@@ -80,7 +80,7 @@ export function createPast(deps: {
     running = false
   }
 
-  /** False: it is not done, because the partitions, or the program, are on their way out. */
+  /** False: it is not done, because the partitions are not surely ours (yet, or any more), or the program is on its way out. */
   async function queue(request: ReplayRow, targets: readonly Assignment[]): Promise<boolean> {
     const ours = () => !signal.aborted && targets.every(({ state }) => state === 'open')
     const partitions = new Set(targets.map(({ partition }) => partition))
@@ -114,7 +114,7 @@ export function createPast(deps: {
 
   /**
    * A process that was held up between being given a partition and claiming it may claim it after its successor. So a claim is good once the log
-   * has said after it that the partition is ours: whoever gets it later claims it later, too. A log that cannot say has terms, which order claims.
+   * has said after it that the partition is ours: whoever gets it later claims it later, too. A log that cannot say has leases, whose epochs order claims.
    */
   async function confirmed(targets: readonly Assignment[]): Promise<boolean> {
     const open = targets.filter(({ claim }) => !claim.confirmed)
@@ -152,7 +152,7 @@ export function createPast(deps: {
 
   /**
    * Another process has claimed our partition: it has it now, and we do not know yet, or it had it and was late. The log's word
-   * before a new claim keeps us from taking the claim of who has it; that after it is asked for again.
+   * before a new claim keeps us from taking the claim of who has it; its word after it is asked for by `confirmed`.
    */
   async function claimAgain(assignment: Assignment): Promise<void> {
     const { partition, claim } = assignment
@@ -162,7 +162,7 @@ export function createPast(deps: {
       const before = await held()
       if (ours() && (before ?? waited >= CLAIM_AGAIN_MS)) {
         claim.confirmed = false
-        claim.number = (await store.replays.claim(group, [partition], claim.term)).get(partition) ?? 0
+        claim.number = (await store.replays.claim(group, [partition], claim.epoch)).get(partition) ?? 0
         return
       }
       await clock.sleep(LOOK_AGAIN_MS, signal)

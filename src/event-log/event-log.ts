@@ -25,8 +25,8 @@ export interface LogConsumer {
   readonly group: string
   /** Entries of one partition, in order. Resolves when they are taken in (not when settled): a slow answer is back-pressure. */
   onBatch(partition: number, entries: readonly LogEntry[]): Promise<void>
-  /** `term`: of the lease under which they are read; who reads under a later one has them. null: the log itself settles whose they are. */
-  assigned(partitions: readonly number[], term: number | null): Promise<void>
+  /** `epoch`: of the lease under which they are read; who reads under a later one has them. null: the log itself settles whose they are. */
+  assigned(partitions: readonly number[], epoch: number | null): Promise<void>
   /** Stop work on these partitions; once it resolves nothing of them may be sent or settled. Must resolve within 10 s. */
   revoked(partitions: readonly number[]): Promise<void>
 }

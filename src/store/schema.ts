@@ -124,8 +124,8 @@ export interface Schema {
   claims: {
     group_id: string
     partition: number
-    epoch: number
-    term: number | null
+    number: number
+    epoch: number | null
   }
   attempts: {
     n: Generated<number>

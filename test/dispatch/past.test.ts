@@ -27,7 +27,7 @@ test('a replay whose partition is on its way out waits before it tries again, so
     group: 'test',
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, { term: null, number: 1, confirmed: false }, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, { epoch: null, number: 1, confirmed: false }, () => {})]]),
     // The log knows already that we have no part in it any more; nobody has told us.
     caughtUp: async () => {
       asked++

@@ -25,10 +25,10 @@ export interface ReplayStore {
   /** Whether every event up to this one is in the event log. */
   published(through: number): Promise<boolean>
   /**
-   * Takes partitions over: the word of whoever had them before counts no more. Returns a number for each. Where claims have terms, one of an earlier
-   * term than the last takes nothing, and its number, 0, never counts.
+   * Takes partitions over: the word of whoever had them before counts no more. Returns a number for each. `epoch`: of the lease
+   * under which they are read, where there is one: under an earlier one than the last nothing is taken, and the number, 0, never counts.
    */
-  claim(group: string, partitions: readonly number[], term: number | null): Promise<ReadonlyMap<number, number>>
+  claim(group: string, partitions: readonly number[], epoch: number | null): Promise<ReadonlyMap<number, number>>
   /** A partition's part is in the backlog; with the last of `partitions` the replay is over. False: the claim has passed to another. */
   queued(n: number, done: { group: string; partition: number; claim: number; partitions: number }): Promise<boolean>
 }

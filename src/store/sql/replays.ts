@@ -58,16 +58,16 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
       return rows.length === 0
     },
 
-    claim: (group, partitions, term) =>
+    claim: (group, partitions, epoch) =>
       transaction(async trx => {
         const claims = new Map<number, number>()
         for (const partition of [...partitions].sort((a, b) => a - b)) {
-          const { rows } = await sql<{ epoch: number }>`
-            insert into claims (group_id, partition, epoch, term) values (${group}, ${partition}, 1, ${term})
-            on conflict (group_id, partition) do update set epoch = claims.epoch + 1, term = excluded.term
-            where claims.term is null or excluded.term is null or excluded.term >= claims.term
-            returning epoch`.execute(trx)
-          claims.set(partition, rows[0]?.epoch ?? NEVER_COUNTS)
+          const { rows } = await sql<{ number: number }>`
+            insert into claims (group_id, partition, number, epoch) values (${group}, ${partition}, 1, ${epoch})
+            on conflict (group_id, partition) do update set number = claims.number + 1, epoch = excluded.epoch
+            where claims.epoch is null or excluded.epoch is null or excluded.epoch >= claims.epoch
+            returning number`.execute(trx)
+          claims.set(partition, rows[0]?.number ?? NEVER_COUNTS)
         }
         return claims
       }),
@@ -75,7 +75,7 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
     queued: (n, { group, partition, claim, partitions }) =>
       transaction(async trx => {
         const { rows: claims } = await sql`
-          select 1 from claims where group_id = ${group} and partition = ${partition} and epoch = ${claim}
+          select 1 from claims where group_id = ${group} and partition = ${partition} and number = ${claim}
           ${dialect.forShare}`.execute(trx)
         if (claims.length === 0) return false
         const { rows } = await sql<{ queued: string }>`

@@ -61,7 +61,7 @@ export function replayContract(world: World): void {
       expect(await world.store.replays.claim('other', [1], null)).toEqual(new Map([[1, 1]]))
     })
 
-    test('where claims have terms, one of an earlier term takes nothing and never counts', async () => {
+    test('a claim under an earlier lease takes nothing and never counts', async () => {
       const { store } = world
       await remember(store, eventsOf('a', 1))
       await store.replays.add('billing', {}, NOW)

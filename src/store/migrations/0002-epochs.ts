@@ -9,7 +9,7 @@ interface Before {
 }
 
 /** Positions and claims of partitions count under the latest lease only; endpoints have any number of former secrets instead of one. */
-export async function terms(db: Kysely<Schema>, { int, key, text }: ColumnTypes): Promise<void> {
+export async function epochs(db: Kysely<Schema>, { int, key, text }: ColumnTypes): Promise<void> {
   // Made anew, as some stores of the first version have the column already.
   await sql`create table positions (
     group_id ${key} not null, partition ${int} not null, position ${int} not null, epoch ${int} not null,
@@ -18,7 +18,8 @@ export async function terms(db: Kysely<Schema>, { int, key, text }: ColumnTypes)
   await sql`drop table offsets`.execute(db)
   await sql`alter table positions rename to offsets`.execute(db)
 
-  await sql`alter table claims add column term ${int}`.execute(db)
+  await sql`alter table claims rename column epoch to number`.execute(db)
+  await sql`alter table claims add column epoch ${int}`.execute(db)
 
   await sql`alter table endpoints add column former_secrets ${text} not null default '[]'`.execute(db)
   const { rows } = await sql<Before>`
