@@ -18,7 +18,7 @@ export function opened(box: Box, sealed: string): string | null {
 
 /** A secret that was replaced signs along for so long. */
 const OVERLAP_MS = 86_400_000
-/** However often it is replaced in that time. */
+/** So many at most, however often it is replaced in that time. */
 const MOST_FORMER = 8
 
 interface Secrets {

@@ -73,10 +73,7 @@ export async function followRound(
       // One that cannot be read waits and lets the others pass; when several fail it is the vendor, and the round ends.
       failures.push(error)
       if (!isOfOne(error) || failures.length === MOST_FAILURES) throw error
-      if (lease)
-        await store.follows.reschedule(lease, [
-          { ...follow, from: follow.nextAt, nextAt: clock.now() + FAILED_PAUSE_MS },
-        ])
+      if (lease) await store.follows.reschedule(lease, [{ ...follow, next: clock.now() + FAILED_PAUSE_MS }])
     }
   }
   if (failures.length > 0) throw failures[0]
@@ -92,9 +89,7 @@ export async function followRound(
       sinceChangeMs: now - changedAt,
       finished: result.finished,
     })
-    await store.follows.reschedule(lease, [
-      { ...follow, from: follow.nextAt, changedAt, everyMs, nextAt: now + everyMs },
-    ])
+    await store.follows.reschedule(lease, [{ ...follow, changedAt, everyMs, next: now + everyMs }])
   }
 
   async function takeOrder({ id, userId }: Follow) {

@@ -93,10 +93,10 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
     if (due.length === 0) return asked
     const { taken, unread } = await readSingles(lease, due, signal)
     const read = new Set(taken.flatMap(({ changed }) => changed.map(({ orderId }) => orderId)))
-    const absent = due.filter(({ orderId }) => !read.has(orderId))
-    const pauseOf = (orderId: string) => (unread.has(orderId) ? UNREAD_RECHECK_MS : ABSENT_RECHECK_MS)
-    const moved = absent.map(({ orderId, recheckAt }) => ({ orderId, from: recheckAt, to: now + pauseOf(orderId) }))
-    if (moved.length > 0) await store.orders.postpone(lease, connection, moved)
+    const absent = due
+      .filter(({ orderId }) => !read.has(orderId))
+      .map(order => ({ ...order, next: now + (unread.has(order.orderId) ? UNREAD_RECHECK_MS : ABSENT_RECHECK_MS) }))
+    if (absent.length > 0) await store.orders.postpone(lease, connection, absent)
     return [...asked, ...taken]
   }
 
@@ -117,11 +117,7 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
     const { taken, unread } = await readSingles(lease, refs, signal)
     await store.follows.reschedule(
       lease,
-      follows.map(follow => ({
-        ...follow,
-        from: follow.nextAt,
-        nextAt: unread.has(follow.id) ? now + UNREAD_RECHECK_MS : NEVER,
-      })),
+      follows.map(follow => ({ ...follow, next: unread.has(follow.id) ? now + UNREAD_RECHECK_MS : NEVER })),
     )
     return taken
   }

@@ -52,7 +52,7 @@ export function createChecks(deps: {
   /** By whom, at last, and when. */
   const buried = new Map<string, { by: Life; at: number }>()
   /** Which process tried an event once more that another had given up: it may have begun before, but not twice. */
-  const unaware = new Set<string>()
+  const tried = new Set<string>()
   /** Endpoints that were made later, and the last event before which they are owed nothing. */
   const owedFrom = new Map<string, number>()
   /** By process: one that lost a partition without noticing may hold the same lane as its successor. */
@@ -86,11 +86,13 @@ export function createChecks(deps: {
     owedFrom.set(id, filter.behind ?? 0)
   }
 
-  function mayNotKnow(life: Life, receiver: string, eventId: string): boolean {
+  function mayTryOnce(life: Life, receiver: string, eventId: string): boolean {
     const burial = buried.get(`${receiver} ${eventId}`)
     if (!burial || burial.by === life || life.bornAt >= burial.at) return false
     const once = `${life.name} ${receiver} ${eventId} ${burial.at}`
-    return unaware.size < unaware.add(once).size
+    if (tried.has(once)) return false
+    tried.add(once)
+    return true
   }
 
   function settling(entries: readonly Entry[]): void {
@@ -217,7 +219,7 @@ export function createChecks(deps: {
         )
         // Two that hold the same lane may not agree: then it is delivered, or it is this very event that is tried once more.
         for (const letter of letters) {
-          const again = letter.event_id === event.id && mayNotKnow(life, receiver.id, event.id)
+          const again = letter.event_id === event.id && mayTryOnce(life, receiver.id, event.id)
           if (!acknowledged.has(`${receiver.id} ${letter.event_id}`) && !again)
             violated(`${receiver.id} was sent ${event.orderKey}:${event.sequence}, held back by :${letter.sequence}`)
         }

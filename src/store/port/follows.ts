@@ -22,8 +22,8 @@ export interface FollowStore {
   due(connection: string, now: number, limit: number): Promise<readonly Follow[]>
   /** Makes all follows of a connection due; returns how many there are. */
   wake(connection: string, now: number): Promise<number>
-  /** Writes down when to ask next; a follow that was put or woken since it was read (`from` is the time it was due then) stays due. */
-  reschedule(lease: Lease, follows: readonly (Follow & { from: number })[]): Promise<void>
+  /** Given as they were read, with what is new; one that was put or woken since stays due. */
+  reschedule(lease: Lease, follows: readonly (Follow & { next: number })[]): Promise<void>
   count(connection: string): Promise<number>
   list(connection: string, paging: Paging): Promise<readonly (Follow & { n: number })[]>
 }

@@ -44,11 +44,7 @@ export interface OrderStore {
   get(connection: string, orderId: string): Promise<OrderRow | null>
   /** Orders whose recheck time has come, earliest first. */
   due(connection: string, now: number, limit: number): Promise<readonly DueOrder[]>
-  /** Moves recheck times, each from the one that was read: one that has been set since stays. Nothing else of an order changes. */
-  postpone(
-    lease: Lease,
-    connection: string,
-    orders: readonly { orderId: string; from: number; to: number }[],
-  ): Promise<void>
+  /** Moves the recheck times of orders, given as they were read: one that has been set since stays. Nothing else of an order changes. */
+  postpone(lease: Lease, connection: string, orders: readonly (DueOrder & { next: number })[]): Promise<void>
   commit(lease: Lease, page: PageCommit): Promise<void>
 }

@@ -47,12 +47,12 @@ export function followStore({ db, dialect, transaction }: Sql): FollowStore {
           every_ms: 'int',
           changed_at: 'int',
         },
-        follows.map(({ connection, kind, id, from, nextAt, everyMs, changedAt }) => [
+        follows.map(({ connection, kind, id, nextAt, next, everyMs, changedAt }) => [
           connection,
           kind,
           id,
-          from,
           nextAt,
+          next,
           everyMs,
           changedAt,
         ]),

@@ -50,7 +50,7 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
         const source = dialect.rows(
           'moved',
           { order_id: 'text', was: 'int', becomes: 'int' },
-          orders.map(({ orderId, from, to }) => [orderId, from, to]),
+          orders.map(({ orderId, recheckAt, next }) => [orderId, recheckAt, next]),
         )
         await sql`
           update orders set recheck_at = moved.becomes from ${source}

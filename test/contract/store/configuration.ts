@@ -118,7 +118,7 @@ export function configurationContract(world: World): void {
       if (!follow) throw new Error('a follow is due')
       expect(follow).toMatchObject({ connection: 'tuya', kind: 'order', id: 'o1', userId: 'u1', changedAt: NOW })
       await store.follows.reschedule(await leaseOf(store), [
-        { ...follow, from: NOW, nextAt: NOW + 9000, everyMs: 9000, changedAt: NOW + 1 },
+        { ...follow, next: NOW + 9000, everyMs: 9000, changedAt: NOW + 1 },
       ])
       expect(await store.follows.due('tuya', NOW + 8999, 10)).toEqual([])
 
@@ -136,7 +136,7 @@ export function configurationContract(world: World): void {
       if (!read) throw new Error('a follow is due')
       await store.follows.put('tuya', 'order', 'o1', null, NOW + 5)
       await store.follows.reschedule(await leaseOf(store), [
-        { ...read, from: read.nextAt, nextAt: NOW + 9000, everyMs: 9000, changedAt: NOW + 1 },
+        { ...read, next: NOW + 9000, everyMs: 9000, changedAt: NOW + 1 },
       ])
       const [again] = await store.follows.due('tuya', NOW + 5, 10)
       expect(again).toEqual({ ...read, nextAt: NOW + 5, everyMs: 9000, changedAt: NOW + 1 })

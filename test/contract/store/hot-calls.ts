@@ -44,9 +44,9 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   const follows = await store.follows.due('shop', NOW, 3)
   await store.follows.reschedule(
     lease,
-    follows.map(follow => ({ ...follow, from: follow.nextAt })),
+    follows.map(follow => ({ ...follow, next: follow.nextAt })),
   )
-  await store.orders.postpone(lease, 'shop', [{ orderId: 'o50', from: NOW + 50, to: NOW + 51 }])
+  await store.orders.postpone(lease, 'shop', [{ orderId: 'o50', userId: null, recheckAt: NOW + 50, next: NOW + 51 }])
 
   await store.events.unpublished('shop', 100)
   const last = await store.events.last()

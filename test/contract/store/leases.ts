@@ -84,8 +84,9 @@ export function leaseContract(world: World): void {
           store.orders.commit(lost, page({ orders: [order('1')], events: [eventRecord({ orderId: '2' })] })),
         update: () => store.connections.update(lost, 'shop', { cursor: 5 }),
         markPublished: () => store.events.markPublished(lost, [event.n], NOW),
-        reschedule: () => store.follows.reschedule(lost, [{ ...follow, from: NOW, nextAt: NOW + 1000 }]),
-        postpone: () => store.orders.postpone(lost, 'shop', [{ orderId: '7', from: NOW, to: NOW + 1000 }]),
+        reschedule: () => store.follows.reschedule(lost, [{ ...follow, next: NOW + 1000 }]),
+        postpone: () =>
+          store.orders.postpone(lost, 'shop', [{ orderId: '7', userId: null, recheckAt: NOW, next: NOW + 1000 }]),
       }[method]
       await expect(write?.()).rejects.toMatchObject({ code: 'store.lease_lost', intent: 'stop' })
 

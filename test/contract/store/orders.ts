@@ -80,9 +80,9 @@ export function orderContract(world: World): void {
       ])
       await store.orders.commit(lease, page({ orders: [order('2', { recheckAt: NOW + 3, digest: 'newer' })] }))
       await store.orders.postpone(lease, 'shop', [
-        { orderId: '1', from: NOW, to: NOW + 500 },
-        { orderId: '2', from: NOW, to: NOW + 500 },
-        { orderId: 'unknown', from: NOW, to: NOW + 500 },
+        { orderId: '1', userId: null, recheckAt: NOW, next: NOW + 500 },
+        { orderId: '2', userId: null, recheckAt: NOW, next: NOW + 500 },
+        { orderId: 'unknown', userId: null, recheckAt: NOW, next: NOW + 500 },
       ])
       expect(await store.orders.get('shop', '1')).toEqual({ ...one, recheckAt: NOW + 500 })
       expect(await store.orders.get('shop', '2')).toMatchObject({ recheckAt: NOW + 3, digest: 'newer' })
