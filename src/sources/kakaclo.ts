@@ -5,7 +5,8 @@ import { AppError } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import type { Query, VendorHttp } from './http.ts'
 import { readKakacloOrder } from './kakaclo-row.ts'
-import { emptyAsNull, quantityOf, readRows, rowsOn, scalarText } from './parse.ts'
+import { nextPage, placeOf } from './page-number.ts'
+import { emptyAsNull, quantityOf, readRows, scalarText } from './parse.ts'
 import type { OrderSource, Page, ReadOptions, Reject } from './source.ts'
 
 /** As published: a bucket of 120 that leaks 2 a second, for each app and store. */
@@ -60,20 +61,18 @@ export function createKakaclo(deps: {
       kind: 'window',
       precisionMs: 1000,
       async readPage({ from, to }, page, options) {
-        const { number, before } = page === null ? { number: 1, before: 0 } : readToken(page)
+        const at = placeOf(page)
         const { rows, total, pageSize } = await list(
           {
             updateStartTime: seconds(Math.floor(from / 1000)),
             updateEndTime: seconds(Math.ceil(to / 1000)),
-            pageNumber: number,
+            pageNumber: at.number,
             pageSize: PAGE_SIZE,
           },
           options,
         )
         const read = readRows(rows, readRow)
-        const seen = before + rowsOn(read)
-        const isLast = rows.length === 0 || (total === null ? rows.length < pageSize : seen >= total)
-        return { ...read, next: isLast ? null : `${number + 1}:${seen}`, total, pageSize }
+        return { ...read, next: nextPage(at, read, { total, pageSize }), total, pageSize }
       },
     },
 
@@ -97,12 +96,6 @@ export function createKakaclo(deps: {
       return `Kakaclo ${connection.apiVersion} answers; ${total ?? 'an unknown number of'} orders in all`
     },
   }
-}
-
-/** A page token is `number:rows before it`, so that the end is found by counting rows, whatever page size the vendor keeps to. */
-function readToken(page: string): { number: number; before: number } {
-  const [number = 1, before = 0] = page.split(':').map(Number)
-  return { number, before }
 }
 
 const seconds = (epoch: number): string => `${new Date(epoch * 1000).toISOString().slice(0, 19)}Z`

@@ -274,15 +274,6 @@ export function readRows(rows: readonly unknown[], readRow: (row: unknown) => Or
   return { orders, rejects }
 }
 
-/**
- * How many rows of the vendor's a page has: an order that it repeats counts once, for its total may not count it twice. Where it does, the end
- * is one empty page later.
- */
-export function rowsOn({ orders, rejects }: Page): number {
-  const named = [...orders, ...rejects].flatMap(({ orderId }) => orderId ?? [])
-  return orders.length + rejects.length - named.length + new Set(named).size
-}
-
 /** A topic takes about 1 MB for an event, which holds less than its snapshot. */
 const LARGEST_SNAPSHOT = 900_000
 const isHandy = (snapshot: OrderSnapshot) => Buffer.byteLength(JSON.stringify(snapshot)) <= LARGEST_SNAPSHOT

@@ -4,7 +4,8 @@ import { TuyaSearch } from '../../schemas/vendor/tuya.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { VendorHttp } from './http.ts'
-import { emptyAsNull, isStep, quantityOf, readRows, reject, rowsOn } from './parse.ts'
+import { nextPage, placeOf } from './page-number.ts'
+import { emptyAsNull, isStep, quantityOf, readRows, reject } from './parse.ts'
 import type { OrderRef, OrderSource, ReadOptions, Reject } from './source.ts'
 import { createTuyaClient } from './tuya-client.ts'
 import { readTuyaOrder, tuyaStatuses } from './tuya-row.ts'
@@ -59,14 +60,12 @@ export function createTuya(deps: {
     feed: {
       kind: 'follow',
       async readUserPage(userId, page, options) {
-        const { number, before } = page === null ? { number: 1, before: 0 } : readPageToken(page)
-        const query = { ...shop, user_id: userId, page_no: number, page_size: PAGE_SIZE }
+        const at = placeOf(page)
+        const query = { ...shop, user_id: userId, page_no: at.number, page_size: PAGE_SIZE }
         const { rows, total } = readSearch(await client.get(`${ORDERS}/search`, query, options))
         const read = readRows(rows, readRow)
         for (const order of read.orders) buyers.set(order, userId)
-        const seen = before + rowsOn(read)
-        const isLast = rows.length === 0 || (total === null ? rows.length < PAGE_SIZE : seen >= total)
-        return { ...read, next: isLast ? null : `${number + 1}:${seen}`, total, pageSize: PAGE_SIZE }
+        return { ...read, next: nextPage(at, read, { total, pageSize: PAGE_SIZE }), total, pageSize: PAGE_SIZE }
       },
     },
 
@@ -83,7 +82,7 @@ export function createTuya(deps: {
     },
 
     /**
-     * Rows of a search name no lines: the detail of each is read instead. Where it cannot be read, the row is what there is; but while
+     * Rows of a search name no lines: the detail of each is read as well. Where it cannot be read, the row is what there is; but while
      * the vendor asks for a pause the page waits, for what is said of an order is not said again with its lines.
      */
     complete: (snapshots, options) =>
@@ -118,11 +117,6 @@ const together = (row: OrderSnapshot, detail: OrderSnapshot): OrderSnapshot => (
 
 const isPassing = (error: unknown): boolean =>
   error instanceof AppError && error.intent === 'retry' && error.retryAfterMs === undefined
-
-function readPageToken(page: string): { number: number; before: number } {
-  const [number = 1, before = 0] = page.split(':').map(Number)
-  return { number, before }
-}
 
 /** A user without orders may come as null. */
 function readSearch(result: unknown): { rows: readonly unknown[]; total: number | null } {

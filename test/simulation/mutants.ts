@@ -205,8 +205,8 @@ export const MUTANTS: readonly Mutant[] = [
     'token !== null && rows.length > 0 : false',
   ]),
   mutant("a buyer's second page is not read", 'sources/tuya.ts', [
-    'rows.length < PAGE_SIZE : seen >= total)',
-    'rows.length < PAGE_SIZE : seen >= 1)',
+    'next: nextPage(at, read, { total, pageSize: PAGE_SIZE })',
+    'next: nextPage(at, read, { total: 0, pageSize: PAGE_SIZE })',
   ]),
   mutant('a redirect counts as delivered', 'webhook/deliver.ts', [
     'if (statusCode < 300) return',
