@@ -123,6 +123,29 @@ describe('an endpoint that fails steadily', () => {
     expect([rig.trace('hook'), rig.disabled]).toEqual([['a:1', 'a:1'], []])
   })
 
+  test('is disabled as what it was then, although that is written down later', async () => {
+    const rig = createRig()
+    const gone = () => rig.sends.length === 1
+    rig.destination('hook', () => (gone() ? outcome('gone', { statusCode: 410 }) : outcome('delivered')), {
+      kind: 'endpoint',
+    })
+    rig.set('hook', { changedAt: 1 })
+    const written: (number | undefined)[] = []
+    await rig.start({
+      // The store is away at first, and somebody changes the endpoint meanwhile.
+      async disable(_id, _reason, changedAt) {
+        written.push(changedAt)
+        if (written.length > 1) return
+        rig.set('hook', { changedAt: 2 })
+        await rig.dispatcher.refresh()
+        throw new Error('the store is away')
+      },
+    })
+    await rig.publish(event('a'))
+    await rig.clock.until(() => written.length > 1, 60_000)
+    expect(written).toEqual([1, 1])
+  })
+
   test('that asks for rest gets it as a whole, and no other destination does', async () => {
     const rig = createRig()
     let first = true
