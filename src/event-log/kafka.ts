@@ -6,6 +6,7 @@ import { adminHolder } from './kafka-admin.ts'
 import { type KafkaSasl, kafkaClient, type Patience } from './kafka-client.ts'
 import { consumeFromKafka, type KafkaConsumption } from './kafka-consume.ts'
 import { explain } from './kafka-errors.ts'
+import { createNotices } from './kafka-notices.ts'
 import { createPublisher, partitionFor } from './kafka-publish.ts'
 import { ensureTopic, partitionsOf, refuseCompacted } from './kafka-topic.ts'
 
@@ -51,6 +52,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
   const explained = (error: unknown, asGroup = group) => explain(error, { brokers, topic, group: asGroup })
   const admin = adminHolder(() => client())
   const consumptions = new Set<KafkaConsumption>()
+  const notices = createNotices({ topic, clock, log, metrics })
   const closing = new AbortController()
   /** The topic's partitions; null: not seen yet. */
   let found: number | null = null
@@ -111,11 +113,12 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
 
   const publisher = createPublisher({ client, ready, topic, clock, metrics, explain: explained })
 
-  async function measureLag({ group: of, owned }: KafkaConsumption): Promise<void> {
+  async function measure({ group: of, owned, compare }: KafkaConsumption): Promise<void> {
     const mine = new Set(owned())
     if (mine.size === 0) return
     await admin.use(async connected => {
       const ends = await connected.fetchTopicOffsets(topic)
+      compare(new Map(ends.map(({ partition, high }) => [partition, Number(high)])))
       const [read] = await connected.fetchOffsets({ groupId: of, topics: [topic] })
       const committed = new Map(read?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
       metrics.consumerLag.reset()
@@ -132,7 +135,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
     while (!closing.signal.aborted) {
       try {
         await seen()
-        for (const consumption of consumptions) await measureLag(consumption)
+        for (const consumption of consumptions) await measure(consumption)
       } catch {
         // `look` has said it; the lag of a Kafka that does not answer is not known.
       }
@@ -167,6 +170,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
         ready,
         explain: error => explained(error, consumer.group),
         onProblem: say,
+        onMisfit: notices.add,
         clock,
         log,
       })
@@ -186,6 +190,8 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
       const reading = [...consumptions].map(consumption => consumption.problem()).find(error => error !== null)
       return (problem ?? publishProblem ?? reading)?.message ?? null
     },
+
+    notice: notices.text,
 
     async check(signal) {
       const once = adminHolder(() => client())
@@ -222,6 +228,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
 
     async close() {
       closing.abort()
+      notices.close()
       await Promise.all([...consumptions].map(consumption => consumption.stop()))
       consumptions.clear()
       await Promise.all([publisher.close(), admin.close()])

@@ -81,7 +81,7 @@ export const CHECKS = {
   'offset.ahead': check(
     'problem',
     'The embedded log is read from beyond its end, so the next events would be delivered to nobody.',
-    '`verify --repair` sets it back to the end; restart a running process afterwards.',
+    'Heals by itself within seconds where a process reads the log. `verify --repair` sets it to the beginning: events that come again carry their known ids.',
   ),
   'lane.empty': check('problem', 'A lane without anything waiting; it costs one look now and then.', MENDS),
   'lane.missing': check('problem', 'Events wait in no lane, so they are never tried.', MENDS),

@@ -8,6 +8,7 @@ export const unreadLog: EventLog = {
   append: async () => {},
   consume: () => Promise.reject(new Error('not consumed here')),
   health: () => null,
+  notice: () => null,
   check: async () => 'memory',
   close: async () => {},
 }

@@ -338,6 +338,7 @@ export function createBroker(deps: {
         ),
       consume: async consumer => join(port.life, consumer),
       health: () => null,
+      notice: () => null,
       check: async () => 'simulated',
       close: async () => {},
     }),
