@@ -20,6 +20,8 @@ export interface EventLog {
   health(): string | null
   /** What people should know although the log works: it went back, for example. One sentence; null: nothing. */
   notice(): string | null
+  /** What does not fit between the log and the position of the dispatcher's group, asked for now, for `verify`. One sentence; null: nothing. */
+  contradiction(): Promise<string | null>
   /** Resolves with a short description of what answered, for `check`; rejects with an AppError that says what to do. */
   check(signal: AbortSignal): Promise<string>
   close(): Promise<void>

@@ -20,57 +20,62 @@ export interface Notices {
   close(): void
 }
 
-/** What goes back usually goes back in all partitions at once, and is said once. */
+/** A log usually goes back in all partitions; what is found within this time is one warning, and what is found a little later is no other. */
 const GATHER_MS = 500
+const SAME_MS = 60_000
 /** How long `/readyz` shows it. */
 const SHOWN_MS = 24 * 3_600_000
 
-const WHAT: Readonly<Record<Misfit, string>> = {
-  'ends-below': 'ends below what was read (the topic was made anew or restored, or an unclean leader was elected)',
-  'other-record': 'is not the log that was read (the topic was made anew or restored, or an unclean leader was elected)',
-  'position-gone': 'was read before, and Kafka has no position of the group any more (the topic was made anew, or its positions expired)',
-  expired: 'has lost events to its retention before they were read',
+const CAUSE = 'the topic was made anew or restored, or an unclean leader was elected'
+const WHAT: Readonly<Record<Exclude<Misfit, 'expired'>, string>> = {
+  'ends-below': `ends below what was read (${CAUSE})`,
+  'other-record': `is not the log that was read (${CAUSE})`,
+  'position-gone':
+    'was read before, and Kafka has no position of the group any more (the topic was made anew, or the positions expired)',
 }
+const ANY = `ends below what was read, or is not the log that was read (${CAUSE})`
+const PUT_BACK =
+  'Put back what the log has lost: `orderwire republish --since T`, with a time before the loss; T is a time or an age such as 2d.'
 
 /** Says once for many partitions when the log went back, and keeps it to be shown. */
 export function createNotices(deps: { topic: string; clock: Clock; log: Log; metrics: Metrics }): Notices {
   const { topic, clock, log, metrics } = deps
   let gathered: MisfitFound[] = []
   let cancel: (() => void) | null = null
+  let saidAt = Number.NEGATIVE_INFINITY
   let shown: { readonly text: string; readonly at: number } | null = null
 
   function say(): void {
     cancel = null
-    for (const [misfit, found] of Map.groupBy(gathered, one => one.misfit)) {
-      const text = sentence(misfit, found)
-      log.warn({ topic, misfit, partitions: found.map(({ partition, next, from }) => ({ partition, next, from })) }, text)
-    }
+    if (gathered.length === 0) return
+    const level = clock.monotonic() - saidAt < SAME_MS ? 'info' : 'warn'
+    saidAt = clock.monotonic()
+    log[level]({ topic, found: gathered }, textOf(gathered))
     gathered = []
   }
 
-  function sentence(misfit: Misfit, found: readonly MisfitFound[]): string {
-    const partitions = [...new Set(found.map(({ partition }) => partition))].sort((a, b) => a - b)
-    const which = partitions.length === 1 ? `partition ${partitions[0]}` : `each of the partitions ${partitions.join(', ')}`
-    const [first] = found
-    const range = misfit === 'expired' && first ? ` (events ${first.next} to ${first.from - 1} of partition ${first.partition})` : ''
-    const then =
-      misfit === 'expired'
-        ? `Reading goes on with the first event there is.`
-        : `It is read again from its beginning; events that come again carry their known ids.`
-    return (
-      `The event log went back: in topic "${topic}" ${which} ${WHAT[misfit]}${range}. ${then} ` +
-      'Put back what the log has lost: `orderwire republish --since T`, with a time before the loss.'
-    )
+  function textOf(found: readonly MisfitFound[]): string {
+    const [expired, back] = [found.filter(isExpired), found.filter(one => !isExpired(one))]
+    const parts = [
+      back.length > 0 &&
+        `in topic "${topic}" ${named(back)} ${whatOf(back)}. It is read again from its beginning; events that come again carry their known ids.`,
+      expired.length > 0 &&
+        `in topic "${topic}" ${named(expired)} has lost events to its retention before they were read (${ranges(expired)}). Reading goes on with the first event there is.`,
+    ]
+    return `The event log went back: ${parts.filter(part => part !== false).join(' And ')} ${PUT_BACK}`
   }
 
   return {
     add(found) {
       metrics.logMisfits.inc({ reason: found.misfit })
       gathered.push(found)
-      shown = { text: sentence(found.misfit, gathered.filter(({ misfit }) => misfit === found.misfit)), at: clock.now() }
+      shown = { text: textOf(gathered), at: clock.now() }
       cancel ??= clock.after(GATHER_MS, say)
     },
-    text: () => (shown && clock.now() - shown.at < SHOWN_MS ? `${shown.text} Noticed at ${new Date(shown.at).toISOString()}.` : null),
+    text() {
+      if (!shown || clock.now() - shown.at >= SHOWN_MS) return null
+      return `${shown.text} Noticed at ${new Date(shown.at).toISOString()}.`
+    },
     close() {
       if (!cancel) return
       cancel()
@@ -78,3 +83,18 @@ export function createNotices(deps: { topic: string; clock: Clock; log: Log; met
     },
   }
 }
+
+const isExpired = ({ misfit }: MisfitFound): boolean => misfit === 'expired'
+
+function named(found: readonly MisfitFound[]): string {
+  const partitions = [...new Set(found.map(({ partition }) => partition))].sort((a, b) => a - b)
+  return partitions.length === 1 ? `partition ${partitions[0]}` : `each of the partitions ${partitions.join(', ')}`
+}
+
+function whatOf(found: readonly MisfitFound[]): string {
+  const [misfit, ...others] = new Set(found.map(one => one.misfit))
+  return others.length > 0 || misfit === undefined || misfit === 'expired' ? ANY : WHAT[misfit]
+}
+
+const ranges = (found: readonly MisfitFound[]): string =>
+  found.map(({ partition, next, from }) => `events ${next} to ${from - 1} of partition ${partition}`).join(', ')

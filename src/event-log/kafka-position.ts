@@ -1,3 +1,4 @@
+import type { Admin } from 'kafkajs'
 import { keyHash } from './partition.ts'
 
 /**
@@ -103,4 +104,19 @@ export function createAnchors(first: Anchor | null): Anchors {
       if (last > 0) list = list.slice(last)
     },
   }
+}
+
+/** Where the committed positions of a group do not fit the topic, in one sentence; null: they do. What their records are is not looked at. */
+export async function contradictionOf(admin: Admin, topic: string, group: string): Promise<string | null> {
+  const [committed] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
+  const bounds = new Map((await admin.fetchTopicOffsets(topic)).map(found => [found.partition, found]))
+  const odd = (committed?.partitions ?? []).flatMap(({ partition, offset }) => {
+    const found = bounds.get(partition)
+    if (!found || Number(offset) < 0) return []
+    const { misfit } = startAt({ offset: Number(offset), anchor: null }, { low: Number(found.low), high: Number(found.high) })
+    if (misfit === null) return []
+    const place = misfit === 'expired' ? `begins at ${found.low}` : `ends at ${found.high}`
+    return [`partition ${partition} ${place}, and group "${group}" is at ${offset}`]
+  })
+  return odd.length === 0 ? null : `in topic "${topic}" ${odd.join('; ')}`
 }

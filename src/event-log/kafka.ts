@@ -8,6 +8,7 @@ import { consumeFromKafka, type KafkaConsumption } from './kafka-consume.ts'
 import { explain } from './kafka-errors.ts'
 import { createNotices } from './kafka-notices.ts'
 import { createPublisher, partitionFor } from './kafka-publish.ts'
+import { contradictionOf } from './kafka-position.ts'
 import { ensureTopic, partitionsOf, refuseCompacted } from './kafka-topic.ts'
 
 export interface KafkaLogOptions {
@@ -192,6 +193,15 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
     },
 
     notice: notices.text,
+
+    async contradiction() {
+      if (group === undefined) return null
+      try {
+        return await admin.use(connected => contradictionOf(connected, topic, group))
+      } catch (error) {
+        throw explained(error)
+      }
+    },
 
     async check(signal) {
       const once = adminHolder(() => client())

@@ -53,7 +53,8 @@ describe.skipIf(!kafka)('an event log on Kafka that goes back', { timeout: 120_0
     await log.close()
   }
 
-  const warnings = () => logger.lines.filter(({ msg }) => msg.startsWith('The event log went back'))
+  const warnings = () =>
+    logger.lines.filter(({ level, msg }) => level === 40 && msg.startsWith('The event log went back'))
 
   async function deleteTopic(): Promise<void> {
     await bare.admin.deleteTopics({ topics: [topic] })
@@ -74,7 +75,13 @@ describe.skipIf(!kafka)('an event log on Kafka that goes back', { timeout: 120_0
     const consumer = bare.client.consumer({ groupId: group, retry: { retries: 20 } })
     await consumer.connect()
     await consumer.subscribe({ topics: [topic] })
-    const joined = new Promise<void>(resolve => consumer.on(consumer.events.GROUP_JOIN, () => resolve()))
+    // It must not fetch: from an offset that is not there kafkajs goes elsewhere, and commits that.
+    const joined = new Promise<void>(resolve =>
+      consumer.on(consumer.events.GROUP_JOIN, () => {
+        consumer.pause([{ topic }])
+        resolve()
+      }),
+    )
     await consumer.run({ autoCommit: false, eachMessage: async () => {} })
     await joined
     await consumer.commitOffsets([{ topic, partition: 0, offset: String(offset), metadata }])

@@ -9,6 +9,7 @@ export const unreadLog: EventLog = {
   consume: () => Promise.reject(new Error('not consumed here')),
   health: () => null,
   notice: () => null,
+  contradiction: async () => null,
   check: async () => 'memory',
   close: async () => {},
 }
