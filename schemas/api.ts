@@ -200,7 +200,10 @@ export const EventAnswer = z
   .object({
     event: OrderEvent,
     deliveries: z.array(Delivery),
-    notice: z.string().optional().describe('the event log went back within the last day, so events may be repeated or missing'),
+    notice: z
+      .string()
+      .optional()
+      .describe('the event log went back within the last day, so events may be repeated or missing'),
   })
   .meta({ id: 'EventAnswer' })
 

@@ -217,7 +217,8 @@ export function assignment(deps: {
     },
     compare(ends) {
       for (const reader of readers.values())
-        if (isRead(reader) && (ends.get(reader.partition) ?? Number.POSITIVE_INFINITY) < reader.fresh) void reposition(reader)
+        if (isRead(reader) && (ends.get(reader.partition) ?? Number.POSITIVE_INFINITY) < reader.fresh)
+          void reposition(reader)
     },
     settle(partition, position) {
       if (readers.get(partition)?.settle(position)) touch()

@@ -6,7 +6,16 @@ import type { Consumption, LogConsumer, LogEntry } from './event-log.ts'
 import { type Assignment, assignment, type Member, within } from './kafka-assignment.ts'
 import type { Patience } from './kafka-client.ts'
 import type { MisfitFound } from './kafka-notices.ts'
-import { type Anchor, anchorOf, type Bounds, type Committed, markOf, metadataOf, type Start, startAt } from './kafka-position.ts'
+import {
+  type Anchor,
+  anchorOf,
+  type Bounds,
+  type Committed,
+  markOf,
+  metadataOf,
+  type Start,
+  startAt,
+} from './kafka-position.ts'
 import { eventOf } from './kafka-record.ts'
 
 /** A member that says nothing this long is out of the group, and its partitions go to others. */
@@ -20,8 +29,8 @@ const FETCH_BYTES_PER_PARTITION = 256 * 1024
 const FETCH_BYTES = 4 * 1024 * 1024
 const LEAVE_MS = 3_000
 const CATCH_UP_EVERY_MS = 50
-/** A topic cannot be deleted and made again between two fetches that are this close. */
-const FETCH_GAP_MS = 2_000
+/** Fetches that are this close leave no time to delete a topic, make it again and fill it; an error between them is seen otherwise. */
+const FETCH_GAP_MS = 1_000
 /** An end that is below a position is asked for twice: a leader that has just been elected may not know its end yet. */
 const ASK_AGAIN_MS = 500
 
@@ -31,6 +40,8 @@ export interface KafkaConsumption extends Consumption {
   owned(): readonly number[]
   /** null: it is in its group and reads; else why not. */
   problem(): AppError | null
+  /** The topic was not there a moment ago. */
+  doubt(): void
   /** Tells it the ends of the partitions: an end below what was read means that the log went back. */
   compare(ends: ReadonlyMap<number, number>): void
 }
@@ -88,7 +99,9 @@ export function consumeFromKafka(deps: {
 
   async function bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
     const found = await deps.admin(admin => admin.fetchTopicOffsets(topic))
-    const known = new Map(found.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]))
+    const known = new Map(
+      found.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]),
+    )
     return new Map(partitions.map(partition => [partition, known.get(partition) ?? { low: 0, high: 0 }]))
   }
 
@@ -205,6 +218,7 @@ export function consumeFromKafka(deps: {
       partitionAssigners: [
         context => {
           beforeJoining(context.cluster, () => release({ commit: true, revoke: true }))
+          afterTrouble(context.cluster, () => current?.doubt())
           return kafkajs.PartitionAssigners.roundRobin(context)
         },
       ],
@@ -302,6 +316,7 @@ export function consumeFromKafka(deps: {
     group,
     owned: () => current?.partitions ?? [],
     problem: () => problem,
+    doubt: () => current?.doubt(),
     compare: ends => current?.compare(ends),
     settle: (partition, position) => current?.settle(partition, position),
     caughtUp: async partitions => {
@@ -340,6 +355,15 @@ function beforeJoining(cluster: Cluster, release: () => Promise<void>): void {
   cluster.findGroupCoordinator = async group => {
     await release()
     return find(group)
+  }
+}
+
+/** kafkajs asks for the metadata again when a fetch was refused: there was no topic, or its leader has moved. */
+function afterTrouble(cluster: Cluster, doubt: () => void): void {
+  const refresh = cluster.refreshMetadata.bind(cluster)
+  cluster.refreshMetadata = async () => {
+    await refresh()
+    doubt()
   }
 }
 

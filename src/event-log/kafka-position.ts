@@ -56,8 +56,7 @@ export function startAt({ offset, anchor }: Committed, { low, high }: Bounds): S
 const PREFIX = 'orderwire:1:'
 const METADATA = /^orderwire:1:(\d+):(.+)$/
 
-export const metadataOf = (anchor: Anchor | null): string =>
-  anchor ? `${PREFIX}${anchor.offset}:${anchor.mark}` : ''
+export const metadataOf = (anchor: Anchor | null): string => (anchor ? `${PREFIX}${anchor.offset}:${anchor.mark}` : '')
 
 /** null: committed by another program, or by a version that kept no anchor. */
 export function anchorOf(metadata: string | null | undefined): Anchor | null {
@@ -113,7 +112,10 @@ export async function contradictionOf(admin: Admin, topic: string, group: string
   const odd = (committed?.partitions ?? []).flatMap(({ partition, offset }) => {
     const found = bounds.get(partition)
     if (!found || Number(offset) < 0) return []
-    const { misfit } = startAt({ offset: Number(offset), anchor: null }, { low: Number(found.low), high: Number(found.high) })
+    const { misfit } = startAt(
+      { offset: Number(offset), anchor: null },
+      { low: Number(found.low), high: Number(found.high) },
+    )
     if (misfit === null) return []
     const place = misfit === 'expired' ? `begins at ${found.low}` : `ends at ${found.high}`
     return [`partition ${partition} ${place}, and group "${group}" is at ${offset}`]

@@ -7,8 +7,8 @@ import { type KafkaSasl, kafkaClient, type Patience } from './kafka-client.ts'
 import { consumeFromKafka, type KafkaConsumption } from './kafka-consume.ts'
 import { explain } from './kafka-errors.ts'
 import { createNotices } from './kafka-notices.ts'
-import { createPublisher, partitionFor } from './kafka-publish.ts'
 import { contradictionOf } from './kafka-position.ts'
+import { createPublisher, partitionFor } from './kafka-publish.ts'
 import { ensureTopic, partitionsOf, refuseCompacted } from './kafka-topic.ts'
 
 export interface KafkaLogOptions {
@@ -90,8 +90,10 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
   async function look(): Promise<void> {
     try {
       await admin.use(async connected => {
-        found = found === null ? null : await partitionsOf(connected, topic)
-        found ??= await ensureTopic(connected, wish, clock, log)
+        const there = found === null ? null : await partitionsOf(connected, topic)
+        const isGone = found !== null && there === null
+        found = there ?? (await ensureTopic(connected, wish, clock, log))
+        if (isGone) for (const consumption of consumptions) consumption.doubt()
       })
       note(null)
     } catch (error) {

@@ -33,7 +33,10 @@ export function republishRoutes({
     await known.connections(connections, 'connection')
     const idle = connections?.find(id => !enabled.includes(id))
     if (idle !== undefined)
-      throw new Refusal(409, `The connection "${idle}" is not enabled in the configuration, so nobody publishes its events.`)
+      throw new Refusal(
+        409,
+        `The connection "${idle}" is not enabled in the configuration, so nobody publishes its events.`,
+      )
     return connections ?? enabled
   }
 

@@ -30,7 +30,9 @@ describe('republish', () => {
       { connection: 'kk', events: 2 },
       { connection: 'shop', events: 2 },
     ])
-    expect(api.parts.asked.filter(asked => asked.startsWith('publish'))).toEqual(expect.arrayContaining(['publish shop', 'publish kk']))
+    expect(api.parts.asked.filter(asked => asked.startsWith('publish'))).toEqual(
+      expect.arrayContaining(['publish shop', 'publish kk']),
+    )
   })
 
   test('keeps to the time of observation and to the connections named', async () => {
@@ -51,7 +53,8 @@ describe('republish', () => {
   test('asked for twice puts nothing in twice', async () => {
     await api.seed('shop', '1')
     await publishAll('shop')
-    const ask = async () => (await api.call('POST', '/v1/events/republish', { body: { since: iso(0) } })).body.republished
+    const ask = async () =>
+      (await api.call('POST', '/v1/events/republish', { body: { since: iso(0) } })).body.republished
     expect([await ask(), await ask()]).toEqual([2, 0])
   })
 

@@ -213,10 +213,11 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   aimed(
     BACK,
-    mutant('a log that has grown beyond its position is taken for the one that was read', 'event-log/kafka-position.ts', [
-      'expected: known ? anchor : null',
-      'expected: known && anchor.offset < 0 ? anchor : null',
-    ]),
+    mutant(
+      'a log that has grown beyond its position is taken for the one that was read',
+      'event-log/kafka-position.ts',
+      ['expected: known ? anchor : null', 'expected: known && anchor.offset < 0 ? anchor : null'],
+    ),
   ),
   mutant('refund records that cannot be read are taken for none', 'sources/shoplazza-refunds.ts', [
     'if (options.signal.aborted) throw error\n',
