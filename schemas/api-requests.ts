@@ -76,6 +76,14 @@ export const Replay = z
   })
   .meta({ id: 'Replay', description: 'Which past events; absent members do not limit.' })
 
+export const Republish = z
+  .strictObject({
+    since: Instant,
+    until: Instant.optional(),
+    connection: z.array(Slug).min(1).optional().describe('absent: all that are enabled'),
+  })
+  .meta({ id: 'Republish', description: 'Which past events, by the time they were observed.' })
+
 export const Resend = z
   .strictObject({ destination: Slug })
   .meta({ id: 'Resend', description: 'Where this one event is delivered again.' })

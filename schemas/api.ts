@@ -140,6 +140,17 @@ export const RotateAnswer = z
   })
   .meta({ id: 'RotateAnswer' })
 
+export const Republished = z
+  .object({
+    republished: z.number().int().nonnegative(),
+    note: z.string().optional().describe('why nothing had to be done'),
+  })
+  .meta({ id: 'Republished' })
+
+export const Unpublished = z
+  .object({ waiting: z.array(z.object({ connection: Slug, events: z.number().int().nonnegative() })) })
+  .meta({ id: 'Unpublished' })
+
 export const Queued = z.object({ queued: z.number().int().nonnegative() }).meta({ id: 'Queued' })
 
 export const Destination = z
@@ -185,7 +196,16 @@ export const Delivery = z
   .meta({ id: 'Delivery' })
 export type Delivery = z.infer<typeof Delivery>
 
-export const EventAnswer = z.object({ event: OrderEvent, deliveries: z.array(Delivery) }).meta({ id: 'EventAnswer' })
+export const EventAnswer = z
+  .object({
+    event: OrderEvent,
+    deliveries: z.array(Delivery),
+    notice: z
+      .string()
+      .optional()
+      .describe('the event log went back within the last day, so events may be repeated or missing'),
+  })
+  .meta({ id: 'EventAnswer' })
 
 export const DeadLetter = z
   .object({

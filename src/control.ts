@@ -15,6 +15,11 @@ export interface IngestControl {
    * process works this connection, and nothing was done.
    */
   refetch(connection: string, orderId: string): boolean
+  /**
+   * Publishes what this connection has unpublished. Where it runs, here or in another process, that begins soon; where nobody does, it is done
+   * when this resolves.
+   */
+  publish(connection: string): Promise<void>
   /** Something to poll was registered: look at the schedule again. */
   wake(connection: string): void
   /** null: at least one connection is polled as it should be (each one's own state is in the store); else one sentence. */

@@ -66,6 +66,7 @@ export function createMetrics() {
     events: counter('orderwire_events_total', 'Events emitted', ['connection', 'type']),
     publishSeconds: histogram('orderwire_publish_seconds', 'Appending a batch to the event log', [], SECONDS),
     consumerLag: gauge('orderwire_consumer_lag', 'Events in Kafka that are not settled yet', ['partition']),
+    logMisfits: counter('orderwire_event_log_misfits_total', 'Positions that did not fit the event log', ['reason']),
     deliveries: counter('orderwire_deliveries_total', 'Delivery attempts by outcome', ['destination', 'outcome']),
     deliverySeconds: histogram('orderwire_delivery_seconds', 'Duration of an attempt', ['destination'], SECONDS),
     changeToAck: histogram(

@@ -20,6 +20,7 @@ import {
   usage,
 } from './commands.ts'
 import { createOutput } from './output.ts'
+import { republish } from './republish.ts'
 import { verify } from './verify.ts'
 
 interface Command {
@@ -60,6 +61,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: `  replay --to DESTINATION [--since T] [--until T] [--type T …] [--order ID] | --event ID
                                                       past events again, in order`,
     flags: ['config', 'to', 'since', 'until', 'type', 'order', 'event', 'json'],
+  },
+  republish: {
+    help: `  republish --since T [--until T] [--connection C …]  past events into the event log again, after Kafka lost them`,
+    flags: ['config', 'since', 'until', 'connection', 'json'],
   },
   'dead-letters': {
     help: `  dead-letters list [--to DESTINATION]
@@ -164,7 +169,7 @@ function withInstants(flags: Flags): Flags {
 }
 
 async function dispatch(name: string, rest: readonly string[], context: CommandContext, flags: Flags): Promise<void> {
-  const most = { poll: 1, events: 0, replay: 0, verify: 0 }[name] ?? Number.POSITIVE_INFINITY
+  const most = { poll: 1, events: 0, replay: 0, republish: 0, verify: 0 }[name] ?? Number.POSITIVE_INFINITY
   if (rest.length > most) throw usage(`${name}: "${rest[most]}" is too much; options begin with --`)
   switch (name) {
     case 'poll':
@@ -176,6 +181,8 @@ async function dispatch(name: string, rest: readonly string[], context: CommandC
       return endpoints(context, rest, flags)
     case 'replay':
       return replay(context, flags)
+    case 'republish':
+      return republish(context, flags, systemClock())
     case 'dead-letters':
       return deadLetters(context, rest, flags)
     case 'keys':

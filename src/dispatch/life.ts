@@ -114,6 +114,12 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     void recount.look()
   }
 
+  /** A first claim of a partition comes with its first reading; a history that is empty was read by nobody. */
+  async function hasReadBefore(): Promise<boolean> {
+    const claimedBefore = [...assignments.values()].some(({ claim }) => claim.number > 1)
+    return claimedBefore && (await store.replays.end()) > 0
+  }
+
   async function release(partitions: readonly number[], graceMs: number): Promise<void> {
     const leaving = partitions.flatMap(partition => assignments.get(partition) ?? [])
     // Into the store with all that waits and all that is in flight: else one delivery that hangs would keep the position back, and
@@ -214,6 +220,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
         group: deps.group,
         onBatch: (partition, entries) => intake.take(assignments.get(partition), entries),
         assigned,
+        hasReadBefore,
         revoked: partitions => release(partitions, REVOKE_GRACE),
       })
       begun(consumption)

@@ -13,6 +13,8 @@ const IDLE_MS = 5_000
 const LOOK_EVERY_MS = 20
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 10_000
+/** How long `/readyz` shows that the history went back. */
+const SHOWN_MS = 24 * 3_600_000
 
 /**
  * The event log that is the store itself: one partition, the position of an event is its `n`. Events are in the store before they are
@@ -50,6 +52,9 @@ export function createEmbeddedLog(deps: {
       }
     },
     health: () => [...readers].map(reader => reader.health()).find(trouble => trouble !== null) ?? null,
+    notice: () => [...readers].map(reader => reader.notice()).find(text => text !== null) ?? null,
+    // The audit of the store compares the position with the history.
+    contradiction: async () => null,
     check: () => deps.store.check(),
     close: async () => {
       await Promise.all([...readers].map(reader => reader.stop()))
@@ -61,6 +66,7 @@ export function createEmbeddedLog(deps: {
 interface Reader extends Omit<Consumption, 'holds'> {
   wake(): void
   health(): string | null
+  notice(): string | null
 }
 
 function createReader(deps: {
@@ -76,12 +82,12 @@ function createReader(deps: {
   const stopping = new AbortController()
   const { signal } = stopping
   const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
-  const settled = createSettled({
-    clock,
-    write: position => store.offsets.set(consumer.group, PARTITION, position, epoch),
-  })
   let epoch = 0
+  const openSettled = () =>
+    createSettled({ clock, write: position => store.offsets.set(consumer.group, PARTITION, position, epoch) })
+  let settled = openSettled()
   let trouble: string | null = null
+  let wentBack: { readonly text: string; readonly at: number } | null = null
   /** The last event taken in; null: not reading yet. */
   let taken: number | null = null
   let awake = false
@@ -111,12 +117,42 @@ function createReader(deps: {
     return null
   }
 
+  const assign = () => persistently('give its partition to the consumer', () => consumer.assigned([PARTITION], epoch))
+
+  /** The history may have been restored from a backup, under us or before: then its next events are below the position. True: it was set back. */
+  const setBack = async (): Promise<boolean> => {
+    const was = await persistently('compare its position', () => store.offsets.rewind(consumer.group, PARTITION))
+    if (was === null) return false
+    const text =
+      `The event log went back: the history ends below ${was}, which group "${consumer.group}" had read (it was restored). ` +
+      'It is read again from its beginning; events that come again carry their known ids.'
+    log?.warn({ group: consumer.group, was }, text)
+    wentBack = { text, at: clock.now() }
+    return true
+  }
+
+  /** A history that retention has emptied ends nowhere; the last number given is the end then. */
+  const isBeyond = async (position: number): Promise<boolean> => {
+    const history = await persistently('see how far its history went', () => store.audit.history())
+    return history !== null && position > Math.max(history.last, history.given)
+  }
+
+  /** As if the partition had been lost and given back. */
+  const begin = async (): Promise<void> => {
+    await persistently('take its partition from the consumer', () => consumer.revoked([PARTITION]))
+    await settled.flush()
+    settled = openSettled()
+    await setBack()
+    await assign()
+  }
+
   const read = async () => {
     epoch = deps.epoch?.() ?? 0
     const claim = () => store.offsets.claim(consumer.group, PARTITION, epoch)
     let position = await persistently('take its position over', claim)
     if (position === null) return
-    await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION], epoch))
+    if (position > 0 && (await setBack())) position = 0
+    await assign()
     taken = position
     while (!signal.aborted) {
       awake = false
@@ -125,6 +161,13 @@ function createReader(deps: {
       if (signal.aborted || events === null) return
       const last = events.at(-1)
       if (!last) {
+        const end = after > 0 ? await persistently('see its end', () => store.events.last()) : after
+        if (end !== null && end < after && (await isBeyond(after))) {
+          await begin()
+          position = 0
+          taken = 0
+          continue
+        }
         await idle()
         continue
       }
@@ -151,6 +194,7 @@ function createReader(deps: {
       wakeUp()
     },
     health: () => trouble ?? settled.health(),
+    notice: () => (wentBack && clock.now() - wentBack.at < SHOWN_MS ? wentBack.text : null),
     settle: (_partition, position) => {
       if (!signal.aborted) settled.settle(position)
     },

@@ -5,7 +5,9 @@ import type { EventRecord } from '../order/event-record.ts'
  * read by groups that remember how far they are. Promises, for every adapter (see test/contract/event-log.ts):
  * - what `append` resolved for survives a crash and reaches every group; a crash in between may append twice (same id);
  * - one order key is always in one partition, in the order appended;
- * - a group's partitions are each read by one consumer at a time; after a restart reading goes on behind the last settled position.
+ * - a group's partitions are each read by one consumer at a time; after a restart reading goes on behind the last settled position;
+ * - where the log ends below that position, or is another log, it is read from its beginning: the partition is revoked and assigned again,
+ *   `notice` says so, and nothing is passed over.
  */
 export interface EventLog {
   readonly kind: 'embedded' | 'kafka'
@@ -16,6 +18,10 @@ export interface EventLog {
   partitionOf(orderKey: string): number
   /** null: healthy; else one sentence. */
   health(): string | null
+  /** What people should know although the log works: it went back, for example. One sentence; null: nothing. */
+  notice(): string | null
+  /** What does not fit between the log and the position of the dispatcher's group, asked for now, for `verify`. One sentence; null: nothing. */
+  contradiction(): Promise<string | null>
   /** Resolves with a short description of what answered, for `check`; rejects with an AppError that says what to do. */
   check(signal: AbortSignal): Promise<string>
   close(): Promise<void>
@@ -29,6 +35,8 @@ export interface LogConsumer {
   assigned(partitions: readonly number[], epoch: number | null): Promise<void>
   /** Stop work on these partitions; once it resolves nothing of them may be sent or settled. Must resolve within 10 s. */
   revoked(partitions: readonly number[]): Promise<void>
+  /** Whether an earlier process of the group has read events, as the consumer knows; asked where the log knows no position of the group. */
+  hasReadBefore?(): Promise<boolean>
 }
 
 export interface LogEntry {

@@ -5,6 +5,17 @@ import type { Log } from '../observe.ts'
 import type { Consumption, LogConsumer, LogEntry } from './event-log.ts'
 import { type Assignment, assignment, type Member, within } from './kafka-assignment.ts'
 import type { Patience } from './kafka-client.ts'
+import type { MisfitFound } from './kafka-notices.ts'
+import {
+  type Anchor,
+  anchorOf,
+  type Bounds,
+  type Committed,
+  markOf,
+  metadataOf,
+  type Start,
+  startAt,
+} from './kafka-position.ts'
 import { eventOf } from './kafka-record.ts'
 
 /** A member that says nothing this long is out of the group, and its partitions go to others. */
@@ -18,6 +29,10 @@ const FETCH_BYTES_PER_PARTITION = 256 * 1024
 const FETCH_BYTES = 4 * 1024 * 1024
 const LEAVE_MS = 3_000
 const CATCH_UP_EVERY_MS = 50
+/** Fetches that are this close leave no time to delete a topic, make it again and fill it; an error between them is seen otherwise. */
+const FETCH_GAP_MS = 1_000
+/** An end that is below a position is asked for twice: a leader that has just been elected may not know its end yet. */
+const ASK_AGAIN_MS = 500
 
 export interface KafkaConsumption extends Consumption {
   readonly group: string
@@ -25,6 +40,10 @@ export interface KafkaConsumption extends Consumption {
   owned(): readonly number[]
   /** null: it is in its group and reads; else why not. */
   problem(): AppError | null
+  /** The topic was not there a moment ago. */
+  doubt(): void
+  /** Tells it the ends of the partitions: an end below what was read means that the log went back. */
+  compare(ends: ReadonlyMap<number, number>): void
 }
 
 /**
@@ -47,6 +66,8 @@ export function consumeFromKafka(deps: {
   explain: (error: unknown) => AppError
   /** It fails again and again, or needs a person. */
   onProblem: (error: AppError) => void
+  /** A position does not fit its log. */
+  onMisfit: (found: MisfitFound) => void
   clock: Clock
   log: Log
 }): KafkaConsumption {
@@ -73,24 +94,50 @@ export function consumeFromKafka(deps: {
     if (current === held) current = null
   }
 
-  async function positions(partitions: readonly number[]): Promise<ReadonlyMap<number, number>> {
-    const { committed, first } = await deps.admin(async admin => {
-      const [offsets] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
-      const bounds = await admin.fetchTopicOffsets(topic)
-      return {
-        committed: new Map(offsets?.partitions.map(found => [found.partition, Number(found.offset)])),
-        first: new Map(bounds.map(found => [found.partition, Number(found.low)])),
-      }
-    })
+  /** What this consumer knows to be committed; Kafka forgets it with the topic. */
+  const committedHere = new Map<number, number>()
+
+  async function bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
+    const found = await deps.admin(admin => admin.fetchTopicOffsets(topic))
+    const known = new Map(
+      found.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]),
+    )
+    return new Map(partitions.map(partition => [partition, known.get(partition) ?? { low: 0, high: 0 }]))
+  }
+
+  async function committed(): Promise<ReadonlyMap<number, Committed>> {
+    const [offsets] = await deps.admin(admin => admin.fetchOffsets({ groupId: group, topics: [topic] }))
     return new Map(
-      partitions.map(partition => {
-        const [next, low] = [committed.get(partition) ?? -1, first.get(partition) ?? 0]
-        if (next >= 0 && next < low)
-          log.error(
-            { partition, from: next, to: low },
-            `events ${next} to ${low - 1} of Kafka partition ${partition} expired before group "${group}" had read them; replay them from the event history`,
-          )
-        return [partition, Math.max(next, low)]
+      offsets?.partitions.map(({ partition, offset, metadata }) => [
+        partition,
+        { offset: Number(offset) < 0 ? null : Number(offset), anchor: anchorOf(metadata) },
+      ]),
+    )
+  }
+
+  async function starts(partitions: readonly number[]): Promise<ReadonlyMap<number, Start>> {
+    const positions = await committed()
+    const startsIn = (found: ReadonlyMap<number, Bounds>) =>
+      new Map(
+        partitions.map(partition => {
+          const bounds = found.get(partition) ?? { low: 0, high: 0 }
+          return [partition, startAt(positions.get(partition) ?? NOTHING, bounds)] as const
+        }),
+      )
+    let found = startsIn(await bounds(partitions))
+    if ([...found.values()].some(({ misfit }) => misfit === 'ends-below')) {
+      await clock.sleep(ASK_AGAIN_MS, stopping.signal)
+      found = startsIn(await bounds(partitions))
+    }
+    const anyPosition = [...positions.values()].some(({ offset }) => offset !== null)
+    const readBefore = !anyPosition && ((await consumer.hasReadBefore?.()) ?? false)
+    return new Map(
+      [...found].map(([partition, start]) => {
+        const before = positions.get(partition)?.offset ?? committedHere.get(partition) ?? null
+        const isGone = positions.get(partition)?.offset == null && (committedHere.has(partition) || readBefore)
+        const misfit = start.misfit ?? (isGone ? 'position-gone' : null)
+        if (misfit) deps.onMisfit({ group, partition, misfit, next: before ?? 0, from: start.next })
+        return [partition, { ...start, misfit }]
       }),
     )
   }
@@ -104,12 +151,18 @@ export function consumeFromKafka(deps: {
         kafka.resume([{ topic, partitions: [partition] }])
       },
       commit: async offsets => {
-        const partitions = [...offsets].map(([partition, offset]) => ({ partition, offset: String(offset) }))
+        const partitions = [...offsets].map(([partition, { offset, anchor }]) => ({
+          partition,
+          offset: String(offset),
+          metadata: metadataOf(anchor),
+        }))
         const write = commit()
         if (!write) throw new AppError('Nothing was read yet.', { code: 'kafka.commit', intent: 'retry' })
         await write({ topics: [{ topic, partitions }] })
+        for (const [partition, { offset }] of offsets) committedHere.set(partition, offset)
       },
-      positions,
+      starts,
+      bounds,
     }
   }
 
@@ -120,8 +173,18 @@ export function consumeFromKafka(deps: {
     if (!held || !reader) return
     const asked = fetchedOffset(batch)
     if (asked !== null && asked !== reader.next) return held.reposition(reader)
+    const { expected } = reader
+    if (expected) {
+      const record = batch.messages.find(({ offset }) => Number(offset) === expected.offset)
+      if (!record || markOf(record) !== expected.mark) return held.restart(reader, 'other-record')
+      reader.trust()
+    }
     const entries: LogEntry[] = []
-    for (const { offset, value } of batch.messages) {
+    const anchors: Anchor[] = []
+    for (const record of batch.messages) {
+      const { offset, value } = record
+      if (Number(offset) < reader.fresh) continue
+      anchors.push({ offset: Number(offset), mark: markOf(record) })
       try {
         entries.push({ position: Number(offset), event: eventOf(value) })
       } catch (error) {
@@ -133,9 +196,9 @@ export function consumeFromKafka(deps: {
     }
     const last = batch.lastOffset()
     reader.next = Number(last) + 1
-    reader.take(entries, Number(last))
+    reader.take(entries, Number(last), anchors)
     resolveOffset(last)
-    if (entries.length < batch.messages.length) held.touch()
+    if (entries.length < anchors.length) held.touch()
   }
 
   /** One life of a kafkajs consumer: resolves with the error that ended it, or with null when we stop. */
@@ -155,6 +218,7 @@ export function consumeFromKafka(deps: {
       partitionAssigners: [
         context => {
           beforeJoining(context.cluster, () => release({ commit: true, revoke: true }))
+          afterTrouble(context.cluster, () => current?.doubt())
           return kafkajs.PartitionAssigners.roundRobin(context)
         },
       ],
@@ -173,7 +237,15 @@ export function consumeFromKafka(deps: {
       // Released before joining, unless kafkajs has changed inside; then at least in order.
       void current?.release({ commit: false, revoke: true })
       problem = null
-      current = assignment({ partitions: [...partitions].sort((a, b) => a - b), consumer, member, order, clock, log })
+      current = assignment({
+        partitions: [...partitions].sort((a, b) => a - b),
+        consumer,
+        member,
+        order,
+        misfits: deps.onMisfit,
+        clock,
+        log,
+      })
       log.info({ group, partitions }, 'reads from Kafka')
     })
     kafka.on(kafka.events.START_BATCH_PROCESS, ({ payload }) => {
@@ -181,9 +253,16 @@ export function consumeFromKafka(deps: {
       const reader = payload.batchSize === 0 ? current?.reader(payload.partition) : null
       const last = Number(payload.lastOffset)
       if (!reader || last < reader.next) return
+      if (reader.expected) return current?.restart(reader, 'other-record')
       reader.next = last + 1
       reader.take([], last)
       current?.touch()
+    })
+    let fetchedAt = clock.monotonic()
+    kafka.on(kafka.events.FETCH, () => {
+      const before = fetchedAt
+      fetchedAt = clock.monotonic()
+      if (fetchedAt - before > FETCH_GAP_MS) current?.doubt()
     })
     const eachBatch = async (payload: EachBatchPayload) => {
       commit = payload.commitOffsetsIfNecessary
@@ -237,6 +316,8 @@ export function consumeFromKafka(deps: {
     group,
     owned: () => current?.partitions ?? [],
     problem: () => problem,
+    doubt: () => current?.doubt(),
+    compare: ends => current?.compare(ends),
     settle: (partition, position) => current?.settle(partition, position),
     caughtUp: async partitions => {
       const held = current
@@ -263,6 +344,8 @@ export function consumeFromKafka(deps: {
   }
 }
 
+const NOTHING: Committed = { offset: null, anchor: null }
+
 /**
  * kafkajs rebalances eagerly and tells nobody before: when it joins again, all its partitions are up for others. Looking the
  * coordinator up is the first thing it does for that, and waits for, so partitions are given up there.
@@ -272,6 +355,15 @@ function beforeJoining(cluster: Cluster, release: () => Promise<void>): void {
   cluster.findGroupCoordinator = async group => {
     await release()
     return find(group)
+  }
+}
+
+/** kafkajs asks for the metadata again when a fetch was refused: there was no topic, or its leader has moved. */
+function afterTrouble(cluster: Cluster, doubt: () => void): void {
+  const refresh = cluster.refreshMetadata.bind(cluster)
+  cluster.refreshMetadata = async () => {
+    await refresh()
+    doubt()
   }
 }
 

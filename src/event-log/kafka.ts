@@ -6,6 +6,8 @@ import { adminHolder } from './kafka-admin.ts'
 import { type KafkaSasl, kafkaClient, type Patience } from './kafka-client.ts'
 import { consumeFromKafka, type KafkaConsumption } from './kafka-consume.ts'
 import { explain } from './kafka-errors.ts'
+import { createNotices } from './kafka-notices.ts'
+import { contradictionOf } from './kafka-position.ts'
 import { createPublisher, partitionFor } from './kafka-publish.ts'
 import { ensureTopic, partitionsOf, refuseCompacted } from './kafka-topic.ts'
 
@@ -51,6 +53,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
   const explained = (error: unknown, asGroup = group) => explain(error, { brokers, topic, group: asGroup })
   const admin = adminHolder(() => client())
   const consumptions = new Set<KafkaConsumption>()
+  const notices = createNotices({ topic, clock, log, metrics })
   const closing = new AbortController()
   /** The topic's partitions; null: not seen yet. */
   let found: number | null = null
@@ -87,8 +90,10 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
   async function look(): Promise<void> {
     try {
       await admin.use(async connected => {
-        found = found === null ? null : await partitionsOf(connected, topic)
-        found ??= await ensureTopic(connected, wish, clock, log)
+        const there = found === null ? null : await partitionsOf(connected, topic)
+        const isGone = found !== null && there === null
+        found = there ?? (await ensureTopic(connected, wish, clock, log))
+        if (isGone) for (const consumption of consumptions) consumption.doubt()
       })
       note(null)
     } catch (error) {
@@ -111,11 +116,12 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
 
   const publisher = createPublisher({ client, ready, topic, clock, metrics, explain: explained })
 
-  async function measureLag({ group: of, owned }: KafkaConsumption): Promise<void> {
+  async function measure({ group: of, owned, compare }: KafkaConsumption): Promise<void> {
     const mine = new Set(owned())
     if (mine.size === 0) return
     await admin.use(async connected => {
       const ends = await connected.fetchTopicOffsets(topic)
+      compare(new Map(ends.map(({ partition, high }) => [partition, Number(high)])))
       const [read] = await connected.fetchOffsets({ groupId: of, topics: [topic] })
       const committed = new Map(read?.partitions.map(({ partition, offset }) => [partition, Number(offset)]))
       metrics.consumerLag.reset()
@@ -132,7 +138,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
     while (!closing.signal.aborted) {
       try {
         await seen()
-        for (const consumption of consumptions) await measureLag(consumption)
+        for (const consumption of consumptions) await measure(consumption)
       } catch {
         // `look` has said it; the lag of a Kafka that does not answer is not known.
       }
@@ -167,6 +173,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
         ready,
         explain: error => explained(error, consumer.group),
         onProblem: say,
+        onMisfit: notices.add,
         clock,
         log,
       })
@@ -185,6 +192,17 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
     health: () => {
       const reading = [...consumptions].map(consumption => consumption.problem()).find(error => error !== null)
       return (problem ?? publishProblem ?? reading)?.message ?? null
+    },
+
+    notice: notices.text,
+
+    async contradiction() {
+      if (group === undefined) return null
+      try {
+        return await admin.use(connected => contradictionOf(connected, topic, group))
+      } catch (error) {
+        throw explained(error)
+      }
     },
 
     async check(signal) {
@@ -222,6 +240,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
 
     async close() {
       closing.abort()
+      notices.close()
       await Promise.all([...consumptions].map(consumption => consumption.stop()))
       consumptions.clear()
       await Promise.all([publisher.close(), admin.close()])

@@ -11,7 +11,7 @@ export type Role = 'ingest' | 'dispatch' | 'api'
 export interface ApiDeps {
   readonly config: Pick<Config, 'connections'>
   readonly store: Store
-  readonly eventLog: Pick<EventLog, 'health'>
+  readonly eventLog: Pick<EventLog, 'kind' | 'health' | 'notice' | 'contradiction'>
   /** null: another process polls. */
   readonly ingest: IngestControl | null
   /** null: another process delivers. */

@@ -25,7 +25,11 @@ export function eventFilter({ type, connection, order, since, until }: Asked): E
 }
 
 /** `/v1/events`: the history. */
-export function eventRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: Known }): Route[] {
+export function eventRoutes({
+  store,
+  eventLog,
+  known,
+}: Pick<ApiDeps, 'store' | 'eventLog'> & { known: Known }): Route[] {
   return [
     route({
       method: 'GET',
@@ -53,7 +57,9 @@ export function eventRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: 
       async handle({ params }) {
         const event = await store.events.get(params.id)
         if (!event) throw notFound('There is no event with this id in the history.')
-        return reply({ event: new RawJson(event.body), deliveries: await allDeliveriesOf(store, event.id) })
+        const notice = eventLog.notice()
+        const deliveries = await allDeliveriesOf(store, event.id)
+        return reply({ event: new RawJson(event.body), deliveries, ...(notice !== null && { notice }) })
       },
     }),
   ]

@@ -15,6 +15,7 @@ import { createKnown } from './known.ts'
 import { orderRoutes } from './orders.ts'
 import { quarantineRoutes } from './quarantine.ts'
 import { replayRoutes } from './replays.ts'
+import { republishRoutes } from './republish.ts'
 import type { Route } from './route.ts'
 import { streamRoutes } from './stream.ts'
 import { verifyRoutes } from './verify.ts'
@@ -27,6 +28,7 @@ export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
     ...connectionRoutes(deps),
     ...orderRoutes(deps),
     ...streamRoutes({ ...deps, known }),
+    ...republishRoutes({ ...deps, known }),
     ...eventRoutes({ ...deps, known }),
     ...endpointRoutes({ ...deps, known }),
     ...replayRoutes({ ...deps, known }),

@@ -14,7 +14,7 @@ const LATEST_ORDERS = 100
 
 /** `/v1/verify`: looks through the store for what contradicts itself, and compares it with the vendors. */
 export function verifyRoutes(deps: ApiDeps & { known: Known }): Route[] {
-  const { config, store, ingest, dispatch, clock, log, known } = deps
+  const { config, store, eventLog, ingest, dispatch, clock, log, known } = deps
   let running = false
 
   const asking = { requests: store.pollRequests, clock }
@@ -44,6 +44,7 @@ export function verifyRoutes(deps: ApiDeps & { known: Known }): Route[] {
           const { events } = await poll(connection, { signal, orderId, ...(userId !== null && { userId }) })
           return new Set(events.map(({ id }) => id))
         },
+        eventLog,
         destinations: async () => new Set((await known.destinations()).map(({ id }) => id)),
       },
       {

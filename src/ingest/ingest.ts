@@ -87,6 +87,7 @@ export function createIngest(deps: {
     poll: async (connection, options) => workerOf(connection).poll(options),
     read: async (connection, orders, signal) => workerOf(connection).read(orders, signal),
     refetch: (connection, orderId) => workerOf(connection).refetch(orderId),
+    publish: async connection => workers.get(connection)?.publish(),
     wake: connection => workers.get(connection)?.wake(),
     health() {
       const troubles = [...workers.values()].map(({ connection, trouble }) => ({ connection, sentence: trouble() }))

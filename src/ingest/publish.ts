@@ -9,6 +9,8 @@ import type { Store } from '../store/store.ts'
 const BATCH = 500
 const SHORTEST_PAUSE_MS = 500
 const LONGEST_PAUSE_MS = 10_000
+/** Another process may have made events unpublished again. */
+const LOOK_EVERY_MS = 5_000
 
 /**
  * The outbox of one connection: what is committed and not yet in the event log goes there, in order. A crash between the log's
@@ -45,6 +47,8 @@ export function createPublisher(deps: {
   return {
     /** There may be something to publish. */
     kick: bell.ring,
+    /** Publishes what there is, once. */
+    publishAll,
     /** Publishes what there is, once; a failure is logged and left to the next start. */
     flush: () =>
       publishAll().catch(error =>
@@ -61,7 +65,7 @@ export function createPublisher(deps: {
           if (failure) log.info({ connection }, 'publishing again')
           failure = null
           pause = SHORTEST_PAUSE_MS
-          await bell.wait(held.signal)
+          await (eventLog.kind === 'kafka' ? bell.wait(held.signal, LOOK_EVERY_MS) : bell.wait(held.signal))
         } catch (error) {
           if (held.signal.aborted || (error instanceof AppError && error.intent === 'stop')) return held.lost(error)
           if (!failure) {

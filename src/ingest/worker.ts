@@ -248,6 +248,13 @@ export function createWorker(deps: {
     pollHere,
     readHere,
 
+    /** Where another process works the connection, that one looks by itself. */
+    async publish(): Promise<void> {
+      if (current) return current.publish()
+      if (running || (shared && !(await isFree()))) return
+      await once(new AbortController().signal, held => publisherOf(held).publishAll())
+    },
+
     /** Reads here, or has the process read that works the connection: the vendor counts requests, and may know one token only. */
     async read(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
       if (!shared || current) return readHere(refs, signal)

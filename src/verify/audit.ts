@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { EventLog } from '../event-log/event-log.ts'
 import type {
   AuditedEvent,
   AuditedLane,
@@ -30,6 +31,7 @@ export interface AuditDeps {
   readonly clock: Clock
   /** Whose orders and events to look at; null: everybody's. */
   readonly connections: ReadonlySet<string> | null
+  readonly eventLog: Pick<EventLog, 'notice' | 'contradiction'>
   /** Ids of handlers and endpoints, as of now. */
   readonly destinations: () => Promise<ReadonlySet<string>>
   /** Is shown every order there is. */
@@ -225,12 +227,16 @@ async function* deadLetters(deps: AuditDeps, onRow: (destination: string) => voi
   }
 }
 
-async function* eventLog({ store, clock, connections }: AuditDeps): AsyncGenerator<Step> {
+async function* eventLog({ store, clock, connections, eventLog: log }: AuditDeps): AsyncGenerator<Step> {
   for (const { connection, count, oldestObservedAt } of await store.audit.unpublished()) {
     if (clock.now() - oldestObservedAt < UNPUBLISHED_MS || (connections && !connections.has(connection))) continue
     const what = `${count} events, the oldest observed at ${new Date(oldestObservedAt).toISOString()}`
     yield { finding: { check: 'event.unpublished', where: { connection }, what } }
   }
+  const notice = log.notice()
+  if (notice !== null) yield { finding: { check: 'event_log.went_back', where: {}, what: notice } }
+  const misfit = await log.contradiction()
+  if (misfit !== null) yield { finding: { check: 'event_log.misfit', where: {}, what: misfit } }
   const offsets = await store.audit.offsets()
   const { last, given } = await store.audit.history()
   if (last > given) {

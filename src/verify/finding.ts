@@ -81,7 +81,17 @@ export const CHECKS = {
   'offset.ahead': check(
     'problem',
     'The embedded log is read from beyond its end, so the next events would be delivered to nobody.',
-    '`verify --repair` sets it back to the end; restart a running process afterwards.',
+    'Heals by itself within seconds where a process reads the log. `verify --repair` sets it to the beginning: events that come again carry their known ids.',
+  ),
+  'event_log.went_back': check(
+    'info',
+    'Within the last day the event log was found to be another one than was read, or to have lost events. It is read again from its beginning.',
+    '`republish --since T` appends what it lost and the history has; receivers drop repeats by id.',
+  ),
+  'event_log.misfit': check(
+    'problem',
+    'The position of the dispatcher does not fit the event log: the log was made anew or restored, or lost events to its retention.',
+    'A running dispatcher notices within seconds and reads from the beginning of the log. `republish --since T` appends what the log lost.',
   ),
   'lane.empty': check('problem', 'A lane without anything waiting; it costs one look now and then.', MENDS),
   'lane.missing': check('problem', 'Events wait in no lane, so they are never tried.', MENDS),

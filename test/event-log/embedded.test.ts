@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { afterAll, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
@@ -9,6 +11,7 @@ import { openSqlite } from '../../src/store/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type EventLogHarness, eventLogContract } from '../contract/event-log.ts'
 import { eventsOf } from '../helpers/event-records.ts'
+import { memoryLog } from '../helpers/kafka/log.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
@@ -70,6 +73,7 @@ describe('embedded log', () => {
     const store = await openSqlite({ folder: folder.path, clock })
     return {
       store,
+      folder: folder.path,
       cleanUp: async () => {
         await store.close()
         await folder.remove()
@@ -114,6 +118,74 @@ describe('embedded log', () => {
     broken = false
     await vi.waitFor(() => expect(taken).toHaveLength(2), { timeout: 10_000 })
     expect(log.health()).toBeNull()
+    await log.close()
+    await cleanUp()
+  })
+
+  /** Consumes and settles at once; what was taken, and what happened to the partition. */
+  async function reading(log: ReturnType<typeof createEmbeddedLog>) {
+    const [taken, happened]: [string[], string[]] = [[], []]
+    const consumption = await log.consume({
+      group: 'g',
+      assigned: async () => void happened.push('assigned'),
+      revoked: async () => void happened.push('revoked'),
+      onBatch: async (partition, entries) => {
+        taken.push(...entries.map(({ event }) => event.id))
+        consumption.settle(partition, entries.at(-1)?.position ?? 0)
+      },
+    })
+    return { taken, happened }
+  }
+
+  test('a history restored below the position is read from its beginning, with one warning', async () => {
+    const { store, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 3))
+    await store.offsets.set('g', 0, 99)
+    const { log: logger, lines } = memoryLog()
+    const log = createEmbeddedLog({ store, clock, log: logger })
+    const { taken, happened } = await reading(log)
+    await vi.waitFor(() => expect(taken).toEqual(eventsOf('a', 3).map(({ id }) => id)), { timeout: 10_000 })
+    expect(happened).toEqual(['assigned'])
+    expect(lines.filter(({ msg }) => msg.startsWith('The event log went back'))).toHaveLength(1)
+    expect(log.notice()).toMatch(/^The event log went back: the history ends below 99/)
+    await vi.waitFor(async () => expect(await store.offsets.get('g', 0)).toBe(await store.events.last()))
+    await log.close()
+    await cleanUp()
+  })
+
+  test('a history restored while it is read is noticed, and its next events are passed over by nobody', async () => {
+    const { store, folder, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 6))
+    const log = createEmbeddedLog({ store, clock })
+    const { taken, happened } = await reading(log)
+    await vi.waitFor(() => expect(taken).toHaveLength(6), { timeout: 10_000 })
+    await vi.waitFor(async () => expect(await store.offsets.get('g', 0)).toBe(6), { timeout: 10_000 })
+    const database = new DatabaseSync(join(folder, 'orderwire.db'))
+    database.exec(`delete from events where n > 2; update sqlite_sequence set seq = 2 where name = 'events'`)
+    database.close()
+    await storeEvents(store, eventsOf('b', 2))
+    const expected = [...eventsOf('a', 2), ...eventsOf('b', 2)].map(({ id }) => id)
+    await vi.waitFor(() => expect(taken.slice(6)).toEqual(expected), { timeout: 20_000 })
+    expect(happened).toEqual(['assigned', 'revoked', 'assigned'])
+    await vi.waitFor(async () => expect(await store.offsets.get('g', 0)).toBe(4), { timeout: 10_000 })
+    await log.close()
+    await cleanUp()
+  })
+
+  test('a history emptied by its retention is no reason to go back', async () => {
+    const { store, folder, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 3))
+    const log = createEmbeddedLog({ store, clock })
+    const { taken, happened } = await reading(log)
+    await vi.waitFor(async () => expect(await store.offsets.get('g', 0)).toBe(3), { timeout: 10_000 })
+    const database = new DatabaseSync(join(folder, 'orderwire.db'))
+    database.exec('delete from events')
+    database.close()
+    await log.append([])
+    await storeEvents(store, eventsOf('b', 1))
+    await log.append([])
+    await vi.waitFor(() => expect(taken).toHaveLength(4), { timeout: 10_000 })
+    expect([happened, log.notice()]).toEqual([['assigned'], null])
     await log.close()
     await cleanUp()
   })

@@ -15,7 +15,7 @@ function reading(options: { next?: number; onBatch?: (entries: readonly LogEntry
   const resume = vi.fn()
   const reader = partitionReader({
     partition: 4,
-    next: options.next ?? 0,
+    start: { next: options.next ?? 0, expected: null, misfit: null },
     onBatch: async (_, batch) => {
       taken.push(...batch.map(({ position }) => position))
       await options.onBatch?.(batch)

@@ -8,6 +8,8 @@ export const unreadLog: EventLog = {
   append: async () => {},
   consume: () => Promise.reject(new Error('not consumed here')),
   health: () => null,
+  notice: () => null,
+  contradiction: async () => null,
   check: async () => 'memory',
   close: async () => {},
 }

@@ -52,6 +52,9 @@ interface Parts {
   ingestHealth: string | null
   dispatchHealth: string | null
   logHealth: string | null
+  logKind: 'embedded' | 'kafka'
+  logNotice: string | null
+  logContradiction: string | null
 }
 
 export interface Harness {
@@ -106,11 +109,21 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
     ingestHealth: null,
     dispatchHealth: null,
     logHealth: null,
+    logKind: 'embedded',
+    logNotice: null,
+    logContradiction: null,
   }
   const app = createApi({
     config,
     store,
-    eventLog: { health: () => parts.logHealth },
+    eventLog: {
+      get kind() {
+        return parts.logKind
+      },
+      health: () => parts.logHealth,
+      notice: () => parts.logNotice,
+      contradiction: async () => parts.logContradiction,
+    },
     ingest: ingestDouble(parts),
     dispatch: dispatchDouble(parts, store),
     metrics: createMetrics(),
@@ -186,6 +199,7 @@ function ingestDouble(parts: Parts): IngestControl {
     poll: (connection, options) => parts.poll(connection, options),
     read: (connection, orders) => parts.read(connection, orders),
     refetch: (connection, orderId) => parts.asked.push(`refetch ${connection} ${orderId}`) > 0,
+    publish: async connection => void parts.asked.push(`publish ${connection}`),
     wake: connection => void parts.asked.push(`wake ${connection}`),
     health: () => parts.ingestHealth,
   }

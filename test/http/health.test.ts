@@ -39,6 +39,15 @@ describe('health', () => {
     expect((await api.call('GET', '/healthz')).status).toBe(200)
   })
 
+  test('an event log that went back is told, and leaves it ready', async () => {
+    api.parts.logNotice = 'The event log went back: partition 3.'
+    const { status, body } = await api.call('GET', '/readyz')
+    expect([status, body.checks.eventLog]).toEqual([
+      200,
+      { state: 'ok', detail: 'The event log went back: partition 3.' },
+    ])
+  })
+
   test('a store that does not answer makes it not ready', async () => {
     const broken = await openHarness()
     const check = async () => {

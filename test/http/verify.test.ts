@@ -51,7 +51,21 @@ test('mends only where it is posted, and then has the dispatcher look', async ()
   expect(api.parts.asked).toEqual([])
   expect(linesOf((await api.call('POST', '/v1/verify')).text).at(-1)).toMatchObject({ problems: 0, repaired: 1 })
   expect(api.parts.asked).toEqual(['wake dispatch'])
-  expect(await api.store.offsets.get('dispatch', 0)).toBe(2)
+  expect(await api.store.offsets.get('dispatch', 0)).toBe(0)
+})
+
+test('tells that the event log went back, and where its positions do not fit it now', async () => {
+  api.parts.logNotice = 'The event log went back: partition 3.'
+  expect(linesOf((await api.call('GET', '/v1/verify')).text)).toMatchObject([
+    { type: 'finding', check: 'event_log.went_back', severity: 'info', what: 'The event log went back: partition 3.' },
+    { type: 'summary', problems: 0, infos: 1 },
+  ])
+  api.parts.logNotice = null
+  api.parts.logContradiction = 'partition 3 ends at 4, and group "g" is at 20'
+  expect(linesOf((await api.call('GET', '/v1/verify')).text)).toMatchObject([
+    { type: 'finding', check: 'event_log.misfit', severity: 'problem', what: api.parts.logContradiction },
+    { type: 'summary', problems: 1 },
+  ])
 })
 
 test('where this process does not poll, the one that does reads the orders', async () => {

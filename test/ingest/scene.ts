@@ -47,6 +47,8 @@ export function memoryLog(kind: EventLog['kind'] = 'kafka') {
     },
     consume: () => Promise.reject(new Error('not consumed here')),
     health: () => null,
+    notice: () => null,
+    contradiction: async () => null,
     check: async () => 'memory',
     close: async () => {},
   }

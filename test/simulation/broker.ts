@@ -1,5 +1,6 @@
 import { AppError } from '../../src/errors.ts'
 import type { Consumption, EventLog, LogConsumer } from '../../src/event-log/event-log.ts'
+import { type Committed, startAt } from '../../src/event-log/kafka-position.ts'
 import { keyHash } from '../../src/event-log/partition.ts'
 import { createMutex } from '../../src/ingest/mutex.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
@@ -18,6 +19,8 @@ export interface Broker {
   /** The event log as one process sees it. */
   connect(port: PortDeps): EventLog
   rebalance(): void
+  /** Where all of a partition is committed, its log may be made anew, or restored without its end. With or without the positions of the group. */
+  goBack(): void
   /** The group takes a member for dead that lives, which finds out a little later. Returns whose it is. */
   lose(): Life | null
   /** Everything is committed, nobody moves. */
@@ -30,12 +33,30 @@ interface Member {
   readonly life: Life
   readonly consumer: LogConsumer
   generation: number
-  held: Map<number, { next: number; handed: number; taken: number; settled: number }>
+  held: Map<number, Place>
   told: readonly number[]
   /** The consumer's callbacks run one after the other. */
   readonly order: <T>(callback: () => Promise<T>) => Promise<T>
   draining: boolean
   left: boolean
+}
+
+interface Record {
+  readonly event: EventRecord
+  /** No two records have the same. */
+  readonly mark: string
+}
+
+/** How far a member is in one partition. */
+interface Place {
+  next: number
+  handed: number
+  taken: number
+  settled: number
+  /** What was read of this log last. */
+  anchor: Committed['anchor']
+  /** The position committed is of another log, and is to be replaced by this one. */
+  replaces: boolean
 }
 
 export function createBroker(deps: {
@@ -50,8 +71,10 @@ export function createBroker(deps: {
   committing: (partition: number, entries: readonly EventRecord[], from: number, to: number) => void
 }): Broker {
   const { time, random, trace, weather } = deps
-  const logs: EventRecord[][] = Array.from({ length: deps.partitions }, () => [])
-  const committed: number[] = logs.map(() => -1)
+  /** A log that went back is another array. */
+  const logs: Record[][] = Array.from({ length: deps.partitions }, () => [])
+  const committed: Committed[] = logs.map(() => NOTHING)
+  let marks = 0
   let members: Member[] = []
   const waiting = new Set<() => void>()
   let generation = 0
@@ -144,12 +167,46 @@ export function createBroker(deps: {
       })
       await arrival(member.life)
       if (member.held !== mine || member.draining) return
-      for (const partition of partitions) {
-        const next = (committed[partition] ?? -1) + 1
-        mine.set(partition, { next, handed: next - 1, taken: next - 1, settled: next - 1 })
-        void feed(member, partition)
+      for (const partition of partitions) begin(member, partition, committed[partition] ?? NOTHING)
+    })
+  }
+
+  function begin(member: Member, partition: number, { offset, anchor }: Committed, again = false): void {
+    const log = logs[partition] ?? []
+    const start = startAt({ offset, anchor }, { low: 0, high: log.length })
+    const { expected } = start
+    const isOther = expected !== null && log[expected.offset]?.mark !== expected.mark
+    const next = isOther ? 0 : start.next
+    if (isOther || start.misfit) trace.note(`${member.life.name} reads ${partition} from ${next}: the log went back`)
+    member.held.set(partition, {
+      next,
+      handed: next - 1,
+      taken: next - 1,
+      settled: next - 1,
+      anchor: isOther ? null : expected,
+      replaces: again || isOther || start.misfit !== null,
+    })
+    void feed(member, partition)
+  }
+
+  /** The log is another one than this member has read: it puts what it has aside, and begins again. */
+  async function beginAgain(member: Member, partition: number): Promise<void> {
+    const mine = member.held
+    const holds = () => member.held === mine && !member.draining
+    mine.delete(partition)
+    await member.order(async () => {
+      if (!holds()) return
+      await member.consumer.revoked([partition])
+      while (holds()) {
+        const told = await member.consumer.assigned([partition], null).then(
+          () => true,
+          () => false,
+        )
+        if (told) break
+        await member.life.clock.sleep(100)
       }
     })
+    if (holds()) begin(member, partition, NOTHING, true)
   }
 
   const arrival = (life: Life): Promise<void> => new Promise(resolve => time.after(way(), () => life.run(resolve)))
@@ -171,15 +228,19 @@ export function createBroker(deps: {
     const place = mine.get(partition)
     const holds = () => member.held === mine && !member.draining
     while (place && holds()) {
-      const entries = (logs[partition] ?? [])
-        .slice(place.next, place.next + random.between(1, deps.batch))
-        .map((event, index) => ({ position: place.next + index, event }))
+      const log = logs[partition] ?? []
+      const { misfit, expected } = startAt({ offset: place.next, anchor: place.anchor }, { low: 0, high: log.length })
+      if (misfit || (expected && log[expected.offset]?.mark !== expected.mark)) return beginAgain(member, partition)
+      const records = log.slice(place.next, place.next + random.between(1, deps.batch))
+      const entries = records.map(({ event }, index) => ({ position: place.next + index, event }))
       if (entries.length === 0) {
         await something(member.life)
         continue
       }
       await arrival(member.life)
       if (!holds()) return
+      // What was fetched before the log went back is taken in all the same.
+      place.anchor = { offset: place.next + records.length - 1, mark: records.at(-1)?.mark ?? '' }
       place.handed = place.next + entries.length - 1
       place.next = place.handed + 1
       for (let taken = false; !taken && holds(); ) {
@@ -194,19 +255,33 @@ export function createBroker(deps: {
   }
 
   async function commit(member: Member): Promise<void> {
-    const positions = [...member.held]
-      .map(([partition, { settled }]) => [partition, settled] as const)
-      .filter(([partition, settled]) => settled > (committed[partition] ?? -1))
+    const positions = [...member.held].flatMap(([partition, place]) => {
+      const { settled, replaces } = place
+      const isNew = replaces || settled >= (committed[partition]?.offset ?? 0)
+      return isNew ? [{ partition, place, settled, replaces, log: logs[partition] ?? [] }] : []
+    })
     if (positions.length === 0) return
     const { generation: given, life } = member
     await time.sleep(way())
     if (member.left || member.generation !== given || random.chance(weather.lost)) return
-    for (const [partition, position] of positions) {
-      const from = (committed[partition] ?? -1) + 1
-      if (position < from) continue
-      deps.committing(partition, logs[partition] ?? [], from, position)
-      committed[partition] = position
-      trace.note(`${life.name} log commits ${partition}:${position}`)
+    for (const { partition, place, settled, replaces, log } of positions) {
+      const from = replaces ? 0 : (committed[partition]?.offset ?? 0)
+      if (settled < from && !replaces) continue
+      const record = log[settled]
+      // Of a log that went back meanwhile: it is committed, and says nothing about the new one.
+      if (log === logs[partition])
+        deps.committing(
+          partition,
+          log.map(({ event }) => event),
+          from,
+          settled,
+        )
+      place.replaces = false
+      committed[partition] = {
+        offset: settled + 1,
+        anchor: record ? { offset: settled, mark: record.mark } : null,
+      }
+      trace.note(`${life.name} log commits ${partition}:${settled}`)
     }
   }
 
@@ -304,7 +379,7 @@ export function createBroker(deps: {
       [...parts].map(async ([partition, part]) => {
         await time.sleep(random.between(0, 5))
         if (random.chance(weather.lost)) return false
-        logs[partition]?.push(...part)
+        logs[partition]?.push(...part.map(event => ({ event, mark: `${marks++}` })))
         for (const go of [...waiting]) go()
         return true
       }),
@@ -315,7 +390,18 @@ export function createBroker(deps: {
 
   return {
     partitions: deps.partitions,
-    entries: partition => logs[partition] ?? [],
+    entries: partition => (logs[partition] ?? []).map(({ event }) => event),
+    goBack() {
+      const keepsPositions = random.chance(0.6)
+      for (const [partition, log] of logs.entries()) {
+        if (log.length === 0 || committed[partition]?.offset !== log.length || random.chance(0.3)) continue
+        const kept = random.chance(0.5) ? 0 : random.between(0, log.length - 1)
+        trace.note(`the log of partition ${partition} goes back from ${log.length} to ${kept}`)
+        logs[partition] = log.slice(0, kept)
+        if (!keepsPositions) committed[partition] = NOTHING
+      }
+      for (const go of [...waiting]) go()
+    },
     rebalance: () => void rebalance(),
     lose() {
       const member = members[random.between(0, members.length - 1)]
@@ -324,7 +410,7 @@ export function createBroker(deps: {
       void rebalance()
       return member.life
     },
-    quiet: () => !moving && logs.every((log, partition) => committed[partition] === log.length - 1),
+    quiet: () => !moving && logs.every((log, partition) => (committed[partition]?.offset ?? 0) === log.length),
     connect: port => ({
       kind: 'kafka',
       partitions: deps.partitions,
@@ -338,8 +424,12 @@ export function createBroker(deps: {
         ),
       consume: async consumer => join(port.life, consumer),
       health: () => null,
+      notice: () => null,
+      contradiction: async () => null,
       check: async () => 'simulated',
       close: async () => {},
     }),
   }
 }
+
+const NOTHING: Committed = { offset: null, anchor: null }

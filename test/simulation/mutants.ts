@@ -27,6 +27,18 @@ const LOOK_BACK: Partial<Plan> = {
   announces: false,
   changeEveryMs: 700,
 }
+/** A log that goes back while much is published to it. */
+const BACK: Partial<Plan> = {
+  mode: 'cluster',
+  processes: 2,
+  partitions: 1,
+  stormMs: 45_000,
+  announces: true,
+  changeEveryMs: 700,
+  strikeEveryMs: 1_500,
+  mostOrders: 8,
+  jumps: false,
+}
 const COMEBACKS: Partial<Plan> = {
   mode: 'cluster',
   processes: 2,
@@ -192,6 +204,21 @@ export const MUTANTS: readonly Mutant[] = [
     'if (filter && ours())',
     'for (const assignment of targets) await mark(request, assignment)\n    if (filter && ours())',
   ]),
+  aimed(
+    BACK,
+    mutant('a log that ends below its position is waited for', 'event-log/kafka-position.ts', [
+      'if (offset > high) return',
+      'if (offset > high + 1_000_000) return',
+    ]),
+  ),
+  aimed(
+    BACK,
+    mutant(
+      'a log that has grown beyond its position is taken for the one that was read',
+      'event-log/kafka-position.ts',
+      ['expected: known ? anchor : null', 'expected: known && anchor.offset < 0 ? anchor : null'],
+    ),
+  ),
   mutant('refund records that cannot be read are taken for none', 'sources/shoplazza-refunds.ts', [
     'if (options.signal.aborted) throw error\n',
     "if (options.signal.aborted) throw error\n    for (const { orderId } of open) found.set(orderId, 'unavailable')\n",

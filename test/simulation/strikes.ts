@@ -21,6 +21,8 @@ const WEIGHTS = {
   jump: 1,
   rebalance: 2,
   evict: 2,
+  back: 2,
+  republish: 1,
   weather: 2,
   manners: 2,
   outage: 1,
@@ -171,6 +173,19 @@ export function createStrikes(world: {
     if (by) time.after(dice.between(1, 2_500), () => strikeWith(dice.pick(['opening', 'replay', 'burst'] as const), by))
   }
 
+  /** An operator has past events put into the log again, all of them or some. */
+  function republish(by: Process | null): void {
+    if (!by || !broker) return
+    const since = dice.pick([0, by.life.clock.now() - 20_000] as const)
+    by.life.run(() => {
+      for (const { id: connection } of vendors)
+        void by.store.events
+          .unpublish({ connection, since, after: '', orders: 1_000 })
+          .then(() => by.ingest.publish(connection))
+          .catch(ignore)
+    })
+  }
+
   const troubles: Record<Trouble, (by: Process | null) => void> = {
     crash: () => slots.crash(slot()),
     stop: () => void slots.restart(slot()),
@@ -191,6 +206,8 @@ export function createStrikes(world: {
     },
     rebalance: () => broker?.rebalance(),
     evict,
+    back: () => broker?.goBack(),
+    republish,
     weather() {
       worsen(storeWeather, dice, wildness)
       worsen(logWeather, dice, wildness)

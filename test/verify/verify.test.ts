@@ -15,6 +15,7 @@ import type { VendorDeps } from '../../src/verify/against-vendor.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
+import { unreadLog } from '../helpers/unread-log.ts'
 
 const NOW = Date.parse('2026-03-05T12:00:00.000Z')
 const slept: number[] = []
@@ -91,7 +92,8 @@ const vendor: Pick<VendorDeps, 'read' | 'poll'> = {
 async function lines(own: { repair?: boolean; orders?: number; connections?: string[] } = {}): Promise<VerifyLine[]> {
   const found: VerifyLine[] = []
   const signal = new AbortController().signal
-  const deps = { store, clock, signal, ...vendor, destinations: async () => new Set(['billing']) }
+  const eventLog = unreadLog
+  const deps = { store, clock, signal, eventLog, ...vendor, destinations: async () => new Set(['billing']) }
   for await (const line of verify(deps, {
     connections: own.connections ? new Set(own.connections) : null,
     repair: own.repair ?? false,

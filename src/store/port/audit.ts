@@ -35,7 +35,7 @@ export interface AuditStore {
   releaseLane(lane: LaneKey, now: number): Promise<boolean>
   /** Removes what waits, or was given up, of an event that the history does not have. */
   dropWithoutEvent(destination: string, eventId: string): Promise<boolean>
-  /** Puts a position beyond the last `n` ever given back to it: what comes next would be passed over. */
+  /** Puts a position beyond the last `n` ever given back to the beginning: what comes next would be passed over. */
   lowerOffset(group: string, partition: number): Promise<boolean>
 }
 

@@ -32,5 +32,17 @@ export interface EventStore {
   last(): Promise<number>
   /** Of one connection, in publishing order. */
   unpublished(connection: string, limit: number): Promise<readonly StoredEvent[]>
+  /**
+   * Makes published events unpublished again: those observed in the span, of at most `orders` orders of the connection behind `after` by order id
+   * ('' at first). All of one order at once. `last`: the order id to go on behind; null: that was all.
+   */
+  unpublish(asked: {
+    readonly connection: string
+    /** Milliseconds: since inclusive, until exclusive. */
+    readonly since: number
+    readonly until?: number
+    readonly after: string
+    readonly orders: number
+  }): Promise<{ readonly events: number; readonly last: string | null }>
   markPublished(lease: Lease, ns: readonly number[], at: number): Promise<void>
 }

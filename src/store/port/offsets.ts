@@ -7,6 +7,11 @@ export interface OffsetStore {
    * either, and must not speak for them.
    */
   claim(group: string, partition: number, epoch: number): Promise<number>
+  /**
+   * Where the position is beyond the last number that an event of the store was ever given (the history was restored, the offset was
+   * not): sets it to the beginning, and says what it was. null: it is not.
+   */
+  rewind(group: string, partition: number): Promise<number | null>
   /** Never back. */
   set(group: string, partition: number, position: number, epoch?: number): Promise<void>
 }

@@ -61,10 +61,11 @@ export function mends({ db, dialect, transaction }: Sql): Mends {
       }),
 
     lowerOffset: async (group, partition) => {
-      const given = await lastGiven(db, dialect.kind)
+      const end = await endOfHistory(db, dialect.kind)
+      // To the beginning: nobody knows which of the events that are there were delivered.
       const { numAffectedRows } = await sql`
-        update offsets set position = ${given}
-        where group_id = ${group} and partition = ${partition} and position > ${given}`.execute(db)
+        update offsets set position = 0
+        where group_id = ${group} and partition = ${partition} and position > ${end}`.execute(db)
       return numAffectedRows === 1n
     },
   }
@@ -78,4 +79,10 @@ export async function lastGiven(db: Kysely<Schema>, kind: 'sqlite' | 'postgres')
       : await sql<{ given: number | null }>`
           select pg_sequence_last_value(pg_get_serial_sequence('events', 'n')::regclass) as given`.execute(db)
   return rows[0]?.given ?? 0
+}
+
+/** The last `n` there is, or that an event was given; retention may have taken the events away. */
+export async function endOfHistory(db: Kysely<Schema>, kind: 'sqlite' | 'postgres'): Promise<number> {
+  const { rows } = await sql<{ last: number | null }>`select max(n) as last from events`.execute(db)
+  return Math.max(rows[0]?.last ?? 0, await lastGiven(db, kind))
 }

@@ -47,6 +47,21 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
       return rows.map(storedEventOf)
     },
 
+    unpublish: ({ connection, since, until = Number.MAX_SAFE_INTEGER, after, orders }) =>
+      transaction(async trx => {
+        const { rows } = await sql<{ order_id: string }>`
+          select order_id from orders where connection = ${connection} and order_id > ${after}
+          order by order_id limit ${orders}`.execute(trx)
+        const orderIds = rows.map(row => row.order_id)
+        const last = rows.at(-1)?.order_id ?? null
+        if (last === null) return { events: 0, last }
+        const { numAffectedRows = 0n } = await sql`
+          update events set published_at = null where connection = ${connection}
+          and ${dialect.among(sql`order_id`, orderIds)} and observed_at >= ${since} and observed_at < ${until}
+          and published_at is not null`.execute(trx)
+        return { events: Number(numAffectedRows), last }
+      }),
+
     markPublished: async (lease, ns, at) => {
       await transaction(async trx => {
         await holdLease(trx, dialect, lease)

@@ -1,8 +1,9 @@
 import { sql } from 'kysely'
 import type { OffsetStore } from '../port/offsets.ts'
+import { endOfHistory } from './audit-mend.ts'
 import type { Sql } from './sql.ts'
 
-export function offsetStore({ db, relaxed }: Sql): OffsetStore {
+export function offsetStore({ db, dialect, relaxed, transaction }: Sql): OffsetStore {
   return {
     get: async (group, partition) => {
       const row = await db
@@ -23,6 +24,18 @@ export function offsetStore({ db, relaxed }: Sql): OffsetStore {
         returning position`.execute(db)
       return rows[0]?.position ?? 0
     },
+
+    rewind: (group, partition) =>
+      transaction(async trx => {
+        const end = await endOfHistory(trx, dialect.kind)
+        const { rows } = await sql<{ position: number }>`
+          select position from offsets where group_id = ${group} and partition = ${partition} and position > ${end}
+          ${dialect.forUpdate}`.execute(trx)
+        const [found] = rows
+        if (!found) return null
+        await sql`update offsets set position = 0 where group_id = ${group} and partition = ${partition}`.execute(trx)
+        return found.position
+      }),
 
     // Relaxed: what was settled once is settled again when it is read again.
     set: (group, partition, position, epoch = 0) =>

@@ -307,6 +307,20 @@ export function configurationContract(world: World): void {
       expect(await offsets.get('g', 0)).toBe(6)
     })
 
+    test('a position beyond all that the history ever had is set to the beginning, once, and others stay', async () => {
+      const { offsets, audit } = world.store
+      const { last, given } = await audit.history()
+      const end = Math.max(last, given)
+      await offsets.set('ahead', 0, end + 1)
+      await offsets.set('at', 0, Math.max(end, 1) - 1)
+      expect(await offsets.rewind('ahead', 0)).toBe(end + 1)
+      expect(await offsets.rewind('ahead', 0)).toBeNull()
+      expect(await offsets.rewind('at', 0)).toBeNull()
+      expect(await offsets.rewind('unknown', 0)).toBeNull()
+      await world.reopen()
+      expect(await world.store.offsets.get('ahead', 0)).toBe(0)
+    })
+
     test('one that was taken over moves no more for those before, however late they come', async () => {
       const { offsets } = world.store
       expect(await offsets.claim('g', 0, 1)).toBe(0)

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { EVENT_TYPES } from '../../../schemas/order-event.ts'
 import type { EventFilter, StoredEvent } from '../../../src/store/port/events.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
-import { leaseOf, NOW, page, remember, type World } from './world.ts'
+import { leaseOf, NOW, order, page, remember, type World } from './world.ts'
 
 export function eventContract(world: World): void {
   describe('events', () => {
@@ -142,6 +142,28 @@ export function eventContract(world: World): void {
       await store.events.markPublished(lease, [], NOW)
       expect(ids(await store.events.unpublished('shop', 10))).toEqual(ids(eventsOf('a', 3).slice(2)))
       expect(await store.events.unpublished('other', 10)).toHaveLength(1)
+    })
+
+    test('published events of a span are unpublished again, order by order, in their publishing order', async () => {
+      const { store } = world
+      const lease = await leaseOf(store)
+      const at = (orderId: string, observedAt: number, connection = 'shop') =>
+        eventsOf(orderId, 2, { connection, observedAt })
+      const given = [at('a', NOW - 30), at('b', NOW - 20), at('c', NOW - 10), at('b', NOW - 20, 'other')]
+      for (const events of given) {
+        const [{ connection, orderId } = { connection: '', orderId: '' }] = events
+        const snapshot = order(orderId, { connection })
+        await store.orders.commit(lease, { ...page({ events, publishedAt: NOW }), connection, orders: [snapshot] })
+      }
+      const unpublish = (after: string, orders: number) =>
+        store.events.unpublish({ connection: 'shop', since: NOW - 20, until: NOW, after, orders })
+      expect(await unpublish('', 2)).toEqual({ events: 2, last: 'b' })
+      expect(ids(await store.events.unpublished('shop', 10))).toEqual(ids(given[1] ?? []))
+      expect(await unpublish('b', 2)).toEqual({ events: 2, last: 'c' })
+      expect(await unpublish('c', 2)).toEqual({ events: 0, last: null })
+      expect(await unpublish('', 5)).toEqual({ events: 0, last: 'c' })
+      expect(ids(await store.events.unpublished('shop', 10))).toEqual(ids([...(given[1] ?? []), ...(given[2] ?? [])]))
+      expect(await store.events.unpublished('other', 10)).toEqual([])
     })
   })
 }

@@ -16,6 +16,7 @@ export async function record(
     settle?: boolean
     onBatch?: (partition: number, entries: readonly LogEntry[]) => Promise<void>
     revoked?: (partitions: readonly number[]) => Promise<void>
+    hasReadBefore?: () => Promise<boolean>
     happened?: string[]
     name?: string
   } = {},
@@ -41,6 +42,7 @@ export async function record(
       for (const partition of partitions) owned.delete(partition)
       happened.push(`${name}revoked ${partitions.join()}`)
     },
+    ...(options.hasReadBefore && { hasReadBefore: options.hasReadBefore }),
   })
   return { taken, happened, owned, consumption }
 }
