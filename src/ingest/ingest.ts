@@ -88,6 +88,13 @@ export function createIngest(deps: {
     read: async (connection, orders, signal) => workerOf(connection).read(orders, signal),
     refetch: (connection, orderId) => workerOf(connection).refetch(orderId),
     wake: connection => workers.get(connection)?.wake(),
+    troubles: () =>
+      new Map(
+        [...workers.values()].flatMap(({ connection, troubles }) => {
+          const sentence = troubles()
+          return sentence === null ? [] : [[connection, sentence]]
+        }),
+      ),
     health() {
       const troubles = [...workers.values()].map(({ connection, trouble }) => ({ connection, sentence: trouble() }))
       if (troubles.length === 0 || troubles.some(({ sentence }) => sentence === null)) return null

@@ -53,8 +53,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant('polls do not overlap', 'ingest/window.ts', ['Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
   mutant('events are marked published before they are', 'ingest/publish.ts', [
-    'await eventLog.append(batch)',
-    'await store.events.markPublished(held.lease, batch.map(({ n }) => n), clock.now())\n      await eventLog.append(batch)',
+    'const refusals = await eventLog.append(batch)',
+    'await store.events.markPublished(lease.lease, batch.map(({ n }) => n), clock.now())\n    const refusals = await eventLog.append(batch)',
   ]),
   mutant('events set aside are settled before they are written', 'dispatch/lanes.ts', [
     'const done = await journal.setAside({ events, nextAt, attempt: counted })',

@@ -40,12 +40,22 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
       return row?.n ?? 0
     },
 
-    unpublished: async (connection, limit) => {
+    unpublished: async (connection, limit, { after = 0, orderIds } = {}) => {
+      const ofOrders = orderIds ? sql`and ${dialect.among(sql`events.order_id`, orderIds)}` : sql``
       const { rows } = await sql<EventColumns>`
-        select ${EVENT_COLUMNS} from events where connection = ${connection} and published_at is null
+        select ${EVENT_COLUMNS} from events
+        where connection = ${connection} and published_at is null and n > ${after} ${ofOrders}
         order by n limit ${limit}`.execute(db)
       return rows.map(storedEventOf)
     },
+
+    replaceUnpublished: async (lease, n, body) =>
+      transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        const { numAffectedRows } = await sql`
+          update events set body = ${body} where n = ${n} and published_at is null`.execute(trx)
+        return Number(numAffectedRows) > 0
+      }),
 
     markPublished: async (lease, ns, at) => {
       await transaction(async trx => {
