@@ -40,7 +40,15 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
     const known = holds.get(key)
     if (!known) {
       const pauseMs = PAUSES[kind].first
-      const fresh: Hold = { kind, orderId: event.orderId, from: n, error, refusals: 1, pauseMs, dueAt: monotonic() + pauseMs }
+      const fresh: Hold = {
+        kind,
+        orderId: event.orderId,
+        from: n,
+        error,
+        refusals: 1,
+        pauseMs,
+        dueAt: monotonic() + pauseMs,
+      }
       holds.set(key, fresh)
       return fresh
     }

@@ -51,7 +51,10 @@ export function createPublisher(deps: {
     if (trouble === said) return
     if (trouble === null) log.info({ connection }, 'publishing again')
     else if (said === null)
-      log.error({ connection, error: trouble }, 'cannot publish; events are kept, and published when the log takes them')
+      log.error(
+        { connection, error: trouble },
+        'cannot publish; events are kept, and published when the log takes them',
+      )
     said = trouble
   }
 
