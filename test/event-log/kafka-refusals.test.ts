@@ -115,7 +115,7 @@ describe.skipIf(!kafka)('what Kafka refuses', { timeout: 120_000 }, () => {
     const log = await open(topic)
     const events = [
       ...eventsOf('a', 2),
-      noted('large', dense(30_000)),
+      noted('large', dense(60_000)),
       eventRecord({ orderId: 'large', sequence: 2 }),
       ...eventsOf('b', 2),
     ]
@@ -126,7 +126,7 @@ describe.skipIf(!kafka)('what Kafka refuses', { timeout: 120_000 }, () => {
     ])
     expect(refused[0]?.error).toMatchObject({
       code: 'kafka.too_large',
-      message: expect.stringMatching(/evt_shop\.large\.1.*30\d{3} bytes/),
+      message: expect.stringMatching(/evt_shop\.large\.1.*60\d{3} bytes/),
     })
     expect(await total(topic)).toBe(4)
   })

@@ -50,6 +50,7 @@ interface Parts {
   poll(connection: string, options: PollOptions): Promise<PollResult>
   read: (connection: string, orders: Parameters<IngestControl['read']>[1]) => Promise<ReadResult>
   ingestHealth: string | null
+  ingestTroubles: Map<string, string>
   dispatchHealth: string | null
   logHealth: string | null
 }
@@ -104,6 +105,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
     poll: async () => ({ orders: 0, events: [], quarantined: 0 }),
     read: async () => ({ snapshots: [], rejects: [] }),
     ingestHealth: null,
+    ingestTroubles: new Map(),
     dispatchHealth: null,
     logHealth: null,
   }
@@ -188,6 +190,7 @@ function ingestDouble(parts: Parts): IngestControl {
     refetch: (connection, orderId) => parts.asked.push(`refetch ${connection} ${orderId}`) > 0,
     wake: connection => void parts.asked.push(`wake ${connection}`),
     health: () => parts.ingestHealth,
+    troubles: () => parts.ingestTroubles,
   }
 }
 

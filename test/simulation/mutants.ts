@@ -38,6 +38,15 @@ const COMEBACKS: Partial<Plan> = {
   jumps: false,
 }
 
+/** A log that refuses partitions and records, while much is published. */
+const REFUSALS: Partial<Plan> = {
+  mode: 'cluster',
+  processes: 1,
+  partitions: 2,
+  changeEveryMs: 700,
+  strikeEveryMs: 1_500,
+}
+
 export const MUTANTS: readonly Mutant[] = [
   mutant('writes are not checked against the epoch', 'store/sql/leases.ts', [
     'if (rows.length === 0)',
@@ -221,6 +230,27 @@ export const MUTANTS: readonly Mutant[] = [
     mutant('a page is committed without waiting for the disk', 'store/sql/orders.ts', [
       'export function orderStore({ db, dialect, transaction }: Sql)',
       'export function orderStore({ db, dialect, relaxed: transaction }: Sql)',
+    ]),
+  ),
+  aimed(
+    REFUSALS,
+    mutant('what the log refused counts as published with the rest of its batch', 'ingest/publish.ts', [
+      'batch.filter(({ id }) => !refused.has(id)).map',
+      'batch.map',
+    ]),
+  ),
+  aimed(
+    REFUSALS,
+    mutant('later events of an order are published although an earlier one was refused', 'ingest/publish.ts', [
+      'return !hold\n',
+      'return true\n',
+    ]),
+  ),
+  aimed(
+    REFUSALS,
+    mutant('a hold is released although events were passed over for it meanwhile', 'ingest/publish.ts', [
+      'if (after >= reached) heldBack.release(hold)',
+      'heldBack.release(hold)',
     ]),
   ),
 ]

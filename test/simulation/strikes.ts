@@ -20,6 +20,7 @@ const WEIGHTS = {
   aim: 4,
   jump: 1,
   rebalance: 2,
+  refusal: 2,
   evict: 2,
   weather: 2,
   manners: 2,
@@ -190,6 +191,11 @@ export function createStrikes(world: {
       if (plan.jumps) slots.at(slot())?.life.jump(ms)
     },
     rebalance: () => broker?.rebalance(),
+    // A log that refuses some is met best while there is much to publish.
+    refusal() {
+      broker?.refuse(dice.between(1, 60) * 1000)
+      burst()
+    },
     evict,
     weather() {
       worsen(storeWeather, dice, wildness)
