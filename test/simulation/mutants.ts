@@ -189,8 +189,8 @@ export const MUTANTS: readonly Mutant[] = [
   aimed(
     COMEBACKS,
     mutant('a replay does not wait for what is still in the log', 'dispatch/past.ts', [
-      'if (through === null || !(await takenIn(through, [...partitions], ours))) return false',
-      'if (through === null) return false',
+      'const later = through === null ? null : await takenIn(through, [...partitions], ours)',
+      'const later = new Map<string, number>()',
     ]),
   ),
   mutant('a new endpoint is sent to before its past is queued', 'dispatch/past.ts', [
