@@ -22,8 +22,10 @@ export interface IngestControl {
   publish(connection: string): Promise<void>
   /** Something to poll was registered: look at the schedule again. */
   wake(connection: string): void
-  /** null: at least one connection is polled as it should be (each one's own state is in the store); else one sentence. */
+  /** null: at least one connection is worked as it should be (each one's own state is in the store); else one sentence. */
   health(): string | null
+  /** What is wrong with each connection that this process works, by its id, whether it could be stored or not. Absent: not known here. */
+  troubles?(): ReadonlyMap<string, string>
 }
 
 export interface PollOptions {

@@ -60,6 +60,11 @@ export function createMetrics() {
     polls: counter('orderwire_polls_total', 'Polls by outcome', ['connection', 'outcome']),
     pollSeconds: histogram('orderwire_poll_seconds', 'Duration of a poll', ['connection'], SECONDS),
     connectionLag: gauge('orderwire_connection_lag_seconds', 'How far the cursor is behind now', ['connection']),
+    connectionTrouble: gauge('orderwire_connection_trouble', '1: this loop of the connection fails', [
+      'connection',
+      'loop',
+    ]),
+    unpublished: gauge('orderwire_unpublished', 'Events that the event log does not have yet', ['connection']),
     ordersObserved: counter('orderwire_orders_observed_total', 'Orders read', ['connection', 'outcome']),
     webhooks: counter('orderwire_webhooks_total', 'Inbound webhooks', ['connection', 'outcome']),
     authFailures: counter('orderwire_auth_failures_total', 'Requests refused for their key', ['reason']),

@@ -33,6 +33,9 @@ export interface Past {
 /** After the mark was refused, where the log cannot say whose a partition is: by then whoever took it from us has shown itself, or is no more. */
 const CLAIM_AGAIN_MS = 30_000
 const LOOK_AGAIN_MS = 500
+/** What is not published after so long is held to be refused by the log. */
+const REFUSED_MS = 10_000
+const SOME: ReadonlyMap<string, number> = new Map([['', 0]])
 
 export function createPast(deps: {
   destination: () => Destination
@@ -86,7 +89,8 @@ export function createPast(deps: {
     const partitions = new Set(targets.map(({ partition }) => partition))
     if (!(await confirmed(targets))) return false
     const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
-    if (through === null || !(await takenIn(through, [...partitions], ours))) return false
+    const later = through === null ? null : await takenIn(through, [...partitions], ours)
+    if (through === null || later === null) return false
     // What has never been delivered waits as what it is before the replay comes upon it; else it would be sent as a replay after a crash.
     if (!(await deps.setAside(new Set(targets)))) return false
     const destination = deps.destination()
@@ -98,9 +102,11 @@ export function createPast(deps: {
       request: request.n,
       // What came between the making of an endpoint and our knowing of it is not past to anybody.
       ...(request.filter.behind !== undefined && { origin: 'live' as const }),
-      ...((wanted || !everywhere) && {
+      ...((wanted || !everywhere || later.size > 0) && {
         wants: (event: Parameters<NonNullable<typeof wanted>>[0]) =>
-          (everywhere || partitions.has(eventLog.partitionOf(event.orderKey))) && (wanted?.(event) ?? true),
+          (everywhere || partitions.has(eventLog.partitionOf(event.orderKey))) &&
+          event.sequence < (later.get(event.orderKey) ?? Number.POSITIVE_INFINITY) &&
+          (wanted?.(event) ?? true),
       }),
     }
     if (filter && ours())
@@ -125,15 +131,32 @@ export function createPast(deps: {
     return true
   }
 
-  /** Waits until all up to this place in the history that is in our partitions has been taken from the log. */
-  async function takenIn(through: number, partitions: readonly number[], ours: () => boolean): Promise<boolean> {
+  /**
+   * Waits until all up to this place in the history that is in our partitions has been taken from the log. What the log refuses is not waited
+   * for: it is no past yet, and comes by itself once it is published. Resolves with the orders that have such events, and the first of each;
+   * null: the partitions are not ours any more.
+   */
+  async function takenIn(
+    through: number,
+    partitions: readonly number[],
+    ours: () => boolean,
+  ): Promise<ReadonlyMap<string, number> | null> {
+    let later: ReadonlyMap<string, number> = new Map()
     // The embedded log is the history itself; Kafka gets events a moment later.
-    while (eventLog.kind === 'kafka') {
-      const published = await persist('a look for unpublished events', () => store.replays.published(through))
-      if (published || !ours()) break
+    for (let waited = 0; eventLog.kind === 'kafka' && ours(); waited += LOOK_AGAIN_MS) {
+      const patient = waited < REFUSED_MS
+      const found = await persist('a look for unpublished events', () => unpublished(through, patient))
+      later = found ?? later
+      if (found !== null && (found.size === 0 || !patient)) break
       await clock.sleep(LOOK_AGAIN_MS, signal)
     }
-    return ours() && (await deps.caughtUp(partitions)) && ours()
+    return ours() && (await deps.caughtUp(partitions)) && ours() ? later : null
+  }
+
+  /** In full only once it matters: normally there is nothing a moment later. */
+  const unpublished = async (through: number, patient: boolean): Promise<ReadonlyMap<string, number>> => {
+    if (await store.replays.published(through)) return new Map()
+    return patient ? SOME : store.replays.unpublished(through)
   }
 
   async function mark({ n }: ReplayRow, assignment: Assignment): Promise<boolean> {

@@ -1,3 +1,4 @@
+import { AppError } from '../errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
 
 /**
@@ -11,7 +12,10 @@ import type { EventRecord } from '../order/event-record.ts'
  */
 export interface EventLog {
   readonly kind: 'embedded' | 'kafka'
+  /** Rejects with `PartlyRefused` where the log took the other events; with any other error the log may have taken any of them. */
   append(events: readonly EventRecord[]): Promise<void>
+  /** False: the log is known to refuse this event for its size. Absent: it takes any. */
+  fits?(event: EventRecord): boolean
   consume(consumer: LogConsumer): Promise<Consumption>
   /** In how many partitions order keys are spread: `partitionOf(orderKey)` is in [0, partitions). */
   readonly partitions: number
@@ -25,6 +29,32 @@ export interface EventLog {
   /** Resolves with a short description of what answered, for `check`; rejects with an AppError that says what to do. */
   check(signal: AbortSignal): Promise<string>
   close(): Promise<void>
+}
+
+/** Why the log does not take an event now. */
+export interface Refusal {
+  readonly event: EventRecord
+  readonly error: AppError
+  /** The partition that takes no event at present; null: it is this event, or an earlier one of its order, that the log does not take. */
+  readonly partition: number | null
+}
+
+/** Code of a refusal for the size of the event. */
+export const TOO_LARGE = 'kafka.too_large'
+
+/** Some events were refused; the log has all others of the call. Behind a refused event no later one of its order was written. */
+export class PartlyRefused extends AppError {
+  readonly refusals: readonly Refusal[]
+
+  constructor(refusals: readonly Refusal[]) {
+    const [first] = refusals
+    super(first?.error.message ?? 'The log refused events.', {
+      code: first?.error.code ?? 'log.refused',
+      intent: 'retry',
+      cause: first?.error,
+    })
+    this.refusals = refusals
+  }
 }
 
 export interface LogConsumer {

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import kafkajs, { type Kafka, type SASLOptions } from 'kafkajs'
 import type { Log } from '../observe.ts'
 import { lz4, snappy, zstd } from './kafka-codecs.ts'
+import { bearLeaderlessPartitions } from './kafka-leaderless.ts'
 
 const { CompressionCodecs, CompressionTypes } = kafkajs
 
@@ -66,6 +67,7 @@ export function kafkaClient({ brokers, ssl, sasl, clientId, log }: KafkaConnecti
     prepared = true
     registerCodecs()
     quietQueue()
+    bearLeaderlessPartitions()
   }
   return new kafkajs.Kafka({
     brokers: async () => (patience?.signal.aborted ? [] : [...brokers]),

@@ -90,7 +90,12 @@ export function explain(error: unknown, { brokers, topic, group }: KafkaTarget):
   if (is('MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE'))
     return fix(
       'kafka.too_large',
-      `An event is larger than topic "${topic}" takes; raise max.message.bytes of the topic.`,
+      `Topic "${topic}" does not take so many bytes at once; raise max.message.bytes of the topic.`,
+    )
+  if (is('INVALID_RECORD', 'INVALID_TIMESTAMP', 'CORRUPT_MESSAGE', 'UNSUPPORTED_FOR_MESSAGE_FORMAT'))
+    return fix(
+      'kafka.record',
+      `Topic "${topic}" refuses a record (${messageOf(links.at(-1)?.message ?? error)}); check the settings of the topic, such as its timestamps.`,
     )
   if (coded('ENOTFOUND', 'EAI_AGAIN'))
     return retry(

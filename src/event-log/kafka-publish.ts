@@ -1,164 +1,162 @@
-import kafkajs, { type Kafka, type Message, type Producer } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { Metrics } from '../observe.ts'
 import type { EventRecord } from '../order/event-record.ts'
-import { headersOf } from './kafka-record.ts'
-import { keyHash } from './partition.ts'
+import { PartlyRefused, type Refusal } from './event-log.ts'
+import { createSender, type Sender } from './kafka-send.ts'
+import { recordBytes, type SizeLimit } from './kafka-size.ts'
+import { partitionFor } from './partition.ts'
 
-/** Limits of one request: a topic takes about 1 MB a batch by default, and all of it may fall into one partition. */
+/** Limits of one request. */
 const MOST_EVENTS = 500
 const MOST_BYTES = 512 * 1024
-/** An event this large is compressed to stay below the topic's limit. */
-const LARGE = 256 * 1024
-
-/** Codes of errors of brokers that answer and are not ready. */
-const PASSING = new Set(['kafka.busy', 'kafka.incomplete', 'kafka.topic'])
 
 export interface Publisher {
-  /** Resolves when all are written and replicated; rejects with an AppError, and then any part of them may have been written. */
+  /**
+   * Resolves when all are written and replicated; rejects with `PartlyRefused`, or with another AppError, and then any part of them may have
+   * been written.
+   */
   append(events: readonly EventRecord[]): Promise<void>
   close(): Promise<void>
 }
 
 interface Waiting {
   readonly event: EventRecord
+  readonly partition: number
   readonly call: Call
 }
 
 interface Call {
   left: number
+  readonly refusals: Refusal[]
+  failure: unknown
   resolve(): void
   reject(error: unknown): void
 }
 
 /**
  * Publishes in the order of the calls, many calls in one request: with one request in flight a broker (which the idempotence of
- * kafkajs asks for) the request is the cost, not the event.
- *
- * A failed request may have been written all the same. kafkajs then reuses its sequence numbers for the next, different events,
- * and the broker would take those for a repeat and drop them. So every failure ends the producer, and the next request
- * goes out under a new producer id: events may come twice, none is lost. All calls behind a failed one fail with it,
+ * kafkajs asks for) the request is the cost, not the event. A partition that refuses is tried by a producer of its own until it takes
+ * events again, as its answers may take 10 s; all that waits behind a refused event of its order or its partition is refused with it,
  * for an order's later event must not be written before its earlier one.
  */
 export function createPublisher(deps: {
-  /** A client each time: a failed one is thrown away. */
   client: () => Kafka
-  /** Resolves when the topic is there. */
   ready: () => Promise<void>
   topic: string
+  partitions: () => number
+  size: SizeLimit
   clock: Clock
   metrics: Metrics
   explain: (error: unknown) => AppError
 }): Publisher {
-  const { topic, clock, metrics, explain } = deps
-  let waiting: Waiting[] = []
-  let producer: Promise<Producer> | null = null
-  let running = false
+  const { partitions, size } = deps
+  const leaders = new Map<number, number>()
+  /** Partitions that refused and have taken nothing since. */
+  const sick = new Set<number>()
+  const main = createQueue(createSender({ ...deps, leaders, patient: true }))
+  const aside = createQueue(createSender({ ...deps, leaders, patient: false }))
   let closed = false
-  /** Partitions that the batch being sent falls into. */
-  let touched = new Set<number>()
 
-  async function connect(): Promise<Producer> {
-    await deps.ready()
-    const made = deps.client().producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      metadataMaxAge: 60_000,
-      retry: { retries: 1, initialRetryTime: 100 },
-      createPartitioner:
-        () =>
-        ({ message, partitionMetadata }) => {
-          const partition = partitionFor(String(message.key), partitionMetadata.length)
-          touched.add(partition)
-          return partition
-        },
-    })
-    try {
-      await made.connect()
-      return made
-    } catch (error) {
-      void made.disconnect().catch(() => {})
-      throw error
+  function createQueue(sender: Sender) {
+    let waiting: Waiting[] = []
+    let sending: readonly Waiting[] = []
+    let running = false
+
+    function take(): readonly Waiting[] {
+      const most = size.batch()
+      const bytesOf = new Map<number, number>()
+      let bytes = 0
+      let count = 0
+      for (const { event, partition } of waiting) {
+        const more = recordBytes(event)
+        const ofPartition = (bytesOf.get(partition) ?? 0) + more
+        bytes += more
+        if (count > 0 && (count >= MOST_EVENTS || bytes > MOST_BYTES)) break
+        if (bytesOf.has(partition) && ofPartition > most) break
+        bytesOf.set(partition, ofPartition)
+        count++
+      }
+      const batch = waiting.slice(0, count)
+      waiting = waiting.slice(count)
+      return batch
     }
-  }
 
-  function drop(): void {
-    const old = producer
-    producer = null
-    void old?.then(found => found.disconnect()).catch(() => {})
-  }
-
-  function take(): Waiting[] {
-    let bytes = 0
-    let count = 0
-    for (const { event } of waiting) {
-      bytes += event.body.length
-      if (count > 0 && (count >= MOST_EVENTS || bytes > MOST_BYTES)) break
-      count++
+    function refuse({ event, call }: Waiting, { error, partition }: Refusal): void {
+      call.refusals.push({ event, error, partition })
+      finish(call)
     }
-    const batch = waiting.slice(0, count)
-    waiting = waiting.slice(count)
-    return batch
-  }
 
-  async function send(batch: readonly Waiting[]): Promise<void> {
-    const timestamp = String(clock.now())
-    const messages = batch.map(
-      ({ event }): Message => ({ key: event.orderKey, value: event.body, headers: headersOf(event), timestamp }),
-    )
-    const large = batch.some(({ event }) => event.body.length > LARGE)
-    const started = clock.monotonic()
-    producer ??= connect()
-    const sender = await producer
-    touched = new Set()
-    const written = await sender.sendBatch({
-      acks: -1,
-      timeout: 10_000,
-      compression: kafkajs.CompressionTypes[large ? 'GZIP' : 'None'],
-      topicMessages: [{ topic, messages }],
-    })
-    // After a change of leaders kafkajs may leave out partitions and still report success.
-    for (const { partition } of written) touched.delete(partition)
-    if (touched.size > 0)
-      throw new AppError(`Kafka confirmed a batch without its partitions ${[...touched].join(', ')}.`, {
-        code: 'kafka.incomplete',
-        intent: 'retry',
-      })
-    metrics.publishSeconds.observe((clock.monotonic() - started) / 1000)
-  }
-
-  /** A new topic, or a partition whose leader moves, is ready in a moment; what takes longer is the caller's to wait for. */
-  async function sendPatiently(batch: readonly Waiting[]): Promise<AppError | null> {
-    for (const pause of [100, 300, 600, null]) {
-      try {
-        await send(batch)
-        return null
-      } catch (cause) {
-        drop()
-        const error = explain(cause)
-        if (!PASSING.has(error.code) || pause === null || closed) return error
-        await clock.sleep(pause)
+    /** What waits behind a refused event of its order or its partition is refused as well. */
+    function refuseBehind(refusals: readonly Refusal[]): void {
+      const ofPartition = new Map(refusals.map(refusal => [refusal.partition, refusal]))
+      const ofOrder = new Map(refusals.map(refusal => [refusal.event.orderKey, refusal]))
+      const before = waiting
+      waiting = []
+      for (const item of before) {
+        const refusal = ofOrder.get(item.event.orderKey) ?? ofPartition.get(item.partition)
+        if (refusal) refuse(item, refusal)
+        else waiting.push(item)
       }
     }
-    return null
-  }
 
-  async function run(): Promise<void> {
-    running = true
-    while (waiting.length > 0) {
-      const batch = take()
-      const error = await sendPatiently(batch)
-      if (!error) {
-        for (const { call } of batch) if (--call.left === 0) call.resolve()
-      } else {
-        const failed = new Set([...batch, ...waiting].map(item => item.call))
-        waiting = []
-        for (const call of failed) call.reject(error)
+    function settle(batch: readonly Waiting[], refusals: readonly Refusal[]): void {
+      const refused = new Map(refusals.map(refusal => [refusal.event, refusal]))
+      const takes = new Set(batch.filter(({ event }) => !refused.has(event)).map(({ partition }) => partition))
+      for (const partition of takes) sick.delete(partition)
+      for (const { partition } of refusals) if (partition !== null) sick.add(partition)
+      for (const item of batch) {
+        const refusal = refused.get(item.event)
+        if (refusal) refuse(item, refusal)
+        else finish(item.call)
+      }
+      if (refusals.length > 0) refuseBehind(refusals)
+    }
+
+    function fail(batch: readonly Waiting[], error: unknown): void {
+      const failed = [...batch, ...waiting]
+      waiting = []
+      for (const { call } of failed) {
+        call.failure ??= error
+        finish(call)
       }
     }
-    running = false
+
+    async function run(): Promise<void> {
+      running = true
+      while (waiting.length > 0) {
+        const batch = take()
+        sending = batch
+        const outcome = await sender.send(batch.map(({ event }) => event)).then(
+          refusals => () => settle(batch, refusals),
+          error => () => fail(batch, error),
+        )
+        sending = []
+        outcome()
+      }
+      running = false
+    }
+
+    return {
+      add(item: Waiting): void {
+        waiting.push(item)
+        if (running) return
+        running = true
+        // The rest of the call comes before the first request.
+        queueMicrotask(run)
+      },
+      has: (partition: number) =>
+        waiting.some(item => item.partition === partition) || sending.some(item => item.partition === partition),
+      close: sender.close,
+    }
+  }
+
+  function finish(call: Call): void {
+    if (--call.left > 0) return
+    if (call.failure !== null) call.reject(call.failure)
+    else if (call.refusals.length > 0) call.reject(new PartlyRefused(call.refusals))
+    else call.resolve()
   }
 
   return {
@@ -166,18 +164,20 @@ export function createPublisher(deps: {
       new Promise((resolve, reject) => {
         if (closed) return reject(new AppError('The event log is closed.', { code: 'kafka.closed', intent: 'retry' }))
         if (events.length === 0) return resolve()
-        const call = { left: events.length, resolve, reject }
-        for (const event of events) waiting.push({ event, call })
-        if (!running) void run()
+        const call: Call = { left: events.length, refusals: [], failure: null, resolve, reject }
+        const count = partitions()
+        const queueOf = new Map<number, typeof main>()
+        for (const event of events) {
+          const partition = partitionFor(event.orderKey, count)
+          // Back to the others only when nothing of it waits aside.
+          const queue = queueOf.get(partition) ?? (sick.has(partition) || aside.has(partition) ? aside : main)
+          queueOf.set(partition, queue)
+          queue.add({ event, partition, call })
+        }
       }),
     close: async () => {
       closed = true
-      const last = producer
-      producer = null
-      await last?.then(found => found.disconnect()).catch(() => {})
+      await Promise.all([main.close(), aside.close()])
     },
   }
 }
-
-/** Where Java's default partitioner puts a key, so that every producer and consumer of the topic agrees. */
-export const partitionFor = (key: string, partitions: number): number => keyHash(key) % partitions

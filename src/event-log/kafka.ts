@@ -1,15 +1,17 @@
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import type { Log, Metrics } from '../observe.ts'
-import type { EventLog } from './event-log.ts'
+import { type EventLog, PartlyRefused } from './event-log.ts'
 import { adminHolder } from './kafka-admin.ts'
 import { type KafkaSasl, kafkaClient, type Patience } from './kafka-client.ts'
 import { consumeFromKafka, type KafkaConsumption } from './kafka-consume.ts'
 import { explain } from './kafka-errors.ts'
 import { createNotices } from './kafka-notices.ts'
 import { contradictionOf } from './kafka-position.ts'
-import { createPublisher, partitionFor } from './kafka-publish.ts'
+import { createPublisher } from './kafka-publish.ts'
+import { createSizeLimit } from './kafka-size.ts'
 import { ensureTopic, partitionsOf, refuseCompacted } from './kafka-topic.ts'
+import { partitionFor } from './partition.ts'
 
 export interface KafkaLogOptions {
   /** `host:port` each. */
@@ -36,6 +38,10 @@ export interface KafkaLogOptions {
 }
 
 const WATCH_MS = 5_000
+/** How often the topic is asked how large its batches may be. */
+const SIZE_EVERY_MS = 60_000
+/** Bytes of a partition's batch, whatever the topic takes. */
+const MOST_BYTES = 512 * 1024
 
 /**
  * The event log on Kafka. Creating it waits for nothing: as long as no broker answers, `append` rejects with intent `retry`,
@@ -87,6 +93,9 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
     }
   }
 
+  const size = createSizeLimit({ topic, most: MOST_BYTES, now: clock.monotonic })
+  let sizeDueAt = 0
+
   async function look(): Promise<void> {
     try {
       await admin.use(async connected => {
@@ -94,6 +103,9 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
         const isGone = found !== null && there === null
         found = there ?? (await ensureTopic(connected, wish, clock, log))
         if (isGone) for (const consumption of consumptions) consumption.doubt()
+        if (!isGone && clock.monotonic() < sizeDueAt) return
+        await size.refresh(connected)
+        sizeDueAt = clock.monotonic() + SIZE_EVERY_MS
       })
       note(null)
     } catch (error) {
@@ -114,7 +126,10 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
     if (found === null) await seen()
   }
 
-  const publisher = createPublisher({ client, ready, topic, clock, metrics, explain: explained })
+  const publisher = createPublisher({
+    ...{ client, ready, topic, size, clock, metrics, explain: explained },
+    partitions: () => found ?? options.partitions,
+  })
 
   async function measure({ group: of, owned, compare }: KafkaConsumption): Promise<void> {
     const mine = new Set(owned())
@@ -159,10 +174,16 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
         await publisher.append(events)
         publishProblem = null
       } catch (error) {
+        if (error instanceof PartlyRefused) {
+          publishProblem = null
+          if (error.refusals.some(refusal => refusal.error.code === 'kafka.too_large')) sizeDueAt = 0
+          throw error
+        }
         publishProblem = explained(error)
         throw publishProblem
       }
     },
+    fits: size.fits,
 
     async consume(consumer) {
       const consumption = consumeFromKafka({

@@ -33,3 +33,6 @@ const byte = (data: Uint8Array, index: number): number => data[index] ?? 0
 
 /** What Kafka spreads keys by: partition = `keyHash(key) % partitions`. In [0, 2³¹). */
 export const keyHash = (key: string): number => murmur2(ENCODER.encode(key)) & 0x7fffffff
+
+/** Where Java's default partitioner puts a key, so that every producer and consumer of the topic agrees. */
+export const partitionFor = (key: string, partitions: number): number => keyHash(key) % partitions

@@ -62,15 +62,18 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     const { id, vendor, enabled } = connection
     const time = (at: number | null | undefined) => (at === null || at === undefined ? null : timestamp(at))
     const count = counts.get(id)
+    // A trouble of the store itself cannot be stored.
+    const trouble = ingest?.troubles?.().get(id) ?? null
+    const hidden = trouble !== null && (row === null || row.state === 'ok' || row.state === 'behind') && !row?.lastError
     return {
       id,
       vendor,
-      state: enabled ? (row?.state ?? 'behind') : 'stopped',
+      state: !enabled ? 'stopped' : hidden ? 'failing' : (row?.state ?? 'behind'),
       cursor: time(row?.cursor),
       lagSeconds: row && row.cursor !== null ? Math.max(0, clock.now() - row.cursor) / 1000 : null,
       lastSuccessAt: time(row?.lastSuccessAt),
       nextPollAt: enabled ? time(row?.nextPollAt) : null,
-      lastError: enabled ? (row?.lastError ?? null) : 'The connection is not enabled in the configuration.',
+      lastError: enabled ? (row?.lastError ?? trouble) : 'The connection is not enabled in the configuration.',
       ordersTracked: count?.orders ?? 0,
       quarantined: count?.quarantined ?? 0,
       webhooks:

@@ -9,10 +9,11 @@ export function createCollector({
   clock,
 }: Pick<ApiDeps, 'config' | 'store' | 'dispatch' | 'metrics' | 'clock'>): () => Promise<void> {
   return async () => {
-    const [rows, backlog, letters] = await Promise.all([
+    const [rows, backlog, letters, unpublished] = await Promise.all([
       store.connections.list(),
       store.lanes.backlog(),
       store.deadLetters.counts(),
+      store.audit.unpublished(),
     ])
     const now = clock.now()
     const configured = new Set(config.connections.map(({ id }) => id))
@@ -20,6 +21,9 @@ export function createCollector({
     for (const { id, cursor } of rows)
       if (cursor !== null && configured.has(id))
         metrics.connectionLag.set({ connection: id }, Math.max(0, now - cursor) / 1000)
+    metrics.unpublished.reset()
+    for (const id of configured) metrics.unpublished.set({ connection: id }, 0)
+    for (const { connection, count } of unpublished) metrics.unpublished.set({ connection }, count)
     metrics.backlog.reset()
     metrics.backlogOldest.reset()
     metrics.deadLetters.reset()

@@ -46,6 +46,12 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     return trouble === null ? { state: 'ok', detail: fine } : { state: 'failing', detail: trouble }
   }
 
+  /** A loop of one connection that fails takes nothing from the others: the process is ready, and says so. */
+  function ingestWorks(): string {
+    const troubles = [...(ingest?.troubles?.() ?? [])].map(([connection, sentence]) => `${connection}: ${sentence}`)
+    return ['Polls go on; each connection tells its own state.', ...troubles].join(' ')
+  }
+
   return [
     route({
       method: 'GET',
@@ -71,7 +77,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
           store: await storeState(),
           // A log that went back works: it is said, and does not make the process unready.
           eventLog: part(eventLog, eventLog.notice() ?? 'The event log answers.'),
-          ingest: part(ingest, 'Polls go on; each connection tells its own state.'),
+          ingest: part(ingest, ingestWorks()),
           dispatch: part(dispatch, 'Deliveries go on.'),
         }
         const failing = Object.values(checks).filter(({ state }) => state === 'failing')

@@ -89,6 +89,13 @@ export function createIngest(deps: {
     refetch: (connection, orderId) => workerOf(connection).refetch(orderId),
     publish: async connection => workers.get(connection)?.publish(),
     wake: connection => workers.get(connection)?.wake(),
+    troubles: () =>
+      new Map(
+        [...workers.values()].flatMap(({ connection, troubles }) => {
+          const sentence = troubles()
+          return sentence === null ? [] : [[connection, sentence]]
+        }),
+      ),
     health() {
       const troubles = [...workers.values()].map(({ connection, trouble }) => ({ connection, sentence: trouble() }))
       if (troubles.length === 0 || troubles.some(({ sentence }) => sentence === null)) return null

@@ -8,6 +8,7 @@ import type { Lease } from '../store/port/leases.ts'
 import { type Polled, poll } from './poll.ts'
 import { pollSingles, type Singles } from './singles.ts'
 import type { Taken } from './take-page.ts'
+import type { Troubles } from './troubles.ts'
 
 const FIRST_BACKOFF_MS = 5_000
 const LONGEST_BACKOFF_MS = 60_000
@@ -27,12 +28,15 @@ export interface RoundResult {
 }
 
 /** Polls, writes down how it went, and says when to poll again. One round at a time. */
-export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics }) {
-  const { polled, log, metrics } = deps
+export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Log; metrics: Metrics }) {
+  const { polled, troubles, log, metrics } = deps
   const { connection, store, clock, pollEveryMs } = polled
   let failures = 0
   let trouble: string | null = null
   let saidSilent = false
+  /** Single orders of the present round that could not be read. */
+  let rereads: { unread: number; error: unknown } = { unread: 0, error: null }
+  let unreadUntil = 0
 
   async function succeeded(lease: Lease, signal: AbortSignal): Promise<RoundResult> {
     const rechecked = await recheck(lease, signal)
@@ -41,7 +45,7 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
     const { gaps = [] } = (await store.connections.get(connection)) ?? {}
     const state = gaps.length > 0 || patch.gaps || more ? 'behind' : 'ok'
     const pauseMs = more ? 0 : pollEveryMs
-    await store.connections.update(lease, connection, {
+    await troubles.polled(lease, {
       ...patch,
       state,
       lastSuccessAt: now,
@@ -77,7 +81,7 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
       LONGEST_BACKOFF_MS,
     )
     const pauseMs = intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backoff, retryAfterMs)
-    await store.connections.update(lease, connection, {
+    await troubles.polled(lease, {
       state: intent === 'stop' ? 'stopped' : isRateLimit(error) ? 'behind' : 'failing',
       lastError: trouble,
       nextPollAt: clock.now() + pauseMs,
@@ -87,6 +91,18 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
 
   /** Orders that must be read again although the vendor may show no change, e.g. for a refund that is not on record yet. */
   async function recheck(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
+    rereads = { unread: 0, error: null }
+    const taken = await readAgain(lease, signal)
+    // What could not be read is due again in a minute; until then nothing is known to be better.
+    const { unread, error } = rereads
+    const now = clock.monotonic()
+    if (unread > 0) unreadUntil = now + 2 * UNREAD_RECHECK_MS
+    if (unread > 0) troubles.report('recheck', `${unread} cannot be read: ${messageOf(error)}`)
+    else if (now >= unreadUntil) troubles.report('recheck', null)
+    return taken
+  }
+
+  async function readAgain(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
     const now = clock.now()
     const asked = await readAsked(lease, now, signal)
     const due = await store.orders.due(connection, now, RECHECKS)
@@ -103,6 +119,7 @@ export function createRounds(deps: { polled: Polled; log: Log; metrics: Metrics 
   /** What cannot be read says so and waits; the poll goes on without it. */
   async function readSingles(lease: Lease, refs: readonly OrderRef[], signal: AbortSignal) {
     const { taken, unread, error }: Singles = await pollSingles(polled, lease, refs, { signal, priority: 'live' })
+    rereads = { unread: rereads.unread + unread.length, error: error ?? rereads.error }
     if (unread.length > 0)
       log.warn({ orders: unread.length, error: messageOf(error) }, 'could not read single orders; trying again')
     return { taken, unread: new Set(unread.map(({ orderId }) => orderId)) }

@@ -15,6 +15,7 @@ import { createRefetcher } from './refetch.ts'
 import { createRounds, STOPPED_PAUSE_MS } from './round.ts'
 import { pollSingles } from './singles.ts'
 import type { Taken } from './take-page.ts'
+import { createTroubles, type Loop } from './troubles.ts'
 
 const RETRY_MS = 15_000
 const FREE_MS = 15_000
@@ -42,7 +43,8 @@ export function createWorker(deps: {
   const { polled, eventLog, owner, shared, store, clock, metrics } = deps
   const { connection, source, takePage } = polled
   const log = deps.log.child({ connection })
-  const rounds = createRounds({ polled, log, metrics })
+  const troubles = createTroubles({ connection, connections: store.connections, log, metrics })
+  const rounds = createRounds({ polled, troubles, log, metrics })
   const oneRoundAtATime = createMutex()
   const refetcher = createRefetcher({ clock })
   const pollBell = createBell(clock)
@@ -54,21 +56,28 @@ export function createWorker(deps: {
   let dueAt = 0
   /** Asked for since the last one began, which may have missed what it was asked for. */
   let woken = false
-  /** Why the lease cannot be had or kept (the store fails); null: it can, or another process has it. */
-  let stuck: string | null = null
-  let current: { held: HeldLease; publish: () => void } | null = null
+  let current: { held: HeldLease; publish: () => void; lookBehind: () => void } | null = null
 
   const live = (signal: AbortSignal) => ({ signal, priority: 'live' as const })
-  const publisherOf = (held: HeldLease) => createPublisher({ connection, store, eventLog, held, clock, log })
+  const publisherOf = (held: HeldLease) =>
+    createPublisher({
+      ...{ connection, store, eventLog, held, clock, log },
+      report: ({ failing, refused }) => {
+        troubles.report('publish', failing)
+        troubles.report('refused', refused)
+      },
+    })
 
   async function work(held: HeldLease): Promise<void> {
     const publisher = publisherOf(held)
-    current = { held, publish: publisher.kick }
+    current = { held, publish: publisher.kick, lookBehind: publisher.lookBehind }
+    troubles.under(held.lease)
     try {
       const loops = [publisher.run(), pollLoop(held), gapLoop(held), orderLoop(held)]
       await Promise.all(loops.map(loop => loop.catch(held.lost)))
     } finally {
       current = null
+      troubles.under(null)
     }
   }
 
@@ -79,7 +88,7 @@ export function createWorker(deps: {
   async function round(held: HeldLease, signal: AbortSignal) {
     woken = false
     const result = await rounds.run(held, signal)
-    stuck = null
+    troubles.report('lease', null)
     dueAt = woken ? 0 : clock.monotonic() + result.pauseMs
     pollBell.ring()
     if (result.error === null) {
@@ -110,8 +119,8 @@ export function createWorker(deps: {
     }
     while (!held.signal.aborted) {
       await gapBell.wait(held.signal)
-      await repeatedly(held, recovered.gaps, 'backfill interrupted; goes on from where it was', () =>
-        backfill({ feed, gaps: gapsOf(held), take }, options),
+      await repeatedly(held, 'backfill', recovered.gaps, 'backfill interrupted; goes on from where it was', () =>
+        backfill({ feed, gaps: gapsOf(held), take }, options).then(() => null),
       )
     }
   }
@@ -124,17 +133,27 @@ export function createWorker(deps: {
   }
 
   async function orderLoop(held: HeldLease): Promise<void> {
+    /** How often in a row each order could not be read. */
+    const failed = new Map<string, number>()
     while (!held.signal.aborted) {
       const refs = (await refetcher.next(held.signal)).map(orderId => ({ orderId, userId: null }))
       if (refs.length === 0) continue
-      await repeatedly(held, recovered.orders, 'could not read single orders; trying again', async () => {
+      await repeatedly(held, 'orders', recovered.orders, 'could not read single orders; trying again', async () => {
         const { taken, unread, error } = await pollSingles(polled, held.lease, refs, live(held.signal))
         const [changed, events] = [taken.flatMap(one => one.changed).length, taken.flatMap(one => one.events).length]
         log.info({ orders: refs.length - unread.length, changed, events }, 'read on request')
         if (unread.length > 0)
           log.warn({ orders: unread.length, error: messageOf(error) }, 'could not read single orders; trying again')
-        for (const { orderId } of unread) refetcher.add(orderId, RETRY_MS)
+        for (const { orderId } of refs) if (!unread.some(one => one.orderId === orderId)) failed.delete(orderId)
+        for (const { orderId } of unread) {
+          failed.set(orderId, (failed.get(orderId) ?? 0) + 1)
+          refetcher.add(orderId, RETRY_MS)
+        }
         publishWhatIsNew(taken)
+        // Once may be chance.
+        const again = [...failed.values()].filter(times => times > 1).length
+        if (again === 0) return null
+        return error === null ? troubles.of('orders') : `${again} cannot be read: ${messageOf(error)}`
       })
     }
   }
@@ -145,17 +164,20 @@ export function createWorker(deps: {
    */
   async function repeatedly(
     { signal }: HeldLease,
+    loop: Loop,
     pollWentWell: Bell,
     complaint: string,
-    run: () => Promise<void>,
+    /** Resolves with what is wrong all the same; null: nothing. */
+    run: () => Promise<string | null>,
   ): Promise<void> {
     while (!signal.aborted) {
       try {
-        return await run()
+        return troubles.report(loop, await run())
       } catch (error) {
         if (signal.aborted) return
         if (error instanceof AppError && error.code.startsWith('store.')) throw error
         log.warn({ error: messageOf(error) }, complaint)
+        troubles.report(loop, messageOf(error))
         const { intent, retryAfterMs = RETRY_MS } = error instanceof AppError ? error : { intent: 'retry' }
         await clock.sleep(retryAfterMs, signal)
         if (intent === 'stop') await pollWentWell.wait(signal, STOPPED_PAUSE_MS)
@@ -235,13 +257,15 @@ export function createWorker(deps: {
       dueAt = 0
       pollBell.ring()
     },
-    trouble: () => stuck ?? rounds.trouble(),
+    /** Why the connection is not worked as it should be; null: polls and publishing go on, as far as the log takes events. */
+    trouble: () => troubles.of('lease') ?? rounds.trouble() ?? troubles.of('publish'),
+    /** All that is wrong with it, loop by loop; null: nothing. */
+    troubles: (): string | null =>
+      [rounds.trouble(), troubles.sentence()].filter(sentence => sentence !== null).join(' ') || null,
 
     async run(signal: AbortSignal): Promise<void> {
       running = true
-      const trouble = (why: string | null) => {
-        stuck = why
-      }
+      const trouble = (why: string | null) => troubles.report('lease', why)
       await withLease({ ...leaseDeps, signal, trouble }, work)
     },
 
@@ -250,7 +274,7 @@ export function createWorker(deps: {
 
     /** Where another process works the connection, that one looks by itself. */
     async publish(): Promise<void> {
-      if (current) return current.publish()
+      if (current) return current.lookBehind()
       if (running || (shared && !(await isFree()))) return
       await once(new AbortController().signal, held => publisherOf(held).publishAll())
     },

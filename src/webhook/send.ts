@@ -43,7 +43,7 @@ const POOL_IDLE = 60_000
 const TARGETS = 1_000
 const NOWHERE = { origin: '', pathname: '', search: '' }
 const READ_HEADERS = ['content-encoding', 'retry-after'] as const
-/** Such a body may be answered before all of it is read; its rest must not be what the connection goes on with. Characters. */
+/** Such a body may be answered before all of it is read; its rest must not be what the connection goes on with. Bytes. */
 const LARGE = 64 * 1024
 /** A destination has at most 1000 deliveries in flight. */
 const CONNECTIONS = 1_000
@@ -158,7 +158,13 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
     }
 
     pool.dispatch(
-      { path, method: 'POST', headers: request.headers, body: request.body, reset: request.body.length > LARGE },
+      {
+        path,
+        method: 'POST',
+        headers: request.headers,
+        body: request.body,
+        reset: Buffer.byteLength(request.body) > LARGE,
+      },
       {
         onRequestStart(started) {
           controller = started

@@ -25,7 +25,12 @@ describe.skipIf(!kafka)('a Kafka topic that is deleted and made again', () => {
     const shop = createShop(sandbox, 7)
     const bare = await bareClient(kafka.brokers)
     const topic = unique('anew')
-    const env = { KAFKA_BROKERS: kafka.brokers, KAFKA_TOPIC: topic, KAFKA_GROUP: unique('group'), KAFKA_PARTITIONS: '3' }
+    const env = {
+      KAFKA_BROKERS: kafka.brokers,
+      KAFKA_TOPIC: topic,
+      KAFKA_GROUP: unique('group'),
+      KAFKA_PARTITIONS: '3',
+    }
     await configure(folder.path, withSubscribers(sandbox, { steady, shaky }))
 
     const live = (orders: number) => {

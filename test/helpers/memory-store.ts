@@ -246,6 +246,9 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
       async published() {
         return true
       },
+      async unpublished() {
+        return new Map()
+      },
       async claim(_group, partitions) {
         await store.trouble('claim')
         for (const partition of partitions) claims.set(partition, (claims.get(partition) ?? 0) + 1)

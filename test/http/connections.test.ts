@@ -11,6 +11,15 @@ beforeEach(async () => {
 afterEach(() => api.close())
 
 describe('GET /v1/connections', () => {
+  test('a trouble that the store could not be told is shown all the same', async () => {
+    await api.store.connections.update(api.lease, 'kk', { state: 'ok', lastError: null })
+    api.parts.ingestTroubles.set('kk', 'Lease: The database is read-only.')
+    const { body } = await api.call('GET', '/v1/connections/kk')
+    expect(body).toMatchObject({ state: 'failing', lastError: 'Lease: The database is read-only.' })
+    api.parts.ingestTroubles.clear()
+    expect((await api.call('GET', '/v1/connections/kk')).body).toMatchObject({ state: 'ok', lastError: null })
+  })
+
   test('lists each with exactly what is promised', async () => {
     await api.seed('kk', '1', { doubts: [{ path: 'refundedAmount', value: '"9,99"', reason: 'not an amount' }] })
     const cursor = NOW - 12_500

@@ -50,6 +50,7 @@ interface Parts {
   poll(connection: string, options: PollOptions): Promise<PollResult>
   read: (connection: string, orders: Parameters<IngestControl['read']>[1]) => Promise<ReadResult>
   ingestHealth: string | null
+  ingestTroubles: Map<string, string>
   dispatchHealth: string | null
   logHealth: string | null
   logKind: 'embedded' | 'kafka'
@@ -107,6 +108,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
     poll: async () => ({ orders: 0, events: [], quarantined: 0 }),
     read: async () => ({ snapshots: [], rejects: [] }),
     ingestHealth: null,
+    ingestTroubles: new Map(),
     dispatchHealth: null,
     logHealth: null,
     logKind: 'embedded',
@@ -202,6 +204,7 @@ function ingestDouble(parts: Parts): IngestControl {
     publish: async connection => void parts.asked.push(`publish ${connection}`),
     wake: connection => void parts.asked.push(`wake ${connection}`),
     health: () => parts.ingestHealth,
+    troubles: () => parts.ingestTroubles,
   }
 }
 

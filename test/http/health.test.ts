@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
+import { eventsOf } from '../helpers/event-records.ts'
 import { type Harness, openHarness } from './harness.ts'
 
 let api: Harness
@@ -46,6 +47,25 @@ describe('health', () => {
       200,
       { state: 'ok', detail: 'The event log went back: partition 3.' },
     ])
+  })
+
+  test('a loop of one connection that fails is named by a process that is ready all the same', async () => {
+    api.parts.ingestTroubles.set('shop', 'Publishing: Orders of partition 3 wait: too few replicas.')
+    const { status, body } = await api.call('GET', '/readyz')
+    expect(status).toBe(200)
+    expect(body.checks.ingest).toEqual({
+      state: 'ok',
+      detail: expect.stringContaining('shop: Publishing: Orders of partition 3 wait: too few replicas.'),
+    })
+  })
+
+  test('metrics show how many events of each connection the event log does not have yet', async () => {
+    const { lease } = api
+    const events = eventsOf('o-1', 3, { connection: 'kk' })
+    await api.store.orders.commit(lease, { connection: 'kk', orders: [], events, publishedAt: null, doubts: [] })
+    const { text } = await api.call('GET', '/metrics')
+    expect(text).toContain('orderwire_unpublished{connection="kk"} 3')
+    expect(text).toContain('orderwire_unpublished{connection="shop"} 0')
   })
 
   test('a store that does not answer makes it not ready', async () => {

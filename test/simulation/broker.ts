@@ -1,5 +1,12 @@
 import { AppError } from '../../src/errors.ts'
-import type { Consumption, EventLog, LogConsumer } from '../../src/event-log/event-log.ts'
+import {
+  type Consumption,
+  type EventLog,
+  type LogConsumer,
+  PartlyRefused,
+  type Refusal,
+  TOO_LARGE,
+} from '../../src/event-log/event-log.ts'
 import { type Committed, startAt } from '../../src/event-log/kafka-position.ts'
 import { keyHash } from '../../src/event-log/partition.ts'
 import { createMutex } from '../../src/ingest/mutex.ts'
@@ -12,6 +19,8 @@ import type { Trace } from './trace.ts'
 
 const SESSION_MS = 20_000
 const COMMIT_EVERY_MS = 300
+/** Of so many records one is refused where some are. */
+const UNFIT_OF = 4
 
 /** Kafka as the event log's users meet it: partitions, a group that is rebalanced eagerly, positions committed by generation. */
 export interface Broker {
@@ -21,6 +30,8 @@ export interface Broker {
   rebalance(): void
   /** Where all of a partition is committed, its log may be made anew, or restored without its end. With or without the positions of the group. */
   goBack(): void
+  /** For a while a partition takes nothing, or some records are refused for good (`large`: for their size). */
+  refuse(ms: number): void
   /** The group takes a member for dead that lives, which finds out a little later. Returns whose it is. */
   lose(): Life | null
   /** Everything is committed, nobody moves. */
@@ -80,6 +91,9 @@ export function createBroker(deps: {
   let generation = 0
   let moving = false
   let again = false
+  /** Partitions, and orders by the hash of their key, that take nothing at present. */
+  const refusing = new Set<number>()
+  const unfit = new Map<number, 'kafka.record' | typeof TOO_LARGE>()
 
   const partitionOf = (key: string) => keyHash(key) % deps.partitions
   const way = () => delay(random, weather)
@@ -375,17 +389,56 @@ export function createBroker(deps: {
   /** Each partition's part of a batch is written on its own, and each may come to be written although the answer is lost. */
   async function append(events: readonly EventRecord[]): Promise<void> {
     const parts = Map.groupBy(events, event => partitionOf(event.orderKey))
+    const refusals: Refusal[] = []
     const written = await Promise.all(
       [...parts].map(async ([partition, part]) => {
         await time.sleep(random.between(0, 5))
         if (random.chance(weather.lost)) return false
-        logs[partition]?.push(...part.map(event => ({ event, mark: `${marks++}` })))
+        const refused = refusalsOf(partition, part)
+        refusals.push(...refused)
+        const not = new Set(refused.map(({ event }) => event))
+        logs[partition]?.push(...part.filter(event => !not.has(event)).map(event => ({ event, mark: `${marks++}` })))
         for (const go of [...waiting]) go()
         return true
       }),
     )
     if (written.includes(false))
       throw new AppError('a part of the batch was not written', { code: 'kafka.unavailable', intent: 'retry' })
+    if (refusals.length > 0) throw new PartlyRefused(refusals)
+  }
+
+  /** A refused record is some event of an order, and keeps back what is behind it in the same batch. */
+  function refusalsOf(partition: number, part: readonly EventRecord[]): Refusal[] {
+    if (refusing.has(partition)) {
+      const error = new AppError('the partition has too few replicas', { code: 'kafka.busy', intent: 'retry' })
+      return part.map(event => ({ event, error, partition }))
+    }
+    const behind = new Map<string, AppError>()
+    return part.flatMap(event => {
+      const code = unfit.get(keyHash(event.id) % UNFIT_OF)
+      // Without its lines an event is small enough.
+      const unfits = code !== undefined && (code !== TOO_LARGE || event.body.includes('"lines":[{'))
+      if (unfits && !behind.has(event.orderKey))
+        behind.set(event.orderKey, new AppError('the record is refused', { code, intent: 'fix' }))
+      const error = behind.get(event.orderKey)
+      return error ? [{ event, error, partition: null }] : []
+    })
+  }
+
+  function refuse(ms: number): void {
+    const end = (stop: () => void) => time.after(ms, stop)
+    const partition = random.between(0, deps.partitions - 1)
+    const record = random.between(0, UNFIT_OF - 1)
+    if (random.chance(0.5)) {
+      trace.note(`partition ${partition} takes nothing`)
+      refusing.add(partition)
+      end(() => refusing.delete(partition))
+    } else {
+      const code = random.pick(['kafka.record', TOO_LARGE] as const)
+      trace.note(`records ${record} of ${UNFIT_OF} are refused: ${code}`)
+      unfit.set(record, code)
+      end(() => unfit.delete(record))
+    }
   }
 
   return {
@@ -403,6 +456,7 @@ export function createBroker(deps: {
       for (const go of [...waiting]) go()
     },
     rebalance: () => void rebalance(),
+    refuse,
     lose() {
       const member = members[random.between(0, members.length - 1)]
       if (!member) return null

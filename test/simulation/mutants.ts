@@ -50,6 +50,15 @@ const COMEBACKS: Partial<Plan> = {
   jumps: false,
 }
 
+/** A log that refuses partitions and records, while much is published. */
+const REFUSALS: Partial<Plan> = {
+  mode: 'cluster',
+  processes: 1,
+  partitions: 2,
+  changeEveryMs: 700,
+  strikeEveryMs: 1_500,
+}
+
 export const MUTANTS: readonly Mutant[] = [
   mutant('writes are not checked against the epoch', 'store/sql/leases.ts', [
     'if (rows.length === 0)',
@@ -65,8 +74,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant('polls do not overlap', 'ingest/window.ts', ['Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
   mutant('events are marked published before they are', 'ingest/publish.ts', [
-    'await eventLog.append(batch)',
-    'await store.events.markPublished(held.lease, batch.map(({ n }) => n), clock.now())\n      await eventLog.append(batch)',
+    'const refusals = await eventLog.append(batch)',
+    'await store.events.markPublished(lease.lease, batch.map(({ n }) => n), clock.now())\n    const refusals = await eventLog.append(batch)',
   ]),
   mutant('events set aside are settled before they are written', 'dispatch/lanes.ts', [
     'const done = await journal.setAside({ events, nextAt, attempt: counted })',
@@ -192,8 +201,8 @@ export const MUTANTS: readonly Mutant[] = [
   aimed(
     COMEBACKS,
     mutant('a replay does not wait for what is still in the log', 'dispatch/past.ts', [
-      'if (through === null || !(await takenIn(through, [...partitions], ours))) return false',
-      'if (through === null) return false',
+      'const later = through === null ? null : await takenIn(through, [...partitions], ours)',
+      'const later = new Map<string, number>()',
     ]),
   ),
   mutant('a new endpoint is sent to before its past is queued', 'dispatch/past.ts', [
@@ -248,6 +257,27 @@ export const MUTANTS: readonly Mutant[] = [
     mutant('a page is committed without waiting for the disk', 'store/sql/orders.ts', [
       'export function orderStore({ db, dialect, transaction }: Sql)',
       'export function orderStore({ db, dialect, relaxed: transaction }: Sql)',
+    ]),
+  ),
+  aimed(
+    REFUSALS,
+    mutant('what the log refused counts as published with the rest of its batch', 'ingest/publish.ts', [
+      'batch.filter(({ id }) => !refused.has(id)).map',
+      'batch.map',
+    ]),
+  ),
+  aimed(
+    REFUSALS,
+    mutant('later events of an order are published although an earlier one was refused', 'ingest/publish.ts', [
+      'return !hold\n',
+      'return true\n',
+    ]),
+  ),
+  aimed(
+    REFUSALS,
+    mutant('a hold is released although events were passed over for it meanwhile', 'ingest/publish.ts', [
+      'if (after >= reached) heldBack.release(hold)',
+      'heldBack.release(hold)',
     ]),
   ),
 ]

@@ -20,6 +20,7 @@ const WEIGHTS = {
   aim: 4,
   jump: 1,
   rebalance: 2,
+  refusal: 2,
   evict: 2,
   back: 2,
   republish: 1,
@@ -205,6 +206,11 @@ export function createStrikes(world: {
       if (plan.jumps) slots.at(slot())?.life.jump(ms)
     },
     rebalance: () => broker?.rebalance(),
+    // A log that refuses some is met best while there is much to publish.
+    refusal() {
+      broker?.refuse(dice.between(1, 60) * 1000)
+      burst()
+    },
     evict,
     back: () => broker?.goBack(),
     republish,

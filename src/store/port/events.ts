@@ -22,6 +22,11 @@ export interface StoredEvent extends EventRecord {
   readonly n: number
 }
 
+export interface UnpublishedPart {
+  readonly after?: number
+  readonly orderIds?: readonly string[]
+}
+
 export interface EventStore {
   /** Oldest first by default, `newest` turns it around. */
   list(filter: EventFilter, paging: Paging & { newest?: boolean }): Promise<readonly StoredEvent[]>
@@ -30,8 +35,8 @@ export interface EventStore {
   ofOrder(connection: string, orderId: string): Promise<readonly StoredEvent[]>
   /** The highest `n` there is; 0 when empty. */
   last(): Promise<number>
-  /** Of one connection, in publishing order. */
-  unpublished(connection: string, limit: number): Promise<readonly StoredEvent[]>
+  /** Of one connection, in publishing order: those behind `after` (a place in the history), of these orders only where `orderIds` is given. */
+  unpublished(connection: string, limit: number, part?: UnpublishedPart): Promise<readonly StoredEvent[]>
   /**
    * Makes published events unpublished again: those observed in the span, of at most `orders` orders of the connection behind `after` by order id
    * ('' at first). All of one order at once. `last`: the order id to go on behind; null: that was all.
@@ -44,5 +49,7 @@ export interface EventStore {
     readonly after: string
     readonly orders: number
   }): Promise<{ readonly events: number; readonly last: string | null }>
+  /** Gives an event another body, unless it is published already: then nothing changes and the answer is false. */
+  replaceUnpublished(lease: Lease, n: number, body: string): Promise<boolean>
   markPublished(lease: Lease, ns: readonly number[], at: number): Promise<void>
 }

@@ -24,6 +24,8 @@ export interface ReplayStore {
   end(): Promise<number>
   /** Whether every event up to this one is in the event log. */
   published(through: number): Promise<boolean>
+  /** The orders (by key) with events up to this one that are not in the event log, and the first sequence of each that is not. */
+  unpublished(through: number): Promise<ReadonlyMap<string, number>>
   /**
    * Takes partitions over: the word of whoever had them before counts no more. Returns a number for each. `epoch`: of the lease
    * under which they are read, where there is one: under an earlier one than the last nothing is taken, and the number, 0, never counts.

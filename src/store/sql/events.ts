@@ -40,9 +40,11 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
       return row?.n ?? 0
     },
 
-    unpublished: async (connection, limit) => {
+    unpublished: async (connection, limit, { after = 0, orderIds } = {}) => {
+      const ofOrders = orderIds ? sql`and ${dialect.among(sql`events.order_id`, orderIds)}` : sql``
       const { rows } = await sql<EventColumns>`
-        select ${EVENT_COLUMNS} from events where connection = ${connection} and published_at is null
+        select ${EVENT_COLUMNS} from events
+        where connection = ${connection} and published_at is null and n > ${after} ${ofOrders}
         order by n limit ${limit}`.execute(db)
       return rows.map(storedEventOf)
     },
@@ -60,6 +62,14 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
           and ${dialect.among(sql`order_id`, orderIds)} and observed_at >= ${since} and observed_at < ${until}
           and published_at is not null`.execute(trx)
         return { events: Number(numAffectedRows), last }
+      }),
+
+    replaceUnpublished: async (lease, n, body) =>
+      transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        const { numAffectedRows } = await sql`
+          update events set body = ${body} where n = ${n} and published_at is null`.execute(trx)
+        return Number(numAffectedRows) > 0
       }),
 
     markPublished: async (lease, ns, at) => {

@@ -58,6 +58,13 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
       return rows.length === 0
     },
 
+    unpublished: async through => {
+      const { rows } = await sql<{ order_key: string; sequence: number }>`
+        select order_key, min(sequence) as sequence from events
+        where published_at is null and n <= ${through} group by order_key`.execute(db)
+      return new Map(rows.map(({ order_key, sequence }) => [order_key, sequence]))
+    },
+
     claim: (group, partitions, epoch) =>
       transaction(async trx => {
         const claims = new Map<number, number>()

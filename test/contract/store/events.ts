@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { EVENT_TYPES } from '../../../schemas/order-event.ts'
+import type { EventRecord } from '../../../src/order/event-record.ts'
 import type { EventFilter, StoredEvent } from '../../../src/store/port/events.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { leaseOf, NOW, order, page, remember, type World } from './world.ts'
@@ -164,6 +165,38 @@ export function eventContract(world: World): void {
       expect(await unpublish('', 5)).toEqual({ events: 0, last: 'c' })
       expect(ids(await store.events.unpublished('shop', 10))).toEqual(ids([...(given[1] ?? []), ...(given[2] ?? [])]))
       expect(await store.events.unpublished('other', 10)).toEqual([])
+    })
+
+    test('unpublished events can be read from behind a place in the history, and of some orders only', async () => {
+      const { store } = world
+      const lease = await leaseOf(store)
+      const [a, b, c] = ['a', 'b', 'c'].map(order => eventsOf(order, 2)) as [
+        EventRecord[],
+        EventRecord[],
+        EventRecord[],
+      ]
+      await store.orders.commit(lease, page({ events: [...a, ...b, ...c], publishedAt: null }))
+      const all = await store.events.unpublished('shop', 10)
+      const after = all[2]?.n ?? 0
+      expect(ids(await store.events.unpublished('shop', 10, { after }))).toEqual(ids([...b, ...c].slice(1)))
+      expect(ids(await store.events.unpublished('shop', 10, { orderIds: ['c', 'a'] }))).toEqual(ids([...a, ...c]))
+      expect(ids(await store.events.unpublished('shop', 1, { after, orderIds: ['c', 'a'] }))).toEqual(
+        ids(c.slice(0, 1)),
+      )
+    })
+
+    test('the body of an event can be replaced until it is published, under the lease only', async () => {
+      const { store } = world
+      const lease = await leaseOf(store)
+      await store.orders.commit(lease, page({ events: eventsOf('a', 2), publishedAt: null }))
+      const [first, second] = (await store.events.unpublished('shop', 10)) as [StoredEvent, StoredEvent]
+      expect(await store.events.replaceUnpublished(lease, first.n, '{"slim":"é"}')).toBe(true)
+      await store.events.markPublished(lease, [second.n], NOW)
+      expect(await store.events.replaceUnpublished(lease, second.n, '{}')).toBe(false)
+      await expect(
+        store.events.replaceUnpublished({ ...lease, epoch: lease.epoch + 1 }, first.n, '{}'),
+      ).rejects.toMatchObject({ code: 'store.lease_lost' })
+      expect((await store.events.ofOrder('shop', 'a')).map(({ body }) => body)).toEqual(['{"slim":"é"}', second.body])
     })
   })
 }

@@ -49,6 +49,9 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.orders.postpone(lease, 'shop', [{ orderId: 'o50', userId: null, recheckAt: NOW + 50, next: NOW + 51 }])
 
   await store.events.unpublished('shop', 100)
+  await store.events.unpublished('shop', 100, { after: 5 })
+  await store.events.unpublished('shop', 100, { after: 5, orderIds: ['o1', 'o2'] })
+  await store.events.replaceUnpublished(lease, await store.events.last(), '{}')
   const last = await store.events.last()
   await store.events.markPublished(lease, [last], NOW)
   await store.events.list({}, { limit: 500, after: last - 5 })

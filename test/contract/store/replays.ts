@@ -99,6 +99,15 @@ export function replayContract(world: World): void {
       const end = await store.replays.end()
       expect(await store.replays.published(end - 2)).toBe(true)
       expect(await store.replays.published(end - 1)).toBe(false)
+      await store.orders.commit(lease, page({ events: eventsOf('c', 1), publishedAt: null }))
+      expect(await store.replays.unpublished(end)).toEqual(new Map([['shop/b', 1]]))
+      await store.events.markPublished(lease, [end - 1], NOW)
+      expect(await store.replays.unpublished(end + 1)).toEqual(
+        new Map([
+          ['shop/b', 2],
+          ['shop/c', 1],
+        ]),
+      )
       await store.events.markPublished(lease, [end - 1, end], NOW)
       expect(await store.replays.published(end)).toBe(true)
     })

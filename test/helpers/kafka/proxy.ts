@@ -9,6 +9,8 @@ export interface KafkaProxy {
   target(port: number): void
   /** While true, events are written but their acknowledgements never arrive: the connection breaks instead. */
   loseAcknowledgements(lose: boolean): void
+  /** From now on the answers about this partition say this error of Kafka; null: what the broker says. */
+  refuse(partition: number, errorCode: number | null): void
   close(): Promise<void>
 }
 
@@ -16,6 +18,7 @@ export interface KafkaProxy {
 export async function kafkaProxy(): Promise<KafkaProxy> {
   let target = 0
   let losing = false
+  const refused = new Map<number, number>()
   const sockets = new Set<Socket>()
 
   const server = createServer(client => {
@@ -37,8 +40,9 @@ export async function kafkaProxy(): Promise<KafkaProxy> {
       broker.write(frame)
     })
     onFrames(broker, frame => {
-      if (produces.delete(frame.readInt32BE(4)) && losing) client.destroy()
-      else client.write(frame)
+      const produced = produces.delete(frame.readInt32BE(4))
+      if (produced && losing) client.destroy()
+      else client.write(produced ? withErrors(frame, refused) : frame)
     })
   }).listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -52,11 +56,37 @@ export async function kafkaProxy(): Promise<KafkaProxy> {
     loseAcknowledgements: lose => {
       losing = lose
     },
+    refuse: (partition, errorCode) => {
+      if (errorCode === null) refused.delete(partition)
+      else refused.set(partition, errorCode)
+    },
     close: async () => {
       for (const socket of sockets) socket.destroy()
       await new Promise(resolve => server.close(resolve))
     },
   }
+}
+
+/** Bytes of one partition in an answer to a produce request of version 5 to 7, which is what kafkajs sends. */
+const PARTITION_BYTES = 4 + 2 + 8 + 8 + 8
+
+/** The answer to a produce request with other errors for some partitions. */
+function withErrors(frame: Buffer, errors: ReadonlyMap<number, number>): Buffer {
+  if (errors.size === 0) return frame
+  const changed = Buffer.from(frame)
+  let at = 8
+  const topics = changed.readInt32BE(at)
+  at += 4
+  for (let topic = 0; topic < topics; topic++) {
+    at += 2 + changed.readInt16BE(at)
+    const partitions = changed.readInt32BE(at)
+    at += 4
+    for (let n = 0; n < partitions; n++, at += PARTITION_BYTES) {
+      const code = errors.get(changed.readInt32BE(at))
+      if (code !== undefined) changed.writeInt16BE(code, at + 4)
+    }
+  }
+  return changed
 }
 
 /** Whole messages of Kafka's protocol, length included. */

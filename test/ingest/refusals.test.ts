@@ -1,0 +1,230 @@
+import { describe, expect, test } from 'vitest'
+import { AppError } from '../../src/errors.ts'
+import { type EventLog, PartlyRefused, type Refusal, TOO_LARGE } from '../../src/event-log/event-log.ts'
+import { createPublisher } from '../../src/ingest/publish.ts'
+import { createTroubles } from '../../src/ingest/troubles.ts'
+import type { HeldLease } from '../../src/lease.ts'
+import { createMetrics } from '../../src/observe.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
+import type { Lease } from '../../src/store/port/leases.ts'
+import { eventRecord, eventsOf } from '../helpers/event-records.ts'
+import { type MemoryClock, memoryClock } from '../helpers/memory-clock.ts'
+import { quietLog } from '../helpers/quiet.ts'
+import { store } from './scene.ts'
+
+/** A log of 4 partitions that refuses what a test says; the partition of an order is the last digit of its id. */
+function refusingLog() {
+  const control = {
+    written: [] as EventRecord[],
+    calls: [] as number[],
+    partitions: new Set<number>(),
+    largest: Number.POSITIVE_INFINITY,
+    told: true,
+    down: null as AppError | null,
+  }
+  const partitionOf = (orderKey: string) => Number(orderKey.at(-1)) % 4
+  const isLarge = ({ body }: EventRecord) => Buffer.byteLength(body) > control.largest
+  const log: EventLog = {
+    kind: 'kafka',
+    partitions: 4,
+    partitionOf,
+    notice: () => null,
+    contradiction: async () => null,
+    fits: event => !control.told || !isLarge(event),
+    append: async events => {
+      control.calls.push(events.length)
+      if (control.down) throw control.down
+      const refusals: Refusal[] = []
+      const behind = new Map<string, AppError>()
+      for (const event of events) {
+        const partition = partitionOf(event.orderKey)
+        const held = behind.get(event.orderKey)
+        if (control.partitions.has(partition))
+          refusals.push({ event, error: failure('kafka.busy', `no replicas for ${partition}`), partition })
+        else if (held) refusals.push({ event, error: held, partition: null })
+        else if (isLarge(event)) {
+          const error = failure(TOO_LARGE, `${event.id} is too large`)
+          behind.set(event.orderKey, error)
+          refusals.push({ event, error, partition: null })
+        } else control.written.push(event)
+      }
+      if (refusals.length > 0) throw new PartlyRefused(refusals)
+    },
+    consume: () => Promise.reject(new Error('not consumed here')),
+    health: () => null,
+    check: async () => 'memory',
+    close: async () => {},
+  }
+  return { log, control }
+}
+
+const failure = (code: string, message: string, intent: 'retry' | 'stop' = 'retry') =>
+  new AppError(message, { code, intent })
+const ids = (events: readonly EventRecord[]) => events.map(({ id }) => id)
+const ofOrder = (events: readonly EventRecord[], orderId: string) =>
+  events.filter(event => event.orderId === orderId).map(({ sequence }) => sequence)
+const waiting = async () => ids(await store.events.unpublished('shop', 20_000))
+
+async function commit(lease: Lease, events: readonly EventRecord[]) {
+  await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: null, doubts: [] })
+}
+
+/** A publisher of `shop` on a clock of its own, which runs until `end`. */
+async function publishing(eventLog: EventLog) {
+  const clock: MemoryClock = memoryClock()
+  await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
+  const lease = await store.leases.acquire('connection/shop', 'one', 600_000, Date.now())
+  if (!lease) throw new Error('no lease')
+  const ended = new AbortController()
+  const losses: unknown[] = []
+  const held: HeldLease = {
+    lease,
+    signal: ended.signal,
+    assertFresh: () => {},
+    lost: cause => {
+      losses.push(cause)
+      ended.abort()
+    },
+  }
+  const metrics = createMetrics()
+  const troubles = createTroubles({ connection: 'shop', connections: store.connections, log: quietLog, metrics })
+  troubles.under(lease)
+  const publisher = createPublisher({
+    ...{ connection: 'shop', store, eventLog, held, clock, log: quietLog },
+    report: ({ failing, refused }) => {
+      troubles.report('publish', failing)
+      troubles.report('refused', refused)
+    },
+  })
+  return {
+    ...{ clock, lease, losses, publisher, troubles, metrics },
+    row: async () => await store.connections.get('shop'),
+    start() {
+      const running = publisher.run()
+      return async () => {
+        ended.abort()
+        await running
+      }
+    },
+  }
+}
+
+describe('what the log refuses', () => {
+  test('of one partition keeps back the orders of that partition only, and nothing else is sent twice', async () => {
+    const { log, control } = refusingLog()
+    const one = await publishing(log)
+    await commit(
+      one.lease,
+      ['o-0', 'o-1', 'o-2', 'o-3'].flatMap(order => eventsOf(order, 3)),
+    )
+    control.partitions.add(2)
+    const end = one.start()
+    await one.clock.until(() => control.written.length === 9)
+    await one.clock.advance(120_000)
+    expect(control.written).toHaveLength(9)
+    expect(new Set(ids(control.written)).size).toBe(9)
+    expect(await waiting()).toEqual(ids(eventsOf('o-2', 3)))
+    // What comes meanwhile is published, too.
+    await commit(one.lease, [...eventsOf('o-2', 4).slice(3), ...eventsOf('o-3', 4).slice(3)])
+    one.publisher.kick()
+    await one.clock.until(() => ofOrder(control.written, 'o-3').length === 4)
+    control.partitions.clear()
+    await one.clock.until(async () => (await waiting()).length === 0, 60_000)
+    expect(ofOrder(control.written, 'o-2')).toEqual([1, 2, 3, 4])
+    expect(control.written).toHaveLength(14)
+    await end()
+  })
+
+  test('for good is one order, which is shown and published once it can be, in order', async () => {
+    const { log, control } = refusingLog()
+    control.largest = 2_000
+    control.told = false
+    const one = await publishing(log)
+    const large = eventRecord({
+      orderId: 'o-1',
+      sequence: 2,
+      body: JSON.stringify({ data: { note: 'x'.repeat(3_000) } }),
+    })
+    const [first, , third] = eventsOf('o-1', 3) as [EventRecord, EventRecord, EventRecord]
+    await commit(one.lease, [first, large, third, ...eventsOf('o-5', 2)])
+    const end = one.start()
+    await one.clock.until(() => control.written.length === 3)
+    await one.clock.advance(60_000)
+    expect(ids(control.written).sort()).toEqual(ids([first, ...eventsOf('o-5', 2)]).sort())
+    expect(await one.row()).toMatchObject({ state: 'failing', lastError: expect.stringContaining('Order o-1 waits') })
+    const shown = async () => (await one.metrics.connectionTrouble.get()).values.filter(({ value }) => value === 1)
+    expect(await shown()).toMatchObject([{ labels: { connection: 'shop', loop: 'refused' } }])
+    control.largest = Number.POSITIVE_INFINITY
+    await one.clock.until(async () => (await waiting()).length === 0, 60_000)
+    expect(ofOrder(control.written, 'o-1')).toEqual([1, 2, 3])
+    await one.clock.until(() => one.troubles.sentence() === null)
+    expect(await shown()).toEqual([])
+    await end()
+  })
+
+  test.each(['known beforehand', 'learned from the refusal'])(
+    'for its size, %s, is published without its lines, with the same bytes in the store',
+    async how => {
+      const { log, control } = refusingLog()
+      control.largest = 2_000
+      control.told = how === 'known beforehand'
+      const lines = Array.from({ length: 40 }, (_, n) => ({ id: `l-${n}`, title: '大きな注文'.repeat(10) }))
+      const own = { orderId: 'o-1', order: { currency: 'JPY', lines }, shipment: { packageId: 'p', lines } }
+      const one = await publishing(log)
+      const large = eventRecord({ orderId: 'o-1', body: JSON.stringify({ id: 'e', data: own }) })
+      await commit(one.lease, [large, ...eventsOf('o-1', 2).slice(1)])
+      const end = one.start()
+      await one.clock.until(async () => (await waiting()).length === 0)
+      expect(ofOrder(control.written, 'o-1')).toEqual([1, 2])
+      const [slim] = control.written
+      expect(JSON.parse(slim?.body ?? '')).toEqual({
+        id: 'e',
+        data: { orderId: 'o-1', order: { currency: 'JPY', lines: [] }, shipment: { packageId: 'p', lines: [] } },
+      })
+      expect((await store.events.get(large.id))?.body).toBe(slim?.body)
+      expect(one.troubles.sentence()).toBeNull()
+      await end()
+    },
+  )
+
+  test('keeps 10,000 events at the head from starving the others, and they are read again only when due', async () => {
+    const { log, control } = refusingLog()
+    const one = await publishing(log)
+    control.partitions.add(2)
+    for (let page = 0; page < 10; page++)
+      await commit(
+        one.lease,
+        Array.from({ length: 1_000 }, (_, n) => eventRecord({ orderId: `o-${page * 1_000 + n}-2` })),
+      )
+    await commit(one.lease, eventsOf('o-1', 2))
+    const end = one.start()
+    await one.clock.until(() => ofOrder(control.written, 'o-1').length === 2, 5_000)
+    const before = control.calls.length
+    await one.clock.advance(60_000)
+    // A few tries a minute, each of one batch.
+    expect(control.calls.length - before).toBeLessThan(10)
+    control.partitions.clear()
+    await one.clock.until(async () => (await waiting()).length === 0, 60_000)
+    expect(control.written).toHaveLength(10_002)
+    await end()
+  }, 60_000)
+
+  test('a log that refuses our credentials loses no lease, is shown, and is tried until it takes us again', async () => {
+    const { log, control } = refusingLog()
+    const one = await publishing(log)
+    await commit(one.lease, eventsOf('o-1', 2))
+    control.down = failure('kafka.sasl', 'Kafka refused the user name or password.', 'stop')
+    const end = one.start()
+    await one.clock.until(() => control.calls.length > 3, 60_000)
+    expect(one.losses).toEqual([])
+    expect(await one.row()).toMatchObject({
+      state: 'failing',
+      lastError: 'Publishing: Kafka refused the user name or password.',
+    })
+    control.down = null
+    await one.clock.until(async () => (await waiting()).length === 0, 60_000)
+    expect(ofOrder(control.written, 'o-1')).toEqual([1, 2])
+    expect(one.troubles.sentence()).toBeNull()
+    await end()
+  })
+})
