@@ -1,10 +1,12 @@
 import type { Vendor } from '../../schemas/common.ts'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
+import type { OrderEvent } from '../../schemas/order-event.ts'
 import type { Clock } from '../clock.ts'
 import type { Log, Metrics } from '../observe.ts'
 import { decide } from '../order/decide.ts'
 import type { EventRecord } from '../order/event-record.ts'
-import { NEW_ORDER } from '../order/state.ts'
+import { NEW_ORDER, type OrderState } from '../order/state.ts'
+import { isTrackingForgotten, recallTracking } from '../order/tracking.ts'
 import type { OrderSource, Page, ReadOptions, Reject } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { OrderRow } from '../store/port/orders.ts'
@@ -95,7 +97,8 @@ export function createPageTaker(deps: {
     const orders: OrderRow[] = []
     for (const snapshot of complete) {
       const before = known.get(snapshot.orderId)
-      const decision = decide(before?.state ?? NEW_ORDER, { connection, vendor, snapshot, observedAt })
+      const state = before ? await recalled(before, snapshot) : NEW_ORDER
+      const decision = decide(state, { connection, vendor, snapshot, observedAt })
       const { order: row = null, digest = '' } = listed.get(snapshot.orderId) ?? {}
       const doubtful = recheckOfDoubts({ snapshot, row: options.complete ? null : row, before, observedAt })
       events.push(...decision.events)
@@ -126,6 +129,17 @@ export function createPageTaker(deps: {
       ],
     })
     return { events, changed: orders }
+  }
+
+  /** A state of an earlier version does not know what the shipped events said of carriers: they are read, once per order. */
+  async function recalled({ state, orderId, ...before }: OrderRow, snapshot: OrderSnapshot): Promise<OrderState> {
+    if (!isTrackingForgotten(state, snapshot)) return state
+    const events = await store.events.ofOrder(connection, orderId)
+    return recallTracking(
+      state,
+      events.map(({ body }) => JSON.parse(body) as OrderEvent),
+      before.snapshot,
+    )
   }
 
   function count(page: Page, changed: number, quarantined: number, events: readonly EventRecord[]): void {

@@ -154,7 +154,8 @@ function readRecord(read: RowReader, record: ShoplazzaRefundRecord, orderCurrenc
     read.doubt(path, record.id, 'expected a finished refund with an id; it cannot be told from others and waits')
     return null
   }
-  const currency = read.currency(`${path}.currency`, record.currency) ?? orderCurrency
+  const currency =
+    emptyAsNull(record.currency) === null ? orderCurrency : read.currency(`${path}.currency`, record.currency)
   return {
     refundId,
     amount: read.amount(`${path}.refund_price`, record.refund_price, currency),

@@ -135,7 +135,8 @@ export function invented(event: OrderEvent, body: string, stated: Stated, kind: 
       currencyOf('payment currency', event.data.payment.currency)
       word('method', event.data.payment.method)
       break
-    case 'order.shipped': {
+    case 'order.shipped':
+    case 'order.shipment_updated': {
       const { packageId, carrier, trackingNumber, trackingUrl, lines } = event.data.shipment
       word('packageId', packageId)
       word('carrier', carrier)
@@ -190,6 +191,10 @@ export const factsOf = (events: readonly OrderEvent[], orderId: string): string[
     switch (event.type) {
       case 'order.shipped':
         return [`shipped ${event.data.shipment.packageId}`]
+      case 'order.shipment_updated': {
+        const { packageId, carrier, trackingNumber } = event.data.shipment
+        return [`updated ${packageId} ${carrier}/${trackingNumber}`]
+      }
       case 'order.delivered':
         return [`delivered ${event.data.delivery.packageId}`]
       case 'order.refunded':
