@@ -14,6 +14,7 @@ import type { Store } from '../store/store.ts'
 import { digestOf } from './digest.ts'
 import { recheckOfDoubts } from './doubtful.ts'
 import { createMutex } from './mutex.ts'
+import { tidySnapshot } from './tidy-snapshot.ts'
 
 /** What became of the rows of one page. */
 export interface Taken {
@@ -49,6 +50,8 @@ export function createPageTaker(deps: {
   metrics: Metrics
   /** Whether a commit publishes (the embedded log reads the store itself). */
   commitPublishes: boolean
+  /** Whether events carry free-text reasons. */
+  reasons: boolean
 }) {
   const { connection, vendor, source, store, clock, log, metrics } = deps
   const oneAtATime = createMutex()
@@ -58,7 +61,7 @@ export function createPageTaker(deps: {
     const listed = new Map(page.orders.map(order => [order.orderId, { order, digest: digestOf(order) }]))
     const changed = options.force ? [...listed.values()].map(({ order }) => order) : await changedOf(listed)
     const rejects = page.rejects.filter(seenRejects.isNew)
-    const complete = await completed(changed, options)
+    const complete = (await completed(changed, options)).map(order => tidySnapshot(order, deps))
     const taken =
       complete.length + rejects.length === 0
         ? { events: [], changed: [] }

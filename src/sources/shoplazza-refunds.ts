@@ -1,6 +1,7 @@
 import type { OrderSnapshot, RefundRecord, RefundView, When } from '../../schemas/order.ts'
 import { SHOPLAZZA_REFUND_STATUSES, ShoplazzaPayout, ShoplazzaRefundRecord } from '../../schemas/vendor/shoplazza.ts'
 import { assertPageful, createReader, emptyAsNull, idText, type RowReader, textOf } from './parse.ts'
+import { readReason } from './reason.ts'
 import type { ShoplazzaApi } from './shoplazza-api.ts'
 import type { ReadOptions } from './source.ts'
 
@@ -160,7 +161,8 @@ function readRecord(read: RowReader, record: ShoplazzaRefundRecord, orderCurrenc
     refundId,
     amount: read.amount(`${path}.refund_price`, record.refund_price, currency),
     currency,
-    reason: read.text(`${path}.reason`, record.refund_reason) ?? read.text(`${path}.reason`, record.reason),
+    reason:
+      readReason(read, `${path}.reason`, record.refund_reason) ?? readReason(read, `${path}.reason`, record.reason),
     when: finishedAt(read, path, record),
   }
 }
