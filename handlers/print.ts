@@ -16,10 +16,14 @@ function what(event: OrderEvent): string {
       return `paid ${money(event.data.payment)}`
     case 'order.shipped':
       return `shipped ${[event.data.shipment.carrier, event.data.shipment.trackingNumber].filter(Boolean).join(' ')}`.trim()
+    case 'order.shipment_updated':
+      return `shipment now ${[event.data.shipment.carrier, event.data.shipment.trackingNumber].filter(Boolean).join(' ')}`.trim()
     case 'order.delivered':
       return `delivered ${event.data.delivery.trackingNumber ?? ''}`.trim()
-    case 'order.refunded':
-      return `${event.data.refund.full ? 'fully' : 'partly'} refunded ${money(event.data.refund)}`
+    case 'order.refunded': {
+      const { full } = event.data.refund
+      return `${full === null ? '' : full ? 'fully ' : 'partly '}refunded ${money(event.data.refund)}`
+    }
     case 'order.cancelled':
       return event.data.cancellation.reason ? `cancelled: ${event.data.cancellation.reason}` : 'cancelled'
   }

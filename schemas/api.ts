@@ -12,6 +12,7 @@ import {
   OrderLine,
   OrderPaid,
   OrderRefunded,
+  OrderShipmentUpdated,
   OrderShipped,
   ShippedLine,
 } from './order-event.ts'
@@ -310,6 +311,7 @@ for (const [id, schema] of Object.entries({
   OrderEvent,
   OrderPaid,
   OrderShipped,
+  OrderShipmentUpdated,
   OrderDelivered,
   OrderRefunded,
   OrderCancelled,

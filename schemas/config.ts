@@ -78,6 +78,10 @@ const shared = {
   backfill: Backfill.optional().describe('how far back the first poll looks; default: the overlap'),
   rateLimit: RateLimit.optional().describe("requests to the vendor; default: the vendor's published limit"),
   enabled: z.boolean().default(true),
+  reasons: z
+    .boolean()
+    .default(true)
+    .describe('false: events carry no free-text reasons, which buyers may have written personal data into'),
 }
 
 const Secret = z.string().min(1)

@@ -1,11 +1,15 @@
 import { z } from 'zod'
 import { Amount, Currency, Slug, Timestamp, Vendor } from './common.ts'
 
-/** The order event, version 1: CloudEvents 1.0 in structured mode. The same bytes in store, log, webhook and API. */
+/**
+ * The order event, version 1: CloudEvents 1.0 in structured mode. The same bytes in store, log, webhook and API. Types and optional
+ * members may be added within version 1; consumers ignore those they do not know.
+ */
 
 export const EVENT_TYPES = [
   'order.paid',
   'order.shipped',
+  'order.shipment_updated',
   'order.delivered',
   'order.refunded',
   'order.cancelled',
@@ -61,19 +65,25 @@ const Shipment = z.object({
   packageId: z.string().nullable(),
   carrier: z.string().nullable(),
   trackingNumber: z.string().nullable(),
-  trackingUrl: z.string().nullable(),
+  trackingUrl: z.string().nullable().describe('an http or https address'),
   lines: z.array(ShippedLine),
 })
 const Delivery = z.object({ packageId: z.string().nullable(), trackingNumber: z.string().nullable() })
+const Reason = z
+  .string()
+  .describe('free text, at most 200 characters; mail addresses and phone numbers are masked, and no control characters')
 const Refund = z.object({
   refundId: z.string(),
   amount: Amount.nullable(),
   currency: Currency.nullable(),
-  totalRefunded: Amount.nullable(),
-  full: z.boolean(),
-  reason: z.string().nullable(),
+  totalRefunded: Amount.nullable().describe("of all refunds so far in this refund's currency"),
+  full: z
+    .boolean()
+    .nullable()
+    .describe('whether all of the order is refunded; null: it cannot be told, as refunds and order differ in currency'),
+  reason: Reason.nullable(),
 })
-const Cancellation = z.object({ reason: z.string().nullable() })
+const Cancellation = z.object({ reason: Reason.nullable() })
 
 function eventOf<T extends EventType, D extends z.ZodRawShape>(type: T, own: D) {
   return z.object({
@@ -93,6 +103,7 @@ function eventOf<T extends EventType, D extends z.ZodRawShape>(type: T, own: D) 
 
 export const OrderPaid = eventOf('order.paid', { payment: Payment })
 export const OrderShipped = eventOf('order.shipped', { shipment: Shipment })
+export const OrderShipmentUpdated = eventOf('order.shipment_updated', { shipment: Shipment })
 export const OrderDelivered = eventOf('order.delivered', { delivery: Delivery })
 export const OrderRefunded = eventOf('order.refunded', { refund: Refund })
 export const OrderCancelled = eventOf('order.cancelled', { cancellation: Cancellation })
@@ -100,6 +111,7 @@ export const OrderCancelled = eventOf('order.cancelled', { cancellation: Cancell
 export const OrderEvent = z.discriminatedUnion('type', [
   OrderPaid,
   OrderShipped,
+  OrderShipmentUpdated,
   OrderDelivered,
   OrderRefunded,
   OrderCancelled,

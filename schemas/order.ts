@@ -31,6 +31,7 @@ export const RefundRecord = z.object({
   refundId: z.string(),
   /** null: unreadable; the refund is said with amount null. */
   amount: Amount.nullable(),
+  /** The order's, where the record names none; null: unreadable. */
   currency: Currency.nullable(),
   reason: z.string().nullable(),
   when: When,

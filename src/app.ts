@@ -23,17 +23,21 @@ import type { Sandbox } from './sandbox/sandbox.ts'
 import { loadSecretKey } from './secret-key.ts'
 import { createVendorHttp } from './sources/http.ts'
 import { createKakaclo, KAKACLO_LIMIT } from './sources/kakaclo.ts'
+import { createPace, type Pace } from './sources/pace.ts'
 import { createShoplazza, SHOPLAZZA_LIMIT } from './sources/shoplazza.ts'
 import type { OrderSource } from './sources/source.ts'
 import { createTuya, TUYA_LIMIT } from './sources/tuya.ts'
+import { createTokenKeeper, type TokenKeeper } from './sources/tuya-token.ts'
 import { openSqlite } from './store/sqlite.ts'
 import { backupSqlite } from './store/sqlite-backup.ts'
 import type { Store } from './store/store.ts'
+import { createTokenVault } from './token-vault.ts'
+import { projectIdOf, vendorProjects } from './vendor-projects.ts'
 import { VERSION } from './version.ts'
 import { declareEndpoints } from './webhook/declare.ts'
 import { createEndpoints } from './webhook/endpoints.ts'
 import { createGuard } from './webhook/guard.ts'
-import { createSecretBox, newSecret } from './webhook/secrets.ts'
+import { createSecretBox, newSecret, type SecretBox } from './webhook/secrets.ts'
 import { createSender } from './webhook/send.ts'
 
 /** The only place that knows which adapters there are: opens them as the configuration says and hands each part its dependencies. */
@@ -95,13 +99,14 @@ export async function createApp(options: AppOptions): Promise<App> {
       }),
     )
     opened.push(eventLog.log)
-    const connected = config.connections.map(connection => connect(connection, clock, log))
+    const box = createSecretBox(await loadSecretKey(settings))
+    const projects = openProjects({ config, store, shared, box, owner, clock })
+    const connected = config.connections.map(connection => connect(connection, clock, log, projects))
     opened.push(...connected)
     await store.connections.configure(
       config.connections.map(connection => ({ ...connection, fingerprint: fingerprintOf(connection) })),
     )
 
-    const box = createSecretBox(await loadSecretKey(settings))
     const guard = createGuard({ allow: config.network.allow })
     if (roles.has('api') || roles.has('dispatch')) {
       const { endpoints } = store
@@ -272,17 +277,60 @@ function watched(log: EventLog): { log: EventLog; onEvents: (listener: () => voi
   }
 }
 
-/** A vendor is one file in `sources/` and one line here. */
-export function connect(config: Connection, clock: Clock, log: Log): Connected & { close(): Promise<void> } {
+interface OpenProject {
+  readonly tokens: TokenKeeper
+  readonly pace: Pace
+}
+
+/** What connections of one Tuya project share, by the project's id: in this process, and through the store between processes. */
+export function openProjects(deps: {
+  config: Config
+  store: Store
+  /** Other processes work on the same store. */
+  shared: boolean
+  box: SecretBox
+  owner: string
+  clock: Clock
+}): ReadonlyMap<string, OpenProject> {
+  const { config, store, shared, clock } = deps
+  const { projects, leases } = store
+  return new Map(
+    [...vendorProjects(config.connections, TUYA_LIMIT).values()].map(({ id: project, connections, limit }) => {
+      const vault = createTokenVault({ ...deps, project, projects, leases })
+      const pace = { intervalMs: 1000 / limit.perSecond, burst: limit.burst }
+      const book = () => projects.book(project, pace, clock.now())
+      return [
+        project,
+        {
+          tokens: createTokenKeeper({ clock, vault }),
+          // One connection is worked by one process at a time, so its pace needs nobody else's word.
+          pace: createPace({ limit, clock, ...(shared && connections > 1 && { book }) }),
+        },
+      ]
+    }),
+  )
+}
+
+/** A vendor is one file in `sources/` and one line here. `projects`: without them a connection has a token and a pace of its own. */
+export function connect(
+  config: Connection,
+  clock: Clock,
+  log: Log,
+  projects?: ReadonlyMap<string, OpenProject>,
+): Connected & { close(): Promise<void> } {
+  const project = config.vendor === 'tuya' ? projects?.get(projectIdOf(config)) : undefined
   const limit =
     config.rateLimit ?? { kakaclo: KAKACLO_LIMIT, tuya: TUYA_LIMIT, shoplazza: SHOPLAZZA_LIMIT }[config.vendor]
-  const http = createVendorHttp({ connection: config.id, baseUrl: config.baseUrl, limit, clock, log })
+  const http = createVendorHttp({
+    ...{ connection: config.id, baseUrl: config.baseUrl, limit, clock, log },
+    ...(project && { pace: project.pace }),
+  })
   const source = ((): OrderSource => {
     switch (config.vendor) {
       case 'kakaclo':
         return createKakaclo({ connection: config, http, log })
       case 'tuya':
-        return createTuya({ connection: config, http, clock })
+        return createTuya({ connection: config, http, clock, ...(project && { tokens: project.tokens }) })
       case 'shoplazza':
         return createShoplazza({ connection: config, http, log })
     }

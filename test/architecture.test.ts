@@ -8,11 +8,12 @@ const ROOT = resolve(import.meta.dirname, '..')
 
 /** Which folders of src each folder may import, besides itself and schemas. `.`: the files directly in src that everybody may use. */
 const ALLOWED: Readonly<Record<string, readonly string[]>> = {
+  lib: [],
   order: [],
-  sources: ['.'],
+  sources: ['.', 'lib'],
   store: ['.', 'order', 'sources', 'event-log'],
   'event-log': ['.', 'order', 'store'],
-  ingest: ['.', 'order', 'sources', 'store', 'event-log'],
+  ingest: ['.', 'lib', 'order', 'sources', 'store', 'event-log'],
   verify: ['.', 'order', 'store'],
   webhook: ['.', 'order', 'dispatch', 'store', 'event-log'],
   dispatch: ['.', 'order', 'store', 'event-log'],

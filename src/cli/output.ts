@@ -22,7 +22,7 @@ export function eventLine(event: OrderEvent): string {
   return [
     time.slice(0, 19).replace('T', ' '),
     `${partitionkey} #${data.sequence}`,
-    type.slice('order.'.length).padEnd(9),
+    type.slice('order.'.length).padEnd(16),
     whatHappened(event),
   ].join('  ')
 }
@@ -31,7 +31,8 @@ function whatHappened(event: OrderEvent): string {
   switch (event.type) {
     case 'order.paid':
       return money(event.data.payment.amount, event.data.payment.currency)
-    case 'order.shipped': {
+    case 'order.shipped':
+    case 'order.shipment_updated': {
       const { packageId, carrier, trackingNumber } = event.data.shipment
       return [packageId, carrier && `by ${carrier}`, trackingNumber].filter(Boolean).join(' ') || 'the whole order'
     }

@@ -49,7 +49,10 @@ export function createIngest(deps: {
     const backfillFrom = (now: number) =>
       backfill === undefined ? now - overlapMs : 'since' in backfill ? backfill.since : now - backfill.ms
     const commitPublishes = eventLog.kind === 'embedded'
-    const takePage = createPageTaker({ connection, vendor, source, store, clock, log, metrics, commitPublishes })
+    const takePage = createPageTaker({
+      ...{ connection, vendor, source, store, clock, log, metrics, commitPublishes },
+      reasons: config.reasons,
+    })
     return {
       connection,
       source,

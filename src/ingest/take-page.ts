@@ -1,10 +1,12 @@
 import type { Vendor } from '../../schemas/common.ts'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
+import type { OrderEvent } from '../../schemas/order-event.ts'
 import type { Clock } from '../clock.ts'
 import type { Log, Metrics } from '../observe.ts'
 import { decide } from '../order/decide.ts'
 import type { EventRecord } from '../order/event-record.ts'
-import { NEW_ORDER } from '../order/state.ts'
+import { NEW_ORDER, type OrderState } from '../order/state.ts'
+import { isTrackingForgotten, recallTracking } from '../order/tracking.ts'
 import type { OrderSource, Page, ReadOptions, Reject } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { OrderRow } from '../store/port/orders.ts'
@@ -12,6 +14,7 @@ import type { Store } from '../store/store.ts'
 import { digestOf } from './digest.ts'
 import { recheckOfDoubts } from './doubtful.ts'
 import { createMutex } from './mutex.ts'
+import { tidySnapshot } from './tidy-snapshot.ts'
 
 /** What became of the rows of one page. */
 export interface Taken {
@@ -47,6 +50,8 @@ export function createPageTaker(deps: {
   metrics: Metrics
   /** Whether a commit publishes (the embedded log reads the store itself). */
   commitPublishes: boolean
+  /** Whether events carry free-text reasons. */
+  reasons: boolean
 }) {
   const { connection, vendor, source, store, clock, log, metrics } = deps
   const oneAtATime = createMutex()
@@ -56,7 +61,7 @@ export function createPageTaker(deps: {
     const listed = new Map(page.orders.map(order => [order.orderId, { order, digest: digestOf(order) }]))
     const changed = options.force ? [...listed.values()].map(({ order }) => order) : await changedOf(listed)
     const rejects = page.rejects.filter(seenRejects.isNew)
-    const complete = await completed(changed, options)
+    const complete = (await completed(changed, options)).map(order => tidySnapshot(order, deps))
     const taken =
       complete.length + rejects.length === 0
         ? { events: [], changed: [] }
@@ -95,7 +100,8 @@ export function createPageTaker(deps: {
     const orders: OrderRow[] = []
     for (const snapshot of complete) {
       const before = known.get(snapshot.orderId)
-      const decision = decide(before?.state ?? NEW_ORDER, { connection, vendor, snapshot, observedAt })
+      const state = before ? await recalled(before, snapshot) : NEW_ORDER
+      const decision = decide(state, { connection, vendor, snapshot, observedAt })
       const { order: row = null, digest = '' } = listed.get(snapshot.orderId) ?? {}
       const doubtful = recheckOfDoubts({ snapshot, row: options.complete ? null : row, before, observedAt })
       events.push(...decision.events)
@@ -126,6 +132,17 @@ export function createPageTaker(deps: {
       ],
     })
     return { events, changed: orders }
+  }
+
+  /** A state of an earlier version does not know what the shipped events said of carriers: they are read, once per order. */
+  async function recalled({ state, orderId, ...before }: OrderRow, snapshot: OrderSnapshot): Promise<OrderState> {
+    if (!isTrackingForgotten(state, snapshot)) return state
+    const events = await store.events.ofOrder(connection, orderId)
+    return recallTracking(
+      state,
+      events.map(({ body }) => JSON.parse(body) as OrderEvent),
+      before.snapshot,
+    )
   }
 
   function count(page: Page, changed: number, quarantined: number, events: readonly EventRecord[]): void {

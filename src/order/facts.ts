@@ -2,6 +2,7 @@ import type { OrderSnapshot, Package } from '../../schemas/order.ts'
 import type { Fact } from './fact.ts'
 import { refundFacts } from './refunds.ts'
 import type { OrderState } from './state.ts'
+import { isUpdateKey, trackingFacts } from './tracking.ts'
 
 /** The facts that are new, in canonical order, and what they change of the state besides the keys said. */
 export interface NewFacts {
@@ -21,22 +22,31 @@ export function newFacts(known: OrderState, snapshot: OrderSnapshot, observedAt:
   const said = new Set(known.said)
   const paid = paidFact(snapshot)
   const shipped = shippedFacts(known, snapshot)
+  const tracking = trackingFacts(known, snapshot, shipped.facts)
   const delivered = deliveredFacts(known, snapshot)
   const refunded = refundFacts(known, snapshot, observedAt)
   const cancelled = cancelledFact(snapshot)
-  const facts = [...paid, ...shipped.facts, ...delivered.facts, ...refunded.facts, ...cancelled].filter(fact => {
+  const facts = [
+    ...paid,
+    ...shipped.facts,
+    ...tracking.facts,
+    ...delivered.facts,
+    ...refunded.facts,
+    ...cancelled,
+  ].filter(fact => {
     const fresh = !said.has(fact.key)
     said.add(fact.key)
     return fresh
   })
   const seen = new Set([...paid, ...shipped.proven, ...delivered.facts, ...cancelled].map(fact => fact.key))
-  const gone = known.said.filter(key => !seen.has(key) && !key.startsWith('refunded:'))
+  const gone = known.said.filter(key => !seen.has(key) && !key.startsWith('refunded:') && !isUpdateKey(key))
   return {
     facts,
     state: {
       said: [...said],
       deliveredBy: known.deliveredBy ?? (delivered.facts.length > 0 ? delivered.by : null),
       unidentifiedPackages: shipped.unidentified,
+      ...tracking.state,
       ...refunded.state,
     },
     notes: [

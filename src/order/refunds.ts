@@ -10,7 +10,7 @@ const LEAST_GRACE_MS = 20_000
 
 interface RefundFacts {
   readonly facts: readonly Fact[]
-  readonly state: Pick<OrderState, 'refundBasis' | 'refundTotal' | 'refundWaiting'>
+  readonly state: Pick<OrderState, 'refundBasis' | 'refundTotal' | 'refundTotals' | 'refundCurrency' | 'refundWaiting'>
   readonly notes: readonly string[]
   readonly recheckAt: number | null
 }
@@ -23,8 +23,8 @@ export function refundFacts(known: OrderState, snapshot: OrderSnapshot, observed
   const view = snapshot.refund
   const none = same(known)
   if (!view || known.refundBasis === 'whole') return none
-  const records = typeof view.records === 'string' ? [] : view.records
-  const wait = isOutstanding(known, view, records) ? waitOf(known, snapshot, view, observedAt) : null
+  const records = typeof view.records === 'string' ? [] : view.records.filter(isRefund)
+  const wait = isOutstanding(known, snapshot, view, records) ? waitOf(known, snapshot, view, observedAt) : null
   switch (basisOf(known, view, records, wait, observedAt)) {
     case 'records':
       return waiting(fromRecords(known, snapshot, view, records), known, wait, observedAt)
@@ -37,6 +37,9 @@ export function refundFacts(known: OrderState, snapshot: OrderSnapshot, observed
   }
 }
 
+/** A finished record of nothing (goods put back in stock) is no refund (case 44). */
+const isRefund = ({ amount }: RefundRecord): boolean => amount === null || compareAmounts(amount, '0') > 0
+
 function same({ refundBasis, refundTotal, refundWaiting }: OrderState): RefundFacts {
   return { facts: [], state: { refundBasis, refundTotal, refundWaiting }, notes: [], recheckAt: null }
 }
@@ -44,12 +47,15 @@ function same({ refundBasis, refundTotal, refundWaiting }: OrderState): RefundFa
 /** The order shows a refund that no finished record stands for (yet). */
 function isOutstanding(
   known: OrderState,
+  { currency }: OrderSnapshot,
   { records, total, full }: RefundView,
   finished: readonly RefundRecord[],
 ): boolean {
   if (known.refundBasis === 'totals' || (records === 'unavailable' && known.refundBasis === null)) return false
   if (records === 'delayed') return true
   if (total === null) return full !== null && finished.length === 0
+  // The order's total cannot be compared with records in other currencies (case 45).
+  if (finished.some(record => record.currency !== currency)) return false
   const sum = finished.reduce<string | null>((all, { amount }) => (all && amount ? addAmounts(all, amount) : null), '0')
   return sum !== null && compareAmounts(total, sum) > 0
 }
@@ -114,10 +120,13 @@ function fromRecords(
   records: readonly RefundRecord[],
 ): RefundFacts {
   const said = new Set(known.said)
-  const fresh = records.filter(({ refundId }) => !said.has(`refunded:${refundId}`))
-  let running = known.refundBasis === null ? '0' : known.refundTotal
+  const isSaid = ({ refundId }: RefundRecord) => said.has(`refunded:${refundId}`)
+  const fresh = records.filter(record => !isSaid(record))
+  if (fresh.length === 0) return { ...same(known), state: { ...same(known).state, refundWaiting: null } }
+  const totals = createTotals(known, snapshot, view)
+  const isMixed = totals.mixedWith([snapshot.currency, ...records.map(({ currency }) => currency)])
   const facts = fresh.map((record, index): Fact => {
-    running = running !== null && record.amount !== null ? addAmounts(running, record.amount) : null
+    const running = totals.add(record)
     return {
       type: 'order.refunded',
       key: `refunded:${record.refundId}`,
@@ -125,18 +134,56 @@ function fromRecords(
       refund: {
         refundId: record.refundId,
         amount: record.amount,
-        currency: record.currency ?? snapshot.currency,
+        currency: record.currency,
         totalRefunded: running,
-        full: isFull(snapshot, view, running, index === fresh.length - 1),
+        full: isMixed ? null : isFull(snapshot, view, running, index === fresh.length - 1),
         reason: record.reason ?? view.reason,
       },
     }
   })
+  const refundTotals = totals.all()
   return {
     facts,
-    state: { refundBasis: 'records', refundTotal: running, refundWaiting: null },
+    state: {
+      refundBasis: 'records',
+      refundTotal: refundTotals[snapshot.currency ?? ''] ?? null,
+      refundTotals,
+      refundWaiting: null,
+    },
     notes: [],
     recheckAt: null,
+  }
+}
+
+/** The sum of the refunds said, for each currency: amounts of two currencies are never added (case 45). */
+function createTotals(known: OrderState, snapshot: OrderSnapshot, view: RefundView) {
+  const totals = new Map(Object.entries(known.refundTotals ?? {}))
+  const add = ({ amount, currency }: Pick<RefundRecord, 'amount' | 'currency'>): string | null => {
+    const before = totals.get(currency ?? '')
+    const sum = before === null || amount === null ? null : addAmounts(before ?? '0', amount)
+    totals.set(currency ?? '', sum)
+    return sum
+  }
+  if (!known.refundTotals && known.refundBasis === 'records') recallTotals()
+
+  /** Version 1.0 kept one sum, whatever the currencies. It holds if they are one; else the records that were said are added again. */
+  function recallTotals(): void {
+    const keys = new Set(known.said.filter(key => key.startsWith('refunded:')))
+    const shown = typeof view.records === 'string' ? [] : view.records
+    const said = shown.filter(({ refundId }) => keys.has(`refunded:${refundId}`))
+    if (said.every(({ currency }) => currency === snapshot.currency)) {
+      totals.set(snapshot.currency ?? '', known.refundTotal)
+      return
+    }
+    const isWhole = said.length === keys.size
+    for (const record of said) add(isWhole ? record : { ...record, amount: null })
+  }
+
+  return {
+    add,
+    all: () => Object.fromEntries(totals),
+    mixedWith: (currencies: readonly (string | null)[]): boolean =>
+      new Set([...totals.keys(), ...currencies.map(currency => currency ?? '')]).size > 1,
   }
 }
 
@@ -151,6 +198,10 @@ function fromTotal(known: OrderState, snapshot: OrderSnapshot, view: RefundView)
   }
   if (step === 0) return unchanged
   const refundId = `${before}-${view.total}`
+  const { currency } = snapshot
+  // Totals in two currencies have no difference: that there was a refund is certain, its amount is not.
+  const was = known.refundCurrency ?? currency
+  const isChanged = known.refundTotal !== null && currency !== null && was !== currency
   return {
     facts: [
       {
@@ -159,16 +210,23 @@ function fromTotal(known: OrderState, snapshot: OrderSnapshot, view: RefundView)
         when: view.when,
         refund: {
           refundId,
-          amount: subtractAmounts(view.total, before),
-          currency: snapshot.currency,
+          amount: isChanged ? null : subtractAmounts(view.total, before),
+          currency,
           totalRefunded: view.total,
-          full: isFull(snapshot, view, view.total, true),
+          full: isChanged ? null : isFull(snapshot, view, view.total, true),
           reason: view.reason,
         },
       },
     ],
-    state: { refundBasis: 'totals', refundTotal: view.total, refundWaiting: null },
-    notes: [],
+    state: {
+      refundBasis: 'totals',
+      refundTotal: view.total,
+      refundCurrency: currency ?? known.refundCurrency ?? null,
+      refundWaiting: null,
+    },
+    notes: isChanged
+      ? [`refunded total went from ${before} ${was} to ${view.total} ${currency}: no amount is told`]
+      : [],
     recheckAt: null,
   }
 }

@@ -19,6 +19,7 @@ interface Lapse {
 interface Stage {
   readonly desk: Pick<Desk, 'remove'>
   readonly refunds: Plot['refunds']
+  readonly lateNumbers: boolean
   readonly dollars: boolean
   readonly idOf: (number: number) => string
   readonly show: (life: Life) => void
@@ -49,6 +50,7 @@ export function startLapse(
     {
       desk: desks.kakaclo,
       refunds: 'before-shipping',
+      lateNumbers: false,
       dollars: true,
       idOf: number => `10${String(number).padStart(9, '0')}`,
       show: life => desks.kakaclo.put(life.id, kakacloV2(life), { other: kakacloV1(life) }),
@@ -57,6 +59,7 @@ export function startLapse(
     {
       desk: desks.tuya,
       refunds: 'never',
+      lateNumbers: false,
       dollars: false,
       idOf: number => `T${number}`,
       show: life => desks.tuya.put(life.id, tuyaOrder(life), { owner: life.buyer, updatedAt: life.updatedAt }),
@@ -66,6 +69,7 @@ export function startLapse(
     {
       desk: desks.shoplazza,
       refunds: 'after-delivery',
+      lateNumbers: true,
       dollars: false,
       idOf: number => `288263-${number}`,
       show(life) {
@@ -113,7 +117,7 @@ function runStage(stage: Stage, { clock, speed, random, first }: Run): Lapse {
     }
     const life = createLife(random, birth)
     stage.show(life)
-    const steps = planLife(life, { random, speed, refunds: stage.refunds })
+    const steps = planLife(life, { random, speed, refunds: stage.refunds, lateNumbers: stage.lateNumbers })
     agenda.push(...steps.map((step, index) => ({ life, step, last: index === steps.length - 1 })))
     agenda.sort((a, b) => b.step.at - a.step.at)
     birthAt += random.between(BIRTHS.from * 1000, BIRTHS.to * 1000) / speed

@@ -35,7 +35,8 @@ interface Item {
 export interface Parcel {
   readonly id: string
   readonly carrier: string
-  readonly trackingNumber: string
+  /** null: not known yet. */
+  trackingNumber: string | null
   readonly lines: readonly Item[]
   readonly createdAt: number
   state: 'shipped' | 'finished'
@@ -116,11 +117,15 @@ export interface Plot {
   readonly speed: number
   /** Suppliers refund before they ship, shops afterwards. */
   readonly refunds: 'before-shipping' | 'after-delivery' | 'never'
+  /** Now and then a parcel leaves before its tracking number is known. */
+  readonly lateNumbers: boolean
 }
 
 /** What will happen to an order after its birth, in order of time. A whole life takes about 20 to 60 s at speed 1. */
-export function planLife(life: Life, { random, speed, refunds }: Plot): readonly Step[] {
+export function planLife(life: Life, { random, speed, refunds, lateNumbers }: Plot): readonly Step[] {
   const steps: Step[] = []
+  /** Parcels whose tracking number comes later. */
+  const late = new Set<number>()
   let at = life.createdAt
   const after = (from: number, to: number, happen: (order: Life, now: number) => void): void => {
     at += random.between(from * 1000, to * 1000) / speed
@@ -149,12 +154,16 @@ export function planLife(life: Life, { random, speed, refunds }: Plot): readonly
   }
   const ship = (lines: readonly Item[], index: number): void => {
     const carrier = random.pick(CARRIERS)
-    const trackingNumber = `TEST${life.number}${index}`
+    const trackingNumber = late.has(index) ? null : `TEST${life.number}${index}`
     const id = `${life.id}-P${index + 1}`
     after(3, 8, (order, now) =>
       order.packages.push({ id, carrier, trackingNumber, lines, createdAt: now, state: 'shipped', updatedAt: now }),
     )
   }
+  const label = (index: number): void =>
+    after(2, 5, (order, now) =>
+      Object.assign(order.packages[index] ?? {}, { trackingNumber: `TEST${life.number}${index}`, updatedAt: now }),
+    )
   const arrive = (index: number): void =>
     after(3, 8, (order, now) => Object.assign(order.packages[index] ?? {}, { state: 'finished', updatedAt: now }))
 
@@ -177,7 +186,9 @@ export function planLife(life: Life, { random, speed, refunds }: Plot): readonly
     if (amount === life.total && end === 'finished') return steps
   }
   const parcels = parcelsOf(life, random)
+  for (const index of parcels.keys()) if (lateNumbers && random.chance(0.25)) late.add(index)
   parcels.forEach(ship)
+  for (const index of late) label(index)
   for (const index of parcels.keys()) arrive(index)
   if (refunded && refunds === 'after-delivery') refund(amount, end)
   return steps

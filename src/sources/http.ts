@@ -6,7 +6,7 @@ import { parseJson } from '../exact-json.ts'
 import type { Log } from '../observe.ts'
 import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../open-files.ts'
 import { readText } from './body.ts'
-import { aborted, createPace, type Priority } from './pace.ts'
+import { aborted, createPace, type Pace, type Priority } from './pace.ts'
 
 /**
  * The way to one vendor's API, for one connection. Promises:
@@ -57,6 +57,8 @@ export interface VendorHttpOptions {
   /** Its path is kept: base `…/openapi` and path `/v1/order/orders` make `…/openapi/v1/order/orders`. */
   readonly baseUrl: string
   readonly limit: RateLimit
+  /** Shared with other connections; default: one of its own by `limit`. */
+  readonly pace?: Pace
   readonly clock: Clock
   readonly log?: Pick<Log, 'warn'>
   /** Instead of real connections, in tests. */
@@ -74,7 +76,7 @@ const LONGEST_BACKOFF = 300_000
 export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
   const { clock, log, connection } = options
   const base = options.baseUrl.replace(/[?#].*$/, '').replace(/\/+$/, '')
-  const pace = createPace(options)
+  const pace = options.pace ?? createPace(options)
   const connector = patientConnector(buildConnector({ timeout: CONNECT_TIMEOUT }), {
     clock,
     withinMs: CONNECT_TIMEOUT,

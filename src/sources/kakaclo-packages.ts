@@ -1,6 +1,7 @@
 import type { Package } from '../../schemas/order.ts'
 import type { ShippedLine } from '../../schemas/order-event.ts'
 import { KakacloFulfillment, KakacloItem, KakacloTracking } from '../../schemas/vendor/kakaclo.ts'
+import { webAddress } from '../lib/web-address.ts'
 import { emptyAsNull, type RowReader } from './parse.ts'
 
 /** `preparing` and `cancelled` prove nothing. */
@@ -49,7 +50,7 @@ function readPackage(read: RowReader, path: string, parcel: Fulfillment): Packag
     packageId,
     carrier: read.text(`${path}.carrier`, emptyAsNull(parcel.carrier) ?? latest?.item.carrier),
     trackingNumber,
-    trackingUrl: read.text(`${path}.logisticsSearchUrl`, parcel.logisticsSearchUrl),
+    trackingUrl: webAddress(read.text(`${path}.logisticsSearchUrl`, parcel.logisticsSearchUrl)),
     lines: readShippedLines(read, path, parcel),
     statusGiven,
     shipped:

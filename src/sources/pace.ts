@@ -29,7 +29,9 @@ interface Waiter {
   fail(error: AppError): void
 }
 
-export function createPace({ limit, clock }: { limit: RateLimit; clock: Clock }): Pace {
+/** `book`: of a pace that is shared between processes, the milliseconds until the next request of all of them may leave. */
+export function createPace(deps: { limit: RateLimit; clock: Clock; book?: () => Promise<number> }): Pace {
+  const { limit, clock, book } = deps
   const queues: Record<Priority, Set<Waiter>> = { live: new Set(), backfill: new Set() }
   /** What a request needs to find in the bucket. A bucket of one has nothing to spare for the other queue. */
   const needs: Record<Priority, number> = { live: 1, backfill: limit.burst >= 2 ? 2 : 1 }
@@ -38,6 +40,7 @@ export function createPace({ limit, clock }: { limit: RateLimit; clock: Clock })
   let restUntil = 0
   let factor = 1
   let alarm: AbortController | null = null
+  let slot: 'none' | 'booked' | 'ready' = book ? 'none' : 'ready'
 
   const resting = () => Math.max(0, restUntil - clock.monotonic())
 
@@ -64,15 +67,33 @@ export function createPace({ limit, clock }: { limit: RateLimit; clock: Clock })
     refill()
     for (const priority of ['live', 'backfill'] as const) {
       for (const waiter of queues[priority]) {
+        if (slot !== 'ready') {
+          bookSlot()
+          return
+        }
         const missing = needs[priority] - tokens
         if (missing > 0) {
           wakeIn((missing / (limit.perSecond * factor)) * 1000)
           return
         }
         tokens -= 1
+        if (book) slot = 'none'
         waiter.go()
       }
     }
+  }
+
+  /** One at a time: who goes in it is decided when it has come. Without the others' word our own pace holds. */
+  function bookSlot(): void {
+    if (!book || slot !== 'none') return
+    slot = 'booked'
+    void book()
+      .catch(() => 0)
+      .then(ms => (ms > 0 ? clock.sleep(ms) : undefined))
+      .then(() => {
+        slot = 'ready'
+        pump()
+      })
   }
 
   function wakeIn(ms: number): void {

@@ -1,6 +1,7 @@
 import type { OrderSnapshot, RefundRecord, RefundView, When } from '../../schemas/order.ts'
 import { SHOPLAZZA_REFUND_STATUSES, ShoplazzaPayout, ShoplazzaRefundRecord } from '../../schemas/vendor/shoplazza.ts'
 import { assertPageful, createReader, emptyAsNull, idText, type RowReader, textOf } from './parse.ts'
+import { readReason } from './reason.ts'
 import type { ShoplazzaApi } from './shoplazza-api.ts'
 import type { ReadOptions } from './source.ts'
 
@@ -154,12 +155,14 @@ function readRecord(read: RowReader, record: ShoplazzaRefundRecord, orderCurrenc
     read.doubt(path, record.id, 'expected a finished refund with an id; it cannot be told from others and waits')
     return null
   }
-  const currency = read.currency(`${path}.currency`, record.currency) ?? orderCurrency
+  const currency =
+    emptyAsNull(record.currency) === null ? orderCurrency : read.currency(`${path}.currency`, record.currency)
   return {
     refundId,
     amount: read.amount(`${path}.refund_price`, record.refund_price, currency),
     currency,
-    reason: read.text(`${path}.reason`, record.refund_reason) ?? read.text(`${path}.reason`, record.reason),
+    reason:
+      readReason(read, `${path}.reason`, record.refund_reason) ?? readReason(read, `${path}.reason`, record.reason),
     when: finishedAt(read, path, record),
   }
 }

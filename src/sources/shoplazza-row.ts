@@ -13,7 +13,9 @@ import {
   ShoplazzaPackage,
   ShoplazzaPaymentLine,
 } from '../../schemas/vendor/shoplazza.ts'
+import { webAddress } from '../lib/web-address.ts'
 import { createReader, emptyAsNull, idText, type RowReader, reject, textOf } from './parse.ts'
+import { readReason } from './reason.ts'
 import type { Reject } from './source.ts'
 
 export interface ShoplazzaRowOptions {
@@ -168,7 +170,7 @@ function readPackage(read: RowReader, { path, item }: { path: string; item: Shop
       read.text(`${path}.tracking_company`, item.tracking_company) ??
       read.text(`${path}.tracking_company_code`, item.tracking_company_code),
     trackingNumber: read.text(`${path}.tracking_number`, item.tracking_number),
-    trackingUrl: read.text(`${path}.tracking_url`, item.tracking_url),
+    trackingUrl: webAddress(read.text(`${path}.tracking_url`, item.tracking_url)),
     lines: readShippedLines(read, path, item.line_items),
     statusGiven: true,
     shipped:
@@ -203,5 +205,5 @@ function readRefund(
 
 function readCancellation(read: RowReader, order: ShoplazzaOrder): NonNullable<OrderSnapshot['cancelled']> {
   const at = read.time('canceled_at', order.canceled_at) ?? read.time('cancelled_at', order.cancelled_at)
-  return { when: vendorTime(at), reason: read.text('cancel_reason', order.cancel_reason) }
+  return { when: vendorTime(at), reason: readReason(read, 'cancel_reason', order.cancel_reason) }
 }

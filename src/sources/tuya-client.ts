@@ -7,20 +7,14 @@ import { statusError, type VendorHttp, type VendorResponse } from './http.ts'
 import { emptyAsNull, quantityOf, scalarText } from './parse.ts'
 import type { ReadOptions } from './source.ts'
 import { tuyaEncode, tuyaSign, tuyaUrl } from './tuya-sign.ts'
+import type { ProjectToken, TokenKeeper } from './tuya-token.ts'
 
-/** Signed, authorised requests to Tuya. Keeps the access token, renews it, and says what the codes of failures mean. */
+/** Signed, authorised requests to Tuya: asks for tokens where the keeper has none, and says what the codes of failures mean. */
 export interface TuyaClient {
   /** The `result` of a business call, wrapped or bare; null: the vendor has no such thing. `path` is percent-encoded. */
   get(path: string, query: Readonly<Record<string, string | number>>, options: ReadOptions): Promise<unknown>
-  /** Asks for a new token, which proves credentials and signature. */
-  authorise(options: ReadOptions): Promise<void>
-}
-
-interface Token {
-  readonly access: string
-  readonly refresh: string | null
-  /** By the monotonic clock. */
-  readonly renewAt: number
+  /** Proves credentials and signature: by a new token, or, where one is valid, by this request, whatever else it answers. */
+  authorise(path: string, query: Readonly<Record<string, string | number>>, options: ReadOptions): Promise<void>
 }
 
 type Answer = { readonly ok: true; readonly result: unknown } | { readonly ok: false; readonly code: string }
@@ -43,6 +37,8 @@ const STOP: ReadonlyMap<string, string> = new Map(
     28841105: 'the project is not authorised for this API',
   }),
 )
+/** Codes that refuse the client itself, whatever it asked for. */
+const NOT_US = ['1001', '1004', '1005']
 /** Statuses that may carry a failure's code, though most come with 200. */
 const STATUSES_WITH_CODE = [400, 401, 403, 404]
 const CONCURRENCY_PAUSE = 1_000
@@ -52,11 +48,10 @@ export function createTuyaClient(deps: {
   connection: Pick<TuyaConnection, 'clientId' | 'clientSecret'>
   http: VendorHttp
   clock: Clock
+  tokens: TokenKeeper
 }): TuyaClient {
-  const { connection, http, clock } = deps
+  const { connection, http, clock, tokens } = deps
   const { clientId, clientSecret: secret } = connection
-  let token: Token | null = null
-  let renewing: Promise<Token> | null = null
   /** What to add to our clock, once the vendor refused it and named its own; before that the `Date` of its answers counts. */
   let offset: number | null = null
 
@@ -89,28 +84,16 @@ export function createTuyaClient(deps: {
     }
   }
 
-  /** The token to use now, instead of `used` if that was refused. One renewal at a time, whoever asks for it. */
-  async function tokenFor(options: ReadOptions, refused: { used: string; code: string } | null = null): Promise<Token> {
-    if (renewing) return renewing
-    const isGood = token !== null && token.access !== refused?.used && clock.monotonic() < token.renewAt
-    if (token !== null && isGood) return token
-    // A token that is not known to the vendor any more was replaced by another refresher: its refresh token is void as well.
-    const refresh = refused?.code === TOKEN_INVALID ? null : (token?.refresh ?? null)
-    renewing = renew(refresh, options).finally(() => {
-      renewing = null
-    })
-    return renewing
-  }
-
-  async function renew(refresh: string | null, options: ReadOptions): Promise<Token> {
-    token = null
-    const refreshed = refresh === null ? null : await refreshWith(refresh, options)
-    token = refreshed ?? (await grant(options))
-    return token
-  }
+  /** The token to use now, instead of `used` if that was refused. */
+  const tokenFor = (options: ReadOptions, refused?: { used: string; code: string }): Promise<ProjectToken> =>
+    tokens.tokenFor(
+      refresh => (refresh === null ? grant(options) : refreshWith(refresh, options)),
+      options.signal,
+      refused && { access: refused.used, replaced: refused.code === TOKEN_INVALID },
+    )
 
   /** null: the refresh token, good for one use, was used up. */
-  async function refreshWith(refresh: string, options: ReadOptions): Promise<Token | null> {
+  async function refreshWith(refresh: string, options: ReadOptions): Promise<ProjectToken | null> {
     try {
       const answer = await send(`/v1.0/token/${tuyaEncode(refresh)}`, '/v1.0/token/…', null, options)
       return answer.ok ? readToken(answer.result) : null
@@ -120,13 +103,13 @@ export function createTuyaClient(deps: {
     }
   }
 
-  async function grant(options: ReadOptions): Promise<Token> {
+  async function grant(options: ReadOptions): Promise<ProjectToken> {
     const answer = await send(tuyaUrl('/v1.0/token', { grant_type: 1 }), '/v1.0/token', null, options)
     if (!answer.ok) throw failure(answer.code, 'GET /v1.0/token')
     return readToken(answer.result)
   }
 
-  function readToken(result: unknown): Token {
+  function readToken(result: unknown): ProjectToken {
     const read = TuyaToken.safeParse(result)
     if (!read.success)
       throw new AppError('GET /v1.0/token answered no access_token; expected one. It is tried again.', {
@@ -136,7 +119,7 @@ export function createTuyaClient(deps: {
     const { access_token: access, refresh_token: refresh = null, expire_time } = read.data
     const seconds = quantityOf(expire_time)
     const lifetime = seconds.state === 'given' ? seconds.value * 1000 : DEFAULT_LIFETIME
-    return { access, refresh, renewAt: clock.monotonic() + lifetime - Math.min(60_000, lifetime / 10) }
+    return { access, refresh, renewAt: clock.now() + lifetime - Math.min(60_000, lifetime / 10) }
   }
 
   return {
@@ -162,8 +145,18 @@ export function createTuyaClient(deps: {
       }
     },
 
-    async authorise(options) {
-      token = await grant(options)
+    async authorise(path, query, options) {
+      let isNew = false
+      const { access } = await tokens.tokenFor(refresh => {
+        isNew = true
+        return refresh === null ? grant(options) : refreshWith(refresh, options)
+      }, options.signal)
+      if (isNew) return
+      const answer = await send(tuyaUrl(path, query), path, access, options)
+      if (answer.ok) return
+      const { code } = answer
+      if (NOT_US.includes(code)) throw failure(code, `GET ${path}`)
+      if (code === TOKEN_EXPIRED || code === TOKEN_INVALID) await tokenFor(options, { used: access, code })
     },
   }
 }

@@ -2,7 +2,9 @@ import type { TuyaConnection } from '../../schemas/config.ts'
 import type { OrderSnapshot, Package } from '../../schemas/order.ts'
 import type { OrderLine } from '../../schemas/order-event.ts'
 import { TuyaAddress, TuyaCommodity, TuyaDelivery, TuyaOrder, TuyaPrice } from '../../schemas/vendor/tuya.ts'
+import { webAddress } from '../lib/web-address.ts'
 import { createReader, emptyAsNull, idText, type RowReader, reject, textOf } from './parse.ts'
+import { readReason } from './reason.ts'
 import type { Reject } from './source.ts'
 
 /** What the values of the two statuses prove. The vendor publishes no list of them, so it is configuration over what was seen. */
@@ -16,8 +18,6 @@ export interface TuyaStatuses {
 /** Words that say that it has not happened yet. They prove nothing, and are understood. */
 const NOT_PAID = new Set(['unpaid', 'pending', 'waiting', 'waiting_payment', 'paying'])
 const NOT_SHIPPED = new Set(['unshipped', 'pending', 'waiting', 'waiting_to_ship', 'unfulfilled', 'preparing'])
-
-const LONGEST_REASON = 200
 
 /** A configured full refund proves a payment, and an arrival a dispatch. Upper and lower case are the same. */
 export function tuyaStatuses({ paid, refunded, shipped, delivered }: TuyaConnection['statuses']): TuyaStatuses {
@@ -72,7 +72,7 @@ export function readTuyaOrder(row: unknown, statuses: TuyaStatuses): OrderSnapsh
     cancelled: isCancelled
       ? {
           when: canceledAt === null ? null : { at: canceledAt, source: 'vendor' },
-          reason: read.text('cancel_reason', order.cancel_reason)?.slice(0, LONGEST_REASON) ?? null,
+          reason: readReason(read, 'cancel_reason', order.cancel_reason),
         }
       : null,
     // Gathered while the fields above were read.
@@ -153,7 +153,7 @@ function readPackages(read: RowReader, order: TuyaOrder, isShipped: boolean): Pa
     ...common,
     carrier: read.text(`${path}.logistics_company`, item.logistics_company),
     trackingNumber: read.text(`${path}.logistics_no`, item.logistics_no),
-    trackingUrl: read.text(`${path}.logistics_url`, item.logistics_url),
+    trackingUrl: webAddress(read.text(`${path}.logistics_url`, item.logistics_url)),
   }))
   if (packages.length > 0 || !isShipped) return packages
   return [{ ...common, carrier: null, trackingNumber: null, trackingUrl: null }]

@@ -10,6 +10,7 @@ import type { OrderRef, OrderSource, ReadOptions, Reject } from './source.ts'
 import { createTuyaClient } from './tuya-client.ts'
 import { readTuyaOrder, tuyaStatuses } from './tuya-row.ts'
 import { tuyaEncode } from './tuya-sign.ts'
+import { createTokenKeeper, type TokenKeeper } from './tuya-token.ts'
 
 /** The least of what is seen of the limits a project has for each API. */
 export const TUYA_LIMIT: RateLimit = { perSecond: 5, burst: 5 }
@@ -22,9 +23,11 @@ export function createTuya(deps: {
   connection: Pick<TuyaConnection, 'clientId' | 'clientSecret' | 'mallCode' | 'shopCode' | 'statuses'>
   http: VendorHttp
   clock: Clock
+  /** Shared by the connections of one project; default: one of its own. */
+  tokens?: TokenKeeper
 }): OrderSource {
   const { connection } = deps
-  const client = createTuyaClient(deps)
+  const client = createTuyaClient({ ...deps, tokens: deps.tokens ?? createTokenKeeper(deps) })
   const shop = { mall_code: connection.mallCode, shop_code: connection.shopCode }
   const statuses = tuyaStatuses(connection.statuses)
   const readRow = (row: unknown) => readTuyaOrder(row, statuses)
@@ -99,8 +102,9 @@ export function createTuya(deps: {
       ),
 
     async check(options) {
-      await client.authorise(options)
-      return 'Tuya answers and grants a token'
+      const nobody = { ...shop, user_id: 'nobody', page_no: 1, page_size: 1 }
+      await client.authorise(`${ORDERS}/search`, nobody, options)
+      return 'Tuya answers and takes our token'
     },
   }
 }

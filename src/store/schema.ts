@@ -176,6 +176,15 @@ export interface Schema {
     created_at: number
     last_used_at: number | null
   }
+  /** What connections of one vendor project share. */
+  projects: {
+    id: string
+    /** Sealed; null: none yet. */
+    token: string | null
+    version: number
+    /** Until when requests are booked. */
+    booked_until: number
+  }
   schema_version: {
     version: number
     at: number

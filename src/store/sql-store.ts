@@ -11,6 +11,7 @@ import { leaseStore } from './sql/leases.ts'
 import { offsetStore } from './sql/offsets.ts'
 import { orderStore } from './sql/orders.ts'
 import { pollRequestStore } from './sql/poll-requests.ts'
+import { projectStore } from './sql/projects.ts'
 import { pruner } from './sql/prune.ts'
 import { quarantineStore } from './sql/quarantine.ts'
 import { replayStore } from './sql/replays.ts'
@@ -40,6 +41,7 @@ export function createSqlStore(database: {
     leases: leaseStore(sql),
     pollRequests: pollRequestStore(sql),
     keys: keyStore(sql),
+    projects: projectStore(sql),
     audit: auditStore(sql),
     prune: pruner(sql),
     check: database.describe,

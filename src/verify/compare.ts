@@ -1,12 +1,13 @@
 import type { Vendor } from '../../schemas/common.ts'
 import type { OrderSnapshot } from '../../schemas/order.ts'
-import type { OrderEvent } from '../../schemas/order-event.ts'
+import type { EventOf, OrderEvent } from '../../schemas/order-event.ts'
 import { decide } from '../order/decide.ts'
 import { eventIdOf } from '../order/event-id.ts'
 import type { Fact } from '../order/fact.ts'
 import { newFacts } from '../order/facts.ts'
 import { compareAmounts } from '../order/money.ts'
 import { NEW_ORDER } from '../order/state.ts'
+import { isTrackingForgotten, isUpdateKey, recallTracking } from '../order/tracking.ts'
 import type { OrderRow } from '../store/port/orders.ts'
 
 /** What the vendor shows of an order now, beside what was told of it. */
@@ -36,7 +37,8 @@ export function compare(comparison: Comparison): Difference[] {
   const { row, shown, vendor, now, told } = comparison
   const { connection, orderId, state } = row
   const idOf = ({ type, key }: Pick<Fact, 'type' | 'key'>) => eventIdOf(connection, orderId, type, key)
-  const { events } = decide(state, { connection, vendor, snapshot: shown, observedAt: now })
+  const recalled = isTrackingForgotten(state, shown) ? recallTracking(state, told.values(), row.snapshot) : state
+  const { events } = decide(recalled, { connection, vendor, snapshot: shown, observedAt: now })
   const missing = events.map(
     ({ id, type }): Difference => ({ kind: 'missing', type, event: id, what: `${type} was never told` }),
   )
@@ -57,7 +59,7 @@ export function compare(comparison: Comparison): Difference[] {
     }),
   )
   const keys = new Set(proven.map(({ key }) => key))
-  const gone = state.said.filter(key => !keys.has(key) && !key.startsWith('refunded:'))
+  const gone = state.said.filter(key => !keys.has(key) && !key.startsWith('refunded:') && !isUpdateKey(key))
   const corrected = new Set(gone.filter(key => key.startsWith('shipped:~')).slice(0, corrections.length))
   const vanished = gone
     .filter(key => !corrected.has(key))
@@ -75,9 +77,17 @@ function valuesOf(fact: Fact, told: OrderEvent | undefined, event: string): Diff
       ['currency', told.data.payment.currency, fact.payment.currency],
     )
   if (fact.type === 'order.shipped' && told?.type === fact.type)
-    pairs.push(['tracking number', told.data.shipment.trackingNumber, fact.shipment.trackingNumber])
+    pairs.push(...trackingPair(told.data.shipment, fact.shipment))
   return pairs.flatMap(([name, was, is]) => difference(fact.type, event, name, was, is))
 }
+
+type Shipment = EventOf<'order.shipped'>['data']['shipment']
+
+/** Where the package has an id, another number than the one told is an event of its own: told, or found missing. */
+const trackingPair = (told: Shipment, shown: Shipment): (readonly [string, string | null, string | null])[] =>
+  shown.packageId === null || shown.trackingNumber === null
+    ? [['tracking number', told.trackingNumber, shown.trackingNumber]]
+    : []
 
 function difference(
   type: Fact['type'],
@@ -100,7 +110,8 @@ function difference(
 }
 
 /** What was told of refunds, by whatever they are counted by. What cannot be read now (`delayed`, `unavailable`) says nothing. */
-function refundDifferences({ row, shown: { refund }, told }: Comparison): Difference[] {
+function refundDifferences({ row, shown, told }: Comparison): Difference[] {
+  const { refund } = shown
   const { connection, orderId, state } = row
   const type = 'order.refunded'
   const said = state.said.filter(key => key.startsWith('refunded:'))
@@ -116,7 +127,9 @@ function refundDifferences({ row, shown: { refund }, told }: Comparison): Differ
       return difference(type, event, 'amount', earlier.data.refund.amount, record.amount)
     })
   }
-  const { refundTotal } = state
+  const { refundTotal, refundCurrency = null } = state
+  // Totals in two currencies cannot be compared.
+  if (refundCurrency !== null && shown.currency !== null && shown.currency !== refundCurrency) return []
   if (state.refundBasis === 'totals' && refundTotal !== null && refund?.total != null) {
     if (compareAmounts(refund.total, refundTotal) >= 0) return []
     return [{ kind: 'gone', type, what: `refunds of ${refundTotal} were told, the vendor shows ${refund.total}` }]

@@ -13,7 +13,8 @@ const now = Date.now()
 for (let i = 0; i < orders; i++) {
   const at = now - 86_400_000 - (orders - i) * 5_000
   const life = createLife(random, { id: String(1_000_000 + i), number: String(i), at, buyer: 'buyer-1', dollars: true })
-  for (const step of planLife(life, { random, speed: 1, refunds: 'before-shipping' })) step.happen(life)
+  for (const step of planLife(life, { random, speed: 1, refunds: 'before-shipping', lateNumbers: false }))
+    step.happen(life)
   sandbox.kakaclo.put(life.id, kakacloV2(life))
 }
 sandbox.kakaclo.forgetRequests()

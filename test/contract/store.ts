@@ -9,6 +9,7 @@ import { eventContract } from './store/events.ts'
 import { laneContract } from './store/lanes.ts'
 import { leaseContract } from './store/leases.ts'
 import { orderContract } from './store/orders.ts'
+import { projectContract } from './store/projects.ts'
 import { replayContract } from './store/replays.ts'
 import { requestContract } from './store/requests.ts'
 import { retentionContract } from './store/retention.ts'
@@ -54,6 +55,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     deliveryContract(world)
     retentionContract(world)
     replayContract(world)
+    projectContract(world)
     auditContract(world)
   })
 }

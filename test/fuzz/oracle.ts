@@ -85,6 +85,13 @@ export function invented(event: OrderEvent, body: string, stated: Stated, kind: 
   const word = (what: string, value: string | null) => {
     if (value !== null && !stated.words.has(value)) say(what, value)
   }
+  /** Free text: the beginning of a word, with contacts masked and control characters left out. */
+  const masked = (what: string, value: string | null) => {
+    if (value === null) return
+    if ([...value].length > 200 || /\p{Cc}/u.test(value) || /\S@\S/.test(value) || /\d{7}/.test(value)) say(what, value)
+    const pieces = value.split(/\[email\]|\[phone\]/).map(onlyShown)
+    if (![...stated.words].some(one => isMadeOf(onlyShown(one), pieces))) say(what, value)
+  }
   const amount = (what: string, value: string | null, currency: string | null) => {
     if (value === null) return
     const places = MINOR[currency ?? ''] ?? 2
@@ -133,14 +140,16 @@ export function invented(event: OrderEvent, body: string, stated: Stated, kind: 
     case 'order.paid':
       amount('payment', event.data.payment.amount, event.data.payment.currency)
       currencyOf('payment currency', event.data.payment.currency)
-      word('method', event.data.payment.method)
+      masked('method', event.data.payment.method)
       break
-    case 'order.shipped': {
+    case 'order.shipped':
+    case 'order.shipment_updated': {
       const { packageId, carrier, trackingNumber, trackingUrl, lines } = event.data.shipment
       word('packageId', packageId)
       word('carrier', carrier)
       word('trackingNumber', trackingNumber)
       word('trackingUrl', trackingUrl)
+      if (trackingUrl !== null && !/^https?:/i.test(trackingUrl)) say('trackingUrl is no web address', trackingUrl)
       for (const line of lines) word('shipped line', line.id)
       break
     }
@@ -150,13 +159,11 @@ export function invented(event: OrderEvent, body: string, stated: Stated, kind: 
       break
     case 'order.refunded':
       amount('refund', event.data.refund.amount, event.data.refund.currency)
-      word('reason', event.data.refund.reason)
+      masked('reason', event.data.refund.reason)
       break
-    case 'order.cancelled': {
-      const { reason } = event.data.cancellation
-      if (reason !== null && ![...stated.words].some(one => one.startsWith(reason))) say('reason', reason)
+    case 'order.cancelled':
+      masked('reason', event.data.cancellation.reason)
       break
-    }
   }
   // Numbers as they stand in the bytes, not as JSON.parse would round them.
   for (const [, digits = ''] of body.matchAll(/"quantity":([^,}]+)/g)) {
@@ -165,6 +172,18 @@ export function invented(event: OrderEvent, body: string, stated: Stated, kind: 
     if (/[eE]/.test(digits) || !number || !stated.numbers.some(one => sameNumber(one, number))) say('quantity', digits)
   }
   return problems
+}
+
+const onlyShown = (text: string): string => text.toWellFormed().replace(/[\p{Cc}\p{Cf}\s]/gu, '')
+
+/** Whether the pieces stand in the text one after another, the first at its beginning. */
+function isMadeOf(text: string, pieces: readonly string[]): boolean {
+  let from = 0
+  return pieces.every((piece, index) => {
+    const at = text.indexOf(piece, from)
+    from = at + piece.length
+    return index === 0 ? at === 0 : at >= 0
+  })
 }
 
 /** The events of an order but for when we saw it and by which connection: what another poll must say again to the letter. */
@@ -190,6 +209,10 @@ export const factsOf = (events: readonly OrderEvent[], orderId: string): string[
     switch (event.type) {
       case 'order.shipped':
         return [`shipped ${event.data.shipment.packageId}`]
+      case 'order.shipment_updated': {
+        const { packageId, carrier, trackingNumber } = event.data.shipment
+        return [`updated ${packageId} ${carrier}/${trackingNumber}`]
+      }
       case 'order.delivered':
         return [`delivered ${event.data.delivery.packageId}`]
       case 'order.refunded':

@@ -30,6 +30,8 @@ export function gist(event: OrderEvent): string {
       return `${word} ${event.data.payment.amount}`
     case 'order.shipped':
       return `${word} ${event.data.shipment.packageId ?? event.data.shipment.trackingNumber ?? 'order'}`
+    case 'order.shipment_updated':
+      return `${word} ${event.data.shipment.packageId} ${event.data.shipment.carrier}/${event.data.shipment.trackingNumber}`
     case 'order.delivered':
       return `${word} ${event.data.delivery.packageId ?? 'order'}`
     case 'order.refunded':

@@ -64,7 +64,10 @@ export function createShop(sandbox: Sandbox, seed: number) {
       const birth = { id: `9${number}`, number, at: Date.now(), buyer: 'buyer-1', dollars: vendor === 'kk' }
       const life = createLife(random, birth)
       const steps = [
-        ...planLife(life, { random, speed: 1, refunds: vendor === 'kk' ? 'before-shipping' : 'after-delivery' }),
+        ...planLife(life, {
+          ...{ random, speed: 1, lateNumbers: false },
+          refunds: vendor === 'kk' ? 'before-shipping' : 'after-delivery',
+        }),
       ]
       const one = { life, steps, vendor } as const
       all.push(one)

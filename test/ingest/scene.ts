@@ -62,6 +62,7 @@ interface Scene {
   fetchFails?: (orderIds: readonly string[]) => AppError | null | Promise<AppError | null>
   complete?: OrderSource['complete']
   backfill?: string
+  reasons?: boolean
   eventLog?: EventLog
   /** The vendor's present. */
   now?: number | (() => number)
@@ -75,6 +76,7 @@ export async function scene({
   fetchFails = () => null,
   complete,
   backfill,
+  reasons = true,
   eventLog = memoryLog('embedded').log,
   now = MINUTE_START + 60_000,
   hurry = 1,
@@ -100,6 +102,7 @@ export async function scene({
     baseUrl: 'http://127.0.0.1:1/openapi/2022-01',
     accessToken: 't',
     pollEvery: '50ms',
+    reasons,
     ...(backfill ? { backfill } : {}),
   })
   await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])

@@ -119,12 +119,6 @@ describe('the events of an order', () => {
 })
 
 describe('packages', () => {
-  test('case 21: a corrected tracking number of a package with an id is not a second shipment', () => {
-    const order = observer()
-    order.see(snapshot({ packages: [parcel('p-1', { trackingNumber: 'A' })] }))
-    expect(order.see(snapshot({ packages: [parcel('p-1', { trackingNumber: 'B' })] })).events).toEqual([])
-  })
-
   test('case 21: without an id, a tracking number in the place of another is noted and not said', () => {
     const order = observer()
     order.see(snapshot({ packages: [parcel(null, { trackingNumber: 'A' })] }))

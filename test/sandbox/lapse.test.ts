@@ -108,7 +108,7 @@ describe('a life', () => {
     const random = createRandom(seed)
     const birth = { id: `o${seed}`, number: String(seed), at: 1_000_000, buyer: 'b', dollars: false }
     const life: Life = createLife(random, birth)
-    const steps = planLife(life, { random, speed: 1, refunds: 'after-delivery' })
+    const steps = planLife(life, { random, speed: 1, refunds: 'after-delivery', lateNumbers: true })
     for (const step of steps) step.happen(life)
     return { life, steps, seconds: ((steps.at(-1)?.at ?? 0) - 1_000_000) / 1000 }
   })
@@ -132,5 +132,24 @@ describe('a life', () => {
           life.lines.map(({ id }) => id).sort(),
         )
     }
+  })
+
+  test('has parcels whose tracking number comes after they left, and none without one at the end', () => {
+    const unlabelled = lives.map(({ steps }, seed) => {
+      const random = createRandom(seed)
+      const again = createLife(random, {
+        id: `o${seed}`,
+        number: String(seed),
+        at: 1_000_000,
+        buyer: 'b',
+        dollars: false,
+      })
+      return steps.some(({ happen }) => {
+        happen(again)
+        return again.packages.some(({ trackingNumber }) => trackingNumber === null)
+      })
+    })
+    expect(unlabelled.filter(Boolean).length).toBeGreaterThan(30)
+    expect(lives.flatMap(({ life }) => life.packages).every(({ trackingNumber }) => trackingNumber !== null)).toBe(true)
   })
 })

@@ -228,6 +228,14 @@ export const MUTANTS: readonly Mutant[] = [
       ['expected: known ? anchor : null', 'expected: known && anchor.offset < 0 ? anchor : null'],
     ),
   ),
+  mutant('a tracking number that comes later is passed over', 'order/tracking.ts', [
+    '} else if (!isStale &&',
+    '} else if (isStale &&',
+  ]),
+  mutant('the tracking number of the shipped event is not remembered', 'order/tracking.ts', [
+    'const published = [...first, ...',
+    'const published = [...',
+  ]),
   mutant('refund records that cannot be read are taken for none', 'sources/shoplazza-refunds.ts', [
     'if (options.signal.aborted) throw error\n',
     "if (options.signal.aborted) throw error\n    for (const { orderId } of open) found.set(orderId, 'unavailable')\n",

@@ -7,7 +7,13 @@ export interface TrueOrder {
   readonly placedAt: number
   updatedAt: number
   paidAt: number | null
-  readonly packages: { readonly id: string; shippedAt: number; arrivedAt: number | null }[]
+  readonly packages: {
+    readonly id: string
+    shippedAt: number
+    arrivedAt: number | null
+    /** All it ever had, the latest last. */
+    readonly numbers: string[]
+  }[]
   /** Arrival of the whole order, where the vendor says it so. */
   arrivedAt: number | null
   /** In cents. */
@@ -65,7 +71,8 @@ function happen(order: TrueOrder, random: Random, habits: Habits, at: number): v
   if (order.paidAt === null && random.chance(0.75)) order.paidAt = at
   else if (order.cancelledAt === null && random.chance(0.06)) order.cancelledAt = at
   else if (order.paidAt !== null && order.packages.length < 3 && order.arrivedAt === null && random.chance(0.5))
-    order.packages.push({ id: `${order.id}-P${order.packages.length + 1}`, shippedAt: at, arrivedAt: null })
+    order.packages.push(parcelOf(`${order.id}-P${order.packages.length + 1}`, at))
+  else if (parcel && habits.packageIds && random.chance(0.15)) relabel(parcel, random)
   else if (parcel && habits.arrivalOf === 'packages' && random.chance(0.6)) parcel.arrivedAt = at
   else if (habits.arrivalOf === 'order' && order.packages.length > 0 && order.arrivedAt === null && random.chance(0.4))
     order.arrivedAt = at
@@ -75,6 +82,21 @@ function happen(order: TrueOrder, random: Random, habits: Habits, at: number): v
     order.refunds.push({ id: `R${order.refunds.length + 1}`, cents, at, onRecordAt })
   } else order.touches++
 }
+
+const parcelOf = (id: string, shippedAt: number): TrueOrder['packages'][number] => ({
+  id,
+  shippedAt,
+  arrivedAt: null,
+  numbers: [`T-${id}`],
+})
+
+/** Another tracking number, or one of before again. */
+function relabel({ id, numbers }: TrueOrder['packages'][number], random: Random): void {
+  const again = random.chance(0.2) ? numbers.at(-2) : undefined
+  numbers.push(again ?? `T-${id}-${numbers.length + 1}`)
+}
+
+const trackingNumber = ({ numbers }: TrueOrder['packages'][number]): string => numbers.at(-1) ?? ''
 
 const time = (ms: number): string => new Date(ms).toISOString()
 const when = (ms: number) => ({ at: time(ms), source: 'vendor' as const })
@@ -99,7 +121,7 @@ export function show(order: TrueOrder, habits: Habits, now: number): OrderSnapsh
       (parcel): Package => ({
         packageId: habits.packageIds ? parcel.id : null,
         carrier: 'UPS',
-        trackingNumber: `T-${parcel.id}`,
+        trackingNumber: trackingNumber(parcel),
         trackingUrl: null,
         lines: [],
         statusGiven: habits.arrivalOf === 'packages',
@@ -135,11 +157,16 @@ export function withRecords(snapshot: OrderSnapshot, order: TrueOrder | undefine
   return { ...snapshot, refund: { ...snapshot.refund, records } }
 }
 
+/** Every tracking number that the order's packages ever had: some may come and go between two polls. */
+export const trackingOf = (order: TrueOrder): string[] =>
+  order.packages.flatMap(({ id, numbers }) => numbers.map(number => `tracking ${id} ${number}`))
+
 /** All facts but refunds, as keys that a stored event can be compared with. */
 export function factsOf(order: TrueOrder, habits: Habits): string[] {
   return [
     ...(order.paidAt === null ? [] : ['paid']),
     ...order.packages.map(({ id }) => `shipped ${habits.packageIds ? id : `T-${id}`}`),
+    ...(habits.packageIds ? order.packages.map(parcel => `tracking ${parcel.id} ${trackingNumber(parcel)}`) : []),
     ...order.packages.flatMap(({ id, arrivedAt }) => (arrivedAt === null ? [] : [`delivered ${id}`])),
     ...(order.arrivedAt === null ? [] : ['delivered']),
     ...(order.cancelledAt === null ? [] : ['cancelled']),

@@ -208,6 +208,6 @@ export function createShop(deps: {
 
 const copyOf = (order: TrueOrder): TrueOrder => ({
   ...order,
-  packages: order.packages.map(parcel => ({ ...parcel })),
+  packages: order.packages.map(parcel => ({ ...parcel, numbers: [...parcel.numbers] })),
   refunds: order.refunds.map(refund => ({ ...refund })),
 })

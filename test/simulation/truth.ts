@@ -1,7 +1,7 @@
 import type { OrderEvent } from '../../schemas/order-event.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import type { Durable } from './durable.ts'
-import { factsOf, refunded } from './orders.ts'
+import { factsOf, refunded, trackingOf } from './orders.ts'
 import type { Shop } from './shop.ts'
 
 /** An event as its table has it. */
@@ -58,7 +58,7 @@ export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; st
       const rows = rowsOf(shop)
       for (const order of shop.orders.values()) {
         const said = (rows.get(order.id) ?? []).map(({ event }) => event)
-        const keys = new Set(said.map(keyOf))
+        const keys = new Set(said.flatMap(keysOf))
         for (const fact of factsOf(order, shop.habits))
           if (!keys.has(fact)) missing.push(`${shop.id}/${order.id} ${fact}`)
         const total = refundsOf(said)
@@ -79,14 +79,14 @@ export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; st
         const places = rows.map(row => row.sequence)
         if (places.some((place, index) => place !== index + 1)) violated(`${orderId} is numbered ${places}`)
         const said = rows.map(({ event }) => event)
-        const truth = new Set(factsOf(order, shop.habits))
+        const truth = new Set([...factsOf(order, shop.habits), ...trackingOf(order)])
         const seen = new Set<string>()
-        for (const event of said) {
-          const key = keyOf(event)
-          if (seen.has(key)) violated(`${orderId} said twice: ${key}`)
-          seen.add(key)
-          if (event.type !== 'order.refunded' && !truth.has(key)) violated(`${orderId} invented: ${key}`)
-        }
+        for (const event of said)
+          for (const key of keysOf(event)) {
+            if (seen.has(key)) violated(`${orderId} said twice: ${key}`)
+            seen.add(key)
+            if (event.type !== 'order.refunded' && !truth.has(key)) violated(`${orderId} invented: ${key}`)
+          }
         judgeRefunds(shop, orderId, said, violated)
       }
   }
@@ -112,7 +112,18 @@ export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; st
   return { events, untold, judge }
 }
 
-function keyOf(event: OrderEvent): string {
+/** What an event says: a package with an id is shipped with its first tracking number. */
+function keysOf(event: OrderEvent): string[] {
+  if (event.type === 'order.shipment_updated') return [tracking(event.data.shipment)]
+  const { packageId = null } = event.type === 'order.shipped' ? event.data.shipment : {}
+  if (event.type !== 'order.shipped' || packageId === null) return [keyOf(event)]
+  return [keyOf(event), tracking(event.data.shipment)]
+}
+
+const tracking = ({ packageId, trackingNumber }: { packageId: string | null; trackingNumber: string | null }) =>
+  `tracking ${packageId} ${trackingNumber}`
+
+function keyOf(event: Exclude<OrderEvent, { type: 'order.shipment_updated' }>): string {
   switch (event.type) {
     case 'order.paid':
       return 'paid'

@@ -34,10 +34,10 @@ function lifeOf(order: TrueOrder, refunds: TrueOrder['refunds'] = order.refunds)
     paidAt: order.paidAt,
     cancelledAt: order.cancelledAt,
     cancelReason: null,
-    packages: order.packages.map(({ id, shippedAt, arrivedAt }, index) => ({
+    packages: order.packages.map(({ id, shippedAt, arrivedAt, ...parcel }, index) => ({
       id,
       carrier: 'UPS',
-      trackingNumber: `T-${id}`,
+      trackingNumber: parcel.numbers.at(-1) ?? '',
       lines: lines.slice(index, index + 1),
       createdAt: shippedAt,
       state: arrivedAt === null ? 'shipped' : 'finished',

@@ -39,9 +39,16 @@ function handClock(): Clock & { pass(ms: number): Promise<void> } {
   }
 }
 
-function setUp(limit: { perSecond: number; burst: number }) {
+function setUp(
+  limit: { perSecond: number; burst: number },
+  bookings?: { readonly waits: number[]; readonly fails?: boolean },
+) {
   const clock = handClock()
-  const pace = createPace({ limit, clock })
+  const book = async () => {
+    if (bookings?.fails) throw new Error('the store is away')
+    return bookings?.waits.shift() ?? 0
+  }
+  const pace = createPace({ limit, clock, ...(bookings && { book }) })
   const gone: string[] = []
   const stop = new AbortController()
   const take = (name: string, priority: Priority = 'live', signal = stop.signal) => {
@@ -129,5 +136,38 @@ describe('a rest', () => {
     void take('b')
     await clock.pass(3_000)
     expect(gone).toEqual(['a@1000', 'b@2000'])
+  })
+})
+
+describe('case 50: a pace that is shared between processes', () => {
+  test('books each request, and decides who goes when its turn has come', async () => {
+    const { clock, gone, take } = setUp({ perSecond: 10, burst: 10 }, { waits: [0, 400, 300] })
+    void take('a')
+    void take('b1', 'backfill')
+    await clock.pass(100)
+    void take('l1')
+    await clock.pass(1_000)
+    expect(gone).toEqual(['a@0', 'l1@400', 'b1@700'])
+  })
+
+  test('keeps to its own limit where the others book nothing, or their word cannot be had', async () => {
+    for (const bookings of [{ waits: [] }, { waits: [], fails: true }]) {
+      const { clock, gone, take } = setUp({ perSecond: 1, burst: 1 }, bookings)
+      for (const name of ['a', 'b', 'c']) void take(name)
+      await clock.pass(2_000)
+      expect(gone).toEqual(['a@0', 'b@1000', 'c@2000'])
+    }
+  })
+
+  test('gives what was booked for a request that was called off to the next', async () => {
+    const waits = [500, 0, 0]
+    const { clock, gone, take } = setUp({ perSecond: 10, burst: 10 }, { waits })
+    const stop = new AbortController()
+    const off = take('off', 'live', stop.signal)
+    stop.abort()
+    expect(await failure(off)).toMatchObject({ code: 'vendor.aborted' })
+    void take('a')
+    await clock.pass(600)
+    expect([gone, waits.length]).toEqual([['a@500'], 2])
   })
 })

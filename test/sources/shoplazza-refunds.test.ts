@@ -215,8 +215,15 @@ describe('one refund record', () => {
     })
   })
 
+  test("case 45: with an unreadable currency is not taken for one in the order's", async () => {
+    const done = await read({ currency: 'US Dollar' })
+    expect(recordsOf(done)).toMatchObject([{ refundId: 'r1', amount: '5.00', currency: null }])
+    expect(done?.doubts).toMatchObject([{ path: 'refund_records[r1].currency' }])
+  })
+
   test('gives a reason only where there is a field for it, never the free note', async () => {
     expect((await first({ refund_reason: 'damaged', note: 'call Test Buyer' }))?.reason).toBe('damaged')
+    expect((await first({ refund_reason: 'write to jane@example.com' }))?.reason).toBe('write to [email]')
     expect((await first({ note: 'call Test Buyer' }))?.reason).toBeNull()
   })
 

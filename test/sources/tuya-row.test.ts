@@ -156,7 +156,10 @@ describe('times', () => {
   })
 
   test('a very long reason is cut', () => {
-    expect(read({ cancel_reason: 'x'.repeat(500) }).cancelled?.reason).toHaveLength(200)
+    const long = read({ cancel_reason: `jane@example.com ${'x'.repeat(5_000)}` })
+    expect(long.cancelled?.reason).toHaveLength(200)
+    // A doubt would quote it.
+    expect(long.doubts).toEqual([])
   })
 })
 

@@ -341,6 +341,6 @@ describe("a user's orders", () => {
 
 test('check asks for a token and says what answered', async () => {
   const { source, tokenCalls } = await tuya(() => ok(null))
-  expect(await source.check(live())).toBe('Tuya answers and grants a token')
+  expect(await source.check(live())).toBe('Tuya answers and takes our token')
   expect(tokenCalls).toHaveLength(1)
 })

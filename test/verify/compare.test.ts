@@ -77,11 +77,18 @@ describe('what was told, beside what the vendor shows', () => {
     ],
     ['an amount given no more', { paid: paid() }, { paid: paid(null) }, 'gone', 'the vendor shows none'],
     [
-      'another tracking number',
+      'case 21: another tracking number of a package with an id',
       { packages: [without('p', 'A')] },
       { packages: [without('p', 'B')] },
-      'different',
-      'told the tracking number A, the vendor shows B',
+      'missing',
+      'order.shipment_updated was never told',
+    ],
+    [
+      'a tracking number shown no more',
+      { packages: [parcel('p', { trackingNumber: 'A' })] },
+      { packages: [parcel('p', { trackingNumber: null })] },
+      'gone',
+      'told the tracking number A, the vendor shows none',
     ],
     [
       'another tracking number of a package without an id',

@@ -1,0 +1,53 @@
+import { describe, expect, test } from 'vitest'
+import { tidySnapshot } from '../../src/ingest/tidy-snapshot.ts'
+import { type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
+import { paid, parcel, refundRecord, refundTotal, snapshot } from '../helpers/snapshots.ts'
+import { history, scene, signal, store } from './scene.ts'
+
+const WISH = 'call +1 555 123 4567 or jane@example.com'
+const personal = {
+  paid: { ...(paid() as NonNullable<ReturnType<typeof paid>>), method: 'wallet of jane@example.com' },
+  packages: [parcel('p-1', { trackingUrl: 'javascript:alert(1)' })],
+  refund: { ...refundTotal('5.00', { reason: WISH }), records: [{ ...refundRecord('r-1', '5.00'), reason: WISH }] },
+  cancelled: { when: null, reason: WISH },
+}
+
+describe('what a source reads', () => {
+  test('is stored and published without mail addresses, phone numbers and links that are none, whatever the source is', async () => {
+    const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, ...personal })) }
+    const { ingest } = await scene({ script })
+    await ingest.poll('shop', { signal })
+    const events = await history()
+    expect(events.map(({ type }) => type)).toEqual(['order.paid', 'order.shipped', 'order.refunded', 'order.cancelled'])
+    expect(events.flatMap(event => (event.type === 'order.cancelled' ? [event.data.cancellation.reason] : []))).toEqual(
+      ['call [phone] or [email]'],
+    )
+    const kept = JSON.stringify([events, await store.orders.get('shop', 'o-1')])
+    expect(kept).not.toMatch(/jane|555|javascript/)
+  })
+
+  test('loses its reasons where the connection wants none', async () => {
+    const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, ...personal })) }
+    const { ingest } = await scene({ script, reasons: false })
+    await ingest.poll('shop', { signal })
+    const reasons = (await history()).flatMap(event =>
+      event.type === 'order.cancelled'
+        ? [event.data.cancellation.reason]
+        : event.type === 'order.refunded'
+          ? [event.data.refund.reason]
+          : [],
+    )
+    expect(reasons).toEqual([null, null])
+    expect(JSON.stringify(await store.orders.get('shop', 'o-1'))).not.toContain('call')
+  })
+
+  test('is otherwise left as it is', () => {
+    const plain = snapshot({
+      paid: paid(),
+      packages: [parcel('p-1', { trackingUrl: 'https://track.example/1' })],
+      refund: refundTotal('5.00', { reason: 'damaged' }),
+      cancelled: { when: null, reason: 'changed my mind' },
+    })
+    expect(tidySnapshot(plain, { reasons: true })).toEqual(plain)
+  })
+})
