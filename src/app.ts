@@ -226,10 +226,10 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
   )
 
-export async function openStore({ databaseUrl, dataFolder }: Settings, clock: Clock): Promise<Store> {
+export async function openStore({ databaseUrl, databasePool, dataFolder }: Settings, clock: Clock): Promise<Store> {
   if (databaseUrl === null) return openSqlite({ folder: dataFolder, clock })
   const { openPostgres } = await import('./store/postgres.ts')
-  return openPostgres({ url: databaseUrl, clock })
+  return openPostgres({ url: databaseUrl, poolSize: databasePool, clock })
 }
 
 /** Copies the embedded store, while it runs or not; the size of the copy in bytes. */
