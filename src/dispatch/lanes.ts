@@ -203,7 +203,7 @@ export function createLanes(deps: {
       deps.report({ event: item.event, origin: item.origin, attempt, at, ms: clock.monotonic() - begun, outcome, fate })
     }
     if (fate?.kind === 'delivered' && !lane.stored) {
-      sent.item.slot?.assignment.release(sent.item.slot)
+      sent.item.slot?.assignment.release(sent.item.slot, owner.id)
       lane.queue.shift()
       queued--
       if (lane.queue.length > 0) enqueue(lane)
@@ -247,7 +247,7 @@ export function createLanes(deps: {
       lane.storing = null
       resolve()
       if (!done) return leave(lane, nextAt)
-      for (const { slot } of items) slot?.assignment.release(slot)
+      for (const { slot } of items) slot?.assignment.release(slot, owner.id)
     }
     if (fate.kind !== 'bury') return leave(lane, nextAt)
     await journal.bury({
@@ -363,7 +363,7 @@ export function createLanes(deps: {
       discarded = true
       cancelAlarm?.()
       for (const lane of [...lanes.values()]) {
-        for (const { slot } of lane.queue) slot?.assignment.release(slot)
+        for (const { slot } of lane.queue) slot?.assignment.release(slot, owner.id)
         forget(lane)
       }
       ready = []

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
+import type { Ahead } from '../event-log/ahead.ts'
 import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Log, Metrics } from '../observe.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
@@ -64,7 +65,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
   const recount = createRecount({ lanes: store.lanes, workers, persist, clock })
   const intake = createIntake({ store, routes, workers, persist, clock })
   /** What was settled before the log gave us the means to say so. */
-  const settledTo = new Map<number, number>()
+  const settledTo = new Map<number, { position: number; ahead: () => Ahead }>()
   let consumption: Consumption | null = null
   const { promise: consuming, resolve: begun } = Promise.withResolvers<Consumption>()
   let state: Life['state'] = 'new'
@@ -90,7 +91,11 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
 
   // ── partitions ──
 
-  async function assigned(partitions: readonly number[], epoch: number | null): Promise<void> {
+  async function assigned(
+    partitions: readonly number[],
+    epoch: number | null,
+    ahead?: ReadonlyMap<number, Ahead>,
+  ): Promise<void> {
     // What is known of destinations must not be older than the claim: see `past.ts`.
     const claimed = await store.replays.claim(deps.group, partitions, epoch)
     await refresh({ probe: false }).catch(error => {
@@ -99,12 +104,12 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     })
     if (state !== 'running') return
     for (const partition of partitions) {
-      const settle = (position: number) => {
-        settledTo.set(partition, position)
-        consumption?.settle(partition, position)
+      const settle = (position: number, now: () => Ahead) => {
+        settledTo.set(partition, { position, ahead: now })
+        consumption?.settle(partition, position, now)
       }
       const claim = { epoch, number: claimed.get(partition) ?? 0, confirmed: false }
-      assignments.set(partition, createAssignment(partition, claim, settle))
+      assignments.set(partition, createAssignment(partition, claim, settle, ahead?.get(partition)))
     }
     // The former owner may have left rows, which nobody here has counted.
     for (const worker of workers.values()) {
@@ -173,6 +178,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     for (const [id, worker] of workers) {
       if (ids.has(id)) continue
       workers.delete(id)
+      for (const assignment of assignments.values()) assignment.forget(id)
       recorder.forget(id)
       metrics.forget(id)
       // Taken in or put aside between the removal and our knowing of it.
@@ -217,7 +223,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
         revoked: partitions => release(partitions, REVOKE_GRACE),
       })
       begun(consumption)
-      for (const [partition, position] of settledTo) consumption.settle(partition, position)
+      for (const [partition, { position, ahead }] of settledTo) consumption.settle(partition, position, ahead)
       tick()
     },
     async stop(graceMs) {

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import type { Store } from '../store/store.ts'
+import { decodeAhead } from './ahead.ts'
 import type { Consumption, EventLog, LogConsumer, LogEntry } from './event-log.ts'
 import { createSettled } from './settled.ts'
 import { createTurns } from './turns.ts'
@@ -78,7 +79,7 @@ function createReader(deps: {
   const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
   const settled = createSettled({
     clock,
-    write: position => store.offsets.set(consumer.group, PARTITION, position, epoch),
+    write: (position, ahead) => store.offsets.set(consumer.group, PARTITION, position, epoch, ahead),
   })
   let epoch = 0
   let trouble: string | null = null
@@ -116,7 +117,13 @@ function createReader(deps: {
     const claim = () => store.offsets.claim(consumer.group, PARTITION, epoch)
     let position = await persistently('take its position over', claim)
     if (position === null) return
-    await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION], epoch))
+    // After the claim nobody else writes it.
+    const before = await persistently('read what is done', async () => ({
+      ahead: decodeAhead(await store.offsets.ahead(consumer.group, PARTITION)),
+    }))
+    if (before === null) return
+    const ahead = new Map(before.ahead ? [[PARTITION, before.ahead]] : [])
+    await persistently('give its partition to the consumer', () => consumer.assigned([PARTITION], epoch, ahead))
     taken = position
     while (!signal.aborted) {
       awake = false
@@ -151,8 +158,8 @@ function createReader(deps: {
       wakeUp()
     },
     health: () => trouble ?? settled.health(),
-    settle: (_partition, position) => {
-      if (!signal.aborted) settled.settle(position)
+    settle: (_partition, position, ahead) => {
+      if (!signal.aborted) settled.settle(position, ahead)
     },
     caughtUp: async () => {
       const end = await store.events.last()

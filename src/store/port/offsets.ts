@@ -7,6 +7,8 @@ export interface OffsetStore {
    * either, and must not speak for them.
    */
   claim(group: string, partition: number, epoch: number): Promise<number>
-  /** Never back. */
-  set(group: string, partition: number, position: number, epoch?: number): Promise<void>
+  /** Never back. `ahead`: what is done beyond it, as `event-log/ahead.ts` writes it. */
+  set(group: string, partition: number, position: number, epoch?: number, ahead?: string): Promise<void>
+  /** What was done beyond the position when that was written last; null: nothing is known. */
+  ahead(group: string, partition: number): Promise<string | null>
 }

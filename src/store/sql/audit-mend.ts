@@ -63,7 +63,7 @@ export function mends({ db, dialect, transaction }: Sql): Mends {
     lowerOffset: async (group, partition) => {
       const given = await lastGiven(db, dialect.kind)
       const { numAffectedRows } = await sql`
-        update offsets set position = ${given}
+        update offsets set position = ${given}, ahead = null
         where group_id = ${group} and partition = ${partition} and position > ${given}`.execute(db)
       return numAffectedRows === 1n
     },
