@@ -32,6 +32,8 @@ export interface LifeDeps {
   /** Live events each destination may have in memory; default 1000. */
   readonly queueLimit?: number
   readonly random?: () => number
+  /** Whether what is read is still ours to send, by a clock that goes on while the process is paused; default: always. */
+  readonly fresh?: () => boolean
 }
 
 /** A dispatcher from its start to its stop: the partitions it owns and a worker for each destination. */
@@ -39,7 +41,7 @@ export interface Life {
   readonly state: 'new' | 'running' | 'stopped'
   readonly workers: ReadonlyMap<string, Worker>
   start(): Promise<void>
-  stop(graceMs: number): Promise<void>
+  stop(graceMs: number, end?: { readonly lost: boolean }): Promise<void>
   refresh(options: RefreshOptions): Promise<void>
   health(): string | null
 }
@@ -81,6 +83,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     clock,
     random,
     queueLimit,
+    fresh: deps.fresh ?? (() => true),
     assignments,
     group: deps.group,
     caughtUp: async (partitions: readonly number[]) => (await consuming).caughtUp(partitions),
@@ -119,8 +122,22 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     void recount.look()
   }
 
-  async function release(partitions: readonly number[], graceMs: number): Promise<void> {
+  /** `lost`: another process reads them already, and delivers from the log what is in our memory. */
+  async function release(partitions: readonly number[], graceMs: number, lost = false): Promise<void> {
     const leaving = partitions.flatMap(partition => assignments.get(partition) ?? [])
+    if (!lost) await finish(leaving, graceMs)
+    for (const assignment of leaving) {
+      assignment.close()
+      settledTo.delete(assignment.partition)
+      if (assignments.get(assignment.partition) === assignment) assignments.delete(assignment.partition)
+    }
+    for (const worker of workers.values()) {
+      worker.dropClosed()
+      worker.reconsider()
+    }
+  }
+
+  async function finish(leaving: readonly Assignment[], graceMs: number): Promise<void> {
     // Into the store with all that waits and all that is in flight: else one delivery that hangs would keep the position back, and
     // everything read after it would go to every destination again.
     const of = new Set(leaving)
@@ -131,15 +148,6 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     await within(clock, ended, graceMs)
     for (const assignment of leaving) assignment.abort()
     await within(clock, ended, ABORT_GRACE)
-    for (const assignment of leaving) {
-      assignment.close()
-      settledTo.delete(assignment.partition)
-      if (assignments.get(assignment.partition) === assignment) assignments.delete(assignment.partition)
-    }
-    for (const worker of workers.values()) {
-      worker.dropClosed()
-      worker.reconsider()
-    }
   }
 
   const writesDone = () => Promise.all([...workers.values()].map(worker => worker.settled()))
@@ -226,13 +234,13 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
       for (const [partition, { position, ahead }] of settledTo) consumption.settle(partition, position, ahead)
       tick()
     },
-    async stop(graceMs) {
+    async stop(graceMs, { lost } = { lost: false }) {
       if (state === 'stopped') return
       state = 'stopped'
       cancelTick?.()
       recount.stop()
       for (const worker of workers.values()) worker.stop()
-      await release([...assignments.keys()], graceMs)
+      await release([...assignments.keys()], graceMs, lost)
       stopping.abort()
       await within(clock, recorder.flush(), ABORT_GRACE)
       await consumption?.stop().catch(error => log.error({ error: messageOf(error) }, 'positions not written'))
