@@ -63,6 +63,12 @@ export interface App {
   close(): Promise<void>
 }
 
+/** A pair's turn at work: its number, and whether it may have passed to the other process already. */
+interface Turn {
+  epoch: number
+  fresh: () => boolean
+}
+
 /** In-flight deliveries get this long at the end. */
 const GRACE_MS = 8_000
 /** How soon a dispatcher learns of endpoints and replays that another process wrote down. */
@@ -73,7 +79,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const metrics = createMetrics()
   const owner = nanoid(10)
   const shared = settings.databaseUrl !== null
-  const turn = { epoch: 0 }
+  const turn: Turn = { epoch: 0, fresh: () => true }
   const opened: { close(): Promise<unknown> }[] = []
   const close = async () => {
     for (const one of opened.reverse())
@@ -136,6 +142,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       destinations: async () => [...handlers, ...(await endpoints.load())],
       disable: endpoints.disable,
       test: endpoints.test,
+      fresh: () => turn.fresh(),
       ...(shared ? { tickMs: CLUSTER_TICK_MS } : {}),
     })
     await dispatch.refresh()
@@ -205,8 +212,7 @@ async function work(
     ingest: Ingest | null
     dispatch: Dispatcher | null
     owner: string
-    /** Which of a pair's turns at work this is. */
-    turn: { epoch: number }
+    turn: Turn
   },
   signal: AbortSignal,
 ): Promise<void> {
@@ -216,12 +222,13 @@ async function work(
     await dispatch?.start()
     await Promise.all([ingest?.run(until), aborted(until)])
     stopRetention()
-    await dispatch?.stop(GRACE_MS)
+    await dispatch?.stop(GRACE_MS, { lost: !signal.aborted })
   }
   const isPair = eventLog.kind === 'embedded' && settings.databaseUrl !== null
   if (!isPair) return both(signal)
   await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal }, held => {
     turn.epoch = held.lease.epoch
+    turn.fresh = held.isFresh
     return both(held.signal)
   })
 }
@@ -231,10 +238,10 @@ const aborted = (signal: AbortSignal): Promise<void> =>
     signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
   )
 
-export async function openStore({ databaseUrl, dataFolder }: Settings, clock: Clock): Promise<Store> {
+export async function openStore({ databaseUrl, databasePool, dataFolder }: Settings, clock: Clock): Promise<Store> {
   if (databaseUrl === null) return openSqlite({ folder: dataFolder, clock })
   const { openPostgres } = await import('./store/postgres.ts')
-  return openPostgres({ url: databaseUrl, clock })
+  return openPostgres({ url: databaseUrl, poolSize: databasePool, clock })
 }
 
 /** Copies the embedded store, while it runs or not; the size of the copy in bytes. */

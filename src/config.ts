@@ -5,6 +5,7 @@ import { pathToFileURL } from 'node:url'
 import type { z } from 'zod'
 import { Slug } from '../schemas/common.ts'
 import { Config, type ConfigInput } from '../schemas/config.ts'
+import { parseDatabaseUrl } from './database-url.ts'
 import { AppError, messageOf } from './errors.ts'
 import { complaintsOf, keyOf, valueAt } from './issues.ts'
 
@@ -194,6 +195,8 @@ interface KafkaSettings {
 
 export interface Settings {
   readonly databaseUrl: string | null
+  /** Sessions with PostgreSQL at most. */
+  readonly databasePool: number
   /** Absolute. */
   readonly dataFolder: string
   /** null: the embedded event log. */
@@ -258,9 +261,10 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       `HOST is ${host}, which others can reach: set ORDERWIRE_API_KEY (at least 24 characters) as well, or leave HOST at 127.0.0.1.`,
     )
   }
-  const databaseUrl = url('DATABASE_URL', ['postgres:', 'postgresql:'])
+  const databaseUrl = database()
   return {
     databaseUrl,
+    databasePool: integer('DATABASE_POOL', 10, 1, 1_000),
     dataFolder: resolve(value('ORDERWIRE_DATA') ?? '.orderwire'),
     kafka: kafkaSettings(),
     host,
@@ -271,6 +275,17 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     logFormat: oneOf('LOG_FORMAT', ['pretty', 'json'], process.stdout.isTTY ? 'pretty' : 'json'),
     serverUrl: address('ORDERWIRE_URL'),
+  }
+
+  function database(): string | null {
+    const text = value('DATABASE_URL')
+    if (text === null) return null
+    try {
+      parseDatabaseUrl(text)
+      return text
+    } catch (error) {
+      throw wrong(messageOf(error))
+    }
   }
 
   function kafkaSettings(): KafkaSettings | null {

@@ -13,6 +13,8 @@ export interface HeldLease {
   readonly signal: AbortSignal
   /** Throws LEASE_LOST if, by a clock that only goes forward, the lease may have passed to another: a paused process finds out here before it writes anywhere that does not check epochs. */
   assertFresh(): void
+  /** As `assertFresh`, as an answer. */
+  isFresh(): boolean
   /** To be called when a write found that the lease is gone. */
   lost(cause: unknown): void
 }
@@ -57,8 +59,9 @@ export async function withLease(
       lease,
       signal: ended.signal,
       assertFresh: () => {
-        if (ended.signal.aborted || clock.monotonic() >= freshUntil) throw gone()
+        if (!held.isFresh()) throw gone()
       },
+      isFresh: () => !ended.signal.aborted && clock.monotonic() < freshUntil,
       lost: cause => {
         if (!ended.signal.aborted) {
           log.warn({ lease: name, error: messageOf(cause) }, 'lost the lease')

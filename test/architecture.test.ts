@@ -26,7 +26,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
 const PORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['store/store.ts', 'store/port/'],
   sources: ['sources/source.ts'],
-  'event-log': ['event-log/event-log.ts', 'event-log/partition.ts'],
+  'event-log': ['event-log/event-log.ts', 'event-log/ahead.ts', 'event-log/partition.ts'],
 }
 
 interface Import {

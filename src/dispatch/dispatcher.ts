@@ -11,8 +11,9 @@ export interface DispatcherDeps extends LifeDeps {
 export interface Dispatcher extends DispatchControl {
   /** Loads the destinations and begins to read. Rejects if two destinations share an id. A store that is away is waited for. */
   start(): Promise<void>
-  /** No new sends; what is in flight gets `graceMs`, then is aborted and tried again after the next start. It may be started again. */
-  stop(graceMs: number): Promise<void>
+  /** No new sends; what is in flight gets `graceMs`, then is aborted and tried again after the next start. It may be started again.
+   * `lost`: another process works in our place already; what is in flight is aborted, and what waits in memory is left to that process. */
+  stop(graceMs: number, end?: { readonly lost: boolean }): Promise<void>
 }
 
 /**
@@ -32,7 +33,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
 
   return {
     start: () => revive().start(),
-    stop: graceMs => life.stop(graceMs),
+    stop: (graceMs, end) => life.stop(graceMs, end),
     refresh: () => revive().refresh({ probe: true }),
     wake() {
       for (const worker of life.workers.values()) worker.wake()

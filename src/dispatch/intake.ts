@@ -51,8 +51,11 @@ export function createIntake(deps: {
   ): Iterable<Worker> {
     const touched = new Set<Worker>()
     for (const { position, event } of entries) {
-      const takers = routes.of(event)
-      const slot = assignment.take(position, takers.length)
+      const takers = routes.of(event).filter(({ id }) => !assignment.isDone(id, position))
+      const slot = assignment.take(
+        position,
+        takers.map(({ id }) => id),
+      )
       for (const worker of takers) {
         const inStore = questions.get(worker)?.has(event.orderKey) ?? worker.mayHaveRows
         worker.accept(event, slot, inStore, batch)

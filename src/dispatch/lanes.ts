@@ -46,6 +46,7 @@ const WRITING_LIMIT = 256
 /** A retry without a schedule, e.g. when the process dies between a failure and its dead letter. */
 const SPARE_PAUSE = 5_000
 const VOID_PAUSE = 3_600_000
+const STALE_PAUSE = 50
 
 export function createLanes(deps: {
   owner: SpillOwner
@@ -57,6 +58,8 @@ export function createLanes(deps: {
   random: () => number
   /** Live events it may have in memory; what comes on top goes to the store. */
   queueLimit: number
+  /** False: another process may have taken our partitions over, and we are about to learn it. */
+  fresh: () => boolean
   openBatch: () => SpillBatch
   /** The first events of a lane; null: we stopped. */
   load: (orderKey: string) => Promise<readonly Omit<Item, 'slot'>[] | null>
@@ -159,7 +162,7 @@ export function createLanes(deps: {
         ready.shift()
         continue
       }
-      const wait = gate.wait()
+      const wait = deps.fresh() ? gate.wait() : STALE_PAUSE
       if (wait > 0) {
         if (wait !== Number.POSITIVE_INFINITY) cancelAlarm = clock.after(wait, pump)
         return
@@ -203,7 +206,7 @@ export function createLanes(deps: {
       deps.report({ event: item.event, origin: item.origin, attempt, at, ms: clock.monotonic() - begun, outcome, fate })
     }
     if (fate?.kind === 'delivered' && !lane.stored) {
-      sent.item.slot?.assignment.release(sent.item.slot)
+      sent.item.slot?.assignment.release(sent.item.slot, owner.id)
       lane.queue.shift()
       queued--
       if (lane.queue.length > 0) enqueue(lane)
@@ -247,7 +250,7 @@ export function createLanes(deps: {
       lane.storing = null
       resolve()
       if (!done) return leave(lane, nextAt)
-      for (const { slot } of items) slot?.assignment.release(slot)
+      for (const { slot } of items) slot?.assignment.release(slot, owner.id)
     }
     if (fate.kind !== 'bury') return leave(lane, nextAt)
     await journal.bury({
@@ -363,7 +366,7 @@ export function createLanes(deps: {
       discarded = true
       cancelAlarm?.()
       for (const lane of [...lanes.values()]) {
-        for (const { slot } of lane.queue) slot?.assignment.release(slot)
+        for (const { slot } of lane.queue) slot?.assignment.release(slot, owner.id)
         forget(lane)
       }
       ready = []

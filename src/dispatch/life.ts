@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { AppError, messageOf } from '../errors.ts'
+import type { Ahead } from '../event-log/ahead.ts'
 import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Log, Metrics } from '../observe.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
@@ -31,6 +32,8 @@ export interface LifeDeps {
   /** Live events each destination may have in memory; default 1000. */
   readonly queueLimit?: number
   readonly random?: () => number
+  /** Whether what is read is still ours to send, by a clock that goes on while the process is paused; default: always. */
+  readonly fresh?: () => boolean
 }
 
 /** A dispatcher from its start to its stop: the partitions it owns and a worker for each destination. */
@@ -38,7 +41,7 @@ export interface Life {
   readonly state: 'new' | 'running' | 'stopped'
   readonly workers: ReadonlyMap<string, Worker>
   start(): Promise<void>
-  stop(graceMs: number): Promise<void>
+  stop(graceMs: number, end?: { readonly lost: boolean }): Promise<void>
   refresh(options: RefreshOptions): Promise<void>
   health(): string | null
 }
@@ -64,7 +67,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
   const recount = createRecount({ lanes: store.lanes, workers, persist, clock })
   const intake = createIntake({ store, routes, workers, persist, clock })
   /** What was settled before the log gave us the means to say so. */
-  const settledTo = new Map<number, number>()
+  const settledTo = new Map<number, { position: number; ahead: () => Ahead }>()
   let consumption: Consumption | null = null
   const { promise: consuming, resolve: begun } = Promise.withResolvers<Consumption>()
   let state: Life['state'] = 'new'
@@ -80,6 +83,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     clock,
     random,
     queueLimit,
+    fresh: deps.fresh ?? (() => true),
     assignments,
     group: deps.group,
     caughtUp: async (partitions: readonly number[]) => (await consuming).caughtUp(partitions),
@@ -90,7 +94,11 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
 
   // ── partitions ──
 
-  async function assigned(partitions: readonly number[], epoch: number | null): Promise<void> {
+  async function assigned(
+    partitions: readonly number[],
+    epoch: number | null,
+    ahead?: ReadonlyMap<number, Ahead>,
+  ): Promise<void> {
     // What is known of destinations must not be older than the claim: see `past.ts`.
     const claimed = await store.replays.claim(deps.group, partitions, epoch)
     await refresh({ probe: false }).catch(error => {
@@ -99,12 +107,12 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     })
     if (state !== 'running') return
     for (const partition of partitions) {
-      const settle = (position: number) => {
-        settledTo.set(partition, position)
-        consumption?.settle(partition, position)
+      const settle = (position: number, now: () => Ahead) => {
+        settledTo.set(partition, { position, ahead: now })
+        consumption?.settle(partition, position, now)
       }
       const claim = { epoch, number: claimed.get(partition) ?? 0, confirmed: false }
-      assignments.set(partition, createAssignment(partition, claim, settle))
+      assignments.set(partition, createAssignment(partition, claim, settle, ahead?.get(partition)))
     }
     // The former owner may have left rows, which nobody here has counted.
     for (const worker of workers.values()) {
@@ -120,8 +128,22 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     return claimedBefore && (await store.replays.end()) > 0
   }
 
-  async function release(partitions: readonly number[], graceMs: number): Promise<void> {
+  /** `lost`: another process reads them already, and delivers from the log what is in our memory. */
+  async function release(partitions: readonly number[], graceMs: number, lost = false): Promise<void> {
     const leaving = partitions.flatMap(partition => assignments.get(partition) ?? [])
+    if (!lost) await finish(leaving, graceMs)
+    for (const assignment of leaving) {
+      assignment.close()
+      settledTo.delete(assignment.partition)
+      if (assignments.get(assignment.partition) === assignment) assignments.delete(assignment.partition)
+    }
+    for (const worker of workers.values()) {
+      worker.dropClosed()
+      worker.reconsider()
+    }
+  }
+
+  async function finish(leaving: readonly Assignment[], graceMs: number): Promise<void> {
     // Into the store with all that waits and all that is in flight: else one delivery that hangs would keep the position back, and
     // everything read after it would go to every destination again.
     const of = new Set(leaving)
@@ -132,15 +154,6 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     await within(clock, ended, graceMs)
     for (const assignment of leaving) assignment.abort()
     await within(clock, ended, ABORT_GRACE)
-    for (const assignment of leaving) {
-      assignment.close()
-      settledTo.delete(assignment.partition)
-      if (assignments.get(assignment.partition) === assignment) assignments.delete(assignment.partition)
-    }
-    for (const worker of workers.values()) {
-      worker.dropClosed()
-      worker.reconsider()
-    }
   }
 
   const writesDone = () => Promise.all([...workers.values()].map(worker => worker.settled()))
@@ -179,6 +192,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     for (const [id, worker] of workers) {
       if (ids.has(id)) continue
       workers.delete(id)
+      for (const assignment of assignments.values()) assignment.forget(id)
       recorder.forget(id)
       metrics.forget(id)
       // Taken in or put aside between the removal and our knowing of it.
@@ -224,16 +238,16 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
         revoked: partitions => release(partitions, REVOKE_GRACE),
       })
       begun(consumption)
-      for (const [partition, position] of settledTo) consumption.settle(partition, position)
+      for (const [partition, { position, ahead }] of settledTo) consumption.settle(partition, position, ahead)
       tick()
     },
-    async stop(graceMs) {
+    async stop(graceMs, { lost } = { lost: false }) {
       if (state === 'stopped') return
       state = 'stopped'
       cancelTick?.()
       recount.stop()
       for (const worker of workers.values()) worker.stop()
-      await release([...assignments.keys()], graceMs)
+      await release([...assignments.keys()], graceMs, lost)
       stopping.abort()
       await within(clock, recorder.flush(), ABORT_GRACE)
       await consumption?.stop().catch(error => log.error({ error: messageOf(error) }, 'positions not written'))

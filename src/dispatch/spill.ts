@@ -39,7 +39,7 @@ export function createSpillBatch(deps: {
 }): SpillBatch {
   const owners = new Map<SpillOwner, Set<string>>()
   const spills: Spill[] = []
-  const slots: Slot[] = []
+  const slots: { readonly slot: Slot; readonly id: string }[] = []
   const earlier = new Set<Promise<unknown>>()
   const { promise: written, resolve } = Promise.withResolvers<boolean>()
 
@@ -55,7 +55,7 @@ export function createSpillBatch(deps: {
       const lane = { nextAt: deps.clock.now(), attempt: 0 }
       done = await deps.persist.did('events set aside', () => deps.lanes.spill(rows, lane))
     }
-    if (done) for (const slot of slots) slot.assignment.release(slot)
+    if (done) for (const { slot, id } of slots) slot.assignment.release(slot, id)
     resolve(done)
     for (const owner of owners.keys()) owner.spilled()
     return done
@@ -72,7 +72,7 @@ export function createSpillBatch(deps: {
       }
       lanes.add(event.orderKey)
       spills.push({ destination: owner.id, endpoint: owner.kind === 'endpoint', event, origin: 'live' })
-      if (slot) slots.push(slot)
+      if (slot) slots.push({ slot, id: owner.id })
     },
     has: (owner, orderKey) => owners.get(owner)?.has(orderKey) ?? false,
     after: promise => void earlier.add(promise),

@@ -68,6 +68,7 @@ export interface WorkerDeps {
   readonly clock: Clock
   readonly random: () => number
   readonly queueLimit: number
+  readonly fresh: () => boolean
   readonly assignments: ReadonlyMap<number, Assignment>
   readonly disable: (id: string, reason: string, changedAt?: number) => Promise<void>
   readonly group: string
@@ -142,6 +143,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     clock,
     random: deps.random,
     queueLimit: deps.queueLimit,
+    fresh: deps.fresh,
     openBatch,
     load: orderKey =>
       persist('a look at a lane', async () => {

@@ -2,6 +2,7 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import type { Store } from '../store/store.ts'
+import { type Ahead, decodeAhead } from './ahead.ts'
 import type { Consumption, EventLog, LogConsumer, LogEntry } from './event-log.ts'
 import { createSettled } from './settled.ts'
 import { createTurns } from './turns.ts'
@@ -84,7 +85,10 @@ function createReader(deps: {
   const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
   let epoch = 0
   const openSettled = () =>
-    createSettled({ clock, write: position => store.offsets.set(consumer.group, PARTITION, position, epoch) })
+    createSettled({
+      clock,
+      write: (position, ahead) => store.offsets.set(consumer.group, PARTITION, position, epoch, ahead),
+    })
   let settled = openSettled()
   let trouble: string | null = null
   let wentBack: { readonly text: string; readonly at: number } | null = null
@@ -117,7 +121,11 @@ function createReader(deps: {
     return null
   }
 
-  const assign = () => persistently('give its partition to the consumer', () => consumer.assigned([PARTITION], epoch))
+  /** `ahead`: what was delivered beyond the position; null: nothing is known. */
+  const assign = (ahead: Ahead | null) =>
+    persistently('give its partition to the consumer', () =>
+      consumer.assigned([PARTITION], epoch, new Map(ahead ? [[PARTITION, ahead]] : [])),
+    )
 
   /** The history may have been restored from a backup, under us or before: then its next events are below the position. True: it was set back. */
   const setBack = async (): Promise<boolean> => {
@@ -143,7 +151,7 @@ function createReader(deps: {
     await settled.flush()
     settled = openSettled()
     await setBack()
-    await assign()
+    await assign(null)
   }
 
   const read = async () => {
@@ -151,8 +159,14 @@ function createReader(deps: {
     const claim = () => store.offsets.claim(consumer.group, PARTITION, epoch)
     let position = await persistently('take its position over', claim)
     if (position === null) return
-    if (position > 0 && (await setBack())) position = 0
-    await assign()
+    // After the claim nobody else writes it.
+    const before = await persistently('read what is done', async () => ({
+      ahead: decodeAhead(await store.offsets.ahead(consumer.group, PARTITION)),
+    }))
+    if (before === null) return
+    const wasSetBack = position > 0 && (await setBack())
+    if (wasSetBack) position = 0
+    await assign(wasSetBack ? null : before.ahead)
     taken = position
     while (!signal.aborted) {
       awake = false
@@ -195,8 +209,8 @@ function createReader(deps: {
     },
     health: () => trouble ?? settled.health(),
     notice: () => (wentBack && clock.now() - wentBack.at < SHOWN_MS ? wentBack.text : null),
-    settle: (_partition, position) => {
-      if (!signal.aborted) settled.settle(position)
+    settle: (_partition, position, ahead) => {
+      if (!signal.aborted) settled.settle(position, ahead)
     },
     caughtUp: async () => {
       const end = await store.events.last()

@@ -1,5 +1,6 @@
 import { AppError } from '../errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
+import type { Ahead } from './ahead.ts'
 
 /**
  * The port to the log that carries events from ingest to dispatch: partitioned by order key, ordered within a partition,
@@ -61,8 +62,9 @@ export interface LogConsumer {
   readonly group: string
   /** Entries of one partition, in order. Resolves when they are taken in (not when settled): a slow answer is back-pressure. */
   onBatch(partition: number, entries: readonly LogEntry[]): Promise<void>
-  /** `epoch`: of the lease under which they are read; who reads under a later one has them. null: the log itself settles whose they are. */
-  assigned(partitions: readonly number[], epoch: number | null): Promise<void>
+  /** `epoch`: of the lease under which they are read; who reads under a later one has them. null: the log itself settles whose they are.
+   * `ahead`: what their former reader had done beyond the settled positions, where the log keeps that. */
+  assigned(partitions: readonly number[], epoch: number | null, ahead?: ReadonlyMap<number, Ahead>): Promise<void>
   /** Stop work on these partitions; once it resolves nothing of them may be sent or settled. Must resolve within 10 s. */
   revoked(partitions: readonly number[]): Promise<void>
   /** Whether an earlier process of the group has read events, as the consumer knows; asked where the log knows no position of the group. */
@@ -75,8 +77,11 @@ export interface LogEntry {
 }
 
 export interface Consumption {
-  /** Everything of the partition up to and including this position is delivered or durably set aside. Written soon, in batches. */
-  settle(partition: number, position: number): void
+  /**
+   * Everything of the partition up to and including this position is delivered or durably set aside. Written soon, in batches.
+   * `ahead`: what is done beyond it at the time of the write.
+   */
+  settle(partition: number, position: number, ahead?: () => Ahead): void
   /**
    * Resolves with true when everything that was in these partitions at the time of the call has been taken in; with false when one of
    * them is not ours any more. Rejects where the log does not answer.

@@ -1,36 +1,41 @@
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
+import { type Ahead, encodeAhead } from './ahead.ts'
 
 /** How long a settled position may stay unwritten: a crash within this time repeats what it settled. */
 const WRITE_AFTER_MS = 200
-const RETRY_AFTER_MS = 2000
+const RETRY_AFTER_MS = 500
 
 export interface Settled {
-  /** A position at or below one settled before is nothing. */
-  settle(position: number): void
+  /** A position below one settled before is nothing, and so is the same one unless what is done beyond it may have changed. */
+  settle(position: number, ahead?: () => Ahead): void
   /** Writes what is not yet written; never rejects. */
   flush(): Promise<void>
   /** null: what is settled gets written; else one sentence. */
   health(): string | null
 }
 
-/** The settled position of one group, written at most every 200 ms however often it moves. */
-export function createSettled(deps: { clock: Clock; write: (position: number) => Promise<void> }): Settled {
+/** The settled position of one group and what is done beyond it, written every 200 ms while they change. */
+export function createSettled(deps: {
+  clock: Clock
+  write: (position: number, ahead: string) => Promise<void>
+}): Settled {
   const { clock, write } = deps
   let settled = 0
-  let written = 0
+  let aheadNow: (() => Ahead) | undefined
+  let changed = false
   let trouble: string | null = null
   let writing: Promise<void> = Promise.resolve()
   let cancel: (() => void) | null = null
 
   const writeNow = async () => {
-    const position = settled
-    if (position <= written) return
+    if (!changed) return
+    changed = false
     try {
-      await write(position)
-      written = position
+      await write(settled, aheadNow ? encodeAhead(aheadNow()) : '')
       trouble = null
     } catch (error) {
+      changed = true
       trouble = `the event log cannot write its position: ${messageOf(error)}`
       schedule(RETRY_AFTER_MS)
     }
@@ -47,9 +52,11 @@ export function createSettled(deps: { clock: Clock; write: (position: number) =>
     })
   }
   return {
-    settle: position => {
-      if (position <= settled) return
+    settle: (position, ahead) => {
+      if (position < settled || (position === settled && !ahead)) return
       settled = position
+      aheadNow = ahead
+      changed = true
       schedule(WRITE_AFTER_MS)
     },
     flush: async () => {

@@ -46,14 +46,16 @@ export function sqlState(error: unknown): string | null {
   return 'severity' in error && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : null
 }
 
-/** `host:port` of a connection URL. */
-export function placeOf(url: string): string {
-  const parsed = URL.parse(url)
-  if (!parsed || !/^postgres(ql)?:$/.test(parsed.protocol))
-    throw new AppError('DATABASE_URL is not understood; expected postgres://user:password@host:port/database.', {
-      code: 'store.bad_url',
-      intent: 'fix',
-    })
-  const { hostname, port, searchParams } = parsed
-  return `${hostname || searchParams.get('host') || 'localhost'}:${port || '5432'}`
+/** Conditions in which a session stays, whatever it is asked next: the server is going down, or accepts no writes in it. */
+const UNFIT = /^(08|57P|25006|25P03|XX)/
+
+/** The session this came from is not to be used again; without an answer of the server nobody knows in what state it is. */
+export function isUnfit(error: unknown): boolean {
+  const state = sqlState(error)
+  if (state === null || UNFIT.test(state)) return true
+  return error instanceof Error && 'severity' in error && (error.severity === 'FATAL' || error.severity === 'PANIC')
 }
+
+/** What made this session unfit holds for every other one of the same server: it accepts no writes any more, or stops. */
+export const concernsAll = (error: unknown): boolean =>
+  error instanceof AppError && /^(57P0[123]|25006)$/.test(sqlState(error.cause) ?? '')

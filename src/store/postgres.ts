@@ -1,108 +1,123 @@
-import {
-  Kysely,
-  PostgresDialect,
-  type PostgresPool,
-  type PostgresPoolClient,
-  type PostgresQueryResult,
-  sql,
-} from 'kysely'
-import pg from 'pg'
+import { Kysely, PostgresDialect, type PostgresPool, type PostgresPoolClient, sql } from 'kysely'
 import type { Clock } from '../clock.ts'
+import { type DatabaseAddress, parseDatabaseUrl } from '../database-url.ts'
+import { AppError } from '../errors.ts'
 import { migrate, POSTGRES_TYPES, SCHEMA_VERSION } from './migrate.ts'
-import { placeOf, postgresError, sqlState } from './postgres-errors.ts'
+import { concernsAll } from './postgres-errors.ts'
+import { openSession, type PostgresSession } from './postgres-session.ts'
 import type { Schema } from './schema.ts'
+import { createSessionPool, type SessionPool } from './session-pool.ts'
 import { ADVISORY_CLASS, ADVISORY_MIGRATIONS, createSql, postgresDialect, whole } from './sql/sql.ts'
 import { createSqlStore } from './sql-store.ts'
 import type { Store } from './store.ts'
 
-const INT8 = 20
+const [WAIT_MS, IDLE_MS, AGE_MS] = [15_000, 60_000, 1_800_000]
+const STATEMENT_MS = 30_000
 
 /**
- * The store on PostgreSQL. Several processes may open it at once; migrations wait for each other. A lost connection costs the
- * calls that were on it (intent `retry`); the next call gets a new one.
+ * The store on PostgreSQL, directly or behind a pooler: nothing is kept in a session from one transaction to the next. Several processes
+ * may open it at once; migrations wait for each other. A lost connection costs the calls that were on it (intent `retry`); the next call
+ * gets a new one, on the first of the hosts that accepts writes.
  *
- * Errors: `store.unreachable` (intent `retry`), `store.refused`, `store.schema_newer`, `store.bad_url` (intent `fix`).
+ * Errors: `store.unreachable`, `store.read_only` (intent `retry`), `store.refused`, `store.encoding`, `store.schema_newer`,
+ * `store.bad_url` (intent `fix`).
  */
-export async function openPostgres(options: { url: string; clock: Clock; poolSize?: number }): Promise<Store> {
-  const place = placeOf(options.url)
-  await migrateAlone(options.url, place, options.clock.now())
-  const db = connect(options.url, place, { size: options.poolSize ?? 10, timeoutMs: 30_000 })
+export async function openPostgres(options: {
+  url: string
+  clock: Clock
+  poolSize?: number
+  /** How old a session may become, milliseconds. */
+  sessionAgeMs?: number
+}): Promise<Store> {
+  const { clock } = options
+  const address = parseDatabaseUrl(options.url)
+  await migrateAlone(address, clock)
+  const pool = poolOf(address, clock, {
+    size: options.poolSize ?? 10,
+    timeoutMs: STATEMENT_MS,
+    ageMs: options.sessionAgeMs ?? AGE_MS,
+  })
+  const db = connect(pool)
   return createSqlStore({
     sql: createSql(db, postgresDialect),
     describe: async () => {
       const { rows } = await sql<{ server_version: string }>`show server_version`.execute(db)
-      return `PostgreSQL ${rows[0]?.server_version}, schema ${SCHEMA_VERSION}, ${place}`
+      return `PostgreSQL ${rows[0]?.server_version}, schema ${SCHEMA_VERSION}, ${address.place}`
     },
     close: () => db.destroy(),
   })
 }
 
-/** On a connection of its own without time limits: waiting for another process's migration may take long, and so may a migration. */
-async function migrateAlone(url: string, place: string, now: number): Promise<void> {
-  const db = connect(url, place, { size: 1, timeoutMs: 0 })
+/** On a session of its own without time limits: waiting for another process's migration may take long, and so may a migration. */
+async function migrateAlone(address: DatabaseAddress, clock: Clock): Promise<void> {
+  const db = connect(poolOf(address, clock, { size: 1, timeoutMs: 0, ageMs: AGE_MS }))
   try {
+    await assertEncoding(db, address.place)
     await db.transaction().execute(async trx => {
       await sql`select pg_advisory_xact_lock(${sql.lit(ADVISORY_CLASS)}, ${sql.lit(ADVISORY_MIGRATIONS)})`.execute(trx)
-      await migrate(trx, { types: POSTGRES_TYPES, now, where: `PostgreSQL at ${place}` })
+      await migrate(trx, { types: POSTGRES_TYPES, now: clock.now(), where: `PostgreSQL at ${address.place}` })
     })
   } finally {
     await db.destroy()
   }
 }
 
+/** In any other encoding titles and reasons from vendors could not be stored, one order at a time and for ever. */
+async function assertEncoding(db: Kysely<Schema>, place: string): Promise<void> {
+  const { rows } = await sql<{ name: string; encoding: string }>`
+    select current_database() as name, pg_encoding_to_char(encoding) as encoding
+    from pg_database where datname = current_database()`.execute(db)
+  const [found] = rows
+  if (!found || found.encoding === 'UTF8') return
+  throw new AppError(
+    `The database "${found.name}" in PostgreSQL at ${place} has the encoding ${found.encoding}; expected UTF8. Nothing was touched. ` +
+      `An encoding cannot be changed: create another database (CREATE DATABASE orderwire ENCODING 'UTF8' TEMPLATE template0) and name it in DATABASE_URL.`,
+    { code: 'store.encoding', intent: 'fix' },
+  )
+}
+
 interface Limits {
   readonly size: number
   /** The longest a statement may take; 0: any time. */
   readonly timeoutMs: number
+  readonly ageMs: number
 }
 
-function connect(url: string, place: string, limits: Limits): Kysely<Schema> {
-  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool: createPool(url, place, limits) }) })
-}
-
-function createPool(url: string, place: string, { size, timeoutMs }: Limits): PostgresPool {
-  const pool = new pg.Pool({
-    connectionString: url,
-    max: size,
-    application_name: 'orderwire',
-    connectionTimeoutMillis: 10_000,
-    idleTimeoutMillis: 60_000,
-    keepAlive: true,
-    statement_timeout: timeoutMs,
-    // Ours, for a server that is no longer there to keep its own.
-    ...(timeoutMs > 0 && { query_timeout: timeoutMs + 10_000 }),
-    idle_in_transaction_session_timeout: 60_000,
-    types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) },
-  })
-  // A connection that breaks while nobody waits for an answer on it: the pool replaces an idle one, and the next statement on
-  // one in use rejects.
-  pool.on('error', () => {})
-  pool.on('connect', client => client.on('error', () => {}))
-  return {
-    options: pool.options,
-    end: () => pool.end(),
-    connect: async () => {
-      const client = await pool.connect().catch(error => {
-        throw postgresError(error, place)
-      })
-      return guard(client, place)
+function poolOf(address: DatabaseAddress, clock: Clock, { size, timeoutMs, ageMs }: Limits) {
+  return createSessionPool({
+    open: () => openSession(address, { timeoutMs }, clock),
+    clock,
+    limits: {
+      size,
+      ageMs,
+      idleMs: IDLE_MS,
+      waitMs: Math.max(WAIT_MS, address.hosts.length * address.connectTimeoutMs),
     },
-  }
+    place: address.place,
+  })
 }
 
-/** A pool's client whose errors are ours, and which does not go back into the pool after its connection failed. */
-function guard(client: pg.PoolClient, place: string): PostgresPoolClient {
-  let broken = false
-  const query = async <R>(text: string, values: readonly unknown[]) => {
+function connect(sessions: SessionPool<PostgresSession>): Kysely<Schema> {
+  const pool: PostgresPool = {
+    options: {},
+    end: () => sessions.end(),
+    connect: async () => clientOf(await sessions.take(), sessions),
+  }
+  return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
+}
+
+/** A session lent to one caller. A session that failed, or was left inside a transaction, does not go back into the pool. */
+function clientOf(session: PostgresSession, sessions: SessionPool<PostgresSession>): PostgresPoolClient {
+  const query = async (text: string, values: readonly unknown[] = []) => {
     try {
-      return (await client.query(text, values.map(whole))) as unknown as PostgresQueryResult<R>
+      return await session.query(text, values.map(whole))
     } catch (error) {
-      broken ||= sqlState(error) === null
-      throw postgresError(error, place)
+      if (concernsAll(error)) sessions.renew()
+      throw error
     }
   }
   return {
-    query: query as PostgresPoolClient['query'],
-    release: destroy => client.release(destroy || broken),
+    query: query as unknown as PostgresPoolClient['query'],
+    release: destroy => sessions.giveBack(session, destroy === true || !session.alive || session.inTransaction),
   }
 }

@@ -159,6 +159,8 @@ export interface Schema {
     partition: number
     position: number
     epoch: number
+    /** What is done beyond the position, see `event-log/ahead.ts`; null: nothing is known. */
+    ahead: string | null
   }
   poll_requests: {
     id: string

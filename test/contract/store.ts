@@ -28,7 +28,7 @@ export interface StoreHarness {
 
 /** Runs the promises of the `Store` port on an adapter; `open` starts with an empty store. */
 export function storeContract(name: string, open: () => Promise<StoreHarness>): void {
-  describe(`store: ${name}`, { timeout: 30_000 }, () => {
+  describe(`store: ${name}`, { timeout: 60_000 }, () => {
     let harness: StoreHarness
     beforeEach(async () => {
       harness = await open()

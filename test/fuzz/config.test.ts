@@ -290,6 +290,7 @@ describe(`a configuration that is a module (seed ${SEED})`, () => {
 describe(`the environment (seed ${SEED})`, () => {
   const NAMES = [
     'DATABASE_URL',
+    'DATABASE_POOL',
     'ORDERWIRE_DATA',
     'KAFKA_BROKERS',
     'KAFKA_SSL',

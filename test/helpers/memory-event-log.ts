@@ -1,3 +1,4 @@
+import { type Ahead, decodeAhead, encodeAhead } from '../../src/event-log/ahead.ts'
 import type { EventLog, LogConsumer } from '../../src/event-log/event-log.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 
@@ -34,6 +35,8 @@ export function memoryEventLog({
 } = {}): MemoryEventLog {
   const logs: EventRecord[][] = Array.from({ length: partitions }, () => [])
   const offsets = new Map<number, number>()
+  /** As written down beside them. */
+  const aheads = new Map<number, string>()
   /** As the group has it, whatever its members believe. */
   const holders = new Map<number, Reader>()
   let readers: Reader[] = []
@@ -59,13 +62,22 @@ export function memoryEventLog({
     place.busy = false
   }
 
+  /** What the embedded log keeps, and Kafka does not. */
+  const aheadOf = (list: readonly number[]): ReadonlyMap<number, Ahead> =>
+    new Map(
+      list.flatMap(partition => {
+        const ahead = kind === 'embedded' ? decodeAhead(aheads.get(partition) ?? null) : null
+        return ahead ? [[partition, ahead] as const] : []
+      }),
+    )
+
   async function assign(list: readonly number[], index = readers.length - 1): Promise<void> {
     const to = readers[index]
     if (!to || list.length === 0) return
     for (const partition of list) holders.set(partition, to)
     while (
       to.alive &&
-      !(await to.consumer.assigned(list, null).then(
+      !(await to.consumer.assigned(list, null, aheadOf(list)).then(
         () => true,
         () => false,
       ))
@@ -102,9 +114,11 @@ export function memoryEventLog({
           return ours()
         },
         holds: async list => list.every(partition => holders.get(partition) === mine),
-        settle(partition, position) {
+        settle(partition, position, ahead) {
           if (!mine.alive || !mine.owned.has(partition)) return
-          offsets.set(partition, Math.max(position, offsets.get(partition) ?? 0))
+          if (position < (offsets.get(partition) ?? 0)) return
+          offsets.set(partition, position)
+          if (ahead) aheads.set(partition, encodeAhead(ahead()))
         },
         async stop() {
           mine.alive = false

@@ -80,6 +80,7 @@ async function publishing(eventLog: EventLog) {
   const held: HeldLease = {
     lease,
     signal: ended.signal,
+    isFresh: () => true,
     assertFresh: () => {},
     lost: cause => {
       losses.push(cause)

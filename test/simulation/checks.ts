@@ -1,3 +1,4 @@
+import { type Ahead, isDone } from '../../src/event-log/ahead.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import type { OrderState } from '../../src/order/state.ts'
 import type { EndpointRow } from '../../src/store/port/endpoints.ts'
@@ -20,6 +21,8 @@ export interface Checks extends Watch {
   refused(call: string, error: unknown): void
   /** A position is about to become durable. */
   settling(entries: readonly Entry[]): void
+  /** What is said to be done beyond a position is about to become durable. */
+  skipping(position: number, ahead: Ahead): void
   /** What has to hold at any moment. */
   always(): void
   /** Facts without an event. */
@@ -95,8 +98,21 @@ export function createChecks(deps: {
     return true
   }
 
-  function settling(entries: readonly Entry[]): void {
-    for (const receiver of receiving()) {
+  function skipping(position: number, ahead: Ahead): void {
+    const rows = durable.query<Entry & { n: number; order_key: string }>(
+      'select n, id, type, connection, order_key, sequence from events where n > ? and n <= ?',
+      position,
+      ahead.through,
+    )
+    for (const receiver of receiving())
+      settling(
+        rows.filter(({ n }) => isDone(ahead, receiver.id, n)).map(row => ({ ...row, orderKey: row.order_key })),
+        [receiver],
+      )
+  }
+
+  function settling(entries: readonly Entry[], by: readonly Receiver[] = receiving()): void {
+    for (const receiver of by) {
       // All that happened before somebody has looked back for it is found by that look.
       if (durable.query('select 1 from replays where destination = ? and opening = 1', receiver.id).length > 0) continue
       for (const event of entries) {
@@ -177,6 +193,7 @@ export function createChecks(deps: {
     violations,
     violated,
     settling,
+    skipping,
     always,
     untold: truth.untold,
     undelivered,

@@ -79,11 +79,19 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant('events set aside are settled before they are written', 'dispatch/lanes.ts', [
     'const done = await journal.setAside({ events, nextAt, attempt: counted })',
-    'for (const { slot } of items) slot?.assignment.release(slot)\n      const done = await journal.setAside({ events, nextAt, attempt: counted })',
+    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\n      const done = await journal.setAside({ events, nextAt, attempt: counted })',
+  ]),
+  mutant('what is open behind a slow event is taken for done', 'dispatch/assignment.ts', [
+    'for (const id of slot.open) open.get(id)?.add(slot.position)',
+    '',
+  ]),
+  mutant('what the former owner left open is taken for done', 'dispatch/assignment.ts', [
+    'for (const position of coverage.open) if (position > read) open.get(id)?.add(position)',
+    '',
   ]),
   mutant('spilled events are settled before they are written', 'dispatch/spill.ts', [
     'await Promise.all(earlier)',
-    'for (const slot of slots) slot.assignment.release(slot)\n    slots.length = 0\n    await Promise.all(earlier)',
+    'for (const { slot, id } of slots) slot.assignment.release(slot, id)\n    slots.length = 0\n    await Promise.all(earlier)',
   ]),
   mutant('lane rows in the store are ignored', 'dispatch/worker.ts', [
     'for (const orderKey of found) question.rows.add(orderKey)',

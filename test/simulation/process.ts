@@ -48,6 +48,7 @@ export function bootProcess(deps: {
   const log = deps.log.child({ process: life.name })
   const store = overPort(port, deps.durable.store)
   let epoch = 0
+  let fresh = () => true
   const eventLog = broker
     ? broker.connect({ ...port, name: 'log', code: 'kafka' })
     : createEmbeddedLog({ store, clock, log, epoch: () => epoch })
@@ -90,6 +91,7 @@ export function bootProcess(deps: {
     random: deps.random.next,
     queueLimit: deps.queueLimit,
     tickMs: 5_000,
+    fresh: () => fresh(),
   })
   const stopping = new AbortController()
 
@@ -118,7 +120,7 @@ export function bootProcess(deps: {
   async function work(until: AbortSignal): Promise<void> {
     await dispatch.start()
     await Promise.all([ingest.run(until), aborted(until)])
-    await dispatch.stop(8_000)
+    await dispatch.stop(8_000, { lost: !stopping.signal.aborted })
   }
 
   const ended = (async () => {
@@ -129,6 +131,7 @@ export function bootProcess(deps: {
       const leasing = { leases: store.leases, name: 'process', owner: life.name, clock, log, signal }
       await withLease(leasing, held => {
         epoch = held.lease.epoch
+        fresh = held.isFresh
         return work(held.signal)
       })
     }

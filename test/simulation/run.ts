@@ -1,5 +1,6 @@
 import { pino } from 'pino'
 import { messageOf } from '../../src/errors.ts'
+import { decodeAhead } from '../../src/event-log/ahead.ts'
 import { readAgain } from '../../src/http/read-again.ts'
 import { createMetrics, type Log } from '../../src/observe.ts'
 import { createRandom, type Random } from '../../src/sandbox/random.ts'
@@ -184,7 +185,10 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     const position = Number(args[2])
     const [{ epoch } = { epoch: 0 }] = durable.query<{ epoch: number }>('select epoch from offsets')
     // One by a reader that another has taken over from counts for nothing.
-    if (position <= settled || Number(args[3]) < epoch) return
+    if (Number(args[3]) < epoch) return
+    const ahead = decodeAhead(typeof args[4] === 'string' ? args[4] : null)
+    if (ahead) checks.skipping(position, ahead)
+    if (position <= settled) return
     const rows = durable.query<{
       id: string
       type: 'order.paid'

@@ -12,6 +12,8 @@ export interface OffsetStore {
    * not): sets it to the beginning, and says what it was. null: it is not.
    */
   rewind(group: string, partition: number): Promise<number | null>
-  /** Never back. */
-  set(group: string, partition: number, position: number, epoch?: number): Promise<void>
+  /** Never back. `ahead`: what is done beyond it, as `event-log/ahead.ts` writes it. */
+  set(group: string, partition: number, position: number, epoch?: number, ahead?: string): Promise<void>
+  /** What was done beyond the position when that was written last; null: nothing is known. */
+  ahead(group: string, partition: number): Promise<string | null>
 }

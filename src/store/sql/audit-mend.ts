@@ -64,7 +64,7 @@ export function mends({ db, dialect, transaction }: Sql): Mends {
       const end = await endOfHistory(db, dialect.kind)
       // To the beginning: nobody knows which of the events that are there were delivered.
       const { numAffectedRows } = await sql`
-        update offsets set position = 0
+        update offsets set position = 0, ahead = null
         where group_id = ${group} and partition = ${partition} and position > ${end}`.execute(db)
       return numAffectedRows === 1n
     },

@@ -33,17 +33,30 @@ export function offsetStore({ db, dialect, relaxed, transaction }: Sql): OffsetS
           ${dialect.forUpdate}`.execute(trx)
         const [found] = rows
         if (!found) return null
-        await sql`update offsets set position = 0 where group_id = ${group} and partition = ${partition}`.execute(trx)
+        await sql`update offsets set position = 0, ahead = null where group_id = ${group} and partition = ${partition}`.execute(
+          trx,
+        )
         return found.position
       }),
 
     // Relaxed: what was settled once is settled again when it is read again.
-    set: (group, partition, position, epoch = 0) =>
+    set: (group, partition, position, epoch = 0, ahead = '') =>
       relaxed(async trx => {
         await sql`
-          insert into offsets (group_id, partition, position, epoch) values (${group}, ${partition}, ${position}, ${epoch})
-          on conflict (group_id, partition) do update set position = excluded.position
-          where excluded.position > offsets.position and excluded.epoch >= offsets.epoch`.execute(trx)
+          insert into offsets (group_id, partition, position, epoch, ahead)
+          values (${group}, ${partition}, ${position}, ${epoch}, ${ahead || null})
+          on conflict (group_id, partition) do update set position = excluded.position, ahead = excluded.ahead
+          where excluded.position >= offsets.position and excluded.epoch >= offsets.epoch`.execute(trx)
       }),
+
+    ahead: async (group, partition) => {
+      const row = await db
+        .selectFrom('offsets')
+        .select('ahead')
+        .where('group_id', '=', group)
+        .where('partition', '=', partition)
+        .executeTakeFirst()
+      return row?.ahead ?? null
+    },
   }
 }

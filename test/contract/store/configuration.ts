@@ -287,6 +287,24 @@ export function configurationContract(world: World): void {
   })
 
   describe('offsets', () => {
+    test('what is done beyond a position is written with it, and not by a reader that was taken over from', async () => {
+      const { offsets } = world.store
+      expect(await offsets.ahead('g', 0)).toBeNull()
+      await offsets.claim('g', 0, 1)
+      expect(await offsets.ahead('g', 0)).toBeNull()
+      await offsets.set('g', 0, 5, 1, 'one')
+      await offsets.set('g', 0, 5, 1, 'two')
+      expect([await offsets.get('g', 0), await offsets.ahead('g', 0)]).toEqual([5, 'two'])
+      await offsets.set('g', 0, 4, 1, 'late')
+      await offsets.claim('g', 0, 2)
+      await offsets.set('g', 0, 9, 1, 'by the former reader')
+      expect([await offsets.get('g', 0), await offsets.ahead('g', 0)]).toEqual([5, 'two'])
+      await world.reopen()
+      expect(await world.store.offsets.ahead('g', 0)).toBe('two')
+      await world.store.offsets.set('g', 0, 6, 2)
+      expect(await world.store.offsets.ahead('g', 0)).toBeNull()
+    })
+
     test('a position is unknown, then the one that was set, for each group and partition', async () => {
       const { offsets } = world.store
       expect(await offsets.get('g', 0)).toBeNull()

@@ -1,0 +1,180 @@
+import { randomUUID } from 'node:crypto'
+import { afterEach, describe, expect, test } from 'vitest'
+import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
+import type { EventLog } from '../../src/event-log/event-log.ts'
+import type { EventRecord } from '../../src/order/event-record.ts'
+import { openSqlite } from '../../src/store/sqlite.ts'
+import type { Store } from '../../src/store/store.ts'
+import { temporaryFolder } from '../helpers/temp.ts'
+import { createRig, event, outcome, type Rig } from './rig.ts'
+
+/** Positions are written this often under load. */
+const WRITTEN_EVERY_MS = 200
+
+const cleanUps: (() => Promise<void>)[] = []
+afterEach(async () => {
+  for (const cleanUp of cleanUps.splice(0).reverse()) await cleanUp()
+})
+
+interface Delivery {
+  readonly key: string
+  readonly life: number
+  answeredAt: number | null
+}
+
+/** A dispatcher that reads the embedded log on a real store, under the clock of the rig. */
+async function setUp(delays: Readonly<Record<string, (event: EventRecord) => number>>) {
+  const rig: Rig = createRig({ delivery: { concurrency: 8, timeout: 60_000 } })
+  const folder = await temporaryFolder()
+  const store = await openSqlite({ folder: folder.path, clock: rig.clock })
+  cleanUps.push(async () => {
+    await store.close()
+    await folder.remove()
+  })
+  let life = 0
+  const deliveries: Delivery[] = []
+  for (const [id, delay] of Object.entries(delays))
+    rig.destination(id, async ({ event: sent }) => {
+      const delivery: Delivery = { key: `${id} ${sent.id}`, life, answeredAt: null }
+      deliveries.push(delivery)
+      await rig.clock.sleep(delay(sent))
+      delivery.answeredAt = rig.clock.now()
+      return outcome('delivered')
+    })
+
+  async function publish(events: readonly EventRecord[]): Promise<void> {
+    const lease = await store.leases.acquire('test', randomUUID(), 60_000, rig.clock.now())
+    if (!lease) throw new Error('the lease is free')
+    await store.orders.commit(lease, {
+      connection: 'shop',
+      orders: [],
+      events,
+      publishedAt: rig.clock.now(),
+      doubts: [],
+    })
+    await store.leases.release(lease)
+    for (const one of events) rig.store.events.set(one.id, one)
+  }
+
+  /** As a process of this life sees the store: once it is dead nothing it calls happens. */
+  function seen(): Store {
+    const born = life
+    const offsets = new Proxy(store.offsets, {
+      get(target, name) {
+        const member: unknown = Reflect.get(target, name)
+        if (typeof member !== 'function') return member
+        return (...args: unknown[]) => (born === life ? member.apply(target, args) : new Promise(() => {}))
+      },
+    })
+    return { ...store, offsets }
+  }
+
+  async function start(): Promise<EventLog> {
+    const eventLog = createEmbeddedLog({ store: seen(), clock: rig.clock })
+    await rig.start({ eventLog })
+    return eventLog
+  }
+
+  return {
+    rig,
+    store,
+    deliveries,
+    publish,
+    start,
+    crash() {
+      life++
+      rig.crash()
+    },
+    /** All events at all destinations. */
+    complete: () => Object.keys(delays).every(id => [...rig.store.events.keys()].every(one => rig.done(id, one))),
+  }
+}
+
+/** Orders of one to six events, whose later ones lie far behind the first in the log. */
+const busyShop = (): EventRecord[] =>
+  Array.from({ length: 6 }, (_, sequence) =>
+    Array.from({ length: 80 }, (_, order) => order)
+      .filter(order => order % 6 >= sequence)
+      .map(order => event(`o${order}`, sequence + 1)),
+  ).flat()
+
+describe('a takeover', () => {
+  test.each([
+    ['an endpoint that answers after 30 ms', { hook: () => 30 }],
+    ['one delivery that hangs at the beginning', { hook: (one: EventRecord) => (one.orderId === 'o0' ? 2_500 : 30) }],
+    ['a slow destination beside a fast one', { hook: () => 30, slow: () => 400 }],
+  ])('after a crash repeats what was in flight and what was answered in the last 200 ms: %s', async (_, delays) => {
+    for (const crashAfter of [650, 1_010]) {
+      const { rig, deliveries, publish, start, crash, complete } = await setUp(delays)
+      await publish(busyShop())
+      await start()
+      await rig.clock.advance(crashAfter)
+      const crashedAt = rig.clock.now()
+      const before = [...deliveries]
+      const excused = new Set(
+        before
+          .filter(({ answeredAt }) => answeredAt === null || answeredAt >= crashedAt - WRITTEN_EVERY_MS)
+          .map(({ key }) => key),
+      )
+      expect(before.length - excused.size).toBeGreaterThan(50)
+      crash()
+
+      await start()
+      await rig.clock.until(complete, 600_000)
+      const told = new Set(before.map(({ key }) => key))
+      const repeats = deliveries.filter(({ key, life }) => life === 1 && told.has(key)).map(({ key }) => key)
+      expect(repeats.filter(key => !excused.has(key))).toEqual([])
+      expect(rig.violations).toEqual([])
+      await rig.dispatcher.stop(0)
+    }
+  })
+
+  test('that dies in turn before it has read all again keeps what the one before it had done', async () => {
+    const { rig, deliveries, publish, start, crash, complete } = await setUp({ hook: () => 30 })
+    await publish(busyShop())
+    for (let life = 0; life < 4; life++) {
+      await start()
+      await rig.clock.advance(450)
+      crash()
+    }
+    await start()
+    await rig.clock.until(complete, 600_000)
+    const times = new Map<string, number>()
+    for (const { key } of deliveries) times.set(key, (times.get(key) ?? 0) + 1)
+    const repeats = [...times.values()].reduce((sum, count) => sum + count - 1, 0)
+    // Eight at a time for 30 ms each: at most 8 in flight and 54 in 200 ms, four times.
+    expect(repeats).toBeLessThanOrEqual(4 * (8 + Math.ceil(WRITTEN_EVERY_MS / 30) * 8))
+    expect(rig.violations).toEqual([])
+    await rig.dispatcher.stop(0)
+  })
+
+  test('after a clean stop repeats nothing', async () => {
+    const { rig, deliveries, publish, start, complete } = await setUp({ hook: () => 30, slow: () => 400 })
+    await publish(busyShop())
+    const log = await start()
+    await rig.clock.advance(700)
+    let stopped = false
+    const stopping = rig.dispatcher
+      .stop(8_000)
+      .then(() => log.close())
+      .then(() => {
+        stopped = true
+      })
+    await rig.clock.until(() => stopped, 20_000)
+    await stopping
+    await start()
+    await rig.clock.until(complete, 600_000)
+    expect(deliveries.length).toBe(new Set(deliveries.map(({ key }) => key)).size)
+    await rig.dispatcher.stop(0)
+  })
+
+  test('of a process that was frozen leaves what is in its memory to the other one', async () => {
+    const { rig, store, publish, start } = await setUp({ hook: () => 30 })
+    await publish(busyShop())
+    await start()
+    await rig.clock.advance(450)
+    await rig.dispatcher.stop(8_000, { lost: true })
+    expect(rig.store.rows('hook')).toEqual([])
+    expect(await store.offsets.ahead('test', 0)).not.toBeNull()
+  })
+})
