@@ -63,6 +63,8 @@ export interface App {
 const GRACE_MS = 8_000
 /** How soon a dispatcher learns of endpoints and replays that another process wrote down. */
 const CLUSTER_TICK_MS = 1_000
+/** The group that reads the embedded event log. */
+const EMBEDDED_GROUP = 'dispatch'
 
 export async function createApp(options: AppOptions): Promise<App> {
   const { loaded, settings, roles, clock, log, local = false } = options
@@ -127,7 +129,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       clock,
       log,
       metrics,
-      group: settings.kafka?.group ?? 'dispatch',
+      group: settings.kafka?.group ?? EMBEDDED_GROUP,
       destinations: async () => [...handlers, ...(await endpoints.load())],
       disable: endpoints.disable,
       test: endpoints.test,
@@ -182,6 +184,7 @@ export async function createApp(options: AppOptions): Promise<App> {
             dispatch: roles.has('dispatch') ? dispatch : null,
             owner,
             turn,
+            metrics,
           },
           signal,
         ),
@@ -200,14 +203,22 @@ async function work(
     ingest: Ingest | null
     dispatch: Dispatcher | null
     owner: string
+    metrics: Metrics
     /** Which of a pair's turns at work this is. */
     turn: { epoch: number }
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, eventLog, ingest, dispatch, owner, turn, clock, log, settings, loaded } = parts
+  const { store, eventLog, ingest, dispatch, owner, turn, clock, log, metrics, settings, loaded } = parts
   const both = async (until: AbortSignal) => {
-    const stopRetention = startRetention({ store, retention: loaded.config.retention, clock, log })
+    const stopRetention = startRetention({
+      store,
+      retention: loaded.config.retention,
+      reader: eventLog.kind === 'embedded' ? EMBEDDED_GROUP : null,
+      metrics,
+      clock,
+      log,
+    })
     await dispatch?.start()
     await Promise.all([ingest?.run(until), aborted(until)])
     stopRetention()
