@@ -174,6 +174,18 @@ export const DEFAULT_DELIVERY: Delivery = {
   onExhausted: 'continue',
 }
 
+/** `options` over those in force. */
+export const withOptions = (
+  delivery: Delivery,
+  options: z.infer<typeof DeliveryOptions> | null | undefined,
+): Delivery => ({
+  timeout: options?.timeout ?? delivery.timeout,
+  retries: options?.retries ?? delivery.retries,
+  concurrency: options?.concurrency ?? delivery.concurrency,
+  rateLimit: options?.rateLimit ?? delivery.rateLimit,
+  onExhausted: options?.onExhausted ?? delivery.onExhausted,
+})
+
 /** The global options with an endpoint's own over them. */
 export function deliveryOf(...layers: readonly (z.infer<typeof DeliveryOptions> | null | undefined)[]): Delivery {
   const merged: Record<string, unknown> = { ...DEFAULT_DELIVERY }
@@ -183,7 +195,7 @@ export function deliveryOf(...layers: readonly (z.infer<typeof DeliveryOptions> 
 }
 
 /** `ms` as a person writes it, at most two units: "75h 35m". */
-export function durationText(ms: number): string {
+function durationText(ms: number): string {
   const parts: string[] = []
   let rest = ms
   for (const unit of ['d', 'h', 'm', 's', 'ms'] as const) {
