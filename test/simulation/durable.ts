@@ -117,8 +117,8 @@ function rememberRemoved(database: DatabaseSync): void {
   database.exec(`
     create table removed_events as select * from events where 0;
     create trigger removed after delete on events begin
-      delete from removed_events where id = old.id;
-      insert into removed_events (${names.join(', ')}) values (${names.map(name => `old.${name}`).join(', ')});
+      insert into removed_events (${names.join(', ')}) select ${names.map(name => `old.${name}`).join(', ')}
+        where not exists (select 1 from removed_events where id = old.id);
     end;
     create view history as
       select * from removed_events union all select * from events where id not in (select id from removed_events)`)
