@@ -165,6 +165,7 @@ export const Destination = z
     backlog: z.number().int(),
     oldestWaitingSeconds: z.number().nonnegative().nullable(),
     deadLetters: z.number().int(),
+    expiredDeadLetters: z.number().int().describe('dead letters that `retention.deadLetters` deleted, ever'),
     successRate: z.number().min(0).max(1).nullable().describe('of the latest attempts; null: none yet'),
     latencyMs: z.object({ p50: z.number().nullable(), p99: z.number().nullable() }),
   })

@@ -178,12 +178,68 @@ export const DEFAULT_DELIVERY: Delivery = {
   onExhausted: 'continue',
 }
 
+/** `options` over those in force. */
+export const withOptions = (
+  delivery: Delivery,
+  options: z.infer<typeof DeliveryOptions> | null | undefined,
+): Delivery => ({
+  timeout: options?.timeout ?? delivery.timeout,
+  retries: options?.retries ?? delivery.retries,
+  concurrency: options?.concurrency ?? delivery.concurrency,
+  rateLimit: options?.rateLimit ?? delivery.rateLimit,
+  onExhausted: options?.onExhausted ?? delivery.onExhausted,
+})
+
 /** The global options with an endpoint's own over them. */
 export function deliveryOf(...layers: readonly (z.infer<typeof DeliveryOptions> | null | undefined)[]): Delivery {
   const merged: Record<string, unknown> = { ...DEFAULT_DELIVERY }
   for (const layer of layers)
     for (const [name, value] of Object.entries(layer ?? {})) if (value !== undefined) merged[name] = value
   return merged as unknown as Delivery
+}
+
+/** `ms` as a person writes it, at most two units: "75h 35m". */
+function durationText(ms: number): string {
+  const parts: string[] = []
+  let rest = ms
+  for (const unit of ['d', 'h', 'm', 's', 'ms'] as const) {
+    const count = Math.floor(rest / UNITS[unit])
+    if (count > 0) parts.push(`${count}${unit}`)
+    rest -= count * UNITS[unit]
+  }
+  return parts.slice(0, 2).join(' ') || '0ms'
+}
+
+/**
+ * Whether the history would forget an event before the last retry of it; null: it would not. As words that name both keys.
+ * `retries`: the pauses in force.
+ */
+export function retriesOutlast(retries: readonly number[], eventsMs: number): string | null {
+  const sum = retries.reduce((total, pause) => total + pause, 0)
+  if (sum <= eventsMs) return null
+  return `pauses of together at most \`retention.events\` (${durationText(eventsMs)}), and these are ${durationText(sum)}`
+}
+
+/** An error at `retention.events` for the global retries, and at an endpoint's own. */
+function checkRetention(
+  {
+    retention,
+    delivery,
+    endpoints,
+  }: { retention: { events: number }; delivery: z.infer<typeof DeliveryOptions>; endpoints: readonly EndpointConfig[] },
+  context: z.RefinementCtx,
+): void {
+  const { retries } = deliveryOf(delivery)
+  if (retriesOutlast(retries, retention.events) !== null) {
+    const sum = durationText(retries.reduce((total, pause) => total + pause, 0))
+    const message = `at least the sum of \`delivery.retries\` (${sum}${delivery.retries ? '' : ' by default'}); keep events longer or retry for less`
+    context.addIssue({ code: 'custom', path: ['retention', 'events'], message })
+  }
+  for (const [index, endpoint] of endpoints.entries()) {
+    const message = retriesOutlast(endpoint.delivery?.retries ?? [], retention.events)
+    if (message !== null)
+      context.addIssue({ code: 'custom', path: ['endpoints', index, 'delivery', 'retries'], message })
+  }
 }
 
 export const EndpointSecret = z
@@ -226,8 +282,12 @@ export const Config = z
     network: z.strictObject({ allow: z.array(Cidr).default([]) }).default({ allow: [] }),
     delivery: DeliveryOptions.default({}),
     retention: z
-      .strictObject({ events: Span.default(90 * DAY), attempts: Span.default(14 * DAY) })
-      .default({ events: 90 * DAY, attempts: 14 * DAY }),
+      .strictObject({
+        events: Span.default(90 * DAY).describe('how long the history is kept; what still waits is kept longer'),
+        attempts: Span.default(14 * DAY).describe('how long the record of attempts is kept'),
+        deadLetters: Span.default(90 * DAY).describe('how long dead letters wait for a redrive'),
+      })
+      .default({ events: 90 * DAY, attempts: 14 * DAY, deadLetters: 90 * DAY }),
     sandbox: z
       .strictObject({ port: z.number().int().min(0).max(65535).default(0), speed: z.number().positive().default(1) })
       .optional()
@@ -236,6 +296,7 @@ export const Config = z
   .superRefine((config, context) => {
     unique(config.connections, context, 'connections')
     unique(config.endpoints, context, 'endpoints')
+    checkRetention(config, context)
     const ids = config.connections.map(({ id }) => `"${id}"`)
     const message = `the id of a connection (${ids.join(', ') || 'there are none'})`
     for (const [index, { connections = [] }] of config.endpoints.entries())

@@ -6,9 +6,12 @@ import { nanoid } from 'nanoid'
 import { type Config, type Connection, deliveryOf } from '../schemas/config.ts'
 import type { Clock } from './clock.ts'
 import type { LoadedConfig, Settings } from './config.ts'
+import { handlersAtWork } from './dispatch/at-work.ts'
+import { retryChangedHandlers } from './dispatch/changed-handlers.ts'
 import type { Destination } from './dispatch/destination.ts'
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts'
-import { type HandlerDeps, loadHandlers } from './dispatch/handlers.ts'
+import type { HandlerDeps } from './dispatch/handler-destination.ts'
+import { loadHandlers } from './dispatch/handlers.ts'
 import type { AppError } from './errors.ts'
 import { createEmbeddedLog } from './event-log/embedded.ts'
 import type { EventLog } from './event-log/event-log.ts'
@@ -16,6 +19,7 @@ import { createApi } from './http/app.ts'
 import type { Role } from './http/deps.ts'
 import { type Connected, createIngest, type Ingest } from './ingest/ingest.ts'
 import { withLease } from './lease.ts'
+import { watchEventLoop } from './loop-watch.ts'
 import { createMetrics, type Log, type Metrics } from './observe.ts'
 import { startRetention } from './retention.ts'
 import { SANDBOX_BUYERS } from './sandbox/lapse.ts'
@@ -73,6 +77,8 @@ interface Turn {
 const GRACE_MS = 8_000
 /** How soon a dispatcher learns of endpoints and replays that another process wrote down. */
 const CLUSTER_TICK_MS = 1_000
+/** The group that reads the embedded event log. */
+const EMBEDDED_GROUP = 'dispatch'
 
 export async function createApp(options: AppOptions): Promise<App> {
   const { loaded, settings, roles, clock, log, local = false } = options
@@ -132,13 +138,14 @@ export async function createApp(options: AppOptions): Promise<App> {
       version: VERSION,
     })
     const handlers = await openHandlers(loaded, { delivery, clock, log })
+    opened.push(...handlers.map(handler => ({ close: async () => handler.close?.() })))
     const dispatch = createDispatcher({
       store,
       eventLog: eventLog.log,
       clock,
       log,
       metrics,
-      group: settings.kafka?.group ?? 'dispatch',
+      group: settings.kafka?.group ?? EMBEDDED_GROUP,
       destinations: async () => [...handlers, ...(await endpoints.load())],
       disable: endpoints.disable,
       test: endpoints.test,
@@ -194,6 +201,8 @@ export async function createApp(options: AppOptions): Promise<App> {
             dispatch: roles.has('dispatch') ? dispatch : null,
             owner,
             turn,
+            metrics,
+            handlers,
           },
           signal,
         ),
@@ -212,25 +221,40 @@ async function work(
     ingest: Ingest | null
     dispatch: Dispatcher | null
     owner: string
+    metrics: Metrics
+    handlers: readonly Destination[]
     turn: Turn
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { store, eventLog, ingest, dispatch, owner, turn, clock, log, settings, loaded } = parts
+  const { store, eventLog, ingest, dispatch, owner, turn, clock, log, metrics, handlers, settings, loaded } = parts
+  const stopWatch = watchEventLoop({ clock, log, metrics, suspects: handlersAtWork.suspects })
   const both = async (until: AbortSignal) => {
-    const stopRetention = startRetention({ store, retention: loaded.config.retention, clock, log })
+    const stopRetention = startRetention({
+      store,
+      retention: loaded.config.retention,
+      reader: eventLog.kind === 'embedded' ? EMBEDDED_GROUP : null,
+      metrics,
+      clock,
+      log,
+    })
     await dispatch?.start()
+    if (dispatch) void retryChangedHandlers({ handlers, store, wake: dispatch.wake, clock, log, signal: until })
     await Promise.all([ingest?.run(until), aborted(until)])
     stopRetention()
     await dispatch?.stop(GRACE_MS, { lost: !signal.aborted })
   }
   const isPair = eventLog.kind === 'embedded' && settings.databaseUrl !== null
-  if (!isPair) return both(signal)
-  await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal }, held => {
-    turn.epoch = held.lease.epoch
-    turn.fresh = held.isFresh
-    return both(held.signal)
-  })
+  try {
+    if (!isPair) return await both(signal)
+    await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal }, held => {
+      turn.epoch = held.lease.epoch
+      turn.fresh = held.isFresh
+      return both(held.signal)
+    })
+  } finally {
+    stopWatch()
+  }
 }
 
 const aborted = (signal: AbortSignal): Promise<void> =>
@@ -354,7 +378,8 @@ const fingerprintOf = (connection: Connection): string => hash('sha256', JSON.st
 /** The handlers of the configuration's folder; none where no folder is named and there is none beside it. */
 export async function openHandlers(loaded: LoadedConfig, deps: HandlerDeps): Promise<readonly Destination[]> {
   const folder = handlersFolder(loaded)
-  return folder === null ? [] : loadHandlers(folder, deps)
+  const keepEventsMs = loaded.config.retention.events
+  return folder === null ? [] : loadHandlers(folder, { ...deps, keepEventsMs })
 }
 
 function handlersFolder({ config, folder }: LoadedConfig): string | null {

@@ -1,6 +1,9 @@
 import { enableCompileCache } from 'node:module'
 import { parseArgs } from 'node:util'
+import { handedOver, ownerNow } from './accidents.ts'
+import { systemClock } from './clock.ts'
 import { AppError, messageOf } from './errors.ts'
+import { resolveOwnPackage } from './own-package.ts'
 
 /** The command line: parses, runs, and is the only place that ends the process. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration. */
 
@@ -34,11 +37,17 @@ const OPTIONS = {
   version: { type: 'boolean', short: 'v' },
 } as const
 
+const stop = new AbortController()
+/** An error of our own that nobody caught: the process ends, and not with 0. */
+let fatal = false
+/** A clean stop takes 10 s at most. */
+const FATAL_MS = 12_000
+
 async function main(): Promise<number> {
-  const stop = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
   try {
     const { values, positionals } = parse()
+    resolveOwnPackage()
     enableCompileCache() // before the rest is loaded: halves the time to the first line
     const { run } = await import('./cli/run.ts')
     await run({ command: positionals, flags: values, env: process.env, signal: stop.signal })
@@ -48,10 +57,10 @@ async function main(): Promise<number> {
         code: 'cli.output',
         intent: 'retry',
       })
-    return 0
+    return fatal ? 1 : 0
   } catch (error) {
     process.stderr.write(`orderwire: ${error instanceof AppError ? error.message : unexpected(error)}\n`)
-    return error instanceof AppError && /^(config|cli\.usage)/.test(error.code) ? 2 : 1
+    return error instanceof AppError && /^(config|handlers|cli\.usage)/.test(error.code) ? 2 : 1
   }
 }
 
@@ -88,5 +97,25 @@ process.removeAllListeners('warning')
 process.on('warning', warning => {
   if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`)
 })
+
+// What a handler does not catch is the handler's. What is ours leaves the process in a state that nobody knows: it stops cleanly and ends.
+function uncaught(error: unknown): void {
+  if (handedOver(error)) return
+  process.stderr.write(`orderwire: ${unexpected(error)}; stopping\n`)
+  fatal = true
+  stop.abort()
+  systemClock().after(FATAL_MS, () => exit(1))
+}
+process.on('uncaughtException', uncaught)
+process.on('unhandledRejection', uncaught)
+
+const exit = process.exit.bind(process)
+process.exit = code => {
+  if (ownerNow() === undefined) return exit(code)
+  throw new AppError('A handler may not end the process with process.exit(); throw an error instead.', {
+    code: 'handlers.exit',
+    intent: 'fix',
+  })
+}
 
 process.exit(await main())

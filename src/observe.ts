@@ -89,9 +89,26 @@ export function createMetrics() {
     backlog: gauge('orderwire_backlog', 'Events waiting', ['destination']),
     backlogOldest: gauge('orderwire_backlog_oldest_seconds', 'Age of the oldest waiting event', ['destination']),
     deadLetters: gauge('orderwire_dead_letters', 'Events given up', ['destination']),
+    expiredDeadLetters: counter('orderwire_expired_dead_letters_total', 'Dead letters that retention deleted', [
+      'destination',
+    ]),
+    eventLoopLag: gauge(
+      'orderwire_event_loop_lag_seconds',
+      'The longest the event loop stood still in the last 15 to 30 seconds',
+      [],
+    ),
   }
-  const { deliverySeconds, changeToAck, observedToAck, backlog, backlogOldest, deadLetters } = metrics
-  const byDestination = [deliverySeconds, changeToAck, observedToAck, backlog, backlogOldest, deadLetters]
+  const { deliverySeconds, changeToAck, observedToAck, backlog, backlogOldest, deadLetters, expiredDeadLetters } =
+    metrics
+  const byDestination = [
+    deliverySeconds,
+    changeToAck,
+    observedToAck,
+    backlog,
+    backlogOldest,
+    deadLetters,
+    expiredDeadLetters,
+  ]
   return {
     ...metrics,
     /** Takes the series of a destination away that is no more. */

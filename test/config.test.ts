@@ -74,9 +74,27 @@ describe('a message names the key, what was expected and what was found', () => 
   })
 
   test('of times that must be above 0', async () => {
-    const message = await refusal({ retention: { events: '0s', attempts: '0d' }, delivery: { timeout: '0m' } })
-    for (const key of ['retention.events', 'retention.attempts', 'delivery.timeout'])
+    const message = await refusal({
+      retention: { events: '0s', attempts: '0d', deadLetters: '0ms' },
+      delivery: { timeout: '0m' },
+    })
+    for (const key of ['retention.events', 'retention.attempts', 'retention.deadLetters', 'delivery.timeout'])
       expect(message).toContain(`  ${key}: expected a duration above 0`)
+  })
+
+  test('of a history that is shorter than the retries, global ones and those of an endpoint', async () => {
+    expect(await lines({ retention: { events: '1d' } })).toEqual([
+      '  retention.events: expected at least the sum of `delivery.retries` (3d 3h by default); keep events longer or retry for less, found "1d"',
+    ])
+    const short = { retention: { events: '1h' }, delivery: { retries: ['30m', '29m'] } }
+    expect(await refusal(short)).toBe('')
+    expect(await lines({ ...short, delivery: { retries: ['30m', '31m'] } })).toEqual([
+      '  retention.events: expected at least the sum of `delivery.retries` (1h 1m); keep events longer or retry for less, found "1h"',
+    ])
+    const endpoint = { id: 'hook', url: 'https://a.example/x', delivery: { retries: ['2h'] } }
+    expect(await lines({ ...short, endpoints: [endpoint] })).toEqual([
+      '  endpoints[0].delivery.retries: expected pauses of together at most `retention.events` (1h), and these are 2h, found a list (endpoint "hook")',
+    ])
   })
 
   test('of a shop of Shoplazza without an API version', async () => {

@@ -1,4 +1,4 @@
-import { defineConfig } from './src/config.ts'
+import { defineConfig } from 'orderwire'
 
 /** One simulated vendor and one endpoint, beside each other on the network of compose. */
 export default defineConfig({

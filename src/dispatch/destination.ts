@@ -22,6 +22,10 @@ export interface Destination {
   rest?(until: number): Promise<void>
   /** Since when all attempts have failed, whatever process made them; null: the last did not. */
   failingSince?(): Promise<number | null>
+  /** Of the file it was loaded from: a handler with another one than last time may do better with what waits. */
+  readonly digest?: string
+  /** Gives back what it holds (threads). */
+  close?(): Promise<void>
   /** One attempt. Never rejects; `signal` aborts at shutdown (the timeout is the destination's own business). */
   deliver(event: EventRecord, context: { attempt: number; replay: boolean; signal: AbortSignal }): Promise<Outcome>
 }

@@ -1,3 +1,5 @@
+import type { z } from 'zod'
+import type { DeliveryOptions } from '../../schemas/config.ts'
 import type { EventOf, EventType, OrderEvent } from '../../schemas/order-event.ts'
 
 /** What a handler is given besides the event. */
@@ -14,7 +16,17 @@ export interface HandlerContext {
   readonly attempt: number
 }
 
-export interface Handler {
+interface HandlerOptions {
+  /** Delivery options of its own, over the global ones; as for endpoints. */
+  readonly delivery?: z.input<typeof DeliveryOptions>
+  /**
+   * Runs it in worker threads, each ended where a delivery times out: for code that computes for long, or that is not to be trusted with the
+   * process. The file is loaded in each thread.
+   */
+  readonly isolate?: boolean
+}
+
+export interface Handler extends HandlerOptions {
   readonly on: readonly EventType[] | '*'
   run(event: OrderEvent, context: HandlerContext): void | Promise<void>
 }
@@ -22,19 +34,22 @@ export interface Handler {
 /**
  * Makes a file of `handlers/` a destination: `export default defineHandler({ on, run })`. The file's name is the destination's id.
  * `run` is called for one event of an order at a time, in order. It acknowledges by returning, asks for a retry by throwing,
- * and gives up by throwing `GiveUp`. The same event may come twice (same `id`).
+ * and gives up by throwing `GiveUp`. The same event may come twice (same `id`). `docs/handlers.md` has the rest.
  *
  * @example
  * export default defineHandler({
  *   on: ['order.paid'],
+ *   delivery: { timeout: '30s' },
  *   run(event, { log }) { log.info('paid', { amount: event.data.payment.amount }) },
  * })
  */
-export function defineHandler<const T extends EventType = EventType>(handler: {
-  on: readonly T[] | '*'
-  run(event: EventOf<T>, context: HandlerContext): void | Promise<void>
-}): Handler {
-  return { on: handler.on, run: (event, context) => handler.run(event as EventOf<T>, context) }
+export function defineHandler<const T extends EventType = EventType>(
+  handler: HandlerOptions & {
+    readonly on: readonly T[] | '*'
+    run(event: EventOf<T>, context: HandlerContext): void | Promise<void>
+  },
+): Handler {
+  return { ...handler, run: (event, context) => handler.run(event as EventOf<T>, context) }
 }
 
 /** Thrown by a handler: no retry will help; the event goes to the dead letters now. */

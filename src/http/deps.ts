@@ -9,7 +9,7 @@ export type Role = 'ingest' | 'dispatch' | 'api'
 
 /** Everything the HTTP side needs; wired in `app.ts`. */
 export interface ApiDeps {
-  readonly config: Pick<Config, 'connections'>
+  readonly config: Pick<Config, 'connections' | 'retention'>
   readonly store: Store
   readonly eventLog: Pick<EventLog, 'kind' | 'health' | 'notice' | 'contradiction'>
   /** null: another process polls. */

@@ -15,10 +15,11 @@ const SAMPLE = 200
 /** Handlers and endpoints, and how each is doing. */
 export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }) {
   return async (): Promise<Destination[]> => {
-    const [views, backlog, letters, stats] = await Promise.all([
+    const [views, backlog, letters, expired, stats] = await Promise.all([
       known.destinations(),
       store.lanes.backlog(),
       store.deadLetters.counts(),
+      store.deadLetters.expired(),
       store.deliveries.stats(SAMPLE),
     ])
     const now = clock.now()
@@ -34,6 +35,7 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
         backlog: waiting.size,
         oldestWaitingSeconds: oldest === null ? null : Math.max(0, now - oldest) / 1000,
         deadLetters: letters.get(id) ?? 0,
+        expiredDeadLetters: expired.get(id) ?? 0,
         successRate: latest?.successRate ?? null,
         latencyMs: { p50: latest?.p50 ?? null, p99: latest?.p99 ?? null },
       }

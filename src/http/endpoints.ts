@@ -9,6 +9,7 @@ import {
   TestAnswer,
 } from '../../schemas/api.ts'
 import { EndpointCreate, EndpointPatch, Paging } from '../../schemas/api-requests.ts'
+import { retriesOutlast } from '../../schemas/config.ts'
 import { timestamp } from '../clock.ts'
 import { formerSecrets, sealHeaders } from '../sealed.ts'
 import type { EndpointRow } from '../store/port/endpoints.ts'
@@ -47,6 +48,12 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       throw invalid([
         { path: 'url', message: `expected a URL that may be delivered to, found one that may not: ${refused}` },
       ])
+  }
+
+  /** Retries must not outlast the history; null or absent ones are the global ones, which the configuration was checked for. */
+  function checkRetries(delivery: { retries?: readonly number[] | undefined } | null | undefined): void {
+    const message = retriesOutlast(delivery?.retries ?? [], deps.config.retention.events)
+    if (message !== null) throw invalid([{ path: 'delivery.retries', message: `expected ${message}` }])
   }
 
   async function change(id: string, patch: Parameters<typeof store.endpoints.update>[1]): Promise<EndpointRow> {
@@ -121,6 +128,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       answers: { 201: { description: 'The endpoint, and its secret this once', schema: EndpointCreated } },
       problems: [409],
       async handle({ body }) {
+        checkRetries(body.delivery)
         await Promise.all([checkUrl(body.url), known.connections(body.connections, 'connections')])
         const id = body.id ?? newId()
         const taken = new Refusal(409, `The id "${id}" is taken; ids of endpoints and handlers are unique.`)
@@ -180,6 +188,7 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
       problems: [404, 409],
       async handle({ params: { id }, body: { url, types, connections, filter, headers, delivery, description } }) {
         await loadOwn(id)
+        checkRetries(delivery)
         await Promise.all([checkUrl(url), known.connections(connections, 'connections')])
         const row = await change(id, {
           // Whoever changes it says that it works again.

@@ -154,6 +154,17 @@ export interface Schema {
     last_error: string
     holding: number
   }
+  /** Dead letters that retention deleted, counted for good. */
+  expired_dead_letters: {
+    destination: string
+    count: number
+    last_at: number
+  }
+  /** The version of its file that a handler ran last. */
+  handler_files: {
+    id: string
+    digest: string
+  }
   offsets: {
     group_id: string
     partition: number

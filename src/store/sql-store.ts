@@ -5,6 +5,7 @@ import { deliveryStore } from './sql/deliveries.ts'
 import { endpointStore } from './sql/endpoints.ts'
 import { eventStore } from './sql/events.ts'
 import { followStore } from './sql/follows.ts'
+import { handlerFileStore } from './sql/handler-files.ts'
 import { keyStore } from './sql/keys.ts'
 import { laneStore } from './sql/lanes.ts'
 import { leaseStore } from './sql/leases.ts'
@@ -42,6 +43,7 @@ export function createSqlStore(database: {
     pollRequests: pollRequestStore(sql),
     keys: keyStore(sql),
     projects: projectStore(sql),
+    handlerFiles: handlerFileStore(sql),
     audit: auditStore(sql),
     prune: pruner(sql),
     check: database.describe,

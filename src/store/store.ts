@@ -5,6 +5,7 @@ import type { DeliveryStore } from './port/deliveries.ts'
 import type { EndpointStore } from './port/endpoints.ts'
 import type { EventStore } from './port/events.ts'
 import type { FollowStore } from './port/follows.ts'
+import type { HandlerFileStore } from './port/handler-files.ts'
 import type { KeyStore } from './port/keys.ts'
 import type { LaneStore } from './port/lanes.ts'
 import type { LeaseStore } from './port/leases.ts'
@@ -14,6 +15,7 @@ import type { PollRequestStore } from './port/poll-requests.ts'
 import type { ProjectStore } from './port/projects.ts'
 import type { QuarantineStore } from './port/quarantine.ts'
 import type { ReplayStore } from './port/replays.ts'
+import type { PruneBounds, Pruned } from './port/retention.ts'
 
 /**
  * The port to durable state. One implementation (`sql-store.ts`) on two databases. Every method is one transaction: it happened
@@ -38,12 +40,10 @@ export interface Store {
   readonly pollRequests: PollRequestStore
   readonly keys: KeyStore
   readonly projects: ProjectStore
+  readonly handlerFiles: HandlerFileStore
   readonly audit: AuditStore
-  /** Deletes old events (with what hangs on them), attempts; in small batches. Returns how many rows went. */
-  prune(
-    before: { events: number; attempts: number },
-    signal: AbortSignal,
-  ): Promise<{ events: number; attempts: number }>
+  /** Retention: deletes what is older than the bounds and is not needed for a delivery any more. In small batches. */
+  prune(before: PruneBounds, signal: AbortSignal): Promise<Pruned>
   /** Resolves with a short description of what answered, for `check` and `/readyz`; rejects with an AppError that says what to do. */
   check(): Promise<string>
   close(): Promise<void>

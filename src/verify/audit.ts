@@ -100,7 +100,8 @@ async function* connections({ store, connections }: AuditDeps): AsyncGenerator<S
 
 async function* orders(deps: AuditDeps): AsyncGenerator<Step> {
   const { store, connections, onOrder } = deps
-  let untouched = (await store.audit.history()).first === 1
+  // Retention keeps old events that still wait, so the first one says nothing.
+  let untouched = (await store.audit.history()).whole
   let done = 0
   for await (const page of paged<AuditedOrder>(deps, last => store.audit.orders(last, PAGE))) {
     for (const order of page) {
@@ -109,7 +110,7 @@ async function* orders(deps: AuditDeps): AsyncGenerator<Step> {
       let faults = orderFaults(order, untouched)
       if (faults.length > 0 && untouched) {
         // Retention may have begun to remove events since.
-        untouched = (await store.audit.history()).first === 1
+        untouched = (await store.audit.history()).whole
         faults = orderFaults(order, untouched)
       }
       const where = { connection: order.connection, order: order.orderId }

@@ -3,9 +3,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { DEFAULT_DELIVERY } from '../../schemas/config.ts'
+import { type Owner, ownerNow } from '../../src/accidents.ts'
 import type { Outcome } from '../../src/dispatch/destination.ts'
-import { defineHandler, GiveUp, type Handler, type HandlerContext } from '../../src/dispatch/handler.ts'
-import { handlerDestination, loadHandlers } from '../../src/dispatch/handlers.ts'
+import { defineHandler, GiveUp, type HandlerContext } from '../../src/dispatch/handler.ts'
+import { handlerDestination } from '../../src/dispatch/handler-destination.ts'
+import { readHandler } from '../../src/dispatch/handler-file.ts'
+import { loadHandlers } from '../../src/dispatch/handlers.ts'
+import { runHandler } from '../../src/dispatch/run-handler.ts'
 import { eventRecord } from '../helpers/event-records.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 import { silent } from './rig.ts'
@@ -18,7 +22,7 @@ function deliver(
   run: (...args: never[]) => unknown,
   more: { signal?: AbortSignal; attempt?: number } = {},
 ): Promise<Outcome> {
-  const handler = { on: '*', run } as unknown as Handler
+  const handler = readHandler('h.ts', { on: '*', run })
   const context = { attempt: more.attempt ?? 1, replay: false, signal: more.signal ?? new AbortController().signal }
   return handlerDestination('h', handler, deps).deliver(event, context)
 }
@@ -117,6 +121,33 @@ describe('a handler', () => {
     expect(signal?.aborted).toBe(true)
   })
 
+  test('with an error that nobody caught fails its delivery; once the delivery is over, it is a line in the log only', async () => {
+    const said: unknown[] = []
+    const accident = (inFlight: boolean) =>
+      runHandler({
+        run: () => {
+          owner = ownerNow()
+          return inFlight ? new Promise<void>(() => {}) : undefined
+        },
+        body: event.body,
+        attempt: 1,
+        log: { info() {}, warn() {}, error() {} },
+        accident: (error, flying) => said.push([error.message, flying]),
+      })
+    let owner: Owner | undefined
+    const flying = accident(true)
+    owner?.accident(new Error('in flight'))
+    expect(await flying.outcome).toMatchObject({ result: 'retry', error: 'in flight' })
+    const over = accident(false)
+    expect(await over.outcome).toMatchObject({ result: 'delivered' })
+    owner?.accident(new Error('too late'))
+    expect(said).toEqual([
+      ['in flight', true],
+      ['too late', false],
+    ])
+    expect(ownerNow()).toBeUndefined()
+  })
+
   test('that settles after the timeout changes nothing any more', async () => {
     const late = Promise.withResolvers<void>()
     const outcome = deliver(() => late.promise)
@@ -144,8 +175,10 @@ describe('a handler', () => {
 
   test('wants the types it says', () => {
     const some = defineHandler({ on: ['order.paid'], run: () => {} })
-    expect(handlerDestination('h', some, deps).types).toEqual(new Set(['order.paid']))
-    expect(handlerDestination('h', defineHandler({ on: '*', run: () => {} }), deps).types).toBeNull()
+    expect(handlerDestination('h', readHandler('h.ts', some), deps).types).toEqual(new Set(['order.paid']))
+    expect(
+      handlerDestination('h', readHandler('h.ts', defineHandler({ on: '*', run: () => {} })), deps).types,
+    ).toBeNull()
   })
 })
 
@@ -190,6 +223,49 @@ describe('a folder of handlers', () => {
       intent: 'fix',
       message: expect.stringContaining(join(folder, 'bad.mjs')),
     })
+  })
+
+  test.each([
+    [
+      'on: ["order.paid", "order.payed"], run() {}',
+      /on\[1\]: expected "order\.paid" or .*"order\.cancelled".*, found "order\.payed"/,
+    ],
+    ['on: "order.paid", run() {}', /on: expected a list of event types, or "\*" for all, found "order\.paid"/],
+    ['on: "*"', /run: expected a function, found nothing/],
+    ['on: "*", run() {}, isolated: true', /isolated: expected a known key/],
+    ['on: "*", run() {}, isolate: "yes"', /isolate: expected true or false, found "yes"/],
+    [
+      'on: "*", run() {}, delivery: { timeout: "5 seconds" }',
+      /delivery\.timeout: expected a duration .*, found "5 seconds"/,
+    ],
+    ['on: "*", run() {}, delivery: { retires: [] }', /delivery\.retires: expected a known key/],
+    [
+      'on: "*", run() {}, delivery: { retries: ["80d", "11d"] }',
+      /delivery\.retries: expected pauses .* `retention\.events` \(90d\), and these are 91d/,
+    ],
+  ])('names the file, the key, what was expected and what was found: { %s }', async (definition, says) => {
+    await write('bad.mjs', `export default { ${definition} }`)
+    const loading = loadHandlers(folder, { ...deps, keepEventsMs: 90 * 86_400_000 })
+    await expect(loading).rejects.toThrow(says)
+    await expect(loading).rejects.toThrow(join(folder, 'bad.mjs'))
+  })
+
+  test('has the delivery options that its files say, over the global ones', async () => {
+    await write(
+      'picky.mjs',
+      'export default { on: "*", run() {}, delivery: { timeout: "30s", retries: ["1m"], concurrency: 2, rateLimit: "5/s", onExhausted: "hold" } }',
+    )
+    await write('plain.mjs', good)
+    const [picky, plain] = await loadHandlers(folder, deps)
+    expect(picky?.delivery).toEqual({
+      timeout: 30_000,
+      retries: [60_000],
+      concurrency: 2,
+      rateLimit: { perSecond: 5, burst: 5 },
+      onExhausted: 'hold',
+    })
+    expect(plain?.delivery).toEqual(DEFAULT_DELIVERY)
+    expect(picky?.digest).not.toBe(plain?.digest)
   })
 
   test('with two files of one name, or a name that is no id, is refused', async () => {

@@ -75,7 +75,7 @@ const FULL = treeOf(
     handlers: 'handlers',
     network: { allow: ['127.0.0.0/8', 'fd00::/8'] },
     delivery: { timeout: '15s' },
-    retention: { events: '90d', attempts: '14d' },
+    retention: { events: '90d', attempts: '14d', deadLetters: '90d' },
     sandbox: { port: 0, speed: 1 },
   }),
 )

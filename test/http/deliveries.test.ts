@@ -177,6 +177,7 @@ describe('destinations', () => {
           backlog: 1,
           oldestWaitingSeconds: 0,
           deadLetters: 1,
+          expiredDeadLetters: 0,
           successRate: 0,
           latencyMs: { p50: 20, p99: 20 },
         },
@@ -188,12 +189,25 @@ describe('destinations', () => {
           backlog: 0,
           oldestWaitingSeconds: null,
           deadLetters: 0,
+          expiredDeadLetters: 0,
           successRate: null,
           latencyMs: { p50: null, p99: null },
         },
       ],
       next: null,
     })
+  })
+
+  test('show how many of their dead letters retention has deleted', async () => {
+    await bury('a')
+    await api.store.prune(
+      { events: 0, attempts: 0, deadLetters: NOW * 2, reader: null, now: NOW },
+      new AbortController().signal,
+    )
+    expect((await api.call('GET', '/v1/destinations')).body.data).toMatchObject([
+      { id: 'a', deadLetters: 0, expiredDeadLetters: 1 },
+      { id: 'audit', expiredDeadLetters: 0 },
+    ])
   })
 
   test('an open circuit is shown, a pause even more', async () => {

@@ -42,6 +42,7 @@ describe('POST /v1/endpoints', () => {
       backlog: 0,
       oldestWaitingSeconds: null,
       deadLetters: 0,
+      expiredDeadLetters: 0,
       successRate: null,
       latencyMs: { p50: null, p99: null },
     })
@@ -137,6 +138,16 @@ describe('POST /v1/endpoints', () => {
     expect((await api.call('PATCH', '/v1/endpoints/f', { body: { filter: null } })).body.filter).toBeNull()
   })
 
+  test('whose retries would outlast the history are refused when changed, too', async () => {
+    await api.call('POST', '/v1/endpoints', { body: { id: 'r', url: URL_ } })
+    const refused = await api.call('PATCH', '/v1/endpoints/r', { body: { delivery: { retries: ['91d'] } } })
+    expect(refused.status).toBe(400)
+    expect(refused.body.detail).toBe(
+      'delivery.retries: expected pauses of together at most `retention.events` (90d), and these are 91d',
+    )
+    expect((await api.call('PATCH', '/v1/endpoints/r', { body: { delivery: { retries: ['90d'] } } })).status).toBe(200)
+  })
+
   test.each([
     [{}, 'url'],
     [{ url: 'nope' }, 'url'],
@@ -153,6 +164,7 @@ describe('POST /v1/endpoints', () => {
     [{ url: URL_, delivery: { timeout: 5 } }, 'delivery.timeout'],
     [{ url: URL_, delivery: { timeout: '5 seconds' } }, 'delivery.timeout'],
     [{ url: URL_, delivery: { retries: ['5s', 'x'] } }, 'delivery.retries.1'],
+    [{ url: URL_, delivery: { retries: ['80d', '11d'] } }, 'delivery.retries'],
     [{ url: URL_, delivery: { rateLimit: { perSecond: 0 } } }, 'delivery.rateLimit.perSecond'],
     [{ url: URL_, delivery: { rateLimit: { perSecond: 2, burst: 0 } } }, 'delivery.rateLimit.burst'],
     [{ url: URL_, delivery: { rateLimit: { burst: 2 } } }, 'delivery.rateLimit.perSecond'],

@@ -58,6 +58,8 @@ export function createChecks(deps: {
   const tried = new Set<string>()
   /** Endpoints that were made later, and the last event before which they are owed nothing. */
   const owedFrom = new Map<string, number>()
+  /** What retention had removed before they were made. */
+  const goneBefore = new Map<string, ReadonlySet<string>>()
   /** By process: one that lost a partition without noticing may hold the same lane as its successor. */
   const failed = new Map<string, { attempt: number; at: number }>()
 
@@ -73,13 +75,13 @@ export function createChecks(deps: {
 
   const receiving = () => deps.receivers().filter(({ id, late }) => !late || owedFrom.has(id))
 
-  function owes({ id, wants }: Receiver, event: Pick<EventRow, 'n' | 'type' | 'connection'>): boolean {
-    return wants(event) && event.n > (owedFrom.get(id) ?? 0)
+  function owes({ id, wants }: Receiver, event: Pick<EventRow, 'n' | 'id' | 'type' | 'connection'>): boolean {
+    return wants(event) && event.n > (owedFrom.get(id) ?? 0) && !goneBefore.get(id)?.has(event.id)
   }
 
   function isBefore({ id }: Receiver, eventId: string): boolean {
     const from = owedFrom.get(id) ?? 0
-    return from > 0 && durable.query('select 1 from events where id = ? and n <= ?', eventId, from).length > 0
+    return from > 0 && durable.query('select 1 from history where id = ? and n <= ?', eventId, from).length > 0
   }
 
   function made(id: string): void {
@@ -87,6 +89,7 @@ export function createChecks(deps: {
     const [row] = durable.query<{ filter: string }>('select filter from replays where destination = ?', id)
     const filter = JSON.parse(row?.filter ?? '{}') as { behind?: number }
     owedFrom.set(id, filter.behind ?? 0)
+    goneBefore.set(id, new Set(durable.query<{ id: string }>('select id from removed_events').map(row => row.id)))
   }
 
   function mayTryOnce(life: Life, receiver: string, eventId: string): boolean {
@@ -170,7 +173,7 @@ export function createChecks(deps: {
   function remembered({ connection, orders }: PageCommit): void {
     for (const { orderId } of orders) {
       const [row] = durable.query<{ state: string; said: number }>(
-        `select state, (select count(*) from events where events.order_id = orders.order_id and events.connection = orders.connection) as said
+        `select state, (select count(*) from history where history.order_id = orders.order_id and history.connection = orders.connection) as said
         from orders where order_id = ? and connection = ?`,
         orderId,
         connection,
@@ -219,7 +222,7 @@ export function createChecks(deps: {
       // Removed, which this process need not know yet: nothing is owed to it any more.
       if (receiver.late && !owedFrom.has(receiver.id)) return
       const earlier = durable.query<EventRow>(
-        'select n, id, type, connection, sequence from events where order_id = ? and connection = ? and sequence < ?',
+        'select n, id, type, connection, sequence from history where order_id = ? and connection = ? and sequence < ?',
         event.orderId,
         event.connection,
         event.sequence,
@@ -274,7 +277,7 @@ export function createChecks(deps: {
       ])
         for (const row of durable.query<{ destination: string; order_key: string }>(`select * from ${table}`))
           violated(`${what} still waits at the end: ${row.destination} ${row.order_key}`)
-      for (const row of durable.query<EventRow>('select order_key, sequence from events where published_at is null'))
+      for (const row of durable.query<EventRow>('select order_key, sequence from history where published_at is null'))
         violated(`never published: ${row.order_key}:${row.sequence}`)
     },
   }

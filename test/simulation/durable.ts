@@ -48,6 +48,7 @@ export async function createDurable(deps: {
   await kyselyOn(first, () => {})
     .transaction()
     .execute(trx => migrate(trx, { types: SQLITE_TYPES, now: 0, where: 'simulation' }))
+  rememberRemoved(first)
   let platter = deps.power ? createPlatter(first) : null
   let opened = open(first)
 
@@ -107,6 +108,20 @@ export async function createDurable(deps: {
       platter?.close()
     },
   }
+}
+
+/** The view `history`: all events there ever were, each at its first place, also those that retention has removed. */
+function rememberRemoved(database: DatabaseSync): void {
+  const columns = database.prepare('select name from pragma_table_info(?)').all('events')
+  const names = columns.map(({ name }) => String(name))
+  database.exec(`
+    create table removed_events as select * from events where 0;
+    create trigger removed after delete on events begin
+      insert into removed_events (${names.join(', ')}) select ${names.map(name => `old.${name}`).join(', ')}
+        where not exists (select 1 from removed_events where id = old.id);
+    end;
+    create view history as
+      select * from removed_events union all select * from events where id not in (select id from removed_events)`)
 }
 
 /** What of a database has reached the disk. */

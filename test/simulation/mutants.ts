@@ -58,6 +58,15 @@ const REFUSALS: Partial<Plan> = {
   changeEveryMs: 700,
   strikeEveryMs: 1_500,
 }
+/** Events are old as soon as they are told, and endpoints pause, so that much waits. */
+const PRUNED: Partial<Plan> = {
+  retentionMs: 4_000,
+  power: false,
+  jumps: false,
+  stormMs: 60_000,
+  changeEveryMs: 700,
+  strikeEveryMs: 1_500,
+}
 
 export const MUTANTS: readonly Mutant[] = [
   mutant('writes are not checked against the epoch', 'store/sql/leases.ts', [
@@ -294,6 +303,27 @@ export const MUTANTS: readonly Mutant[] = [
     mutant('a hold is released although events were passed over for it meanwhile', 'ingest/publish.ts', [
       'if (after >= reached) heldBack.release(hold)',
       'heldBack.release(hold)',
+    ]),
+  ),
+  aimed(
+    { ...PRUNED, receivers: 3 },
+    mutant('retention removes what waits for a destination', 'store/sql/prune.ts', [
+      'return new Set(open.map(({ event_id }) => event_id))',
+      'return new Set(open.slice(open.length).map(({ event_id }) => event_id))',
+    ]),
+  ),
+  aimed(
+    { ...PRUNED, mode: 'solo', processes: 1, partitions: 1, queueLimit: 1000 },
+    mutant('retention removes what the log has not handed over', 'store/sql/prune.ts', [
+      'return sql`and n <= ${rows[0]?.position ?? 0}`',
+      'return sql`and n >= ${rows.length - 1}`',
+    ]),
+  ),
+  aimed(
+    { ...PRUNED, mode: 'cluster', processes: 1, partitions: 1 },
+    mutant('what the history has no more is not put back when it fails', 'store/sql/lanes.ts', [
+      'await restoreEvents(',
+      'if (wanted.length > 1e6) await restoreEvents(',
     ]),
   ),
 ]

@@ -36,6 +36,8 @@ export interface Plan {
   readonly retries: readonly number[]
   /** The power may fail, which undoes what was written without waiting for the disk. The embedded store only. */
   readonly power: boolean
+  /** How long events are kept, milliseconds; null: for good. */
+  readonly retentionMs: number | null
   readonly jumps: boolean
   /** How strong faults are in this run, 0 to 1. */
   readonly wildness: number
@@ -57,7 +59,7 @@ export function makePlan(random: Random): Plan {
   ] as const)
   const long = random.chance(0.06)
   const lagMs = random.pick([4_000, 15_000, 15_000, 60_000] as const)
-  return {
+  const plan = {
     mode,
     processes: mode === 'solo' ? 1 : mode === 'pair' ? 2 : random.pick([1, 2, 2, 3] as const),
     partitions: mode === 'cluster' ? random.between(1, 4) : 1,
@@ -88,5 +90,8 @@ export function makePlan(random: Random): Plan {
     wildness: random.pick([0.2, 0.6, 1] as const),
     mishapEvery: random.pick([0, 100, 400, 2_000] as const),
     without: [],
-  }
+  } as const
+  // What a power failure undoes is told from the changes of tables, and what retention removed is kept by a trigger: not both.
+  const retentionMs = random.pick([null, null, 4_000, 30_000] as const)
+  return { ...plan, retentionMs: plan.power ? null : retentionMs }
 }

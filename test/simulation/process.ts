@@ -3,6 +3,7 @@ import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.ts'
 import { withLease } from '../../src/lease.ts'
 import type { Log, Metrics } from '../../src/observe.ts'
+import { startRetention } from '../../src/retention.ts'
 import type { Random } from '../../src/sandbox/random.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createEndpoints } from '../../src/webhook/endpoints.ts'
@@ -39,6 +40,7 @@ export function bootProcess(deps: {
   mode: Plan['mode']
   random: Random
   queueLimit: number
+  retentionMs: number | null
   log: Log
   metrics: Metrics
 }): Process {
@@ -118,9 +120,18 @@ export function bootProcess(deps: {
     )
 
   async function work(until: AbortSignal): Promise<void> {
+    const stopRetention = deps.retentionMs === null ? () => {} : prune(deps.retentionMs)
     await dispatch.start()
     await Promise.all([ingest.run(until), aborted(until)])
+    stopRetention()
     await dispatch.stop(8_000, { lost: !stopping.signal.aborted })
+  }
+
+  /** Dead letters stay: whether they are redriven is judged. */
+  function prune(retentionMs: number): () => void {
+    const retention = { events: retentionMs, attempts: retentionMs, deadLetters: Number.MAX_SAFE_INTEGER / 2 }
+    const reader = broker ? null : 'dispatch'
+    return startRetention({ store, retention, reader, metrics, clock, log, everyMs: 10_000 })
   }
 
   const ended = (async () => {

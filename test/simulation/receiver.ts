@@ -2,7 +2,7 @@ import { DEFAULT_DELIVERY, type Delivery } from '../../schemas/config.ts'
 import type { EventType } from '../../schemas/order-event.ts'
 import type { Destination, Outcome } from '../../src/dispatch/destination.ts'
 import { GiveUp, type Handler } from '../../src/dispatch/handler.ts'
-import { handlerDestination } from '../../src/dispatch/handlers.ts'
+import { handlerDestination } from '../../src/dispatch/handler-destination.ts'
 import { AppError } from '../../src/errors.ts'
 import type { Log } from '../../src/observe.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
@@ -107,8 +107,8 @@ export function createReceiver(deps: {
         if (fails) throw new AppError('not now', { code: 'simulation.failed', intent: 'retry' })
       })
     }
-    const on = types ? [...types] : '*'
-    return handlerDestination(id, { on, run } as Handler, { delivery, clock: life.clock, log })
+    const on: Handler['on'] = types ? [...types] : '*'
+    return handlerDestination(id, { on, run }, { delivery, clock: life.clock, log })
   }
 
   const later = (life: Life, ms: number, end: () => void): Promise<void> =>

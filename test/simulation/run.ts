@@ -90,7 +90,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   let settled = 0
 
   function makeReceivers(from: Random, watch: Watch): readonly [Receiver, ...Receiver[]] {
-    const bodyOf = (id: string) => durable.query<{ body: string }>('select body from events where id = ?', id)[0]?.body
+    const bodyOf = (id: string) => durable.query<{ body: string }>('select body from history where id = ?', id)[0]?.body
     const shared = { time, trace, watch, bodyOf, connections: null, types: null }
     const retries = [...plan.retries]
     const [concurrency, few] = [from.pick([1, 2, 16] as const), from.between(1, 4)]
@@ -175,6 +175,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
         mode: plan.mode,
         random: fork(),
         queueLimit: plan.queueLimit,
+        retentionMs: plan.retentionMs,
         log,
         metrics,
       })
@@ -195,7 +196,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
       connection: string
       order_key: string
       sequence: number
-    }>('select id, type, connection, order_key, sequence from events where n > ? and n <= ?', settled, position)
+    }>('select id, type, connection, order_key, sequence from history where n > ? and n <= ?', settled, position)
     checks.settling(rows.map(row => ({ ...row, orderKey: row.order_key })))
     settled = position
   }
@@ -205,7 +206,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     if (!plan.power) return
     trace.note('the power fails')
     for (let slot = 0; slot < slots.size; slot++) slots.crash(slot)
-    const told = () => durable.query<{ n: number }>('select count(*) as n from events')[0]?.n
+    const told = () => durable.query<{ n: number }>('select count(*) as n from history')[0]?.n
     const before = told()
     durable.powerFails()
     if (told() !== before)
@@ -272,7 +273,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     await time.run(plan.stormMs)
     weatherClears()
     await heal({ plan, time, trace, durable, checks, slots, broker, vendors, settled: () => settled })
-    count('events', durable.query('select 1 from events').length)
+    count('events', durable.query('select 1 from history').length)
     count('steps', time.steps)
     return {
       seed,

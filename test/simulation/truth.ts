@@ -38,7 +38,7 @@ export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; st
   function events(): readonly Said[] {
     const after = known.at(-1)?.n ?? 0
     for (const { body, ...row } of durable.query<EventRow & { body: string }>(
-      'select n, id, type, connection, order_id, order_key, sequence, body from events where n > ? order by n',
+      'select n, id, type, connection, order_id, order_key, sequence, body from history where n > ? order by n',
       after,
     ))
       known.push({ ...row, event: JSON.parse(body) as OrderEvent })

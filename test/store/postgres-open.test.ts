@@ -241,7 +241,10 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
           }),
         ),
       )
-      await store.prune({ events: NOW - 1, attempts: NOW }, new AbortController().signal)
+      await store.prune(
+        { events: NOW - 1, attempts: NOW, deadLetters: 0, reader: null, now: NOW },
+        new AbortController().signal,
+      )
       const keys = orders.map(orderId => `shop/${orderId}`)
       const existing = await store.lanes.existing('billing', keys)
       const holding = (await store.deadLetters.list({}, { limit: 1000 })).filter(letter => letter.holding)

@@ -24,7 +24,7 @@ function* nodes(plan: Plan, parent?: Plan): Generator<{ node: Plan; parent: Plan
 }
 
 test.skipIf(!server)(
-  'no statement of an idle poll, of a delivery or of a drain scans a table',
+  'no statement of an idle poll, of a delivery, of a drain or of retention scans a table',
   { timeout: 60_000 },
   async () => {
     const url = (await server?.newDatabase()) ?? ''
@@ -53,9 +53,15 @@ test.skipIf(!server)(
         // Without a condition an index is read whole, but for the first rows of it.
         const whole = node['Node Type'].includes('Index') && !node['Index Cond'] && parent?.['Node Type'] !== 'Limit'
         // Small tables fit a page or two; reading them whole is what a planner should do.
-        const small = ['leases', 'connections', 'offsets', 'dead_letters', 'quarantine'].includes(
-          node['Relation Name'] ?? '',
-        )
+        const small = [
+          'leases',
+          'connections',
+          'offsets',
+          'dead_letters',
+          'quarantine',
+          'replays',
+          'expired_dead_letters',
+        ].includes(node['Relation Name'] ?? '')
         if ((node['Node Type'] === 'Seq Scan' || whole) && !small)
           scans.push(`${node['Node Type']} ${node['Relation Name'] ?? node['Index Name']} ← ${text}`)
       }

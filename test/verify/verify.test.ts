@@ -231,7 +231,7 @@ describe('a store', () => {
   test('whose old events retention has removed is right', async () => {
     await seen('c', {}, NOW)
     tamper(`update events set observed_at = 0 where sequence = 1 and order_id <> 'c'`)
-    await store.prune({ events: 1, attempts: 0 }, new AbortController().signal)
+    await store.prune({ events: 1, attempts: 0, deadLetters: 0, reader: null, now: NOW }, new AbortController().signal)
     expect(await checks()).toEqual([])
   })
 })

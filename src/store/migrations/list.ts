@@ -2,7 +2,8 @@ import { start } from './0001-start.ts'
 import { epochs } from './0002-epochs.ts'
 import { projects } from './0003-projects.ts'
 import { ahead } from './0004-ahead.ts'
+import { expiryAndHandlers } from './0005-expiry-and-handlers.ts'
 import type { Migration } from './migration.ts'
 
 /** In order, never changed once released: a step's place in this list is the schema version it leads to. */
-export const MIGRATIONS: readonly Migration[] = [start, epochs, projects, ahead]
+export const MIGRATIONS: readonly Migration[] = [start, epochs, projects, ahead, expiryAndHandlers]

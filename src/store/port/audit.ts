@@ -19,8 +19,8 @@ export interface AuditStore {
   deadLetters(after: number, limit: number): Promise<readonly AuditedLetter[]>
   /** Events that are committed and not in the event log, by connection. */
   unpublished(): Promise<readonly { connection: string; count: number; oldestObservedAt: number }[]>
-  /** The first and last `n` there are (0: none), and the last that was ever given. */
-  history(): Promise<{ first: number; last: number; given: number }>
+  /** The first and last `n` there are (0: none), the last that was ever given. `whole`: all that were ever given are there. */
+  history(): Promise<{ first: number; last: number; given: number; whole: boolean }>
   /** How far the groups of the embedded log are. */
   offsets(): Promise<readonly { group: string; partition: number; position: number }[]>
   /** When an order is asked for next because it or its user is followed; null: it is not. */

@@ -23,6 +23,8 @@ export interface DeadLetterStore {
   list(filter: DeadLetterFilter, paging: Paging): Promise<readonly DeadLetterRow[]>
   get(id: string): Promise<DeadLetterRow | null>
   counts(): Promise<ReadonlyMap<string, number>>
+  /** How many letters of each destination retention has deleted, ever. */
+  expired(): Promise<ReadonlyMap<string, number>>
   /** Back into the backlog, in order among themselves, due at `now`; held lanes go on. Returns how many. */
   redrive(filter: DeadLetterFilter, now: number): Promise<number>
 }

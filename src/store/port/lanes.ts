@@ -27,7 +27,7 @@ export interface Spill {
   readonly destination: string
   /** It is an endpoint: nothing is put in where none of this id is there any more. */
   readonly endpoint?: boolean
-  readonly event: Pick<EventRecord, 'id' | 'orderKey' | 'sequence'>
+  readonly event: EventRecord
   readonly origin: BacklogOrigin
 }
 
@@ -37,7 +37,8 @@ export interface LaneStore {
   /** How many lane rows each destination has. */
   counts(): Promise<ReadonlyMap<string, number>>
   /**
-   * Puts events into the backlog and makes the lanes that do not exist yet. `lane` gives a new lane's first time and attempts; an existing
+   * Puts events into the backlog and makes the lanes that do not exist yet. An event that retention has removed from the history (Kafka may
+   * keep it longer) is put back into it, so that it is not lost. `lane` gives a new lane's first time and attempts; an existing
    * lane keeps its own, but for `retry`: then the head of exactly this lane was tried, and its time and attempts are set.
    */
   spill(

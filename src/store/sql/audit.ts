@@ -81,10 +81,11 @@ export function auditStore(store: Sql): AuditStore {
     },
 
     history: async () => {
-      const { rows } = await sql<{ first: number | null; last: number | null }>`
-        select (select min(n) from events) as first, (select max(n) from events) as last`.execute(db)
-      const [{ first, last } = { first: null, last: null }] = rows
-      return { first: first ?? 0, last: last ?? 0, given: await lastGiven(db, dialect.kind) }
+      const { rows } = await sql<{ first: number | null; last: number | null; count: number }>`
+        select min(n) as first, max(n) as last, count(*) as count from events`.execute(db)
+      const [{ first, last, count } = { first: null, last: null, count: 0 }] = rows
+      const given = await lastGiven(db, dialect.kind)
+      return { first: first ?? 0, last: last ?? 0, given, whole: count > 0 && count === given }
     },
 
     offsets: async () => {

@@ -31,6 +31,11 @@ export function deadLetterStore({ db, dialect, transaction }: Sql): DeadLetterSt
       return new Map(rows.map(row => [row.destination, row.count]))
     },
 
+    expired: async () => {
+      const rows = await db.selectFrom('expired_dead_letters').select(['destination', 'count']).execute()
+      return new Map(rows.map(row => [row.destination, row.count]))
+    },
+
     redrive: async (filter, now) => {
       let queued = 0
       let behind: RawBuilder<unknown> = sql``

@@ -128,6 +128,33 @@ export async function insertEvents(
     from ${source} order by i`.execute(trx)
 }
 
+/**
+ * Puts events back that retention has removed since they were published. Their rows are locked until the transaction ends, so that
+ * retention removes none meanwhile.
+ */
+export async function restoreEvents(
+  { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
+  events: readonly EventRecord[],
+): Promise<void> {
+  const byId = new Map(events.map(event => [event.id, event]))
+  if (byId.size === 0) return
+  const { rows } = await sql<{ id: string }>`
+    select id from events where ${dialect.among(sql`id`, [...byId.keys()])} order by id ${dialect.forKeyShare}`.execute(
+    trx,
+  )
+  for (const { id } of rows) byId.delete(id)
+  if (byId.size === 0) return
+  await dialect.lockHistory(trx)
+  // Another process may have put one back while we waited for the lock.
+  const { rows: back } = await sql<{ id: string }>`
+    select id from events where ${dialect.among(sql`id`, [...byId.keys()])} order by id ${dialect.forKeyShare}`.execute(
+    trx,
+  )
+  for (const { id } of back) byId.delete(id)
+  const [first] = byId.values()
+  if (first) await insertEvents(trx, dialect, [...byId.values()], first.observedAt)
+}
+
 export type EventColumns = Omit<Selectable<Schema['events']>, 'published_at'>
 
 /** The columns of an event record, of `events`. */

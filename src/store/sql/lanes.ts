@@ -4,7 +4,7 @@ import type { Schema } from '../schema.ts'
 import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, stillThere } from './backlog.ts'
 import { buryHead } from './bury.ts'
 import { listWithin, spanOf } from './event-filter.ts'
-import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
+import { EVENT_COLUMNS, type EventColumns, eventOf, restoreEvents } from './events.ts'
 import { pause } from './pause.ts'
 import { removeWork } from './remove-work.ts'
 import type { Sql } from './sql.ts'
@@ -34,9 +34,12 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
       transaction(async trx => {
         const part = { trx, dialect }
         const isThere = await stillThere(part, events)
-        const entries = events.flatMap(({ destination, event, origin }) =>
-          isThere(destination) ? [{ destination, eventId: event.id, origin }] : [],
+        const wanted = events.filter(({ destination }) => isThere(destination))
+        await restoreEvents(
+          part,
+          wanted.map(({ event }) => event),
         )
+        const entries = wanted.map(({ destination, event, origin }) => ({ destination, eventId: event.id, origin }))
         await enqueue(part, entries, lane)
         if (retry)
           await sql`

@@ -1,85 +1,173 @@
-import { type Kysely, sql } from 'kysely'
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { EventFilter } from '../port/events.ts'
+import type { PruneBounds } from '../port/retention.ts'
 import type { Schema } from '../schema.ts'
 import type { Store } from '../store.ts'
-import { dropEmptyLanes, type Lane, lockLanes } from './backlog.ts'
+import { matching } from './event-filter.ts'
 import { pause } from './pause.ts'
+import { expireLetters } from './prune-letters.ts'
 import type { Sql, SqlDialect } from './sql.ts'
 
 const CHUNK = 500
 
 /**
- * Retention. The history reaches back so far and no further: an event that goes takes what waits of it and its dead letters along,
- * and lanes left empty. An event that is not yet published stays, however old; what is known of an order stays for good.
+ * Retention, by the promises of `port/retention.ts`. Each walk goes along an index in chunks and passes what it keeps, so that a large
+ * backlog costs some lookups an hour and never a scan. Letters go first: an event may be kept by nothing else.
  */
-export function pruner({ db, dialect, transaction }: Sql): Store['prune'] {
+export function pruner(store: Sql): Store['prune'] {
+  const { db } = store
   return async (before, signal) => {
-    const gone = { events: 0, attempts: 0 }
-    while (!signal.aborted) {
-      const count = await transaction(trx => pruneEvents({ trx, dialect }, before.events))
-      gone.events += count
-      await pause()
-      if (count < CHUNK) break
-    }
-    while (!signal.aborted) {
-      const { numAffectedRows } = await sql`
-        delete from attempts
-        where at < ${before.attempts} and n in (select n from attempts order by n limit ${CHUNK})`.execute(db)
-      const count = Number(numAffectedRows ?? 0)
-      gone.attempts += count
-      await pause()
-      if (count < CHUNK) break
-    }
+    const deadLetters = await expireLetters(store, before, signal)
+    const events = await pruneEvents(store, before, signal)
+    const attempts = await pruneAttempts(store, before.attempts, signal)
     // Replays to a handler that is no more are never taken up.
     if (!signal.aborted) await sql`delete from replays where created_at < ${before.events}`.execute(db)
     // Rows without an order id are replaced by nothing; they would pile up.
     if (!signal.aborted) await sql`delete from quarantine where order_id is null and at < ${before.events}`.execute(db)
-    return gone
+    return { events, attempts, deadLetters }
   }
 }
 
-async function pruneEvents(
-  { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
-  before: number,
-): Promise<number> {
-  const { rows } = await sql<{ n: number; id: string }>`
-    select n, id from events where observed_at < ${before} and published_at is not null
-    order by observed_at, n limit ${CHUNK} ${dialect.forUpdateSkip}`.execute(trx)
-  if (rows.length === 0) return 0
-  const ids = rows.map(row => row.id)
-  const { rows: waiting } = await sql<{ destination: string; order_key: string }>`
-    select destination, order_key from backlog where ${dialect.among(sql`event_id`, ids)}
-    union select destination, order_key from dead_letters where ${dialect.among(sql`event_id`, ids)}`.execute(trx)
-  const touched = waiting.map((row): Lane => ({ destination: row.destination, orderKey: row.order_key }))
-  const lanes = await lockLanes({ trx, dialect }, touched)
-  await sql`delete from backlog where ${dialect.among(sql`event_id`, ids)}`.execute(trx)
-  await sql`delete from dead_letters where ${dialect.among(sql`event_id`, ids)}`.execute(trx)
-  await dropEmptyLanes({ trx, dialect }, lanes)
-  await releaseLanes({ trx, dialect }, lanes)
-  await sql`delete from events where ${dialect.among(
-    sql`n`,
-    rows.map(row => row.n),
-    'int',
-  )}`.execute(trx)
-  return rows.length
+interface Candidate {
+  readonly n: number
+  readonly id: string
+  readonly connection: string
+  readonly order_id: string
+  readonly sequence: number
+  readonly observed_at: number
 }
 
-/** A lane whose holder went goes on with what is left. */
-async function releaseLanes(
-  { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
-  lanes: readonly Lane[],
-): Promise<void> {
-  if (lanes.length === 0) return
-  const source = dialect.rows(
-    'chosen',
-    { destination: 'text', order_key: 'text' },
-    lanes.map(lane => [lane.destination, lane.orderKey]),
-  )
-  await sql`
-    update lanes set held = 0, attempt = 0
-    where held = 1 and (destination, order_key) in (select destination, order_key from ${source})
-    and not exists (
-      select 1 from dead_letters
-      where dead_letters.destination = lanes.destination and dead_letters.order_key = lanes.order_key and holding = 1)`.execute(
-    trx,
-  )
+const CANDIDATE = sql`n, id, connection, order_id, sequence, observed_at`
+
+async function pruneEvents({ dialect, transaction }: Sql, before: PruneBounds, signal: AbortSignal): Promise<number> {
+  let gone = 0
+  let passed = { at: -1, n: 0 }
+  while (!signal.aborted) {
+    const { at, n } = passed
+    const chunk = await transaction(async trx => {
+      const { rows } = await sql<Candidate>`
+        select ${CANDIDATE} from events
+        where observed_at < ${before.events} and (observed_at, n) > (${at}, ${n}) and published_at is not null
+        ${await unread(trx, before.reader)} ${await replaying(trx, dialect)}
+        order by observed_at, n limit ${CHUNK}`.execute(trx)
+      return { rows, deleted: await deleteDone({ trx, dialect }, rows) }
+    })
+    gone += chunk.deleted
+    await pause()
+    const last = chunk.rows.at(-1)
+    if (!last || chunk.rows.length < CHUNK) break
+    passed = { at: last.observed_at, n: last.n }
+  }
+  return gone
 }
+
+/** Only what the reader of the embedded log has passed. Where it has never read, it has passed nothing. */
+async function unread(trx: Kysely<Schema>, reader: string | null): Promise<RawBuilder<unknown>> {
+  if (reader === null) return sql``
+  const { rows } = await sql<{ position: number | null }>`
+    select min(position) as position from offsets where group_id = ${reader}`.execute(trx)
+  return sql`and n <= ${rows[0]?.position ?? 0}`
+}
+
+/** Nothing that a replay has still to queue. */
+async function replaying(trx: Kysely<Schema>, dialect: SqlDialect): Promise<RawBuilder<unknown>> {
+  const pending = await trx.selectFrom('replays').select(['filter', 'through']).execute()
+  const conditions = pending.map(({ filter, through }) => {
+    const wanted = { ...(JSON.parse(filter) as EventFilter), ...(through !== null && { through }) }
+    return sql`and not (${matching(dialect, wanted)})`
+  })
+  return sql.join(conditions, sql` `)
+}
+
+/**
+ * Deletes the events among these that nothing waits for. They are asked again once they are locked: what was put into a backlog before that
+ * is seen then, and whoever comes later waits for us and finds the event gone.
+ */
+async function deleteDone(
+  { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
+  candidates: readonly Candidate[],
+): Promise<number> {
+  const kept = await waitingAmong(trx, dialect, candidates)
+  const free = candidates.filter(({ id }) => !kept.has(id))
+  if (free.length === 0) return 0
+  const numbers = (rows: readonly Candidate[]) => rows.map(({ n }) => n)
+  const { rows: locked } = await sql<Candidate>`
+    select ${CANDIDATE} from events where ${dialect.among(sql`n`, numbers(free), 'int')}
+    order by n ${dialect.forUpdateSkip}`.execute(trx)
+  const waiting = dialect.kind === 'sqlite' ? kept : await waitingAmong(trx, dialect, locked)
+  const done = await firstOfTheirOrders(
+    { trx, dialect },
+    locked.filter(({ id }) => !waiting.has(id)),
+  )
+  await sql`delete from events where ${dialect.among(sql`n`, numbers(done), 'int')}`.execute(trx)
+  return done.length
+}
+
+async function waitingAmong(
+  trx: Kysely<Schema>,
+  dialect: SqlDialect,
+  events: readonly Candidate[],
+): Promise<ReadonlySet<string>> {
+  const open = await openDeliveries(
+    trx,
+    dialect,
+    events.map(({ id }) => id),
+  )
+  return new Set(open.map(({ event_id }) => event_id))
+}
+
+/** Where these events wait or have a dead letter. */
+async function openDeliveries(
+  db: Kysely<Schema>,
+  dialect: SqlDialect,
+  ids: readonly string[],
+): Promise<readonly { destination: string; event_id: string }[]> {
+  if (ids.length === 0) return []
+  const { rows } = await sql<{ destination: string; event_id: string }>`
+    select event_id, destination from backlog where ${dialect.among(sql`event_id`, ids)}
+    union select event_id, destination from dead_letters where ${dialect.among(sql`event_id`, ids)}`.execute(db)
+  return rows
+}
+
+/** Without those behind an event of their order that stays: what is left of an order has no gap. */
+async function firstOfTheirOrders(
+  { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
+  events: readonly Candidate[],
+): Promise<readonly Candidate[]> {
+  const keyOf = (event: Pick<Candidate, 'connection' | 'order_id'>) => `${event.connection} ${event.order_id}`
+  const orders = new Map(events.map(event => [keyOf(event), [event.order_id, event.connection]]))
+  if (orders.size === 0) return []
+  const going = new Set(events.map(({ n }) => n))
+  const source = dialect.rows('chosen', { order_id: 'text', connection: 'text' }, [...orders.values()])
+  const { rows } = await sql<Pick<Candidate, 'n' | 'connection' | 'order_id' | 'sequence'>>`
+    select events.n, events.connection, events.order_id, events.sequence from ${source}
+    join events on events.order_id = chosen.order_id and events.connection = chosen.connection`.execute(trx)
+  const staying = new Map<string, number>()
+  for (const row of rows)
+    if (!going.has(row.n))
+      staying.set(keyOf(row), Math.min(row.sequence, staying.get(keyOf(row)) ?? Number.POSITIVE_INFINITY))
+  return events.filter(event => event.sequence < (staying.get(keyOf(event)) ?? Number.POSITIVE_INFINITY))
+}
+
+/** In the order they were made, up to the first chunk that reaches younger ones. */
+async function pruneAttempts({ db, dialect }: Sql, before: number, signal: AbortSignal): Promise<number> {
+  let gone = 0
+  let passed = 0
+  while (!signal.aborted) {
+    const { rows } = await sql<{ n: number; at: number; event_id: string; destination: string }>`
+      select n, at, event_id, destination from attempts where n > ${passed} order by n limit ${CHUNK}`.execute(db)
+    const aged = rows.filter(({ at }) => at < before)
+    const ids = [...new Set(aged.map(row => row.event_id))]
+    const needed = new Set((await openDeliveries(db, dialect, ids)).map(deliveryOf))
+    const old = aged.filter(row => !needed.has(deliveryOf(row))).map(({ n }) => n)
+    if (old.length > 0) await sql`delete from attempts where ${dialect.among(sql`n`, old, 'int')}`.execute(db)
+    gone += old.length
+    await pause()
+    const last = rows.at(-1)
+    if (!last || rows.length < CHUNK || last.at >= before) break
+    passed = last.n
+  }
+  return gone
+}
+
+const deliveryOf = (row: { destination: string; event_id: string }): string => `${row.destination}:${row.event_id}`

@@ -12,6 +12,6 @@ export async function removeWork(
   { unlessThere = false } = {},
 ): Promise<void> {
   const there = unlessThere ? sql` and not exists (select 1 from endpoints where id = ${destination})` : sql``
-  for (const table of ['replays', 'lanes', 'backlog', 'dead_letters'])
+  for (const table of ['replays', 'lanes', 'backlog', 'dead_letters', 'expired_dead_letters'])
     await sql`delete from ${sql.table(table)} where destination = ${destination}${there}`.execute(trx)
 }
