@@ -1,3 +1,4 @@
+import { Instant } from '../../schemas/api-requests.ts'
 import { Duration } from '../../schemas/config.ts'
 import type { AppOptions } from '../app.ts'
 import { systemClock, timestamp } from '../clock.ts'
@@ -154,7 +155,7 @@ function withInstants(flags: Flags): Flags {
   const instants = ['since', 'until', 'replay-since'].flatMap(name => {
     const text = flags[name]
     const ago = Duration.safeParse(text)
-    if (!ago.success && typeof text === 'string' && Number.isNaN(Date.parse(text)))
+    if (!ago.success && typeof text === 'string' && !Instant.safeParse(text).success)
       throw usage(
         `--${name}: an instant (2026-03-02T10:15:30Z), a date (2026-03-02) or how long ago (2h), not "${text}"`,
       )

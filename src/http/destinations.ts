@@ -1,7 +1,7 @@
 import { Destination, pageOf } from '../../schemas/api.ts'
 import { Paging } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
-import { LONGEST_REST } from '../store/port/endpoints.ts'
+import { LONGEST_REST } from '../lib/retry-after.ts'
 import type { ApiDeps } from './deps.ts'
 import { backlogOf } from './gauges.ts'
 import { reply } from './json.ts'

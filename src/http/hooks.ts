@@ -2,6 +2,7 @@ import { createHmac, hash } from 'node:crypto'
 import { z } from 'zod'
 import { messageOf } from '../errors.ts'
 import { parseJson } from '../exact-json.ts'
+import { isIdText } from '../lib/id-text.ts'
 import type { ApiDeps } from './deps.ts'
 import { sameText } from './guard.ts'
 import { reply } from './json.ts'
@@ -12,7 +13,6 @@ import { type Route, route } from './route.ts'
 
 /** So many deliveries are remembered to drop their repeats; a repeat beyond that costs one more read of the order. */
 const REMEMBERED = 10_000
-const LONGEST_ID = 200
 const NOTE_EVERY_MS = 60_000
 
 /** `/hooks`: a vendor says that an order changed. Its word is only a hint: the order is read, and facts are derived as in a poll. */
@@ -126,8 +126,5 @@ const members = (value: unknown): Record<string, unknown> =>
 
 function idText(value: unknown): string | null {
   const text = Number.isSafeInteger(value) ? String(value) : value
-  if (typeof text !== 'string' || text.length > LONGEST_ID || !text.isWellFormed()) return null
-  // No id of an order: nothing, steps in a URL, and what holds control characters.
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-  return /^\.{0,2}$|[\u0000-\u001f\u007f]/.test(text) ? null : text
+  return typeof text === 'string' && isIdText(text.trim()) ? text.trim() : null
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { LONGEST_REST } from '../../../src/lib/retry-after.ts'
 import type { Window } from '../../../src/sources/source.ts'
-import { type EndpointRow, LONGEST_REST } from '../../../src/store/port/endpoints.ts'
+import type { EndpointRow } from '../../../src/store/port/endpoints.ts'
 import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
