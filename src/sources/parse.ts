@@ -2,6 +2,7 @@ import type { z } from 'zod'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 import { timestamp } from '../clock.ts'
 import { AppError } from '../errors.ts'
+import { escapeJson, withoutControls } from '../lib/control-characters.ts'
 import { isIdText } from '../lib/id-text.ts'
 import { exactAmount } from './currency.ts'
 import type { Page, Reject } from './source.ts'
@@ -48,14 +49,15 @@ export function idText(value: unknown): Reading<string> {
 /** Longer text is none that a shop shows; it would make events that no topic takes. */
 const LONGEST_TEXT = 4096
 
-/** Free text or a status word, as the vendor wrote it, trimmed. Of numbers those whose digits are known. */
+/** Free text or a status word, as the vendor wrote it, trimmed and without control characters. Of numbers those whose digits are known. */
 export function textOf(value: unknown): Reading<string> {
   const found = emptyAsNull(value)
   if (found === null) return ABSENT
   const text = typeof found === 'number' || typeof found === 'boolean' ? String(found) : found
   if (typeof text !== 'string') return unreadable('expected text')
   if (typeof found === 'number' && !/^-?[\d.]+$/.test(text)) return unreadable('expected text, or a number in digits')
-  const trimmed = text.trim()
+  const trimmed = withoutControls(text).trim()
+  if (trimmed === '') return ABSENT
   return trimmed.length > LONGEST_TEXT
     ? unreadable(`expected text of at most ${LONGEST_TEXT} characters`)
     : given(trimmed)
@@ -146,7 +148,7 @@ export function shown(value: unknown): string {
   if (value === undefined) return 'absent'
   if (typeof value === 'object' && value !== null)
     return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
-  return JSON.stringify(value).slice(0, 200)
+  return escapeJson(JSON.stringify(value)).slice(0, 200)
 }
 
 const doubt = (path: string, value: unknown, reason: string): Doubt => ({ path, value: shown(value), reason })
