@@ -5,6 +5,7 @@ import { systemClock, timestamp } from '../clock.ts'
 import { type LoadedConfig, loadConfig, readSettings, type Settings, wrong } from '../config.ts'
 import { AppError } from '../errors.ts'
 import type { Role } from '../http/deps.ts'
+import { visibleLine } from '../lib/control-characters.ts'
 import { createLog } from '../observe.ts'
 import { VERSION } from '../version.ts'
 import { type Client, createClient, findServer } from './client.ts'
@@ -243,12 +244,12 @@ async function confirm(question: string, signal: AbortSignal): Promise<boolean> 
   const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim())
+    return /^y(es)?$/i.test((await terminal.question(`${visibleLine(question)} [y/N] `, { signal })).trim())
   } finally {
     terminal.close()
   }
 }
 
 function progress(text: string, json: boolean): void {
-  if (process.stderr.isTTY && !json) process.stderr.write(`${text}\n`)
+  if (process.stderr.isTTY && !json) process.stderr.write(`${visibleLine(text)}\n`)
 }
