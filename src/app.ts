@@ -162,7 +162,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       roles,
       apiKey: local ? null : settings.apiKey,
       localKey: options.localKey ?? null,
-      publicUrl: settings.publicUrl,
+      publicUrls: settings.publicUrls,
       secretBox: box,
       newSecret,
       checkUrl: guard.checkUrl,
