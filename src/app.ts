@@ -35,6 +35,7 @@ import { createEndpoints } from './webhook/endpoints.ts'
 import { createGuard } from './webhook/guard.ts'
 import { createSecretBox, newSecret } from './webhook/secrets.ts'
 import { createSender } from './webhook/send.ts'
+import { workTogether } from './work.ts'
 
 /** The only place that knows which adapters there are: opens them as the configuration says and hands each part its dependencies. */
 
@@ -206,25 +207,23 @@ async function work(
   signal: AbortSignal,
 ): Promise<void> {
   const { store, eventLog, ingest, dispatch, owner, turn, clock, log, settings, loaded } = parts
-  const both = async (until: AbortSignal) => {
-    const stopRetention = startRetention({ store, retention: loaded.config.retention, clock, log })
-    await dispatch?.start()
-    await Promise.all([ingest?.run(until), aborted(until)])
-    stopRetention()
-    await dispatch?.stop(GRACE_MS)
+  const all = {
+    ingest,
+    dispatch,
+    graceMs: GRACE_MS,
+    startRetention: () => startRetention({ store, retention: loaded.config.retention, clock, log }),
   }
   const isPair = eventLog.kind === 'embedded' && settings.databaseUrl !== null
-  if (!isPair) return both(signal)
-  await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal }, held => {
+  if (!isPair) return workTogether(all, signal)
+  const failure = new AbortController()
+  const until = AbortSignal.any([signal, failure.signal])
+  await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal: until }, held => {
     turn.epoch = held.lease.epoch
-    return both(held.signal)
+    // The other of the pair takes over.
+    return workTogether(all, held.signal).catch(error => failure.abort(error))
   })
+  failure.signal.throwIfAborted()
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise(resolve =>
-    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-  )
 
 export async function openStore({ databaseUrl, dataFolder }: Settings, clock: Clock): Promise<Store> {
   if (databaseUrl === null) return openSqlite({ folder: dataFolder, clock })
