@@ -76,6 +76,10 @@ export const Replay = z
   })
   .meta({ id: 'Replay', description: 'Which past events; absent members do not limit.' })
 
+export const ReplayQuery = z.strictObject({
+  preview: z.boolean().optional().describe('only say what would be queued'),
+})
+
 export const Resend = z
   .strictObject({ destination: Slug })
   .meta({ id: 'Resend', description: 'Where this one event is delivered again.' })

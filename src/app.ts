@@ -60,6 +60,9 @@ export interface App {
   close(): Promise<void>
 }
 
+const withPauses = (handlers: readonly Destination[], paused: ReadonlySet<string>): readonly Destination[] =>
+  handlers.map(handler => (paused.has(handler.id) ? { ...handler, state: 'paused' } : handler))
+
 /** In-flight deliveries get this long at the end. */
 const GRACE_MS = 8_000
 /** How soon a dispatcher learns of endpoints and replays that another process wrote down. */
@@ -129,7 +132,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       log,
       metrics,
       group: settings.kafka?.group ?? 'dispatch',
-      destinations: async () => [...handlers, ...(await endpoints.load())],
+      destinations: async () => [...withPauses(handlers, await store.pauses.list()), ...(await endpoints.load())],
       disable: endpoints.disable,
       test: endpoints.test,
       ...(shared ? { tickMs: CLUSTER_TICK_MS } : {}),

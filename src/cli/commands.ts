@@ -113,7 +113,7 @@ const Endpoint = z.looseObject({
   state: z.string(),
   types: z.array(z.string()).nullish(),
 })
-const CALLS = ['pause', 'resume', 'disable', 'enable', 'rotate-secret', 'test'] as const
+const CALLS = ['pause', 'resume', 'rotate-secret', 'test'] as const
 const Created = z.looseObject({ id: z.string(), secret: z.string() })
 const Standing = z.looseObject({ health: z.looseObject({ backlog: z.number(), deadLetters: z.number() }) })
 
@@ -163,7 +163,8 @@ export async function endpoints(
   } else {
     const known = CALLS.find(name => name === action)
     if (!known) return
-    const answer = await client.call('POST', `${path}/${known}`)
+    const ofDestination = known === 'pause' || known === 'resume'
+    const answer = await client.call('POST', `${ofDestination ? `/v1/destinations/${id(target)}` : path}/${known}`)
     const [first = '', ...more] = said(client, known, target, answer)
     output.item(answer, first)
     if (!output.json) for (const line of more) output.line(line)
@@ -205,7 +206,7 @@ function said({ read }: Client, action: (typeof CALLS)[number], id: string, answ
     const { statusCode, ms, error } = read(Tested, answer)
     return [`${id} answered ${statusCode ?? 'nothing'} in ${ms} ms${error === null ? '' : `: ${error}`}`]
   }
-  if (action === 'pause' || action === 'disable') return [`${id} is ${action}d; its events wait`]
+  if (action === 'pause') return [`${id} is paused; its events wait`]
   return [`${id} goes on with all that waited: ${read(Resumed, answer).waiting} events`]
 }
 

@@ -54,7 +54,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: `  endpoints add URL [--id ID] [--type T …] [--connection C …] [--filter JSON] [--header 'NAME: VALUE' …]
                     [--replay-since T] [--description TEXT]
   endpoints list
-  endpoints show|pause|resume|disable|enable|remove [--yes]|rotate-secret|test ID
+  endpoints show|pause|resume|remove [--yes]|rotate-secret|test ID
                                                       webhook endpoints`,
     flags: ['config', 'id', 'type', 'connection', 'filter', 'header', 'description', 'replay-since', 'yes', 'json'],
   },

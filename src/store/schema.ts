@@ -160,6 +160,10 @@ export interface Schema {
     position: number
     epoch: number
   }
+  paused_handlers: {
+    id: string
+    paused_at: number
+  }
   poll_requests: {
     id: string
     connection: string

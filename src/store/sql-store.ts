@@ -10,6 +10,7 @@ import { laneStore } from './sql/lanes.ts'
 import { leaseStore } from './sql/leases.ts'
 import { offsetStore } from './sql/offsets.ts'
 import { orderStore } from './sql/orders.ts'
+import { pauseStore } from './sql/pauses.ts'
 import { pollRequestStore } from './sql/poll-requests.ts'
 import { pruner } from './sql/prune.ts'
 import { quarantineStore } from './sql/quarantine.ts'
@@ -40,6 +41,7 @@ export function createSqlStore(database: {
     leases: leaseStore(sql),
     pollRequests: pollRequestStore(sql),
     keys: keyStore(sql),
+    pauses: pauseStore(sql),
     audit: auditStore(sql),
     prune: pruner(sql),
     check: database.describe,

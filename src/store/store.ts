@@ -10,6 +10,7 @@ import type { LaneStore } from './port/lanes.ts'
 import type { LeaseStore } from './port/leases.ts'
 import type { OffsetStore } from './port/offsets.ts'
 import type { OrderStore } from './port/orders.ts'
+import type { PauseStore } from './port/pauses.ts'
 import type { PollRequestStore } from './port/poll-requests.ts'
 import type { QuarantineStore } from './port/quarantine.ts'
 import type { ReplayStore } from './port/replays.ts'
@@ -36,6 +37,7 @@ export interface Store {
   readonly leases: LeaseStore
   readonly pollRequests: PollRequestStore
   readonly keys: KeyStore
+  readonly pauses: PauseStore
   readonly audit: AuditStore
   /** Deletes old events (with what hangs on them), attempts; in small batches. Returns how many rows went. */
   prune(

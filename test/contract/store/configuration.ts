@@ -287,6 +287,21 @@ export function configurationContract(world: World): void {
     })
   })
 
+  describe('pauses', () => {
+    test('of handlers outlive a restart, and are set and taken back any number of times', async () => {
+      const { pauses } = world.store
+      expect([...(await pauses.list())]).toEqual([])
+      await pauses.pause('audit', NOW)
+      await pauses.pause('audit', NOW + 1)
+      await pauses.pause('print', NOW)
+      await world.reopen()
+      expect([...(await world.store.pauses.list())].sort()).toEqual(['audit', 'print'])
+      await world.store.pauses.resume('audit')
+      await world.store.pauses.resume('audit')
+      expect([...(await world.store.pauses.list())]).toEqual(['print'])
+    })
+  })
+
   describe('offsets', () => {
     test('a position is unknown, then the one that was set, for each group and partition', async () => {
       const { offsets } = world.store
