@@ -6,7 +6,7 @@ import { EventType } from './order-event.ts'
 /** What the HTTP API is asked: validated on the way in; OpenAPI is generated from it. */
 
 /** A point in time as a person gives it; becomes milliseconds. A date alone is its first moment, UTC. */
-const Instant = z
+export const Instant = z
   .union([z.iso.datetime({ offset: true }), z.iso.date()], {
     error: 'an RFC 3339 time such as "2026-03-02T10:15:30Z", or a date such as "2026-03-02"',
   })
@@ -34,12 +34,12 @@ export const StreamQuery = z.strictObject({
 })
 
 export const PollQuery = z.strictObject({
-  order: z.string().min(1).max(200).optional().describe('read only this order'),
-  user: z.string().min(1).max(200).optional().describe("the order's buyer, where the vendor asks for it (Tuya)"),
+  order: z.string().min(1).max(255).optional().describe('read only this order'),
+  user: z.string().min(1).max(255).optional().describe("the order's buyer, where the vendor asks for it (Tuya)"),
   dryRun: z.boolean().optional().describe('derive the events, store and publish nothing'),
 })
 
-export const FollowOrder = z.strictObject({ userId: z.string().min(1).max(200).optional() }).meta({ id: 'FollowOrder' })
+export const FollowOrder = z.strictObject({ userId: z.string().min(1).max(255).optional() }).meta({ id: 'FollowOrder' })
 
 export const EndpointCreate = z
   .strictObject({
@@ -83,6 +83,10 @@ export const Republish = z
     connection: z.array(Slug).min(1).optional().describe('absent: all that are enabled'),
   })
   .meta({ id: 'Republish', description: 'Which past events, by the time they were observed.' })
+
+export const ReplayQuery = z.strictObject({
+  preview: z.boolean().optional().describe('only say what would be queued'),
+})
 
 export const Resend = z
   .strictObject({ destination: Slug })
@@ -128,7 +132,9 @@ export const ApiKeyCreate = z
     name: z
       .string()
       .trim()
-      .regex(/^\P{Cc}{1,100}$/u, 'at most 100 printable characters')
+      // Without flags: this is a pattern of the OpenAPI document, which Python and Go read as well.
+      // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is refused
+      .regex(/^[^\x00-\x1f\x7f-\x9f]{1,100}$/, 'at most 100 printable characters')
       .describe('who or what uses it'),
     role: KeyRole,
   })

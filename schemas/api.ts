@@ -120,10 +120,6 @@ export const EndpointCreated = Endpoint.extend({
   secret: z.string().describe('signs the deliveries; shown this once'),
 }).meta({ id: 'EndpointCreated' })
 
-export const EndpointResumed = Endpoint.extend({
-  waiting: z.number().int().nonnegative().describe('events that have waited and are delivered now'),
-}).meta({ id: 'EndpointResumed' })
-
 export const TestAnswer = z
   .object({
     statusCode: z.number().int().nullable(),
@@ -162,6 +158,12 @@ export const Destination = z
     restingUntil: Timestamp.nullable().describe(
       'it answered 429 or 503 with Retry-After, and is sent nothing until then; null: it does not rest',
     ),
+    lastError: z.string().nullable().describe('what the latest attempt failed with; null: it did not fail'),
+    failingSince: Timestamp.nullable().describe(
+      'when the first failed of the attempts that nothing was delivered after',
+    ),
+    lastSuccessAt: Timestamp.nullable().describe('as far as attempts are kept'),
+    nextAttemptAt: Timestamp.nullable().describe('of what waits in the store; null: nothing waits, or it is held back'),
     backlog: z.number().int(),
     oldestWaitingSeconds: z.number().nonnegative().nullable(),
     deadLetters: z.number().int(),
@@ -171,6 +173,23 @@ export const Destination = z
   })
   .meta({ id: 'Destination' })
 export type Destination = z.infer<typeof Destination>
+
+export const DestinationResumed = Destination.extend({
+  waiting: z.number().int().nonnegative().describe('events that have waited and are delivered now'),
+}).meta({ id: 'DestinationResumed' })
+
+export const Retried = z
+  .object({ waiting: z.number().int().nonnegative().describe('events that wait and are due now') })
+  .meta({ id: 'Retried' })
+
+export const ReplayPreview = z
+  .object({
+    events: z.number().int().nonnegative(),
+    orders: z.number().int().nonnegative(),
+    alreadyDelivered: z.number().int().nonnegative().describe('of them, as far as attempts are kept'),
+    estimatedSeconds: z.number().nonnegative().describe('until all are delivered, at the pace of the latest attempts'),
+  })
+  .meta({ id: 'ReplayPreview', description: 'What a replay would deliver; nothing is queued' })
 
 export const EndpointShown = Endpoint.extend({
   health: Destination.omit({ id: true, kind: true }).describe('how it is doing; its `state` also says `open`'),

@@ -138,7 +138,10 @@ export const ShoplazzaConnection = z
       .optional()
       .describe('default: read from the base URL'),
     accessToken: HeaderText,
-    webhookSecret: Secret.optional(),
+    webhookSecret: z
+      .union([Secret, z.array(Secret).min(1).max(10)], { error: 'a secret, or a list of them while one is rotated' })
+      .optional()
+      .describe('to take webhooks; a list while it is rotated: a signature by any of them counts'),
   })
   .refine(({ apiVersion, baseUrl }) => apiVersion !== undefined || shoplazzaVersionIn(baseUrl) !== null, {
     path: ['apiVersion'],

@@ -43,6 +43,7 @@ import { createEndpoints } from './webhook/endpoints.ts'
 import { createGuard } from './webhook/guard.ts'
 import { createSecretBox, newSecret, type SecretBox } from './webhook/secrets.ts'
 import { createSender } from './webhook/send.ts'
+import { workTogether } from './work.ts'
 
 /** The only place that knows which adapters there are: opens them as the configuration says and hands each part its dependencies. */
 
@@ -72,6 +73,9 @@ interface Turn {
   epoch: number
   fresh: () => boolean
 }
+
+const withPauses = (handlers: readonly Destination[], paused: ReadonlySet<string>): readonly Destination[] =>
+  handlers.map(handler => (paused.has(handler.id) ? { ...handler, state: 'paused' } : handler))
 
 /** In-flight deliveries get this long at the end. */
 const GRACE_MS = 8_000
@@ -146,7 +150,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       log,
       metrics,
       group: settings.kafka?.group ?? EMBEDDED_GROUP,
-      destinations: async () => [...handlers, ...(await endpoints.load())],
+      destinations: async () => [...withPauses(handlers, await store.pauses.list()), ...(await endpoints.load())],
       disable: endpoints.disable,
       test: endpoints.test,
       fresh: () => turn.fresh(),
@@ -181,7 +185,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       roles,
       apiKey: local ? null : settings.apiKey,
       localKey: options.localKey ?? null,
-      publicUrl: settings.publicUrl,
+      publicUrls: settings.publicUrls,
       secretBox: box,
       newSecret,
       checkUrl: guard.checkUrl,
@@ -228,39 +232,43 @@ async function work(
   signal: AbortSignal,
 ): Promise<void> {
   const { store, eventLog, ingest, dispatch, owner, turn, clock, log, metrics, handlers, settings, loaded } = parts
-  const stopWatch = watchEventLoop({ clock, log, metrics, suspects: handlersAtWork.suspects })
-  const both = async (until: AbortSignal) => {
-    const stopRetention = startRetention({
-      store,
-      retention: loaded.config.retention,
-      reader: eventLog.kind === 'embedded' ? EMBEDDED_GROUP : null,
-      metrics,
-      clock,
-      log,
-    })
-    await dispatch?.start()
-    if (dispatch) void retryChangedHandlers({ handlers, store, wake: dispatch.wake, clock, log, signal: until })
-    await Promise.all([ingest?.run(until), aborted(until)])
-    stopRetention()
-    await dispatch?.stop(GRACE_MS, { lost: !signal.aborted })
+  const all = {
+    ingest,
+    dispatch: dispatch && {
+      async start(until: AbortSignal) {
+        await dispatch.start()
+        void retryChangedHandlers({ handlers, store, wake: dispatch.wake, clock, log, signal: until })
+      },
+      stop: (graceMs: number) => dispatch.stop(graceMs, { lost: !signal.aborted }),
+    },
+    graceMs: GRACE_MS,
+    startRetention: () =>
+      startRetention({
+        store,
+        retention: loaded.config.retention,
+        reader: eventLog.kind === 'embedded' ? EMBEDDED_GROUP : null,
+        metrics,
+        clock,
+        log,
+      }),
   }
+  const stopWatch = watchEventLoop({ clock, log, metrics, suspects: handlersAtWork.suspects })
   const isPair = eventLog.kind === 'embedded' && settings.databaseUrl !== null
   try {
-    if (!isPair) return await both(signal)
-    await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal }, held => {
+    if (!isPair) return await workTogether(all, signal)
+    const failure = new AbortController()
+    const until = AbortSignal.any([signal, failure.signal])
+    await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal: until }, held => {
       turn.epoch = held.lease.epoch
       turn.fresh = held.isFresh
-      return both(held.signal)
+      // The other of the pair takes over.
+      return workTogether(all, held.signal).catch(error => failure.abort(error))
     })
+    failure.signal.throwIfAborted()
   } finally {
     stopWatch()
   }
 }
-
-const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise(resolve =>
-    signal.aborted ? resolve() : signal.addEventListener('abort', () => resolve(), { once: true }),
-  )
 
 export async function openStore({ databaseUrl, databasePool, dataFolder }: Settings, clock: Clock): Promise<Store> {
   if (databaseUrl === null) return openSqlite({ folder: dataFolder, clock })

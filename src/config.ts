@@ -203,7 +203,8 @@ export interface Settings {
   readonly apiKey: string | null
   /** 32 bytes; null: the generated one in the data folder. */
   readonly secretKey: Buffer | null
-  readonly publicUrl: string | null
+  /** The addresses people use; the first is the one to show. */
+  readonly publicUrls: readonly string[]
   readonly logLevel: string
   readonly logFormat: 'pretty' | 'json'
   /** A running server that commands are to go through. */
@@ -229,8 +230,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     if (match) return match
     throw wrong(`${name}: expected one of ${values.join(', ')}, found ${JSON.stringify(text)}`)
   }
-  const url = (name: string, protocols: readonly string[]): string | null => {
-    const text = value(name)
+  const url = (name: string, protocols: readonly string[], text = value(name)): string | null => {
     if (text === null) return null
     if (URL.canParse(text) && protocols.includes(new URL(text).protocol)) return text
     throw wrong(
@@ -238,8 +238,8 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     )
   }
   /** An address that requests go to, or browsers name: it is shown in messages, so nothing secret may be in it. */
-  const address = (name: string): string | null => {
-    const text = url(name, ['http:', 'https:'])
+  const address = (name: string, given = value(name)): string | null => {
+    const text = url(name, ['http:', 'https:'], given)
     if (text === null) return null
     const { username, password, search, hash } = new URL(text)
     const odd =
@@ -258,6 +258,14 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       `HOST is ${host}, which others can reach: set ORDERWIRE_API_KEY (at least 24 characters) as well, or leave HOST at 127.0.0.1.`,
     )
   }
+  const publicUrls = (value('ORDERWIRE_PUBLIC_URL') ?? '')
+    .split(',')
+    .flatMap(text => address('ORDERWIRE_PUBLIC_URL', text.trim() || null) ?? [])
+  if (apiKey === null && publicUrls.length > 0) {
+    throw wrong(
+      'ORDERWIRE_PUBLIC_URL is set, so others reach this service: set ORDERWIRE_API_KEY (at least 24 characters) as well, or unset ORDERWIRE_PUBLIC_URL.',
+    )
+  }
   const databaseUrl = database()
   return {
     databaseUrl,
@@ -268,7 +276,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     port: integer('PORT', 8080, 0, 65_535),
     apiKey,
     secretKey: secretKey(value('ORDERWIRE_SECRET_KEY'), databaseUrl !== null),
-    publicUrl: address('ORDERWIRE_PUBLIC_URL'),
+    publicUrls,
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     logFormat: oneOf('LOG_FORMAT', ['pretty', 'json'], process.stdout.isTTY ? 'pretty' : 'json'),
     serverUrl: address('ORDERWIRE_URL'),

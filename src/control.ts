@@ -1,4 +1,5 @@
 import type { Doubt, OrderSnapshot } from '../schemas/order.ts'
+import type { EventType } from '../schemas/order-event.ts'
 import type { EventRecord } from './order/event-record.ts'
 import type { EndpointRow } from './store/port/endpoints.ts'
 import type { EventFilter } from './store/port/events.ts'
@@ -73,12 +74,24 @@ export interface DispatchControl {
   health(): string | null
 }
 
+/** Which events it takes, and how fast; see `Destination` of dispatch. */
+export interface DestinationWants {
+  readonly types: ReadonlySet<EventType> | null
+  readonly connections: ReadonlySet<string> | null
+  readonly matches?: ((event: unknown) => boolean) | null
+  readonly concurrency: number
+  /** Its rate limit; null: none. */
+  readonly perSecond: number | null
+}
+
 export interface DestinationView {
   readonly id: string
   readonly kind: 'handler' | 'endpoint'
   readonly state: 'active' | 'paused' | 'disabled' | 'open'
   /** It asked to be left alone until then; absent: not known here. */
   readonly restUntil?: number | null
+  /** Absent: not known here. */
+  readonly wants?: DestinationWants
   /** Events that wait in this process besides those of the stored backlog; absent: not known here. */
   readonly inMemory?: { readonly size: number; readonly oldestObservedAt: number | null }
 }

@@ -1,3 +1,5 @@
+import { withoutControls } from './lib/control-characters.ts'
+
 /**
  * What the caller is to do about an error; the code that meets it decides by this, never by a message.
  * - `retry`: it may pass (network, 5xx, 429, a page that drifted); try again, not before `retryAfterMs`
@@ -32,8 +34,8 @@ export class AppError extends Error {
   }
 }
 
-/** An error's message for a log line or an API answer: one line, at most 500 characters. */
+/** An error's message for a log line, a stored row or an API answer: one line without control characters, at most 500 characters. */
 export function messageOf(error: unknown): string {
   const text = error instanceof Error ? error.message || error.name : String(error)
-  return text.replace(/\s+/g, ' ').slice(0, 500)
+  return withoutControls(text).replace(/\s+/g, ' ').slice(0, 500)
 }

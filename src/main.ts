@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util'
 import { handedOver, ownerNow } from './accidents.ts'
 import { systemClock } from './clock.ts'
 import { AppError, messageOf } from './errors.ts'
+import { visibleLine, visibleLines } from './lib/control-characters.ts'
 import { resolveOwnPackage } from './own-package.ts'
 
 /** The command line: parses, runs, and is the only place that ends the process. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration. */
@@ -44,9 +45,10 @@ let fatal = false
 const FATAL_MS = 12_000
 
 async function main(): Promise<number> {
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => stop.abort())
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
   try {
     const { values, positionals } = parse()
+    onReaderGone(positionals[0] === 'start')
     resolveOwnPackage()
     enableCompileCache() // before the rest is loaded: halves the time to the first line
     const { run } = await import('./cli/run.ts')
@@ -59,7 +61,7 @@ async function main(): Promise<number> {
       })
     return fatal ? 1 : 0
   } catch (error) {
-    process.stderr.write(`orderwire: ${error instanceof AppError ? error.message : unexpected(error)}\n`)
+    process.stderr.write(`orderwire: ${visibleLines(error instanceof AppError ? error.message : unexpected(error))}\n`)
     return error instanceof AppError && /^(config|handlers|cli\.usage)/.test(error.code) ? 2 : 1
   }
 }
@@ -83,25 +85,31 @@ function misused(error: unknown): string {
 const unexpected = (error: unknown): string =>
   `unexpected error: ${error instanceof Error ? (error.stack ?? error.message) : String(error)}`
 
-// Whoever read our output is gone (`… | head`): there is nobody left to tell. A log file on a full disk only loses its lines: the
-// server is worth more than its log.
+/** Why output could not be written, although somebody reads it. */
 let unwritten: string | null = null
-process.stdout.on('error', error => {
-  if ('code' in error && error.code === 'EPIPE') process.exit(0)
-  unwritten = messageOf(error)
-})
+
+/**
+ * The reader of our output went away (`orderwire start | head -1`), or the disk of a log file is full. A server goes on and loses the lines of its
+ * log only. Another command stops printing, puts down what it holds, and ends.
+ */
+function onReaderGone(isServer: boolean): void {
+  process.stdout.on('error', error => {
+    if (!('code' in error && error.code === 'EPIPE')) unwritten = messageOf(error)
+    else if (!isServer) stop.abort()
+  })
+}
 process.stderr.on('error', () => {})
 
 // Warnings of experimental Node features (node:sqlite) are nothing a user can act on.
 process.removeAllListeners('warning')
 process.on('warning', warning => {
-  if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${warning.message}\n`)
+  if (warning.name !== 'ExperimentalWarning') process.stderr.write(`${warning.name}: ${visibleLine(warning.message)}\n`)
 })
 
 // What a handler does not catch is the handler's. What is ours leaves the process in a state that nobody knows: it stops cleanly and ends.
 function uncaught(error: unknown): void {
   if (handedOver(error)) return
-  process.stderr.write(`orderwire: ${unexpected(error)}; stopping\n`)
+  process.stderr.write(`orderwire: ${visibleLines(unexpected(error))}; stopping\n`)
   fatal = true
   stop.abort()
   systemClock().after(FATAL_MS, () => exit(1))

@@ -1,5 +1,6 @@
 import { type Logger, pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { escapeJson, visibleInJson, visibleLine } from './lib/control-characters.ts'
 
 export type Log = Logger
 
@@ -19,19 +20,38 @@ export interface LogOptions {
   readonly level: string
   readonly format: 'pretty' | 'json'
   /** Default: standard output. */
-  readonly stream?: NodeJS.WriteStream
+  readonly stream?: LogStream
 }
 
-/** Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. */
+type LogStream = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean }
+
+/**
+ * Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. Each entry is one line in both, without
+ * control characters, whatever texts of vendors or endpoints it holds.
+ */
 export async function createLog({ level, format, stream = process.stdout }: LogOptions): Promise<Log> {
   const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
   const base = { level, redact, base: null, timestamp: pino.stdTimeFunctions.isoTime }
-  if (format === 'json') return pino(base, stream)
-  const { default: pretty } = await import('pino-pretty')
-  return pino(
-    base,
-    pretty({ colorize: stream.isTTY, translateTime: 'SYS:HH:MM:ss', singleLine: true, destination: stream }),
-  )
+  if (format === 'json') return pino(base, { write: entry => void stream.write(escapeJson(entry)) })
+  const { prettyFactory } = await import('pino-pretty')
+  const pretty = prettyFactory({
+    colorize: stream.isTTY === true,
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+    // Errors are shown like everything else: their stacks would be lines of their own.
+    errorLikeObjectKeys: [],
+    messageKey: MESSAGE,
+  })
+  return pino(base, { write: entry => void stream.write(pretty(shownEntry(entry))) })
+}
+
+const MESSAGE = 'msg'
+
+/** The entry as `pretty` gets it. It prints the message as it is, and everything else as JSON. */
+function shownEntry(entry: string): Record<string, unknown> {
+  const fields: Record<string, unknown> = JSON.parse(visibleInJson(entry))
+  const message = fields[MESSAGE]
+  return typeof message === 'string' ? { ...fields, [MESSAGE]: visibleLine(message) } : fields
 }
 
 /** How a delivery attempt may end. */

@@ -166,3 +166,27 @@ describe('an address in the environment', () => {
     expect(settings({ ORDERWIRE_URL: 'https://orders.example/wire/', KAFKA_BROKERS: 'a:1, b:2,[::1]:3' })).toBe('')
   })
 })
+
+describe('ORDERWIRE_PUBLIC_URL', () => {
+  const key = 'an-artificial-key-of-32-characters'
+
+  test('may be several addresses', () => {
+    const urls = 'https://orders.example.com, http://intranet.example:8080'
+    const { publicUrls } = readSettings({ ORDERWIRE_API_KEY: key, ORDERWIRE_PUBLIC_URL: urls })
+    expect(publicUrls).toEqual(['https://orders.example.com', 'http://intranet.example:8080'])
+    expect(readSettings({}).publicUrls).toEqual([])
+  })
+
+  test('without a key is a wrong configuration: others reach the service there', () => {
+    expect(() => readSettings({ ORDERWIRE_PUBLIC_URL: 'https://orders.example.com' })).toThrow(
+      expect.objectContaining({ code: 'config.invalid', message: expect.stringContaining('ORDERWIRE_API_KEY') }),
+    )
+  })
+
+  test.each(['https://orders.example.com,ftp://x', 'https://a.example,https://u:p@b.example', 'orders.example.com'])(
+    '%s is refused',
+    text => {
+      expect(() => readSettings({ ORDERWIRE_API_KEY: key, ORDERWIRE_PUBLIC_URL: text })).toThrow('ORDERWIRE_PUBLIC_URL')
+    },
+  )
+})

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { OrderEvent } from '../../schemas/order-event.ts'
-import { AppError } from '../errors.ts'
+import { AppError, messageOf } from '../errors.ts'
 import type { Client } from './client.ts'
 import { eventLine, type Output } from './output.ts'
 import { serverSentEvents } from './sse.ts'
@@ -15,6 +15,8 @@ export interface CommandContext {
   /** Asks a person; true where nobody watches. */
   confirm(question: string): Promise<boolean>
 }
+
+type Listing = Pick<CommandContext, 'client' | 'signal'>
 
 /** The values of the options given; a list where an option may repeat. */
 export type Flags = Readonly<Record<string, string | boolean | readonly string[] | undefined>>
@@ -34,9 +36,9 @@ export function query(values: Readonly<Record<string, Flags[string] | number>>):
   return text === '' ? '' : `?${text}`
 }
 
-/** All rows of a listing, page by page. */
-async function* all(client: Client, path: string, filter: Flags): AsyncGenerator<unknown> {
-  for (let after: string | undefined; ; ) {
+/** All rows of a listing, page by page; ends early where nobody reads them any more. */
+async function* all({ client, signal }: Listing, path: string, filter: Flags): AsyncGenerator<unknown> {
+  for (let after: string | undefined; !signal.aborted; ) {
     const { data, next } = client.read(List, await client.call('GET', path + query({ ...filter, limit: PAGE, after })))
     yield* data
     if (next === null) return
@@ -71,7 +73,8 @@ export async function poll(
   output.line(`${answer.orders} orders read, ${answer.events} new events${aside}${stored}`)
 }
 
-export async function events({ client, output, signal }: CommandContext, flags: Flags): Promise<void> {
+export async function events(context: CommandContext, flags: Flags): Promise<void> {
+  const { client, output, signal } = context
   const filter = {
     type: flags.type,
     connection: flags.connection,
@@ -85,13 +88,21 @@ export async function events({ client, output, signal }: CommandContext, flags: 
     return event.id
   }
   let last: string | undefined
-  for await (const event of all(client, '/v1/events', filter)) last = print(event)
-  if (flags.follow !== true) return
-  const stream = await client.open(
-    `/v1/events/stream${query({ ...filter, since: undefined, until: undefined, lastEventId: last })}`,
-    signal,
-  )
-  for await (const { data } of serverSentEvents(stream)) print(JSON.parse(data))
+  for await (const event of all(context, '/v1/events', filter)) last = print(event)
+  if (flags.follow !== true || signal.aborted) return
+  const path = `/v1/events/stream${query({ ...filter, since: undefined, until: undefined, lastEventId: last })}`
+  try {
+    for await (const { data } of serverSentEvents(await client.open(path, signal))) print(JSON.parse(data))
+  } catch (error) {
+    // Ctrl-C is how following ends.
+    if (signal.aborted) return
+    if (error instanceof AppError) throw error
+    throw new AppError(`${client.target} ended the stream (${messageOf(error)}); check that it runs, and try again.`, {
+      code: 'cli.unreachable',
+      intent: 'retry',
+      cause: error,
+    })
+  }
 }
 
 // ── endpoints ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -102,7 +113,7 @@ const Endpoint = z.looseObject({
   state: z.string(),
   types: z.array(z.string()).nullish(),
 })
-const CALLS = ['pause', 'resume', 'disable', 'enable', 'rotate-secret', 'test'] as const
+const CALLS = ['pause', 'resume', 'rotate-secret', 'test'] as const
 const Created = z.looseObject({ id: z.string(), secret: z.string() })
 const Standing = z.looseObject({ health: z.looseObject({ backlog: z.number(), deadLetters: z.number() }) })
 
@@ -120,7 +131,7 @@ export async function endpoints(
     )
   }
   if (action === 'list') {
-    for await (const endpoint of all(client, '/v1/endpoints', {})) show(endpoint)
+    for await (const endpoint of all(context, '/v1/endpoints', {})) show(endpoint)
     return
   }
   if (target === undefined) throw usage(`endpoints ${action}: name the ${action === 'add' ? 'URL' : 'endpoint'}`)
@@ -141,7 +152,7 @@ export async function endpoints(
   } else if (action === 'show') {
     const answer = await client.call('GET', path)
     client.read(Endpoint, answer)
-    output.line(JSON.stringify(answer, null, output.json ? undefined : 2))
+    output.whole(answer)
   } else if (action === 'remove') {
     const { backlog, deadLetters } = client.read(Standing, await client.call('GET', path)).health
     const what = `${backlog} waiting events and ${deadLetters} dead letters`
@@ -152,8 +163,11 @@ export async function endpoints(
   } else {
     const known = CALLS.find(name => name === action)
     if (!known) return
-    const answer = await client.call('POST', `${path}/${known}`)
-    output.item(answer, said(client, known, target, answer))
+    const ofDestination = known === 'pause' || known === 'resume'
+    const answer = await client.call('POST', `${ofDestination ? `/v1/destinations/${id(target)}` : path}/${known}`)
+    const [first = '', ...more] = said(client, known, target, answer)
+    output.item(answer, first)
+    if (!output.json) for (const line of more) output.line(line)
     if (known === 'test' && client.read(Tested, answer).error !== null) {
       throw new AppError(`${target} did not take the test event.`, { code: 'cli.refused', intent: 'retry' })
     }
@@ -179,21 +193,21 @@ function parsedHeader(text: string): [name: string, value: string] {
   return [text.slice(0, colon).trim(), text.slice(colon + 1).trim()]
 }
 
-function said({ read }: Client, action: (typeof CALLS)[number], id: string, answer: unknown): string {
+function said({ read }: Client, action: (typeof CALLS)[number], id: string, answer: unknown): readonly string[] {
   if (action === 'rotate-secret') {
     const { secret, previousValidUntil } = read(Rotated, answer)
     const former =
       previousValidUntil === null
         ? 'The former one cannot be decrypted, and signs no more.'
         : `The former one signs along until ${previousValidUntil}.`
-    return `${id} signs with a new secret, shown this once: ${secret}\n${former}`
+    return [`${id} signs with a new secret, shown this once: ${secret}`, former]
   }
   if (action === 'test') {
     const { statusCode, ms, error } = read(Tested, answer)
-    return `${id} answered ${statusCode ?? 'nothing'} in ${ms} ms${error === null ? '' : `: ${error}`}`
+    return [`${id} answered ${statusCode ?? 'nothing'} in ${ms} ms${error === null ? '' : `: ${error}`}`]
   }
-  if (action === 'pause' || action === 'disable') return `${id} is ${action}d; its events wait`
-  return `${id} goes on with all that waited: ${read(Resumed, answer).waiting} events`
+  if (action === 'pause') return [`${id} is paused; its events wait`]
+  return [`${id} goes on with all that waited: ${read(Resumed, answer).waiting} events`]
 }
 
 // ── replay, dead letters ─────────────────────────────────────────────────────────────────────────────────────────────────
@@ -231,7 +245,7 @@ export async function deadLetters(
 ): Promise<void> {
   const { client, output } = context
   if (action === 'list') {
-    for await (const value of all(client, '/v1/dead-letters', { destination: flags.to })) {
+    for await (const value of all(context, '/v1/dead-letters', { destination: flags.to })) {
       const letter = client.read(DeadLetter, value)
       output.item(
         value,
@@ -257,13 +271,10 @@ export async function deadLetters(
 
 const ApiKey = z.looseObject({ id: z.string(), name: z.string(), role: z.string(), lastUsedAt: z.string().nullable() })
 
-export async function keys(
-  { client, output }: CommandContext,
-  [action, target]: readonly string[],
-  flags: Flags,
-): Promise<void> {
+export async function keys(context: CommandContext, [action, target]: readonly string[], flags: Flags): Promise<void> {
+  const { client, output } = context
   if (action === 'list') {
-    for await (const value of all(client, '/v1/keys', {})) {
+    for await (const value of all(context, '/v1/keys', {})) {
       const { id, name, role, lastUsedAt } = client.read(ApiKey, value)
       output.item(value, `${id}  ${role.padEnd(5)}  ${name}  ${lastUsedAt ? `last used ${lastUsedAt}` : 'never used'}`)
     }

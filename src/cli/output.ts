@@ -1,19 +1,31 @@
 import type { OrderEvent } from '../../schemas/order-event.ts'
+import { escapeJson, visibleLine, visibleLines } from '../lib/control-characters.ts'
 
-/** What commands print: lines for people, or JSON lines for programs (`--json`). */
+/**
+ * What commands print: lines for people, or JSON lines for programs (`--json`). Control characters in texts of vendors and endpoints are shown
+ * escaped: they never reach the terminal.
+ */
 export interface Output {
   readonly json: boolean
+  /** A text of our own, which may have several lines. */
   line(text: string): void
-  /** One object: a JSON line with `--json`, else `text`. */
+  /** One object: a JSON line with `--json`, else `text` as one line. */
   item(value: unknown, text: string): void
+  /** One object as JSON for people, over several lines; a JSON line with `--json`. */
+  whole(value: unknown): void
 }
 
 export function createOutput(
   json: boolean,
   write: (text: string) => void = text => void process.stdout.write(text),
 ): Output {
-  const line = (text: string) => write(`${text}\n`)
-  return { json, line, item: (value, text) => line(json ? JSON.stringify(value) : text) }
+  const jsonOf = (value: unknown, indent?: number) => `${escapeJson(JSON.stringify(value, null, indent))}\n`
+  return {
+    json,
+    line: text => write(`${visibleLines(text)}\n`),
+    item: (value, text) => write(json ? jsonOf(value) : `${visibleLine(text)}\n`),
+    whole: value => write(jsonOf(value, json ? undefined : 2)),
+  }
 }
 
 /** An event as one readable line: `2026-03-02 10:15:30  shop/288263-00421 #2  shipped  p-1 by UPS, 1Z2345`. */

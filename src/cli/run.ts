@@ -1,9 +1,11 @@
+import { Instant } from '../../schemas/api-requests.ts'
 import { Duration } from '../../schemas/config.ts'
 import type { AppOptions } from '../app.ts'
 import { systemClock, timestamp } from '../clock.ts'
 import { type LoadedConfig, loadConfig, readSettings, type Settings, wrong } from '../config.ts'
 import { AppError } from '../errors.ts'
 import type { Role } from '../http/deps.ts'
+import { visibleLine } from '../lib/control-characters.ts'
 import { createLog } from '../observe.ts'
 import { VERSION } from '../version.ts'
 import { type Client, createClient, findServer } from './client.ts'
@@ -53,7 +55,7 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: `  endpoints add URL [--id ID] [--type T …] [--connection C …] [--filter JSON] [--header 'NAME: VALUE' …]
                     [--replay-since T] [--description TEXT]
   endpoints list
-  endpoints show|pause|resume|disable|enable|remove [--yes]|rotate-secret|test ID
+  endpoints show|pause|resume|remove [--yes]|rotate-secret|test ID
                                                       webhook endpoints`,
     flags: ['config', 'id', 'type', 'connection', 'filter', 'header', 'description', 'replay-since', 'yes', 'json'],
   },
@@ -159,7 +161,7 @@ function withInstants(flags: Flags): Flags {
   const instants = ['since', 'until', 'replay-since'].flatMap(name => {
     const text = flags[name]
     const ago = Duration.safeParse(text)
-    if (!ago.success && typeof text === 'string' && Number.isNaN(Date.parse(text)))
+    if (!ago.success && typeof text === 'string' && !Instant.safeParse(text).success)
       throw usage(
         `--${name}: an instant (2026-03-02T10:15:30Z), a date (2026-03-02) or how long ago (2h), not "${text}"`,
       )
@@ -249,12 +251,12 @@ async function confirm(question: string, signal: AbortSignal): Promise<boolean> 
   const { createInterface } = await import('node:readline/promises')
   const terminal = createInterface({ input: process.stdin, output: process.stderr })
   try {
-    return /^y(es)?$/i.test((await terminal.question(`${question} [y/N] `, { signal })).trim())
+    return /^y(es)?$/i.test((await terminal.question(`${visibleLine(question)} [y/N] `, { signal })).trim())
   } finally {
     terminal.close()
   }
 }
 
 function progress(text: string, json: boolean): void {
-  if (process.stderr.isTTY && !json) process.stderr.write(`${text}\n`)
+  if (process.stderr.isTTY && !json) process.stderr.write(`${visibleLine(text)}\n`)
 }

@@ -58,6 +58,14 @@ export async function start(options: {
     log.info(`API at ${server.url}${roles.has('api') ? ` (console: ${server.url}/)` : ''}; stop with Ctrl-C`)
     await app.run(AbortSignal.any([signal, end.signal]))
     if (end.signal.aborted) throw end.signal.reason
+    if (!signal.aborted)
+      throw new AppError(
+        'The work ended by itself, although nobody stopped it. Start it again; the log says what came before.',
+        {
+          code: 'start.ended',
+          intent: 'retry',
+        },
+      )
   } finally {
     await server.close()
     await app?.close()

@@ -29,7 +29,10 @@ export async function verify({ client, output, signal, progress }: CommandContex
     } else if (line.type === 'finding') {
       const count = (shown.get(line.check) ?? 0) + 1
       shown.set(line.check, count)
-      if (output.json || count <= MOST_SHOWN) output.item(line, findingText(line, count === 1))
+      if (!output.json && count > MOST_SHOWN) continue
+      output.item(line, findingText(line))
+      if (!output.json && count === 1)
+        for (const text of [line.means, line.remedy]) output.item(null, `         ${text}`)
     } else if (line.type === 'connection') output.item(line, connectionText(line))
     else if (line.type === 'summary') summary = line
     else
@@ -83,15 +86,11 @@ function broken(target: string, signal: AbortSignal, error: unknown): AppError {
       })
 }
 
-function findingText(
-  { check, severity, where, what, means, remedy, repaired }: Line<'finding'>,
-  first: boolean,
-): string {
+function findingText({ check, severity, where, what, repaired }: Line<'finding'>): string {
   const order = where.order === undefined ? where.connection : `${where.connection}/${where.order}`
   const place = [where.destination, order, where.event].filter(part => part !== undefined).join(' ')
   const mark = repaired ? 'mended ' : severity === 'problem' ? 'PROBLEM' : 'info   '
-  const explained = first ? `\n         ${means}\n         ${remedy}` : ''
-  return `${mark}  ${check}  ${place === '' ? '' : `${place}: `}${what}${explained}`
+  return `${mark}  ${check}  ${place === '' ? '' : `${place}: `}${what}`
 }
 
 function connectionText(line: Line<'connection'>): string {

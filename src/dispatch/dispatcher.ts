@@ -51,12 +51,17 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
       return count
     },
     destinations: () =>
-      [...life.workers.values()].map(({ destination: { id, kind, state }, circuitOpen, waiting }) => ({
-        id,
-        kind,
-        state: state === 'active' && circuitOpen ? 'open' : state,
-        inMemory: waiting(),
-      })),
+      [...life.workers.values()].map(({ destination, circuitOpen, waiting }) => {
+        const { id, kind, state, types, connections, matches = null, delivery } = destination
+        const { concurrency, rateLimit } = delivery
+        return {
+          id,
+          kind,
+          state: state === 'active' && circuitOpen ? 'open' : state,
+          wants: { types, connections, matches, concurrency, perSecond: rateLimit?.perSecond ?? null },
+          inMemory: waiting(),
+        }
+      }),
     health: () =>
       life.state === 'running'
         ? life.health()

@@ -20,6 +20,8 @@ export interface Drain {
 const EVER = Number.MAX_SAFE_INTEGER
 const [FEWEST, MOST] = [32, 256]
 const HIDDEN_FOR = 250
+/** While so many characters of events are in memory, no more lanes are loaded. */
+const STORED_SIZE = 16 * 1024 * 1024
 
 export function createDrain(deps: {
   destination: string
@@ -87,6 +89,10 @@ export function createDrain(deps: {
     const room = most - lanes.storedCount
     // Whenever a lane leaves memory this is asked again: a few at a time, so that one query brings many.
     if (room <= 0 || room < most / 2) return
+    if (lanes.storedSize > STORED_SIZE) {
+      more = true
+      return
+    }
     const skip = lanes.keys()
     const found = await deps.persist('a look for due lanes', () =>
       deps.store.due({

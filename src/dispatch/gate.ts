@@ -1,6 +1,6 @@
 import type { RateLimit } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
-import { LONGEST_REST } from '../store/port/endpoints.ts'
+import { LONGEST_REST } from '../lib/retry-after.ts'
 import { createBreaker } from './breaker.ts'
 import type { Destination, Outcome } from './destination.ts'
 

@@ -1,11 +1,12 @@
 import type { Clock } from '../clock.ts'
 import type { LogEntry } from '../event-log/event-log.ts'
+import { within } from '../lib/page-size.ts'
 import type { Store } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
 import type { Persist } from './persist.ts'
 import type { Routes } from './routes.ts'
 import { createSpillBatch, type SpillBatch } from './spill.ts'
-import { within } from './within.ts'
+import { within as waitWithin } from './within.ts'
 import type { RowQuestion, Worker } from './worker.ts'
 
 /** Takes entries of the log in: each into the memory of every destination that wants it, or into the store. */
@@ -16,6 +17,8 @@ export interface Intake {
 
 /** Entries decided on at a time; between two slices full destinations get a moment to work their queue off. */
 const SLICE = 250
+/** And no more than so many characters of events: what is set aside of a slice is one write. */
+const SLICE_SIZE = 8 * 1024 * 1024
 /**
  * How long full destinations are waited for: shortly, or longer where no other destination waits with us. And for how long they are
  * not waited for any more, if that was in vain.
@@ -95,15 +98,17 @@ export function createIntake(deps: {
     const full = [...touched].filter(worker => worker.full && (slowUntil.get(worker) ?? now) <= now)
     if (full.length === 0) return
     const others = [...workers.values()].some(worker => worker.open && !worker.full)
-    await within(clock, Promise.race(full.map(worker => worker.room())), others ? BREATH : LONG_BREATH)
+    await waitWithin(clock, Promise.race(full.map(worker => worker.room())), others ? BREATH : LONG_BREATH)
     for (const worker of full) if (worker.full) slowUntil.set(worker, now + SLOW_FOR)
   }
 
   return {
     async take(assignment, entries) {
-      for (let from = 0; from < entries.length; from += SLICE) {
+      for (let left = entries; left.length > 0; ) {
         if (assignment?.state !== 'open') return
-        await takeSlice(assignment, entries.slice(from, from + SLICE))
+        const slice = within(left.slice(0, SLICE), SLICE_SIZE, ({ event }) => event.body.length)
+        await takeSlice(assignment, slice)
+        left = left.slice(slice.length)
       }
     },
   }

@@ -6,6 +6,7 @@ import type { Destination, Outcome } from './destination.ts'
 import type { Gate, Turn } from './gate.ts'
 import type { Journal } from './journal.ts'
 import { createLane, type Item, type Lane } from './lane.ts'
+import type { MemoryShare } from './memory.ts'
 import type { AttemptReport, Fate } from './report.ts'
 import type { SpillBatch, SpillOwner } from './spill.ts'
 
@@ -22,6 +23,8 @@ export interface Lanes {
   waiting(): { size: number; oldestObservedAt: number | null }
   /** How many of them are worked off from the store. */
   readonly storedCount: number
+  /** Characters of what is in memory of those. */
+  readonly storedSize: number
   /**
    * Takes an event: into memory, or into `batch` (with what is in memory of its lane). `inStore`: the lane may have a row.
    * Afterwards `pump`.
@@ -58,6 +61,8 @@ export function createLanes(deps: {
   random: () => number
   /** Live events it may have in memory; what comes on top goes to the store. */
   queueLimit: number
+  /** And so much of the memory. */
+  memory: MemoryShare
   /** False: another process may have taken our partitions over, and we are about to learn it. */
   fresh: () => boolean
   openBatch: () => SpillBatch
@@ -71,7 +76,7 @@ export function createLanes(deps: {
   /** Runs background work; an unexpected error is logged and its lane goes back to the store. */
   failed: (error: unknown) => void
 }): Lanes {
-  const { owner, gate, journal, clock } = deps
+  const { owner, gate, journal, clock, memory } = deps
   const lanes = new Map<string, Lane>()
   let ready: Lane[] = []
   let queued = 0
@@ -84,11 +89,16 @@ export function createLanes(deps: {
 
   // ── in and out of memory ──
 
+  function unqueue(items: readonly Item[]): void {
+    queued -= items.length
+    for (const { event } of items) memory.release(event.body.length)
+  }
+
   function forget(lane: Lane): boolean {
     if (lanes.get(lane.orderKey) !== lane) return false
     lanes.delete(lane.orderKey)
     if (lane.stored) storedCount--
-    else queued -= lane.queue.length
+    else unqueue(lane.queue)
     lane.queue = []
     return true
   }
@@ -100,7 +110,7 @@ export function createLanes(deps: {
 
   function turnStored(lane: Lane, storing: Promise<unknown>): Item[] {
     const items = lane.queue
-    queued -= items.length
+    unqueue(items)
     storedCount++
     lane.stored = true
     lane.queue = []
@@ -146,7 +156,7 @@ export function createLanes(deps: {
   // ── sending ──
 
   function pump(): void {
-    if (waiters.length > 0 && queued <= deps.queueLimit / 2) {
+    if (waiters.length > 0 && queued <= deps.queueLimit / 2 && !memory.full) {
       for (const resolve of waiters) resolve()
       waiters = []
     }
@@ -207,8 +217,7 @@ export function createLanes(deps: {
     }
     if (fate?.kind === 'delivered' && !lane.stored) {
       sent.item.slot?.assignment.release(sent.item.slot, owner.id)
-      lane.queue.shift()
-      queued--
+      unqueue(lane.queue.splice(0, 1))
       if (lane.queue.length > 0) enqueue(lane)
       else forget(lane)
       lane.assignment.end()
@@ -304,8 +313,14 @@ export function createLanes(deps: {
     get storedCount() {
       return storedCount
     },
+    get storedSize() {
+      let size = 0
+      for (const { stored, queue } of lanes.values())
+        if (stored) for (const { event } of queue) size += event.body.length
+      return size
+    },
     get full() {
-      return queued > deps.queueLimit / 2 && gate.open
+      return (queued > deps.queueLimit / 2 || memory.full) && gate.open
     },
     waiting() {
       let oldestObservedAt: number | null = null
@@ -318,11 +333,12 @@ export function createLanes(deps: {
     room: () => new Promise(resolve => waiters.push(resolve)),
     accept(event, slot, inStore, batch) {
       const lane = lanes.get(event.orderKey)
-      const room = gate.open && queued < deps.queueLimit
+      const room = gate.open && queued < deps.queueLimit && memory.fits(event.body.length)
       if (room && !discarded && (lane ? !lane.stored : !inStore && !batch.has(owner, event.orderKey))) {
         const into = lane ?? createLane(event.orderKey, slot.assignment, false, 0)
         into.queue.push({ event, origin: 'live', slot })
         queued++
+        memory.take(event.body.length)
         if (lane) return
         lanes.set(event.orderKey, into)
         enqueue(into)

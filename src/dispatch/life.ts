@@ -9,6 +9,7 @@ import { type Assignment, createAssignment } from './assignment.ts'
 import { createAttemptRecorder } from './attempts.ts'
 import type { Destination } from './destination.ts'
 import { createIntake } from './intake.ts'
+import { createMemory } from './memory.ts'
 import { createPersist } from './persist.ts'
 import { createRecount } from './recount.ts'
 import { createRoutes } from './routes.ts'
@@ -84,6 +85,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     random,
     queueLimit,
     fresh: deps.fresh ?? (() => true),
+    memory: createMemory(),
     assignments,
     group: deps.group,
     caughtUp: async (partitions: readonly number[]) => (await consuming).caughtUp(partitions),

@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Consumption, EventLog } from '../event-log/event-log.ts'
+import { createPageSize, within } from '../lib/page-size.ts'
 import type { Log, Metrics } from '../observe.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
@@ -11,6 +12,7 @@ import { createDrain } from './drain.ts'
 import { createGate, GIVE_UP_AFTER, type Turn } from './gate.ts'
 import { createJournal } from './journal.ts'
 import { createLanes, type Lanes } from './lanes.ts'
+import type { Memory } from './memory.ts'
 import { createPast } from './past.ts'
 import type { Persist } from './persist.ts'
 import { createReport } from './report.ts'
@@ -57,6 +59,8 @@ export interface RowQuestion {
 
 /** Events of a lane loaded at a time. */
 const CHUNK = 16
+/** And about so many characters of them; always one event. */
+const CHUNK_SIZE = 128 * 1024
 
 export interface WorkerDeps {
   readonly store: Pick<Store, 'lanes' | 'replays'>
@@ -69,6 +73,7 @@ export interface WorkerDeps {
   readonly random: () => number
   readonly queueLimit: number
   readonly fresh: () => boolean
+  readonly memory: Memory
   readonly assignments: ReadonlyMap<number, Assignment>
   readonly disable: (id: string, reason: string, changedAt?: number) => Promise<void>
   readonly group: string
@@ -112,6 +117,7 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
   const gate = createGate({ clock, destination: gated(), rests })
   const journal = createJournal({ destination, lanes: store.lanes, persist, clock })
   const report = createReport({ ...deps, destination: id })
+  const chunk = createPageSize({ most: CHUNK, bytes: CHUNK_SIZE })
   const openBatch = () => createSpillBatch({ lanes: store.lanes, persist, clock })
 
   function rowsChanged(): void {
@@ -144,11 +150,16 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     random: deps.random,
     queueLimit: deps.queueLimit,
     fresh: deps.fresh,
+    memory: deps.memory.share(),
     openBatch,
     load: orderKey =>
       persist('a look at a lane', async () => {
-        const events = await store.lanes.head(id, orderKey, CHUNK)
-        return events.map(event => ({ event, origin: event.origin }))
+        const events = await store.lanes.head(id, orderKey, chunk.limit)
+        chunk.seen(
+          events.length,
+          events.reduce((sum, { body }) => sum + body.length, 0),
+        )
+        return within(events, CHUNK_SIZE, ({ body }) => body.length).map(event => ({ event, origin: event.origin }))
       }),
     left(orderKey, nextAt) {
       for (const { rows } of questions) rows.add(orderKey)

@@ -1,5 +1,6 @@
 import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
+import { createPageSize } from '../lib/page-size.ts'
 import type { Log } from '../observe.ts'
 import type { Store } from '../store/store.ts'
 import { type Ahead, decodeAhead } from './ahead.ts'
@@ -9,6 +10,8 @@ import { createTurns } from './turns.ts'
 
 const PARTITION = 0
 const BATCH = 500
+/** And about so many characters of events at a time. */
+const BATCH_SIZE = 4 * 1024 * 1024
 /** `append` wakes the readers; this only catches what another process put into the store. */
 const IDLE_MS = 5_000
 const LOOK_EVERY_MS = 20
@@ -168,11 +171,16 @@ function createReader(deps: {
     if (wasSetBack) position = 0
     await assign(wasSetBack ? null : before.ahead)
     taken = position
+    const size = createPageSize({ most: BATCH, bytes: BATCH_SIZE })
     while (!signal.aborted) {
       awake = false
       const after: number = position
-      const events = await persistently('read events', () => store.events.list({}, { limit: BATCH, after }))
+      const events = await persistently('read events', () => store.events.list({}, { limit: size.limit, after }))
       if (signal.aborted || events === null) return
+      size.seen(
+        events.length,
+        events.reduce((sum, { body }) => sum + body.length, 0),
+      )
       const last = events.at(-1)
       if (!last) {
         const end = after > 0 ? await persistently('see its end', () => store.events.last()) : after

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { Timestamp } from '../../schemas/common.ts'
 import { EventType, OccurredAtSource } from '../../schemas/order-event.ts'
 import { AppError, messageOf } from '../errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
@@ -10,7 +11,8 @@ export const headersOf = (event: EventRecord) => ({
   ce_type: event.type,
 })
 
-const instant = z.string().transform((text, context) => {
+/** Only the form that events are written in: `Date.parse` would read others in this machine's zone. */
+const instant = Timestamp.transform((text, context) => {
   const ms = Date.parse(text)
   if (Number.isNaN(ms)) context.addIssue({ code: 'custom', message: 'not a time' })
   return ms

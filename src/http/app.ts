@@ -21,7 +21,7 @@ export function createApi(deps: ApiDeps): Hono {
   const full = deps.roles.has('api')
   const keyring = createKeyring({ ...deps, keys: deps.store.keys })
   const routes = full ? allRoutes({ ...deps, keyring }) : healthRoutes(deps)
-  const foreign = refuseForeign(deps.publicUrl)
+  const foreign = refuseForeign(deps.publicUrls)
 
   app.use(secureHeaders)
   // Webhooks of vendors come through proxies and under any name; their signature is what counts.

@@ -58,7 +58,7 @@ export function createAuthentication(options: Options) {
     return problem(
       401,
       apiKey === null && (await keyring.isEmpty())
-        ? 'Without ORDERWIRE_API_KEY only clients on this machine are answered.'
+        ? 'Without ORDERWIRE_API_KEY only clients on this machine are answered, and none that come through a proxy.'
         : 'Send the key as "Authorization: Bearer KEY".',
       { headers: { 'www-authenticate': given === undefined ? 'Bearer' : 'Bearer error="invalid_token"' } },
     )

@@ -11,7 +11,6 @@ import type { ApiDeps } from './deps.ts'
 import { noContent, RawJson, reply } from './json.ts'
 import { pageById } from './paging.ts'
 import { invalid, notFound, Refusal } from './problem.ts'
-import { readAgain } from './read-again.ts'
 import { type Route, route } from './route.ts'
 
 type Configured = Config['connections'][number]
@@ -153,17 +152,17 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       body: FollowOrder,
       summary: 'Follow an order',
       description:
-        "Vendors without a shop-wide list (Tuya) need the buyer's id; of the others the order is read again.",
+        "For vendors without a shop-wide list (Tuya); the buyer's id is needed unless the order was read before. A connection that lists all its orders answers 409: it finds every order by itself.",
       tag: 'connections',
       answers: { 204: { description: 'It is followed' } },
       problems: [404, 409],
       async handle({ params: { id, orderId }, body }) {
-        const { vendor, enabled } = configured(id)
-        if (vendor !== 'tuya') {
-          if (!enabled) throw notEnabled(id)
-          await readAgain({ store, ingest, clock }, id, orderId)
-          return noContent()
-        }
+        const { vendor } = configured(id)
+        if (vendor !== 'tuya')
+          throw findsAll(
+            id,
+            `to read this order now, POST /v1/connections/${id}/poll?order=${encodeURIComponent(orderId)}`,
+          )
         const userId = body.userId ?? (await buyerOf(id, orderId, 'userId'))
         await store.follows.put(id, 'order', orderId, userId, clock.now())
         ingest?.wake(id)
@@ -175,12 +174,13 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       path: '/v1/connections/{id}/users/{userId}',
       access: 'write',
       summary: 'Follow all orders of a user',
-      description: 'For vendors without a shop-wide list (Tuya); the others list the orders of every user anyway.',
+      description:
+        'For vendors without a shop-wide list (Tuya). A connection that lists all its orders answers 409: it finds those of every user by itself.',
       tag: 'connections',
       answers: { 204: { description: 'They are followed' } },
-      problems: [404],
+      problems: [404, 409],
       async handle({ params: { id, userId } }) {
-        if (configured(id).vendor !== 'tuya') return noContent()
+        if (configured(id).vendor !== 'tuya') throw findsAll(id, 'there is nothing to register')
         await store.follows.put(id, 'user', userId, userId, clock.now())
         ingest?.wake(id)
         return noContent()
@@ -196,6 +196,12 @@ function pollFailed(error: unknown): unknown {
   const headers = error.retryAfterMs === undefined ? {} : { 'retry-after': `${Math.ceil(error.retryAfterMs / 1000)}` }
   return new Refusal(502, messageOf(error), { headers })
 }
+
+const findsAll = (id: string, instead: string): Refusal =>
+  new Refusal(
+    409,
+    `The connection "${id}" finds all its orders by itself, those of every user, so nothing can be followed there; ${instead}.`,
+  )
 
 const notEnabled = (id: string): Refusal =>
   new Refusal(409, `The connection "${id}" is not enabled in the configuration.`)

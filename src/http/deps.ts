@@ -28,8 +28,8 @@ export interface ApiDeps {
   readonly apiKey: string | null
   /** A second key, for the command line of the same machine. */
   readonly localKey?: string | null
-  /** The address people use: the host that browsers may send. */
-  readonly publicUrl: string | null
+  /** The addresses people use: the `Host` and `Origin` that browsers may send. */
+  readonly publicUrls: readonly string[]
   /** Encrypts endpoint secrets at rest. */
   readonly secretBox: { seal(text: string): string; open(sealed: string): string }
   /** A fresh endpoint secret: `whsec_…`. */

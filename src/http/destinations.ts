@@ -1,7 +1,9 @@
 import { Destination, pageOf } from '../../schemas/api.ts'
 import { Paging } from '../../schemas/api-requests.ts'
 import { timestamp } from '../clock.ts'
-import { LONGEST_REST } from '../store/port/endpoints.ts'
+import type { DestinationView } from '../control.ts'
+import { LONGEST_REST } from '../lib/retry-after.ts'
+import type { DeliveryStats } from '../store/port/deliveries.ts'
 import type { ApiDeps } from './deps.ts'
 import { backlogOf } from './gauges.ts'
 import { reply } from './json.ts'
@@ -14,6 +16,22 @@ const SAMPLE = 200
 
 /** Handlers and endpoints, and how each is doing. */
 export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }) {
+  /** What its latest attempts tell, and when the next is. */
+  async function detailsOf(id: string, state: DestinationView['state'], stats: DeliveryStats | undefined) {
+    const works = state === 'active' || state === 'open'
+    const [since, next] = await Promise.all([
+      stats?.failing ? store.deliveries.failingSince(id, 0) : null,
+      works ? store.lanes.nextDue([id]) : null,
+    ])
+    const time = (at: number | null | undefined) => (at === null || at === undefined ? null : timestamp(at))
+    return {
+      lastError: stats?.lastError ?? null,
+      failingSince: time(since),
+      lastSuccessAt: time(stats?.lastSuccessAt),
+      nextAttemptAt: time(next),
+    }
+  }
+
   return async (): Promise<Destination[]> => {
     const [views, backlog, letters, expired, stats] = await Promise.all([
       known.destinations(),
@@ -23,7 +41,8 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
       store.deliveries.stats(SAMPLE),
     ])
     const now = clock.now()
-    return views.map(({ id, kind, state, restUntil, inMemory }) => {
+    const details = await Promise.all(views.map(({ id, state }) => detailsOf(id, state, stats.get(id))))
+    return views.map(({ id, kind, state, restUntil, inMemory }, index) => {
       const waiting = backlogOf(backlog.get(id), inMemory)
       const oldest = waiting.oldestObservedAt
       const latest = stats.get(id)
@@ -31,6 +50,7 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
         id,
         kind,
         state,
+        ...(details[index] ?? NO_DETAILS),
         restingUntil: state === 'active' || state === 'open' ? restOf(restUntil ?? 0, now) : null,
         backlog: waiting.size,
         oldestWaitingSeconds: oldest === null ? null : Math.max(0, now - oldest) / 1000,
@@ -42,6 +62,8 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
     })
   }
 }
+
+const NO_DETAILS = { lastError: null, failingSince: null, lastSuccessAt: null, nextAttemptAt: null }
 
 /** A rest that is not over; no clock makes one longer than it may be. */
 const restOf = (until: number, now: number): string | null =>

@@ -1,13 +1,5 @@
 import { customAlphabet } from 'nanoid'
-import {
-  Endpoint,
-  EndpointCreated,
-  EndpointResumed,
-  EndpointShown,
-  pageOf,
-  RotateAnswer,
-  TestAnswer,
-} from '../../schemas/api.ts'
+import { Endpoint, EndpointCreated, EndpointShown, pageOf, RotateAnswer, TestAnswer } from '../../schemas/api.ts'
 import { EndpointCreate, EndpointPatch, Paging } from '../../schemas/api-requests.ts'
 import { retriesOutlast } from '../../schemas/config.ts'
 import { timestamp } from '../clock.ts'
@@ -24,7 +16,7 @@ import { type Route, route } from './route.ts'
 
 const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
 
-/** `/v1/endpoints`: webhook endpoints; replays are in `replays.ts`. */
+/** `/v1/endpoints`: webhook endpoints; what is done with any destination is in `destination-actions.ts`. */
 export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
   const { store, dispatch, clock, secretBox, known } = deps
   const standing = createStanding(deps)
@@ -63,43 +55,6 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
   }
 
   const view = async (row: EndpointRow): Promise<Endpoint> => endpointView(row, await store.replays.pending())
-
-  const holdBack = (action: 'pause' | 'disable', state: 'paused' | 'disabled', summary: string): Route =>
-    route({
-      method: 'POST',
-      path: `/v1/endpoints/{id}/${action}`,
-      access: 'write',
-      summary,
-      description: 'It misses nothing: its events wait, as far back as the event history reaches.',
-      tag: 'endpoints',
-      answers: { 200: { description: 'The endpoint', schema: Endpoint } },
-      problems: [404],
-      async handle({ params: { id } }) {
-        await load(id)
-        const stateReason = state === 'paused' ? 'Paused by request.' : 'Disabled by request.'
-        return reply(await view(await change(id, { state, stateReason })))
-      },
-    })
-
-  const goOn = (action: 'resume' | 'enable', summary: string): Route =>
-    route({
-      method: 'POST',
-      path: `/v1/endpoints/{id}/${action}`,
-      access: 'write',
-      summary,
-      description:
-        '`resume` and `enable` are the same: whatever held it back, all that has waited is delivered, in order.',
-      tag: 'endpoints',
-      answers: { 200: { description: 'The endpoint, and how much has waited', schema: EndpointResumed } },
-      problems: [404],
-      async handle({ params: { id } }) {
-        await load(id)
-        const waiting = (await store.lanes.backlog()).get(id)?.size ?? 0
-        const row = await change(id, { state: 'active', stateReason: null, restUntil: null })
-        dispatch?.wake()
-        return reply({ ...(await view(row)), waiting })
-      },
-    })
 
   return [
     route({
@@ -236,10 +191,6 @@ export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
         return reply({ statusCode, ms, error })
       },
     }),
-    holdBack('pause', 'paused', 'Hold back all deliveries'),
-    goOn('resume', 'Go on, with all that was held back'),
-    holdBack('disable', 'disabled', 'Put it out of use'),
-    goOn('enable', 'Put it into use again'),
     route({
       method: 'POST',
       path: '/v1/endpoints/{id}/rotate-secret',

@@ -38,7 +38,7 @@ export function keyRoutes({ store, clock, keyring }: Pick<ApiDeps, 'store' | 'cl
       body: ApiKeyCreate,
       summary: 'Make an API key',
       description:
-        '`read` may look at everything; `write` may also poll, follow, replay, redrive, retry, and pause, resume and test endpoints; `admin` may do everything. Other processes know it within a few seconds.',
+        '`read` may look at everything; `write` may also poll, follow, replay, redrive, retry, pause and resume destinations, and test endpoints; `admin` may do everything. Other processes know it within a few seconds.',
       tag: 'keys',
       answers: { 201: { description: 'The key, this once', schema: ApiKeyCreated } },
       problems: [409],

@@ -21,6 +21,8 @@ export interface Known {
   destinations(): Promise<readonly DestinationView[]>
 }
 
+const isOpen = (stored: DestinationView, view: DestinationView) => stored.state === 'active' && view.state === 'open'
+
 export function createKnown({
   config,
   store,
@@ -28,15 +30,17 @@ export function createKnown({
   handlers = [],
 }: Pick<ApiDeps, 'config' | 'store' | 'dispatch' | 'handlers'>): Known {
   async function destinations(): Promise<readonly DestinationView[]> {
-    const endpoints = await store.endpoints.list()
+    const [endpoints, paused] = await Promise.all([store.endpoints.list(), store.pauses.list()])
+    // As the store says: another process may have paused or resumed it a moment ago.
+    const handlerState = (id: string) => (paused.has(id) ? 'paused' : 'active')
     const views = new Map<string, DestinationView>()
-    for (const id of handlers) views.set(id, { id, kind: 'handler', state: 'active' })
+    for (const id of handlers) views.set(id, { id, kind: 'handler', state: handlerState(id) })
     for (const { id, state, restUntil } of endpoints) views.set(id, { id, kind: 'endpoint', state, restUntil })
     for (const view of dispatch?.destinations() ?? []) {
       // What the store says of an endpoint is newer than what the dispatcher has read, but for an open circuit.
       const stored = views.get(view.id)
-      if (view.kind === 'handler') views.set(view.id, view)
-      else if (stored && stored.state === 'active' && view.state === 'open') views.set(view.id, { ...stored, ...view })
+      if (view.kind === 'handler') views.set(view.id, { ...view, state: handlerState(view.id) })
+      else if (stored) views.set(view.id, { ...view, ...stored, ...(isOpen(stored, view) && { state: 'open' }) })
     }
     return [...views.values()]
   }

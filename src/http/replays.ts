@@ -1,47 +1,26 @@
 import { Queued } from '../../schemas/api.ts'
-import { Replay, Resend } from '../../schemas/api-requests.ts'
+import { Resend } from '../../schemas/api-requests.ts'
 import { compileFilter } from '../dispatch/filter.ts'
 import { narrowed, wantedBy } from '../dispatch/replay.ts'
 import type { EventFilter } from '../store/port/events.ts'
 import type { ApiDeps } from './deps.ts'
-import { eventFilter } from './events.ts'
 import { reply } from './json.ts'
 import type { Known } from './known.ts'
 import { invalid, notFound, Refusal } from './problem.ts'
 import { type Route, route } from './route.ts'
 
-/** Past events again, for one destination: an endpoint, or (under `/v1/destinations`) also a handler. */
-export function replayRoutes({
-  store,
-  dispatch,
-  clock,
-  known,
-}: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: Known }): Route[] {
-  const ask = (id: string, filter: EventFilter): Promise<number> =>
+/** Asks for past events again; returns how many are queued. */
+export const createReplays =
+  ({ store, dispatch, clock }: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'>) =>
+  (id: string, filter: EventFilter): Promise<number> =>
     dispatch ? dispatch.replay(id, filter) : askInStore({ store, clock }, id, filter)
 
-  const replay = (kind: 'endpoint' | 'destination'): Route =>
-    route({
-      method: 'POST',
-      path: `/v1/${kind}s/{id}/replay`,
-      access: 'write',
-      body: Replay,
-      summary: `Deliver past events again to this ${kind}, in order`,
-      tag: `${kind}s`,
-      answers: { 202: { description: 'They are queued', schema: Queued } },
-      problems: [404],
-      async handle({ params: { id }, body: { since, until, types, order } }) {
-        const destination = (await known.destinations()).find(destination => destination.id === id)
-        if (!destination || (kind === 'endpoint' && destination.kind === 'handler'))
-          throw notFound(`There is no ${kind} "${id.slice(0, 100)}".`)
-        const queued = await ask(id, eventFilter({ type: types, order, since, until }))
-        return reply({ queued }, 202)
-      },
-    })
+/** One event again; replays of many are in `destination-actions.ts`. */
+export function resendRoutes(deps: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: Known }): Route[] {
+  const { store, known } = deps
+  const ask = createReplays(deps)
 
   return [
-    replay('endpoint'),
-    replay('destination'),
     route({
       method: 'POST',
       path: '/v1/events/{id}/resend',

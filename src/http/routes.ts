@@ -3,6 +3,7 @@ import { consoleRoutes } from './console/page.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
 import { deliveryRoutes } from './deliveries.ts'
 import type { ApiDeps } from './deps.ts'
+import { destinationActionRoutes } from './destination-actions.ts'
 import { destinationRoutes } from './destinations.ts'
 import { documentRoutes } from './documents.ts'
 import { endpointRoutes } from './endpoints.ts'
@@ -14,7 +15,7 @@ import { keyRoutes } from './keys.ts'
 import { createKnown } from './known.ts'
 import { orderRoutes } from './orders.ts'
 import { quarantineRoutes } from './quarantine.ts'
-import { replayRoutes } from './replays.ts'
+import { resendRoutes } from './replays.ts'
 import { republishRoutes } from './republish.ts'
 import type { Route } from './route.ts'
 import { streamRoutes } from './stream.ts'
@@ -31,8 +32,9 @@ export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
     ...republishRoutes({ ...deps, known }),
     ...eventRoutes({ ...deps, known }),
     ...endpointRoutes({ ...deps, known }),
-    ...replayRoutes({ ...deps, known }),
+    ...resendRoutes({ ...deps, known }),
     ...destinationRoutes({ ...deps, known }),
+    ...destinationActionRoutes({ ...deps, known }),
     ...deliveryRoutes({ ...deps, known }),
     ...deadLetterRoutes({ ...deps, known }),
     ...quarantineRoutes({ ...deps, known }),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { StreamQuery } from '../../schemas/api-requests.ts'
 import { messageOf } from '../errors.ts'
+import { createPageSize, within } from '../lib/page-size.ts'
 import type { EventFilter, StoredEvent } from '../store/port/events.ts'
 import type { ApiDeps } from './deps.ts'
 import { createEventFeed } from './event-feed.ts'
@@ -11,6 +12,8 @@ import { type Route, route } from './route.ts'
 
 const HEARTBEAT_MS = 15_000
 const PAGE = 50
+/** What a reader that takes its time may keep in memory, characters. An event that is larger comes by itself. */
+const PAGE_SIZE = 256 * 1024
 const MOST_STREAMS = 200
 
 /** `/v1/events/stream`: events as they come, as server-sent events. */
@@ -43,6 +46,7 @@ export function streamRoutes({
   function follow(filter: EventFilter, start: number): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder()
     const gone = new AbortController()
+    const size = createPageSize({ most: PAGE, bytes: PAGE_SIZE })
     let position = start
     let greeted = false
     let cancelled = false
@@ -64,7 +68,12 @@ export function streamRoutes({
       while (!gone.signal.aborted) {
         const seen = feed.version()
         const horizon = await store.events.last()
-        const page = await store.events.list(filter, { limit: PAGE, after: position })
+        const found = await store.events.list(filter, { limit: size.limit, after: position })
+        size.seen(
+          found.length,
+          found.reduce((sum, { body }) => sum + body.length, 0),
+        )
+        const page = within(found, PAGE_SIZE, ({ body }) => body.length)
         const last = page.at(-1)
         if (last) {
           position = last.n

@@ -21,8 +21,8 @@ const NEVER = Number.MAX_SAFE_INTEGER
 
 export interface RoundResult {
   readonly taken: readonly Taken[]
-  /** Until the next round, milliseconds. */
-  readonly pauseMs: number
+  /** Until the next round, milliseconds; null: the next round stays when it was to be. */
+  readonly pauseMs: number | null
   /** What went wrong; null: nothing. */
   readonly error: unknown
 }
@@ -32,6 +32,8 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
   const { polled, troubles, log, metrics } = deps
   const { connection, store, clock, pollEveryMs } = polled
   let failures = 0
+  /** The credentials were refused the last time. */
+  let stopped = false
   let trouble: string | null = null
   let saidSilent = false
   /** Single orders of the present round that could not be read. */
@@ -54,6 +56,7 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
     })
     if (polled.takesWebhooks) await watchWebhooks(lease, taken)
     failures = 0
+    stopped = false
     trouble = null
     return { taken: [...rechecked, ...taken], pauseMs, error: null }
   }
@@ -72,19 +75,20 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
     saidSilent = silent
   }
 
-  async function failed(lease: Lease, error: unknown): Promise<RoundResult> {
+  async function failed(lease: Lease, error: unknown, onRequest: boolean): Promise<RoundResult> {
     const { intent, retryAfterMs = 0 } = error instanceof AppError ? error : { intent: 'retry' }
     trouble = messageOf(error)
     // A rare poll that failed is not as rare when it is tried again.
-    const backoff = Math.min(
-      Math.min(pollEveryMs, FIRST_BACKOFF_MS) * 2 ** Math.min(failures++, 10),
-      LONGEST_BACKOFF_MS,
-    )
-    const pauseMs = intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backoff, retryAfterMs)
+    const backoff = Math.min(Math.min(pollEveryMs, FIRST_BACKOFF_MS) * 2 ** Math.min(failures, 10), LONGEST_BACKOFF_MS)
+    // People who ask again and again while the vendor fails must not put off the next poll.
+    const keepsSchedule = onRequest && (intent !== 'stop' || stopped)
+    const pauseMs = keepsSchedule ? null : intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backoff, retryAfterMs)
+    if (!onRequest) failures++
+    stopped = intent === 'stop'
     await troubles.polled(lease, {
       state: intent === 'stop' ? 'stopped' : isRateLimit(error) ? 'behind' : 'failing',
       lastError: trouble,
-      nextPollAt: clock.now() + pauseMs,
+      ...(pauseMs !== null && { nextPollAt: clock.now() + pauseMs }),
     })
     return { taken: [], pauseMs, error }
   }
@@ -163,11 +167,11 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
     trouble: (): string | null => trouble,
 
     /** Never rejects for what the vendor did; rejects when the store or the lease failed. */
-    async run({ lease }: HeldLease, signal: AbortSignal): Promise<RoundResult> {
+    async run({ lease }: HeldLease, signal: AbortSignal, { onRequest }: { onRequest: boolean }): Promise<RoundResult> {
       const began = clock.monotonic()
       const result = await succeeded(lease, signal).catch(error => {
         if (signal.aborted || isStoreError(error)) throw error
-        return failed(lease, error)
+        return failed(lease, error, onRequest)
       })
       report(began, result)
       return result

@@ -85,11 +85,12 @@ export function createWorker(deps: {
     if (taken.some(({ events }) => events.length > 0)) current?.publish()
   }
 
-  async function round(held: HeldLease, signal: AbortSignal) {
+  async function round(held: HeldLease, signal: AbortSignal, options: { onRequest: boolean }) {
     woken = false
-    const result = await rounds.run(held, signal)
+    const result = await rounds.run(held, signal, options)
     troubles.report('lease', null)
-    dueAt = woken ? 0 : clock.monotonic() + result.pauseMs
+    if (woken) dueAt = 0
+    else if (result.pauseMs !== null) dueAt = clock.monotonic() + result.pauseMs
     pollBell.ring()
     if (result.error === null) {
       publishWhatIsNew(result.taken)
@@ -100,13 +101,14 @@ export function createWorker(deps: {
     return result
   }
 
-  /** Each round says when the next is due, one on request as well: it may have found a vendor well that was not to be asked for long. */
+  /** Each round says when the next is due, one on request as well if it succeeded: the vendor may be well again sooner than expected. */
   async function pollLoop(held: HeldLease): Promise<void> {
     dueAt = 0
     while (!held.signal.aborted) {
       const pause = dueAt - clock.monotonic()
       if (pause > 0) await pollBell.wait(held.signal, pause)
-      else await oneRoundAtATime(async () => dueAt <= clock.monotonic() && round(held, held.signal))
+      else
+        await oneRoundAtATime(async () => dueAt <= clock.monotonic() && round(held, held.signal, { onRequest: false }))
     }
   }
 
@@ -213,7 +215,7 @@ export function createWorker(deps: {
       return [await pollOrders(polled, lease, [{ orderId, userId }], { ...live(signal), dryRun: !held })]
     if (!held) return (await poll(polled, null, { ...live(signal), dryRun: true })).taken
     if (source.feed.kind === 'follow') await store.follows.wake(connection, clock.now())
-    const { taken, error } = await round(held, signal)
+    const { taken, error } = await round(held, signal, { onRequest: true })
     if (error !== null) throw error
     return taken
   }

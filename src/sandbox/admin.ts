@@ -1,6 +1,6 @@
 import { type Context, Hono } from 'hono'
 import { z } from 'zod'
-import type { Desk, Row, SandboxEnv } from './desk.ts'
+import { type Desk, type Row, type SandboxEnv, timeOf } from './desk.ts'
 import type { ShoplazzaDesk } from './shoplazza.ts'
 import { sendWebhook } from './webhook.ts'
 
@@ -63,8 +63,8 @@ export function createAdmin(desks: { shoplazza: ShoplazzaDesk } & Record<string,
 
   /** Who owns it and where it stands, from the query. */
   const placeOf = (c: Context) => {
-    const [owner, updatedAt] = [c.req.query('owner'), c.req.query('updatedAt')]
-    return { ...(owner && { owner }), ...(updatedAt && { updatedAt: Date.parse(updatedAt) }) }
+    const [owner, updatedAt] = [c.req.query('owner'), timeOf(c.req.query('updatedAt'))]
+    return { ...(owner && { owner }), ...(updatedAt !== null && { updatedAt }) }
   }
 
   app.onError((error, c) => c.json({ error: error.message }, 400))

@@ -3,6 +3,8 @@ import type { RateLimit } from '../../schemas/config.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
 import { parseJson } from '../exact-json.ts'
+import { parseHttpDate } from '../lib/http-date.ts'
+import { retryAfterMs } from '../lib/retry-after.ts'
 import type { Log } from '../observe.ts'
 import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../open-files.ts'
 import { readText } from './body.ts'
@@ -68,7 +70,6 @@ export interface VendorHttpOptions {
 const CONNECT_TIMEOUT = 10_000
 const ANSWER_TIMEOUT = 30_000
 const REFUSAL_TIMEOUT = 5_000
-const LONGEST_REST = 3_600_000
 const LAST_TIME = Date.UTC(9000, 0)
 const FIRST_BACKOFF = 2_000
 const LONGEST_BACKOFF = 300_000
@@ -90,30 +91,27 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
    * `Date` is cut to the second and old by the way it travelled, so every answer is a lower bound of the vendor's clock; of
    * bounds that agree the highest is the closest.
    */
-  function readDate(date: string | undefined): number | null {
-    const sent = date === undefined ? Number.NaN : Date.parse(date)
+  function readDate(date: string | undefined): void {
+    const sent = date === undefined ? null : parseHttpDate(date, clock.now())
     // Beyond that year there are no times that vendors could be asked with.
-    if (!(sent > 0 && sent < LAST_TIME)) return null
+    if (sent === null || sent <= 0 || sent >= LAST_TIME) return
     const seen = sent - clock.now()
     offset = offset !== null && Math.abs(seen - offset) <= 1000 ? Math.max(seen, offset) : seen
-    return sent
   }
 
   /** How long the vendor wants to be left alone, with jitter so that several processes do not come back together. */
-  function restOf(retryAfter: string | undefined, answeredAt: number): number {
-    const told = retryAfter === undefined ? null : retryAfterMs(retryAfter, answeredAt)
-    const ms = told ?? Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (refusals - 1))
-    const bounded = Math.min(ms, LONGEST_REST)
-    return bounded + Math.round(Math.random() * Math.max(250, Math.min(bounded / 10, 30_000)))
+  function restOf(headers: VendorResponse['headers'], now: number): number {
+    const ms = retryAfterMs(headers, now) ?? Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (refusals - 1))
+    return ms + Math.round(Math.random() * Math.max(250, Math.min(ms / 10, 30_000)))
   }
 
   /** Throws for what is no answer to the caller; takes from every answer what it says about time and pace. */
   function check(status: number, headers: VendorResponse['headers'], where: string, accept: readonly number[]): void {
-    const answeredAt = readDate(headers.date) ?? clock.now() + (offset ?? 0)
+    readDate(headers.date)
     if (status === 429 || (status === 503 && headers['retry-after'] !== undefined)) {
       // Requests that were in flight together are refused together: that is one refusal.
       if (pace.resting() === 0) refusals += 1
-      const ms = restOf(headers['retry-after'], answeredAt)
+      const ms = restOf(headers, clock.now() + (offset ?? 0))
       pace.rest(ms)
       log?.warn({ connection, status, restMs: ms }, 'the vendor asked for a pause')
       throw new AppError(`${where} answered ${status}: too many requests. It is asked again in ${seconds(ms)}.`, {
@@ -192,14 +190,6 @@ function encodeQuery(query: Query): string {
       pairs.push(`${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`)
   }
   return pairs.join('&')
-}
-
-/** `Retry-After` in milliseconds from now: seconds, or a date measured against the answer's own. null: neither. */
-export function retryAfterMs(value: string, answeredAt: number): number | null {
-  const text = value.trim()
-  if (/^\d+(\.\d+)?$/.test(text)) return Math.round(Number(text) * 1000)
-  const at = Date.parse(text)
-  return Number.isNaN(at) ? null : Math.max(0, at - answeredAt)
 }
 
 const seconds = (ms: number) => `${Math.ceil(ms / 1000)} s`

@@ -2,6 +2,8 @@ import type { z } from 'zod'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 import { timestamp } from '../clock.ts'
 import { AppError } from '../errors.ts'
+import { escapeJson, withoutControls } from '../lib/control-characters.ts'
+import { isIdText } from '../lib/id-text.ts'
 import { exactAmount } from './currency.ts'
 import type { Page, Reject } from './source.ts'
 
@@ -31,16 +33,7 @@ export function emptyAsNull<T>(value: T): T | null {
 export const scalarText = (value: unknown): string =>
   typeof value === 'object' && value !== null ? '(no scalar)' : String(value)
 
-// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
-const CONTROL = /[\u0000-\u001f\u007f]/
-
-/** `.` and `..` are steps in a URL: no order is found under them, but something else. */
-export const isStep = (id: string): boolean => id === '.' || id === '..'
-
-/**
- * An id: a string that any database keeps to the letter (no NUL, no half of a character), or a number that no double has rounded (case 9).
- * U+FFFD stands for bytes that were no text: two ids that both had some would be one.
- */
+/** An id: a string (see `isIdText`), or a number that no double has rounded (case 9). */
 export function idText(value: unknown): Reading<string> {
   const found = emptyAsNull(value)
   if (found === null) return ABSENT
@@ -50,21 +43,21 @@ export function idText(value: unknown): Reading<string> {
       : unreadable('an id that is a number must be whole and below 2^53, else it has been rounded')
   if (typeof found !== 'string') return unreadable('expected an id: a string or a whole number')
   const text = found.trim()
-  const isOdd = CONTROL.test(text) || text.includes('\ufffd') || isStep(text) || !text.isWellFormed()
-  return text.length > 255 || isOdd ? unreadable('expected an id of at most 255 printable characters') : given(text)
+  return isIdText(text) ? given(text) : unreadable('expected an id of at most 255 printable characters')
 }
 
 /** Longer text is none that a shop shows; it would make events that no topic takes. */
 const LONGEST_TEXT = 4096
 
-/** Free text or a status word, as the vendor wrote it, trimmed. Of numbers those whose digits are known. */
+/** Free text or a status word, as the vendor wrote it, trimmed and without control characters. Of numbers those whose digits are known. */
 export function textOf(value: unknown): Reading<string> {
   const found = emptyAsNull(value)
   if (found === null) return ABSENT
   const text = typeof found === 'number' || typeof found === 'boolean' ? String(found) : found
   if (typeof text !== 'string') return unreadable('expected text')
   if (typeof found === 'number' && !/^-?[\d.]+$/.test(text)) return unreadable('expected text, or a number in digits')
-  const trimmed = text.trim()
+  const trimmed = withoutControls(text).trim()
+  if (trimmed === '') return ABSENT
   return trimmed.length > LONGEST_TEXT
     ? unreadable(`expected text of at most ${LONGEST_TEXT} characters`)
     : given(trimmed)
@@ -155,7 +148,7 @@ export function shown(value: unknown): string {
   if (value === undefined) return 'absent'
   if (typeof value === 'object' && value !== null)
     return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
-  return JSON.stringify(value).slice(0, 200)
+  return escapeJson(JSON.stringify(value)).slice(0, 200)
 }
 
 const doubt = (path: string, value: unknown, reason: string): Doubt => ({ path, value: shown(value), reason })

@@ -173,6 +173,10 @@ export interface Schema {
     /** What is done beyond the position, see `event-log/ahead.ts`; null: nothing is known. */
     ahead: string | null
   }
+  paused_handlers: {
+    id: string
+    paused_at: number
+  }
   poll_requests: {
     id: string
     connection: string

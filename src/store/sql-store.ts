@@ -11,6 +11,7 @@ import { laneStore } from './sql/lanes.ts'
 import { leaseStore } from './sql/leases.ts'
 import { offsetStore } from './sql/offsets.ts'
 import { orderStore } from './sql/orders.ts'
+import { pauseStore } from './sql/pauses.ts'
 import { pollRequestStore } from './sql/poll-requests.ts'
 import { projectStore } from './sql/projects.ts'
 import { pruner } from './sql/prune.ts'
@@ -44,6 +45,7 @@ export function createSqlStore(database: {
     keys: keyStore(sql),
     projects: projectStore(sql),
     handlerFiles: handlerFileStore(sql),
+    pauses: pauseStore(sql),
     audit: auditStore(sql),
     prune: pruner(sql),
     check: database.describe,

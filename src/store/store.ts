@@ -11,6 +11,7 @@ import type { LaneStore } from './port/lanes.ts'
 import type { LeaseStore } from './port/leases.ts'
 import type { OffsetStore } from './port/offsets.ts'
 import type { OrderStore } from './port/orders.ts'
+import type { PauseStore } from './port/pauses.ts'
 import type { PollRequestStore } from './port/poll-requests.ts'
 import type { ProjectStore } from './port/projects.ts'
 import type { QuarantineStore } from './port/quarantine.ts'
@@ -41,6 +42,7 @@ export interface Store {
   readonly keys: KeyStore
   readonly projects: ProjectStore
   readonly handlerFiles: HandlerFileStore
+  readonly pauses: PauseStore
   readonly audit: AuditStore
   /** Retention: deletes what is older than the bounds and is not needed for a delivery any more. In small batches. */
   prune(before: PruneBounds, signal: AbortSignal): Promise<Pruned>

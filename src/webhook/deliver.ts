@@ -1,6 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Destination, Outcome } from '../dispatch/destination.ts'
-import { retryAfterMs } from './retry-after.ts'
+import { retryAfterMs } from '../lib/retry-after.ts'
 import type { Answer, Sender } from './send.ts'
 import type { Signer } from './sign.ts'
 
@@ -67,6 +67,6 @@ export function outcomeOf(answer: Answer, now: number): Outcome {
     statusCode,
     error: statusCode < 400 ? `answered ${statusCode}; redirects are not followed` : `answered ${statusCode}`,
     response,
-    restMs: rests ? retryAfterMs(headers['retry-after'], now) : null,
+    restMs: rests ? retryAfterMs(headers, now) : null,
   }
 }

@@ -1,3 +1,5 @@
+import { withoutControls } from '../lib/control-characters.ts'
+
 /** Of an answer's body this much is read, bytes. */
 export const READ_LIMIT = 16 * 1024
 /** And this much of it kept, characters. */
@@ -23,8 +25,7 @@ export function excerpt(chunks: readonly Uint8Array[], encoding: string | undefi
   const bytes = Buffer.concat(chunks).subarray(0, READ_LIMIT)
   if (bytes.length === 0) return null
   if (encoding && encoding.toLowerCase() !== 'identity') return `[${bytes.length} bytes, ${encoding.slice(0, 20)}]`
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is taken out
-  const text = DECODER.decode(bytes).replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '')
+  const text = DECODER.decode(bytes).split(/\r?\n/).map(withoutControls).join('\n')
   return redact(text).slice(0, KEEP_LIMIT).toWellFormed()
 }
 

@@ -42,7 +42,7 @@ const CONNECT_WITHIN = 10_000
 const POOL_IDLE = 60_000
 const TARGETS = 1_000
 const NOWHERE = { origin: '', pathname: '', search: '' }
-const READ_HEADERS = ['content-encoding', 'retry-after'] as const
+const READ_HEADERS = ['content-encoding', 'date', 'retry-after'] as const
 /** Such a body may be answered before all of it is read; its rest must not be what the connection goes on with. Bytes. */
 const LARGE = 64 * 1024
 /** A destination has at most 1000 deliveries in flight. */

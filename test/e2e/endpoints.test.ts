@@ -107,17 +107,17 @@ describe('an endpoint', () => {
     expect(came.at(-1)).toEqual({ id, verdict: 'duplicate' })
     expect(verdicts(before)).toEqual(new Set(['duplicate']))
 
-    await ordered('endpoints', 'disable', 'mine')
-    expect(await shown()).toMatchObject({ state: 'disabled', stateReason: 'Disabled by request.' })
-    const disabled = came.length
+    await ordered('endpoints', 'pause', 'mine')
+    expect(await shown()).toMatchObject({ state: 'paused', stateReason: 'Paused by request.' })
+    const held = came.length
     const facts = shop.facts().length
     happens(10)
     const missed = shop.facts().length - facts
     await until('they wait again', async () => (await shown()).health.backlog === missed)
-    expect(await ordered('endpoints', 'enable', 'mine')).toMatchObject({ state: 'active', waiting: missed })
-    await until('what was missed has come', () => came.length === disabled + missed)
+    expect(await ordered('endpoints', 'resume', 'mine')).toMatchObject({ state: 'active', waiting: missed })
+    await until('what was missed has come', () => came.length === held + missed)
 
-    await fetch(`${program.url}/v1/endpoints/mine/pause`, { method: 'POST' })
+    await fetch(`${program.url}/v1/destinations/mine/pause`, { method: 'POST' })
     happens(10)
     await until('something waits', async () => (await shown()).health.backlog > 0)
     await ordered('endpoints', 'remove', 'mine')

@@ -252,7 +252,7 @@ describe('what cannot be', () => {
     { args: ['start', '--speed', '3'], says: 'orderwire: There is no option --speed. Try: orderwire --help\n' },
     {
       args: ['endpoints'],
-      says: 'one of add, list, show, remove, pause, resume, disable, enable, rotate-secret, test',
+      says: 'one of add, list, show, remove, pause, resume, rotate-secret, test',
     },
     { args: ['dead-letters'], says: 'one of list, redrive' },
     { args: ['keys'], says: 'one of add, list, remove' },

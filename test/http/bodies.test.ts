@@ -75,7 +75,7 @@ describe('bodies', () => {
     expect([announced.status, announced.body.title]).toEqual([413, 'Payload Too Large'])
     expect((await chunked('/v1/endpoints', 17)).status).toBe(413)
     expect((await chunked('/hooks/shop', 17)).status).toBe(413)
-    expect((await chunked('/v1/endpoints/x/pause', 17)).status).toBe(413)
+    expect((await chunked('/v1/destinations/x/pause', 17)).status).toBe(413)
   })
 
   test('exactly 1 MiB is read', async () => {

@@ -265,15 +265,18 @@ describe('following', () => {
     expect(await follows('tuya')).toMatchObject([{ kind: 'user', id: 'u 1' }])
   })
 
-  test('vendors that list their orders read the order again', async () => {
-    expect((await api.call('PUT', '/v1/connections/kk/orders/5')).status).toBe(204)
-    expect((await api.call('PUT', '/v1/connections/kk/users/u1')).status).toBe(204)
-    expect(api.parts.asked).toEqual(['refetch kk 5'])
-    expect(await follows('kk')).toEqual([])
-  })
-
-  test('an order of a connection that is not enabled is 409', async () => {
-    expect((await api.call('PUT', '/v1/connections/off/orders/5')).status).toBe(409)
+  test.each([
+    ['kk', 'orders/5', 'POST /v1/connections/kk/poll?order=5'],
+    ['shop', 'orders/5%2F6', 'POST /v1/connections/shop/poll?order=5%2F6'],
+    ['kk', 'users/u1', 'nothing to register'],
+    ['off', 'orders/5', 'finds all its orders by itself'],
+  ])('PUT %s %s is 409, for that connection finds all its orders by itself', async (connection, what, says) => {
+    const { status, headers, body } = await api.call('PUT', `/v1/connections/${connection}/${what}`)
+    expect([status, headers.get('content-type')]).toEqual([409, 'application/problem+json'])
+    expect(body.detail).toContain('finds all its orders by itself')
+    expect(body.detail).toContain(says)
+    expect(api.parts.asked).toEqual([])
+    expect(await follows(connection)).toEqual([])
   })
 
   test('an unknown connection is 404', async () => {
@@ -283,8 +286,9 @@ describe('following', () => {
 
   test('where this process does not poll, the order is left in the store for the one that does', async () => {
     const face = await openHarness({ ingest: null })
-    expect((await face.call('PUT', '/v1/connections/kk/orders/5')).status).toBe(204)
-    expect(await face.store.follows.list('kk', { limit: 10 })).toMatchObject([{ kind: 'order', id: '5' }])
+    const answer = await face.call('PUT', '/v1/connections/tuya/orders/5', { body: { userId: 'u1' } })
+    expect(answer.status).toBe(204)
+    expect(await face.store.follows.list('tuya', { limit: 10 })).toMatchObject([{ kind: 'order', id: '5' }])
     await face.close()
   })
 })

@@ -174,6 +174,10 @@ describe('destinations', () => {
           kind: 'endpoint',
           state: 'active',
           restingUntil: null,
+          lastError: 'it answered 500',
+          failingSince: '2026-03-05T12:00:00.000Z',
+          lastSuccessAt: null,
+          nextAttemptAt: '2026-03-05T12:00:00.000Z',
           backlog: 1,
           oldestWaitingSeconds: 0,
           deadLetters: 1,
@@ -186,6 +190,10 @@ describe('destinations', () => {
           kind: 'handler',
           state: 'active',
           restingUntil: null,
+          lastError: null,
+          failingSince: null,
+          lastSuccessAt: null,
+          nextAttemptAt: null,
           backlog: 0,
           oldestWaitingSeconds: null,
           deadLetters: 0,
@@ -222,7 +230,7 @@ describe('destinations', () => {
     const face = await openHarness({ dispatch })
     await face.call('POST', '/v1/endpoints', { body: { id: 'a', url: 'https://hooks.example/' } })
     expect((await face.call('GET', '/v1/destinations')).body.data).toMatchObject([{ id: 'a', state: 'open' }])
-    await face.call('POST', '/v1/endpoints/a/pause')
+    await face.call('POST', '/v1/destinations/a/pause')
     expect((await face.call('GET', '/v1/destinations')).body.data).toMatchObject([{ id: 'a', state: 'paused' }])
     await face.close()
   })

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -69,10 +70,11 @@ describe('the OpenAPI document', () => {
       'PATCH /v1/endpoints/{id}',
       'DELETE /v1/endpoints/{id}',
       'POST /v1/endpoints/{id}/test',
-      'POST /v1/endpoints/{id}/pause',
-      'POST /v1/endpoints/{id}/resume',
+      'POST /v1/destinations/{id}/pause',
+      'POST /v1/destinations/{id}/resume',
       'POST /v1/endpoints/{id}/rotate-secret',
-      'POST /v1/endpoints/{id}/replay',
+      'POST /v1/destinations/{id}/retry',
+      'POST /v1/destinations/{id}/replay',
       'GET /v1/destinations',
       'GET /v1/deliveries',
       'GET /v1/deliveries/{id}',
@@ -95,6 +97,39 @@ describe('the OpenAPI document', () => {
       Object.values<Document>(item).map(({ operationId }) => operationId),
     )
     expect(new Set(ids).size).toBe(ids.length)
+  })
+})
+
+/** Every `pattern` of a document, with its place. */
+function patternsOf(document: Document, place = ''): [place: string, pattern: string][] {
+  if (typeof document !== 'object' || document === null) return []
+  return Object.entries<Document>(document).flatMap(([key, value]): [string, string][] =>
+    key === 'pattern' && typeof value === 'string'
+      ? [[`${place}/pattern`, value]]
+      : patternsOf(value, `${place}/${key}`),
+  )
+}
+
+describe.each(Object.keys(generated))('the patterns of %s', name => {
+  const patterns = patternsOf(generated[name])
+
+  test('compile without flags, as JSON Schema tools of any language read them', () => {
+    expect(patterns.length).toBeGreaterThan(0)
+    for (const [place, pattern] of patterns) expect(() => new RegExp(pattern), place).not.toThrow()
+  })
+
+  test('hold nothing that only JavaScript, or only its flags u and v, understand', () => {
+    const odd = patterns.filter(([, pattern]) =>
+      /\\[pP]\{|\\u\{|\\k<|\\c[A-Za-z]|\(\?<(?![=!])|\(\?[>#]|[*+?}][+]|\[\^?\]/.test(pattern),
+    )
+    expect(odd).toEqual([])
+  })
+
+  test.skipIf(spawnSync('python3', ['--version']).status !== 0)("compile with Python's re", () => {
+    const script = 'import json,re,sys\nfor pattern in json.load(sys.stdin): re.compile(pattern)'
+    const input = JSON.stringify(patterns.map(([, pattern]) => pattern))
+    const { status, stderr } = spawnSync('python3', ['-c', script], { input, encoding: 'utf8' })
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
   })
 })
 

@@ -39,6 +39,10 @@ describe('POST /v1/endpoints', () => {
     expect(health).toEqual({
       state: 'active',
       restingUntil: null,
+      lastError: null,
+      failingSince: null,
+      lastSuccessAt: null,
+      nextAttemptAt: null,
       backlog: 0,
       oldestWaitingSeconds: null,
       deadLetters: 0,
@@ -240,29 +244,6 @@ describe('one endpoint', () => {
     expect((await api.call('PATCH', '/v1/endpoints/a', { body })).status).toBe(400)
   })
 
-  test('is disabled and enabled, and says how much has waited', async () => {
-    const [event] = await api.seed('shop', '1')
-    if (!event) throw new Error('there is an event')
-    const disabled = await api.call('POST', '/v1/endpoints/a/disable')
-    expect(disabled).toMatchObject({ status: 200, body: { state: 'disabled', stateReason: 'Disabled by request.' } })
-    await api.store.lanes.spill([{ destination: 'a', event, origin: 'live' }], { nextAt: NOW, attempt: 0 })
-    const shown = await api.call('GET', '/v1/endpoints/a')
-    expect(shown.body.health).toMatchObject({ state: 'disabled', backlog: 1, oldestWaitingSeconds: 0 })
-    const enabled = await api.call('POST', '/v1/endpoints/a/enable')
-    expect(enabled).toMatchObject({ status: 200, body: { state: 'active', stateReason: null, waiting: 1 } })
-    expect(api.parts.asked).toEqual(['refresh', 'refresh', 'wake dispatch'])
-  })
-
-  test('is paused and resumed', async () => {
-    expect((await api.call('POST', '/v1/endpoints/a/pause')).body).toMatchObject({ id: 'a', state: 'paused' })
-    expect((await api.call('POST', '/v1/endpoints/a/resume')).body).toMatchObject({
-      id: 'a',
-      state: 'active',
-      stateReason: null,
-    })
-    expect(api.parts.asked.filter(what => what === 'refresh')).toHaveLength(2)
-  })
-
   test('is tested', async () => {
     expect(await api.call('POST', '/v1/endpoints/a/test')).toMatchObject({
       status: 200,
@@ -277,10 +258,15 @@ describe('one endpoint', () => {
     expect(api.parts.asked).toEqual(['refresh'])
   })
 
-  test('a declared one can be paused, resumed, tested and replayed to', async () => {
-    for (const action of ['pause', 'resume', 'test'])
-      expect((await api.call('POST', `/v1/endpoints/billing/${action}`)).status).toBe(200)
-    expect((await api.call('POST', '/v1/endpoints/billing/replay')).status).toBe(202)
+  test('a declared one can be paused, resumed, retried, tested and replayed to', async () => {
+    for (const [action, status] of [
+      ['pause', 200],
+      ['resume', 200],
+      ['retry', 202],
+      ['replay', 202],
+    ] as const)
+      expect((await api.call('POST', `/v1/destinations/billing/${action}`)).status).toBe(status)
+    expect((await api.call('POST', '/v1/endpoints/billing/test')).status).toBe(200)
   })
 
   test('a declared one cannot be changed, removed or given another secret', async () => {
@@ -294,11 +280,11 @@ describe('one endpoint', () => {
     'PATCH /',
     'DELETE /',
     'POST /test',
+    'POST /rotate-secret',
     'POST /pause',
     'POST /resume',
     'POST /disable',
     'POST /enable',
-    'POST /rotate-secret',
     'POST /replay',
   ])('an unknown one is 404: %s', async call => {
     const [method = '', action = ''] = call.split(' ')
@@ -316,7 +302,7 @@ describe('replays', () => {
 
   test('queue what was asked for', async () => {
     const body = { since: '2026-01-01', until: '2026-12-31T00:00:00Z', types: ['order.paid'], order: '1' }
-    const answer = await api.call('POST', '/v1/endpoints/a/replay', { body })
+    const answer = await api.call('POST', '/v1/destinations/a/replay', { body })
     expect(answer).toMatchObject({ status: 202, body: { queued: 1 } })
     const filter = { types: ['order.paid'], orderId: '1', since: Date.parse(body.since), until: Date.parse(body.until) }
     expect(api.parts.asked).toEqual([`replay a ${JSON.stringify(filter)}`])
@@ -325,25 +311,26 @@ describe('replays', () => {
   test('go to handlers as well, as destinations', async () => {
     expect(await api.call('POST', '/v1/destinations/audit/replay')).toMatchObject({ status: 202, body: { queued: 2 } })
     expect((await api.call('POST', '/v1/destinations/a/replay', { body: {} })).status).toBe(202)
-    expect((await api.call('POST', '/v1/endpoints/audit/replay')).status).toBe(404)
     expect((await api.call('POST', '/v1/destinations/nowhere/replay')).status).toBe(404)
   })
 
   test('are refused with unknown or wrong members', async () => {
     for (const body of [{ type: 'order.paid' }, { types: 'order.paid' }, { since: 5 }, { order: '' }])
-      expect((await api.call('POST', '/v1/endpoints/a/replay', { body })).status).toBe(400)
+      expect((await api.call('POST', '/v1/destinations/a/replay', { body })).status).toBe(400)
   })
 
   test('are queued in the store where another process delivers, as far as the endpoint wants them', async () => {
     const face = await openHarness({ dispatch: null, handlers: ['audit'] })
     await face.seed('shop', '1')
     await face.call('POST', '/v1/endpoints', { body: { id: 'a', url: URL_, types: ['order.shipped'] } })
-    expect(await face.call('POST', '/v1/endpoints/a/replay')).toMatchObject({ status: 202, body: { queued: 1 } })
+    expect(await face.call('POST', '/v1/destinations/a/replay')).toMatchObject({ status: 202, body: { queued: 1 } })
     expect(await face.store.replays.pending()).toMatchObject([
       { destination: 'a', filter: { types: ['order.shipped'] }, opening: false, through: 2 },
     ])
     const others = { types: ['order.paid'] }
-    expect(await face.call('POST', '/v1/endpoints/a/replay', { body: others })).toMatchObject({ body: { queued: 0 } })
+    expect(await face.call('POST', '/v1/destinations/a/replay', { body: others })).toMatchObject({
+      body: { queued: 0 },
+    })
     await face.call('POST', '/v1/endpoints', { body: { id: 'late', url: URL_, replaySince: '2026-01-01' } })
     expect((await face.store.replays.pending())[1]).toMatchObject({ destination: 'late', opening: true })
     expect((await face.call('POST', '/v1/endpoints/late/test')).status).toBe(503)

@@ -73,6 +73,31 @@ describe('without a configured key', () => {
       expect((await keyless.call('GET', '/healthz', { from, headers })).status).toBe(200)
     },
   )
+
+  test.each([
+    ['Forwarded', 'for=192.0.2.7;host=localhost'],
+    ['X-Forwarded-For', '127.0.0.1'],
+    ['X-Forwarded-Host', 'localhost'],
+    ['X-Forwarded-Proto', 'https'],
+    ['X-Forwarded-Port', '443'],
+    ['X-Real-IP', '127.0.0.1'],
+    ['Via', '1.1 proxy'],
+    ['True-Client-IP', '127.0.0.1'],
+    ['CF-Connecting-IP', '127.0.0.1'],
+    ['X-Forwarded-For', ''],
+  ])(
+    'a request on loopback with %s: %s came through a proxy, and is no client of this machine',
+    async (name, value) => {
+      const headers = { [name]: value }
+      const refused = await keyless.call('GET', '/v1/events', { headers })
+      expect(refused.status).toBe(401)
+      expect(refused.body.detail).toContain('proxy')
+      expect((await keyless.call('POST', '/v1/dead-letters/redrive', { headers })).status).toBe(401)
+      expect((await keyless.call('GET', '/healthz', { headers })).status).toBe(200)
+      const { authorization } = bearer(KEY).headers
+      expect((await keyed.call('GET', '/v1/events', { headers: { ...headers, authorization } })).status).toBe(200)
+    },
+  )
 })
 
 describe('Host and Origin', () => {
@@ -84,6 +109,8 @@ describe('Host and Origin', () => {
     '[::1]:8080',
     '192.0.2.1',
     'orders.example.com',
+    'orders.example.com:443',
+    'intranet.example:8080',
   ])('the Host %s is ours', async host => {
     expect((await keyless.call('GET', '/v1/events', { headers: { host } })).status).toBe(200)
   })
@@ -99,20 +126,31 @@ describe('Host and Origin', () => {
     const { status, body } = await keyless.call('GET', '/v1/events', { headers: { host } })
     expect(status).toBe(403)
     expect(body.type).toContain('foreign')
-    expect((await keyless.call('GET', '/healthz', { headers: { host } })).status).toBe(403)
   })
 
-  test.each(['http://localhost:8080', 'http://127.0.0.1:8080', 'https://orders.example.com', 'http://[::1]'])(
-    'the Origin %s is ours',
-    async origin => {
-      expect((await keyless.call('POST', '/v1/dead-letters/redrive', { headers: { origin } })).status).toBe(202)
-    },
-  )
+  test.each(['/healthz', '/readyz'])('%s answers under any Host: probes use the name of a service', async path => {
+    for (const host of ['orderwire', 'orderwire.default.svc:8080', 'evil.example'])
+      expect((await keyless.call('GET', path, { headers: { host }, from: '192.0.2.7' })).status).toBe(200)
+  })
+
+  test.each([
+    'http://localhost:8080',
+    'http://127.0.0.1:8080',
+    'https://orders.example.com',
+    'http://[::1]',
+    'http://intranet.example:8080',
+  ])('the Origin %s is ours', async origin => {
+    expect((await keyless.call('POST', '/v1/dead-letters/redrive', { headers: { origin } })).status).toBe(202)
+  })
 
   test.each([
     'https://evil.example',
     'null',
     'https://orders.example.com.evil.example',
+    'http://orders.example.com',
+    'https://orders.example.com:8443',
+    'http://intranet.example',
+    'https://intranet.example:8080',
     'file://',
     'chrome-extension://abc',
     'https://localhost.evil',

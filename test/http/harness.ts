@@ -135,7 +135,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
     shared: false,
     roles: new Set(['ingest', 'dispatch', 'api']),
     apiKey: null,
-    publicUrl: 'https://orders.example.com',
+    publicUrls: ['https://orders.example.com', 'http://intranet.example:8080'],
     secretBox: { seal: text => `sealed:${btoa(text)}`, open: sealed => atob(sealed.slice(7)) },
     newSecret: () => `whsec_${'A'.repeat(32)}`,
     checkUrl: url => (url.includes('10.0.0.1') ? '10.0.0.1 is a private address.' : null),

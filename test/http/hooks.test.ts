@@ -1,7 +1,15 @@
 import { createHmac } from 'node:crypto'
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest'
+import { Config } from '../../schemas/config.ts'
 import type { Clock } from '../../src/clock.ts'
 import { type Harness, NOW, openHarness, WEBHOOK_SECRET } from './harness.ts'
+
+const SHOP = {
+  id: 'shop',
+  vendor: 'shoplazza' as const,
+  baseUrl: 'https://shop.example/openapi/2022-01',
+  accessToken: 'x',
+}
 
 let api: Harness
 beforeEach(async () => {
@@ -46,6 +54,20 @@ describe('POST /hooks/{connection}', () => {
     expect(api.parts.asked).toEqual([])
     expect((await send('{"id":"5"}')).status).toBe(200)
     expect(api.parts.asked).toHaveLength(1)
+  })
+
+  test('while the secret is rotated, is taken with a signature by any secret of the list, and by no other', async () => {
+    const rotating = await openHarness({
+      config: Config.parse({ connections: [{ ...SHOP, webhookSecret: ['new', 'old'] }] }),
+    })
+    const statusOf = async (secret: string) =>
+      (await send('{"id":"5"}', { 'x-shoplazza-hmac-sha256': sign('{"id":"5"}', secret) }, '/hooks/shop', rotating))
+        .status
+    expect([await statusOf('new'), await statusOf('old'), await statusOf('older'), await statusOf('')]).toEqual([
+      200, 200, 401, 401,
+    ])
+    expect(rotating.parts.asked).toEqual(['refetch shop 5', 'refetch shop 5'])
+    await rotating.close()
   })
 
   test.each(['nowhere', 'kk', 'tuya'])('is 404 for %s', async connection => {

@@ -111,6 +111,18 @@ describe('a delivery', () => {
     expect(await deliver()).toMatchObject({ result: 'retry', restMs })
   })
 
+  test.each([
+    '4',
+    '4.0',
+    'Mon, 02 Mar 2026 10:00:04 GMT',
+    'Monday, 02-Mar-26 10:00:04 GMT',
+    'Mon Mar  2 10:00:04 2026',
+  ])("case 49: Retry-After %j from an endpoint is a rest of 4 s by the answer's own Date", async value => {
+    const date = 'Mon, 02 Mar 2026 10:00:00 GMT'
+    receiver.otherwise = { status: 503, headers: { date, 'retry-after': value } }
+    expect(await deliver()).toMatchObject({ result: 'retry', restMs: 4_000 })
+  })
+
   test('understands Retry-After as a date', async () => {
     const at = new Date(Date.now() + 60_000).toUTCString()
     receiver.otherwise = { status: 503, headers: { 'retry-after': at } }

@@ -167,8 +167,8 @@ describe('an endpoint that fails for five days', () => {
 
     receiver.otherwise = 204
     receiver.received.length = 0
-    const { status, body } = await api.call('POST', '/v1/endpoints/hook/enable')
-    expect([status, body]).toMatchObject([200, { state: 'active', stateReason: null, waiting: 8 }])
+    const { status, body } = await api.call('POST', '/v1/destinations/hook/resume')
+    expect([status, body]).toMatchObject([200, { state: 'active', waiting: 8 }])
     await passes(() => receiver.received.length >= 8, HOUR)
     for (const order of ['a', 'b', 'c', 'd']) {
       const wanted = [...failed, ...later].filter(({ orderId }) => orderId === order).map(({ id }) => id)
@@ -236,7 +236,7 @@ describe('an endpoint that asks for rest', () => {
   })
 
   test.each([
-    ['POST', '/v1/endpoints/hook/resume', undefined],
+    ['POST', '/v1/destinations/hook/resume', undefined],
     ['PATCH', '/v1/endpoints/hook', { description: 'mended, they say' }],
   ] as const)('has none any more when somebody says by %s %s that it works', async (method, path, body) => {
     await asked(3_000)
@@ -253,11 +253,11 @@ describe('an endpoint that asks for rest', () => {
     await clock.advance(10_000)
     await api.call('POST', '/v1/endpoints/hook/rotate-secret')
     expect((await endpoint()).health).toMatchObject({ restingUntil })
-    await api.call('POST', '/v1/endpoints/hook/pause')
+    await api.call('POST', '/v1/destinations/hook/pause')
     expect((await endpoint()).health).toMatchObject({ restingUntil: null })
     await clock.advance(STEP)
     expect(receiver.received).toHaveLength(1)
-    await api.call('POST', '/v1/endpoints/hook/resume')
+    await api.call('POST', '/v1/destinations/hook/resume')
     await until('both events of the order come', () => receiver.received.length >= 3)
   })
 })
@@ -273,7 +273,7 @@ describe('an endpoint that answers 410', () => {
     receiver.otherwise = 204
     receiver.received.length = 0
     await clock.advance(1_000)
-    expect((await api.call('POST', '/v1/endpoints/hook/resume')).body).toMatchObject({ state: 'active', waiting: 2 })
+    expect((await api.call('POST', '/v1/destinations/hook/resume')).body).toMatchObject({ state: 'active', waiting: 2 })
     await passes(() => receiver.received.length >= 2, HOUR)
     expect(acknowledged()).toEqual(events.map(({ id }) => id))
   })

@@ -27,6 +27,18 @@ export interface DeliveryRow {
   readonly attempts: readonly AttemptRow[]
 }
 
+export interface DeliveryStats {
+  readonly successRate: number
+  readonly p50: number
+  readonly p99: number
+  /** What the newest attempt failed with; null: it did not fail. */
+  readonly lastError: string | null
+  /** The newest attempt failed. */
+  readonly failing: boolean
+  /** When it last acknowledged, as far as attempts are kept; null: never. */
+  readonly lastSuccessAt: number | null
+}
+
 export interface DeliveryStore {
   /** In one write, however many. */
   record(attempts: readonly AttemptRow[]): Promise<void>
@@ -38,6 +50,8 @@ export interface DeliveryStore {
   get(destination: string, eventId: string): Promise<DeliveryRow | null>
   /** When the first attempt failed of those that nothing delivered came after; null: none. Only attempts from `since` on count. */
   failingSince(destination: string, since: number): Promise<number | null>
+  /** Of these events (places in the history), how many this destination has acknowledged, as far as attempts are kept. */
+  delivered(destination: string, events: readonly number[]): Promise<number>
   /** Of the newest `sample` attempts of each destination. */
-  stats(sample: number): Promise<ReadonlyMap<string, { successRate: number; p50: number; p99: number }>>
+  stats(sample: number): Promise<ReadonlyMap<string, DeliveryStats>>
 }

@@ -28,9 +28,6 @@ export interface EndpointRow {
   readonly updatedAt: number
 }
 
-/** An endpoint may ask for this much rest at most, milliseconds. */
-export const LONGEST_REST = 3_600_000
-
 export interface EndpointStore {
   list(): Promise<readonly EndpointRow[]>
   get(id: string): Promise<EndpointRow | null>
@@ -45,7 +42,7 @@ export interface EndpointStore {
     patch: Partial<Omit<EndpointRow, 'id' | 'createdAt'>>,
     expected?: Partial<Pick<EndpointRow, 'secret' | 'updatedAt'>>,
   ): Promise<boolean>
-  /** It asks to be left alone until then: of several who say so the latest time counts, unless that is more than `LONGEST_REST` later. */
+  /** It asks to be left alone until then: of several who say so the latest time counts, unless that is more than `LONGEST_REST` (lib/retry-after.ts) later. */
   rest(id: string, until: number): Promise<void>
   /** With its backlog, lanes, replays, dead letters and attempts. False: there was none. */
   remove(id: string): Promise<boolean>

@@ -111,6 +111,20 @@ export function deliveryStore(store: Sql): DeliveryStore {
       return rows[0]?.at ?? null
     },
 
+    delivered: async (destination, events) => {
+      if (events.length === 0) return 0
+      const asked = dialect.rows(
+        'asked',
+        { event_n: 'int' },
+        events.map(n => [n]),
+      )
+      const { rows } = await sql<{ count: number }>`
+        select count(*) as count from ${asked} where exists (
+          select 1 from attempts where attempts.event_n = asked.event_n
+          and attempts.destination = ${destination} and attempts.outcome = 'delivered')`.execute(db)
+      return Number(rows[0]?.count ?? 0)
+    },
+
     stats: sample => statistics(store, sample),
   }
 }

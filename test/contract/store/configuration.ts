@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
+import { LONGEST_REST } from '../../../src/lib/retry-after.ts'
 import type { Window } from '../../../src/sources/source.ts'
-import { type EndpointRow, LONGEST_REST } from '../../../src/store/port/endpoints.ts'
+import type { EndpointRow } from '../../../src/store/port/endpoints.ts'
 import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
@@ -283,6 +284,21 @@ export function configurationContract(world: World): void {
       await store.endpoints.insert(endpoint('one'))
       expect(await store.lanes.backlog()).toEqual(new Map())
       expect(await store.lanes.counts()).toEqual(new Map())
+    })
+  })
+
+  describe('pauses', () => {
+    test('of handlers outlive a restart, and are set and taken back any number of times', async () => {
+      const { pauses } = world.store
+      expect([...(await pauses.list())]).toEqual([])
+      await pauses.pause('audit', NOW)
+      await pauses.pause('audit', NOW + 1)
+      await pauses.pause('print', NOW)
+      await world.reopen()
+      expect([...(await world.store.pauses.list())].sort()).toEqual(['audit', 'print'])
+      await world.store.pauses.resume('audit')
+      await world.store.pauses.resume('audit')
+      expect([...(await world.store.pauses.list())]).toEqual(['print'])
     })
   })
 

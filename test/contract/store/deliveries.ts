@@ -194,10 +194,21 @@ export function deliveryContract(world: World): void {
       await store.deliveries.record([attemptRow(eventRecord(), { destination: 'search', ms: 7 })])
       expect(await store.deliveries.stats(100)).toEqual(
         new Map([
-          ['billing', { successRate: 0.8, p50: 50, p99: 99 }],
-          ['search', { successRate: 1, p50: 7, p99: 7 }],
+          ['billing', { successRate: 0.8, p50: 50, p99: 99, lastError: null, failing: true, lastSuccessAt: NOW }],
+          ['search', { successRate: 1, p50: 7, p99: 7, lastError: null, failing: false, lastSuccessAt: NOW }],
         ]),
       )
+    })
+
+    test('those of some events are counted that a destination has acknowledged, each once', async () => {
+      const { store } = world
+      const [first, second] = [eventRecord({ orderId: 'a' }), eventRecord({ orderId: 'b' })]
+      await remember(store, [first, second])
+      const ns = (await store.events.list({}, { limit: 10 })).map(({ n }) => n)
+      await store.deliveries.record([attemptRow(first), attemptRow(first), failed(second, 1)])
+      expect(await store.deliveries.delivered('billing', ns)).toBe(1)
+      expect(await store.deliveries.delivered('search', ns)).toBe(0)
+      expect(await store.deliveries.delivered('billing', [])).toBe(0)
     })
 
     test('fractions of milliseconds and text no database could keep do not keep attempts from being recorded', async () => {
