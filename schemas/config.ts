@@ -71,6 +71,11 @@ const Backfill = z.union(
   { error: 'a duration such as "30d", or an ISO date such as "2026-01-31"' },
 )
 
+const Reconcile = z.strictObject({
+  every: Span.default(UNITS.d).describe('from one reconciliation to the next; default 24h'),
+  lookBack: Span.default(30 * UNITS.d).describe('how old the orders may be that are read again; default 30d'),
+})
+
 const shared = {
   id: Slug,
   pollEvery: Span.default(5_000).describe('pause between two polls; default 5s'),
@@ -78,6 +83,10 @@ const shared = {
   backfill: Backfill.optional().describe('how far back the first poll looks; default: the overlap'),
   rateLimit: RateLimit.optional().describe("requests to the vendor; default: the vendor's published limit"),
   enabled: z.boolean().default(true),
+  reconcile: z
+    .union([z.literal(false), Reconcile], { error: 'false, or { "every": "24h", "lookBack": "30d" }' })
+    .default({ every: UNITS.d, lookBack: 30 * UNITS.d })
+    .describe('how often recent orders are read again at low priority, and how far back; false: never'),
 }
 
 const Secret = z.string().min(1)

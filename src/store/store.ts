@@ -9,7 +9,9 @@ import type { KeyStore } from './port/keys.ts'
 import type { LaneStore } from './port/lanes.ts'
 import type { LeaseStore } from './port/leases.ts'
 import type { OffsetStore } from './port/offsets.ts'
+import type { OrderReadStore } from './port/order-reads.ts'
 import type { OrderStore } from './port/orders.ts'
+import type { BackfillStore, ReconciliationStore } from './port/passes.ts'
 import type { PollRequestStore } from './port/poll-requests.ts'
 import type { QuarantineStore } from './port/quarantine.ts'
 import type { ReplayStore } from './port/replays.ts'
@@ -26,6 +28,9 @@ export interface Store {
   readonly orders: OrderStore
   readonly events: EventStore
   readonly follows: FollowStore
+  readonly orderReads: OrderReadStore
+  readonly reconciliations: ReconciliationStore
+  readonly backfills: BackfillStore
   readonly quarantine: QuarantineStore
   readonly endpoints: EndpointStore
   readonly lanes: LaneStore

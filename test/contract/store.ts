@@ -9,6 +9,7 @@ import { eventContract } from './store/events.ts'
 import { laneContract } from './store/lanes.ts'
 import { leaseContract } from './store/leases.ts'
 import { orderContract } from './store/orders.ts'
+import { readingAgainContract } from './store/reading-again.ts'
 import { replayContract } from './store/replays.ts'
 import { requestContract } from './store/requests.ts'
 import { retentionContract } from './store/retention.ts'
@@ -46,6 +47,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     leaseContract(world)
     requestContract(world)
     configurationContract(world)
+    readingAgainContract(world)
     orderContract(world)
     eventContract(world)
     laneContract(world)
