@@ -19,7 +19,8 @@ import type { ReplayStore } from './port/replays.ts'
 /**
  * The port to durable state. One implementation (`sql-store.ts`) on two databases. Every method is one transaction: it happened
  * whole when it resolves, and not at all when it rejects or the process dies. A power failure undoes nothing but, at the end of what was
- * written, acknowledgements, attempts, offsets of the embedded log and parts of a replay: what is done again then was done before.
+ * written, acknowledgements, attempts, offsets of the embedded log, parts of a replay (what is done again then was done before) and
+ * wishes to read an order again (which reconciliation makes up for).
  * Times are milliseconds since the epoch and passed in.
  * Promises, for every adapter: test/contract/store.ts.
  */

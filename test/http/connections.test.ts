@@ -37,6 +37,7 @@ describe('GET /v1/connections', () => {
       ordersTracked: 1,
       quarantined: 1,
       webhooks: null,
+      reconcile: { lastAt: null, nextAt: null, orders: 0, events: 0, lastError: null },
     })
     expect((await api.call('GET', '/v1/connections/kk')).body).toEqual(body.data[0])
   })
@@ -275,7 +276,7 @@ describe('following', () => {
   test('where this process does not poll, the order is left in the store for the one that does', async () => {
     const face = await openHarness({ ingest: null })
     expect((await face.call('PUT', '/v1/connections/kk/orders/5')).status).toBe(204)
-    expect(await face.store.follows.list('kk', { limit: 10 })).toMatchObject([{ kind: 'order', id: '5' }])
+    expect(await face.store.orderReads.upcoming('kk', 10)).toMatchObject([{ orderId: '5', announced: false }])
     await face.close()
   })
 })

@@ -19,6 +19,8 @@ export interface Plan {
   readonly tooLarge: number
   /** The vendor announces what changes, and the program reads it at once. */
   readonly announces: boolean
+  /** Some changes leave the update time alone, so that only a reconciliation shows them. */
+  readonly silent: boolean
   /** Entries that the log hands over at a time, at most. */
   readonly batch: number
   readonly receivers: number
@@ -57,7 +59,7 @@ export function makePlan(random: Random): Plan {
   ] as const)
   const long = random.chance(0.06)
   const lagMs = random.pick([4_000, 15_000, 15_000, 60_000] as const)
-  return {
+  const plan: Plan = {
     mode,
     processes: mode === 'solo' ? 1 : mode === 'pair' ? 2 : random.pick([1, 2, 2, 3] as const),
     partitions: mode === 'cluster' ? random.between(1, 4) : 1,
@@ -68,6 +70,7 @@ export function makePlan(random: Random): Plan {
     past: random.pick([0, 3, 6, 25, 25] as const),
     tooLarge: random.pick([0, 0, 0.9] as const),
     announces: random.chance(0.35),
+    silent: false,
     batch: random.pick([1, 3, 40] as const),
     receivers: random.between(1, 5),
     queueLimit: random.pick([1, 3, 20, 1000] as const),
@@ -89,4 +92,6 @@ export function makePlan(random: Random): Plan {
     mishapEvery: random.pick([0, 100, 400, 2_000] as const),
     without: [],
   }
+  // Last, so that the rest of a seed's plan stays as it was.
+  return { ...plan, silent: random.chance(0.15) }
 }

@@ -84,6 +84,8 @@ export function createShop(deps: {
   lagMs: number
   overlapMs: number
   slowRecords: boolean
+  /** Some changes leave the update time alone. */
+  silent: boolean
   /** How long a row may be illegible; one without a legible id has to come back while polls still look there. */
   illegibleMs: number
   /** Told of every change, at once. */
@@ -119,7 +121,9 @@ export function createShop(deps: {
   }
 
   function change(order: TrueOrder): void {
+    const before = order.updatedAt
     advance(order, random, habits, now())
+    if (deps.silent && habits.updateTimes && versions.has(order.id) && random.chance(0.3)) order.updatedAt = before
     publish(order)
   }
 

@@ -7,7 +7,7 @@ import type { Sql } from './sql.ts'
 export function orderReadStore({ db, dialect, transaction, relaxed }: Sql): OrderReadStore {
   return {
     ask: ({ connection, orderId, userId, announced, askedAt, seen }) =>
-      // Asked again after a power failure only by the vendor, or found by reconciliation: no flood of webhooks waits for the disk.
+      // A flood of webhooks does not wait for the disk. Reconciliation makes up for what a power failure takes.
       relaxed(async trx => {
         await sql`
           insert into order_reads (connection, order_id, user_id, announced, asked_at, next_at, seen)
