@@ -62,6 +62,8 @@ export interface Shop {
   ofUser(userId: string): Listed[]
   /** Something happens to some order, or a new one is made. */
   live(): void
+  /** Every order changes and leaves its update time alone, where the run has such changes. */
+  whisper(): void
   /** Many orders change in one second. */
   burst(): void
   /** From now on every row can be read and understood; nobody is told. */
@@ -181,6 +183,15 @@ export function createShop(deps: {
       if (other && random.chance(0.1)) other.unreadableUntil = now() + random.between(1_000, deps.illegibleMs / 4)
       // What is missed of an order that never changes again stays missed.
       if (random.chance(0.12)) retired.add(order)
+    },
+    whisper() {
+      if (!deps.silent || !habits.updateTimes) return
+      for (const order of orders.values()) {
+        const before = order.updatedAt
+        advance(order, random, habits, now())
+        order.updatedAt = before
+        publish(order)
+      }
     },
     burst() {
       for (const order of orders.values()) if (!retired.has(order)) change(order)
