@@ -21,7 +21,7 @@ export function begin(feed: WindowFeed, window: Window, beganAt: number): Progre
   return { beganAt, spans, wholeMs: lengthOf(spans), pages: 0, orders: 0, events: 0 }
 }
 
-export const lengthOf = (spans: readonly Window[]): number => spans.reduce((sum, { from, to }) => sum + (to - from), 0)
+const lengthOf = (spans: readonly Window[]): number => spans.reduce((sum, { from, to }) => sum + (to - from), 0)
 
 /**
  * Reads what is left of the spans, and saves how far it is after each piece, so that a restart goes on from there. `take` stores a page
