@@ -39,6 +39,15 @@ export const PollQuery = z.strictObject({
   dryRun: z.boolean().optional().describe('derive the events, store and publish nothing'),
 })
 
+export const BackfillBody = z
+  .strictObject({
+    since: Instant.describe('orders created or updated at or after'),
+    until: Instant.optional().describe('up to; default: now'),
+  })
+  .meta({ id: 'BackfillRequest' })
+
+export const BackfillQuery = z.strictObject({ limit: Paging.shape.limit })
+
 export const FollowOrder = z.strictObject({ userId: z.string().min(1).max(255).optional() }).meta({ id: 'FollowOrder' })
 
 export const EndpointCreate = z

@@ -62,9 +62,40 @@ export const Connection = z
       })
       .nullable()
       .describe('null: the connection takes none'),
+    reconcile: z
+      .object({
+        lastAt: Timestamp.nullable().describe('when the last one ended; null: none yet'),
+        nextAt: Timestamp.nullable().describe('null: one is running, or about to begin for the first time'),
+        orders: z.number().int().describe('orders that the last one read'),
+        events: z.number().int().describe('events that it published and no poll had shown'),
+        lastError: z.string().nullable().describe('why the running one does not go on'),
+      })
+      .nullable()
+      .describe('recent orders read again from time to time; null: turned off, or the connection follows orders'),
   })
   .meta({ id: 'Connection' })
 export type Connection = z.infer<typeof Connection>
+
+export const Backfill = z
+  .object({
+    id: z.string(),
+    connection: Slug,
+    since: Timestamp,
+    until: Timestamp.nullable().describe('null: up to when it began'),
+    state: z
+      .enum(['waiting', 'running', 'failing', 'done', 'failed'])
+      .describe('failing: it cannot go on now and tries again; failed: it was given up'),
+    askedAt: Timestamp,
+    endedAt: Timestamp.nullable(),
+    pages: z.number().int(),
+    orders: z.number().int().describe('orders read'),
+    events: z.number().int().describe('events published that were missing'),
+    progress: z.number().min(0).max(1),
+    secondsLeft: z.number().int().nonnegative().nullable().describe('as the past suggests; null: not known yet'),
+    error: z.string().nullable(),
+  })
+  .meta({ id: 'Backfill', description: 'A span that is read again on demand' })
+export type Backfill = z.infer<typeof Backfill>
 
 export const PollAnswer = z
   .object({

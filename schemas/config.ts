@@ -71,6 +71,11 @@ const Backfill = z.union(
   { error: 'a duration such as "30d", or an ISO date such as "2026-01-31"' },
 )
 
+const Reconcile = z.strictObject({
+  every: Span.default(UNITS.d).describe('from one reconciliation to the next; default 24h'),
+  lookBack: Span.default(30 * UNITS.d).describe('how old the orders may be that are read again; default 30d'),
+})
+
 const shared = {
   id: Slug,
   pollEvery: Span.default(5_000).describe('pause between two polls; default 5s'),
@@ -82,6 +87,10 @@ const shared = {
     .boolean()
     .default(true)
     .describe('false: events carry no free-text reasons, which buyers may have written personal data into'),
+  reconcile: z
+    .union([z.literal(false), Reconcile], { error: 'false, or { "every": "24h", "lookBack": "30d" }' })
+    .default({ every: UNITS.d, lookBack: 30 * UNITS.d })
+    .describe('how often recent orders are read again at low priority, and how far back; false: never'),
 }
 
 const Secret = z.string().min(1)

@@ -169,6 +169,7 @@ export async function createApp(options: AppOptions): Promise<App> {
           metrics,
         })
       : null
+    if (ingest) opened.push(ingest)
     if (sandbox) for (const buyer of SANDBOX_BUYERS) await followBuyer(store, config, buyer, clock.now())
 
     const api = createApi({

@@ -11,11 +11,10 @@ export interface IngestControl {
   poll(connection: string, options: PollOptions): Promise<PollResult>
   /** These orders as the vendor shows them now; changes nothing. One the vendor does not know is absent. */
   read(connection: string, orders: readonly OrderRef[], signal: AbortSignal): Promise<ReadResult>
-  /**
-   * Reads these orders again soon (inbound webhook, quarantine retry); calls for one order within a second are one fetch. False: another
-   * process works this connection, and nothing was done.
-   */
-  refetch(connection: string, orderId: string): boolean
+  /** The store was asked to have this order read again (`orderReads`): look now, if this process works the connection. */
+  refetch(connection: string, orderId: string): void
+  /** The store was asked to have a span read again (`backfills`): look now, and work it here where no other process does. */
+  backfill(connection: string): void
   /**
    * Publishes what this connection has unpublished. Where it runs, here or in another process, that begins soon; where nobody does, it is done
    * when this resolves.

@@ -89,6 +89,11 @@ export function createMetrics() {
     webhooks: counter('orderwire_webhooks_total', 'Inbound webhooks', ['connection', 'outcome']),
     authFailures: counter('orderwire_auth_failures_total', 'Requests refused for their key', ['reason']),
     events: counter('orderwire_events_total', 'Events emitted', ['connection', 'type']),
+    reconciledEvents: counter(
+      'orderwire_reconciled_events_total',
+      'Events that reconciliation found and no poll had shown',
+      ['connection'],
+    ),
     publishSeconds: histogram('orderwire_publish_seconds', 'Appending a batch to the event log', [], SECONDS),
     consumerLag: gauge('orderwire_consumer_lag', 'Events in Kafka that are not settled yet', ['partition']),
     logMisfits: counter('orderwire_event_log_misfits_total', 'Positions that did not fit the event log', ['reason']),

@@ -42,6 +42,7 @@ describe('a message names the key, what was expected and what was found', () => 
     [{ vendor: 'etsy' }, 'vendor: expected "kakaclo" or "tuya" or "shoplazza", found "etsy"'],
     [{ enabled: 'yes' }, 'enabled: expected true or false, found "yes"'],
     [{ pollEvery: '0s' }, 'pollEvery: expected a duration above 0, of 1ms or more, found "0s"'],
+    [{ reconcile: { every: '0s' } }, 'reconcile.every: expected a duration above 0, of 1ms or more, found "0s"'],
     [{ pollEvery: '0.1ms' }, 'pollEvery: expected a duration above 0, of 1ms or more, found "0.1ms"'],
     [{ polEvery: '1s' }, 'polEvery: expected a known key, found an unknown key; remove it or check its spelling'],
     [{ token: 5 }, 'token: expected a string, found a number'],
@@ -107,6 +108,8 @@ describe('a message names the key, what was expected and what was found', () => 
 
   test('and short pauses and no overlap are fine', async () => {
     expect(await refusal({ connections: [{ ...kk, pollEvery: '50ms', overlap: '0s' }] })).toBe('')
+    expect(await refusal({ connections: [{ ...kk, reconcile: { every: '2s' } }] })).toBe('')
+    expect(await refusal({ connections: [{ ...kk, reconcile: false }] })).toBe('')
   })
 })
 

@@ -8,6 +8,7 @@ import type { Role } from '../http/deps.ts'
 import { visibleLine } from '../lib/control-characters.ts'
 import { createLog } from '../observe.ts'
 import { VERSION } from '../version.ts'
+import { backfill } from './backfill.ts'
 import { type Client, createClient, findServer } from './client.ts'
 import {
   ACTIONS,
@@ -45,6 +46,10 @@ const COMMANDS: Readonly<Record<string, Command>> = {
     help: `  poll CONNECTION [--order ID] [--user ID] [--dry-run]
                                                       one poll now; prints the events`,
     flags: ['config', 'order', 'user', 'dry-run', 'json'],
+  },
+  backfill: {
+    help: `  backfill CONNECTION --since T [--until T]           reads a span again; what was missed is published`,
+    flags: ['config', 'since', 'until', 'json'],
   },
   events: {
     help: `  events [--type T] [--connection C] [--order ID] [--since T] [--until T] [--follow]
@@ -171,12 +176,15 @@ function withInstants(flags: Flags): Flags {
 }
 
 async function dispatch(name: string, rest: readonly string[], context: CommandContext, flags: Flags): Promise<void> {
-  const most = { poll: 1, events: 0, replay: 0, republish: 0, verify: 0 }[name] ?? Number.POSITIVE_INFINITY
+  const most = { poll: 1, backfill: 1, events: 0, replay: 0, republish: 0, verify: 0 }[name] ?? Number.POSITIVE_INFINITY
   if (rest.length > most) throw usage(`${name}: "${rest[most]}" is too much; options begin with --`)
   switch (name) {
     case 'poll':
       if (rest[0] === undefined) throw usage('poll: name the connection')
       return poll(context, rest[0], flags)
+    case 'backfill':
+      if (rest[0] === undefined) throw usage('backfill: name the connection')
+      return backfill(context, rest[0], flags)
     case 'events':
       return events(context, flags)
     case 'endpoints':

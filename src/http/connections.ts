@@ -7,6 +7,7 @@ import { AppError, messageOf } from '../errors.ts'
 import { askPoll } from '../poll-request.ts'
 import { isSilent } from '../silence.ts'
 import type { ConnectionRow } from '../store/port/connections.ts'
+import type { Reconciliation } from '../store/port/passes.ts'
 import type { ApiDeps } from './deps.ts'
 import { noContent, RawJson, reply } from './json.ts'
 import { pageById } from './paging.ts'
@@ -57,7 +58,12 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     throw invalid([{ path, message }])
   }
 
-  function view(connection: Configured, row: ConnectionRow | null, counts: Counts): Connection {
+  function view(
+    connection: Configured,
+    row: ConnectionRow | null,
+    counts: Counts,
+    reconciliation: Reconciliation | null,
+  ): Connection {
     const { id, vendor, enabled } = connection
     const time = (at: number | null | undefined) => (at === null || at === undefined ? null : timestamp(at))
     const count = counts.get(id)
@@ -79,6 +85,16 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
         connection.vendor === 'shoplazza' && connection.webhookSecret !== undefined
           ? { lastReceivedAt: time(row?.webhookAt), silent: row !== null && isSilent(row, clock.now()) }
           : null,
+      reconcile:
+        connection.reconcile === false || vendor === 'tuya'
+          ? null
+          : {
+              lastAt: time(reconciliation?.last?.at),
+              nextAt: enabled && !reconciliation?.running ? time(reconciliation?.nextAt) : null,
+              orders: reconciliation?.last?.orders ?? 0,
+              events: reconciliation?.last?.events ?? 0,
+              lastError: enabled ? (reconciliation?.error ?? null) : null,
+            },
     }
   }
 
@@ -92,9 +108,17 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       tag: 'connections',
       answers: { 200: { description: 'By id', schema: pageOf(Connection) } },
       async handle({ query }) {
-        const [rows, numbers] = await Promise.all([store.connections.list(), counts()])
+        const [rows, numbers, reconciliations] = await Promise.all([
+          store.connections.list(),
+          counts(),
+          store.reconciliations.list(),
+        ])
         const byId = new Map(rows.map(row => [row.id, row]))
-        const all = config.connections.map(connection => view(connection, byId.get(connection.id) ?? null, numbers))
+        const reconciled = new Map(reconciliations.map(row => [row.connection, row]))
+        const all = config.connections.map(connection => {
+          const { id } = connection
+          return view(connection, byId.get(id) ?? null, numbers, reconciled.get(id) ?? null)
+        })
         return reply(pageById('connections', query, all))
       },
     }),
@@ -108,8 +132,12 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       problems: [404],
       async handle({ params }) {
         const connection = configured(params.id)
-        const [row, numbers] = await Promise.all([store.connections.get(connection.id), counts()])
-        return reply(view(connection, row, numbers))
+        const [row, numbers, reconciliation] = await Promise.all([
+          store.connections.get(connection.id),
+          counts(),
+          store.reconciliations.get(connection.id),
+        ])
+        return reply(view(connection, row, numbers, reconciliation))
       },
     }),
     route({

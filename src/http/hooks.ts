@@ -61,7 +61,7 @@ export function hookRoutes(deps: Pick<ApiDeps, 'config' | 'store' | 'ingest' | '
         const orderId = orderIdOf(body)
         if (orderId === null)
           log.warn({ connection: connection.id, topic }, 'a webhook names no order; nothing was changed')
-        else if (connection.enabled) await readAgain(deps, connection.id, orderId)
+        else if (connection.enabled) await readAgain(deps, connection.id, orderId, { announced: true })
         if (key !== null) remember(key)
         return received
       },

@@ -1,12 +1,24 @@
+import { pictureOf } from '../order/picture.ts'
 import type { ApiDeps } from './deps.ts'
 
-/** Has an order read again soon: directly where this process polls it, else through the store, where the polling process finds it. */
+/**
+ * Has an order read again soon, by whichever process works the connection: the store keeps the wish. `announced`: a webhook says that it
+ * changed, so it is read until it shows that.
+ */
 export async function readAgain(
   { store, ingest, clock }: Pick<ApiDeps, 'store' | 'ingest' | 'clock'>,
   connection: string,
   orderId: string,
+  { announced = false } = {},
 ): Promise<void> {
-  if (ingest?.refetch(connection, orderId)) return
-  const userId = (await store.orders.get(connection, orderId))?.userId ?? null
-  await store.follows.put(connection, 'order', orderId, userId, clock.now())
+  const known = await store.orders.get(connection, orderId)
+  await store.orderReads.ask({
+    connection,
+    orderId,
+    userId: known?.userId ?? null,
+    announced,
+    askedAt: clock.now(),
+    seen: pictureOf(known?.snapshot),
+  })
+  ingest?.refetch(connection, orderId)
 }

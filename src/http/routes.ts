@@ -1,3 +1,4 @@
+import { backfillRoutes } from './backfills.ts'
 import { connectionRoutes } from './connections.ts'
 import { consoleRoutes } from './console/page.ts'
 import { deadLetterRoutes } from './dead-letters.ts'
@@ -27,6 +28,7 @@ export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
   const routes: Route[] = [
     ...healthRoutes(deps),
     ...connectionRoutes(deps),
+    ...backfillRoutes(deps),
     ...orderRoutes(deps),
     ...streamRoutes({ ...deps, known }),
     ...republishRoutes({ ...deps, known }),

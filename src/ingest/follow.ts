@@ -26,15 +26,17 @@ const isOfOne = (error: unknown): boolean =>
 /**
  * The delay promised from one asking to the next: a sixtieth of the time since the last change, so that an order that changed a
  * minute ago is asked for at every poll and one that changed two days ago every 48 minutes. A user may place a new order at any time.
+ * `mostMs`: every follow is read whole at least this often, which is its reconciliation (case 47).
  */
 function followDelay(options: {
   kind: Follow['kind']
   pollEveryMs: number
   sinceChangeMs: number
   finished: boolean
+  mostMs: number
 }): number {
-  const { kind, pollEveryMs, sinceChangeMs, finished } = options
-  const longest = kind === 'user' ? HOUR / 4 : DAY
+  const { kind, pollEveryMs, sinceChangeMs, finished, mostMs } = options
+  const longest = Math.min(kind === 'user' ? HOUR / 4 : DAY, mostMs)
   const shortest = finished && sinceChangeMs > HOUR ? 6 * HOUR : pollEveryMs
   return Math.max(Math.min(Math.max(sinceChangeMs / 60, shortest), longest), pollEveryMs)
 }
@@ -49,6 +51,7 @@ export async function followRound(
   deps: {
     connection: string
     pollEveryMs: number
+    reconcile: { readonly every: number } | false
     source: OrderSource
     feed: FollowFeed
     store: Store
@@ -58,7 +61,7 @@ export async function followRound(
   lease: Lease | null,
   options: TakeOptions,
 ): Promise<{ taken: readonly Taken[]; more: boolean }> {
-  const { connection, store, clock, source, feed, takePage, pollEveryMs } = deps
+  const { connection, store, clock, source, feed, takePage, pollEveryMs, reconcile } = deps
   const due = lease
     ? await store.follows.due(connection, clock.now(), ROUND)
     : await store.follows.list(connection, { limit: ROUND })
@@ -88,6 +91,7 @@ export async function followRound(
       pollEveryMs,
       sinceChangeMs: now - changedAt,
       finished: result.finished,
+      mostMs: reconcile === false ? DAY : reconcile.every,
     })
     await store.follows.reschedule(lease, [{ ...follow, changedAt, everyMs, next: now + everyMs }])
   }

@@ -7,7 +7,7 @@ import type { Log, Metrics } from '../observe.ts'
 import type { OrderSource } from '../sources/source.ts'
 import type { Store } from '../store/store.ts'
 import type { Polled } from './poll.ts'
-import { servePollRequests } from './requests.ts'
+import { serveRequests } from './requests.ts'
 import { createPageTaker } from './take-page.ts'
 import { createWorker, type Worker } from './worker.ts'
 
@@ -22,6 +22,8 @@ export interface Connected {
 export interface Ingest extends IngestControl {
   /** Works all connections until the signal aborts; resolves when the last round has ended. */
   run(signal: AbortSignal): Promise<void>
+  /** Ends what was begun without `run`, for a command. */
+  close(): Promise<void>
 }
 
 /** The first half of the job: from the vendors' APIs to events in the log. */
@@ -63,6 +65,7 @@ export function createIngest(deps: {
       pollEveryMs: config.pollEvery,
       overlapMs,
       backfillFrom,
+      reconcile: config.reconcile,
       takesWebhooks: config.vendor === 'shoplazza' && config.webhookSecret !== undefined,
     }
   }
@@ -82,15 +85,15 @@ export function createIngest(deps: {
   return {
     async run(signal) {
       const all = [...workers.values()]
-      const requests = shared
-        ? servePollRequests({ ...deps, workers: all, requests: store.pollRequests }, signal)
-        : null
+      const requests = shared ? serveRequests({ ...deps, workers: all }, signal) : null
       await Promise.all([requests, ...all.map(worker => worker.run(signal))])
     },
     poll: async (connection, options) => workerOf(connection).poll(options),
     read: async (connection, orders, signal) => workerOf(connection).read(orders, signal),
-    refetch: (connection, orderId) => workerOf(connection).refetch(orderId),
+    refetch: connection => workers.get(connection)?.refetch(),
+    backfill: connection => workerOf(connection).backfill(),
     publish: async connection => workers.get(connection)?.publish(),
+    close: async () => void (await Promise.all([...workers.values()].map(worker => worker.close()))),
     wake: connection => workers.get(connection)?.wake(),
     troubles: () =>
       new Map(

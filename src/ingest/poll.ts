@@ -24,6 +24,8 @@ export interface Polled {
   readonly overlapMs: number
   /** Where the first poll begins, milliseconds since the epoch, given the vendor's time. */
   readonly backfillFrom: (now: number) => number
+  /** How often recent orders are read again, and how far back, milliseconds; false: never. */
+  readonly reconcile: { readonly every: number; readonly lookBack: number } | false
   /** The vendor may send us webhooks of this connection. */
   readonly takesWebhooks: boolean
 }

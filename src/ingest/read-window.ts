@@ -90,7 +90,7 @@ async function readOnce(
     if (page === 'too-large') return page
     first ??= page
     await take(page)
-    assertObeys(page, window)
+    assertObeys(page, window, feed.toleranceMs)
     if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return 'too-large'
     const ids = namesOn(page)
     const before = seen.orders.size
@@ -143,9 +143,9 @@ const namesOn = (page: FeedPage): ReadonlySet<string> =>
   new Set([...page.orders, ...page.rejects].flatMap(({ orderId }) => orderId ?? []))
 
 /** Some vendors ignore a parameter they do not know, with a 200: then the whole shop would come as "changed". Its facts are taken, the poll fails. */
-function assertObeys(page: FeedPage, window: Window): void {
+function assertObeys(page: FeedPage, window: Window, toleranceMs = FILTER_TOLERANCE_MS): void {
   const stray = page.orders.find(
-    ({ updatedAt }) => updatedAt !== null && Date.parse(updatedAt) < window.from - FILTER_TOLERANCE_MS,
+    ({ updatedAt }) => updatedAt !== null && Date.parse(updatedAt) < window.from - toleranceMs,
   )
   if (!stray) return
   throw new AppError(

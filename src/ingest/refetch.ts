@@ -1,53 +1,146 @@
 import { createBell } from '../bell.ts'
 import type { Clock } from '../clock.ts'
+import { messageOf } from '../errors.ts'
+import type { HeldLease } from '../lease.ts'
+import type { Log } from '../observe.ts'
+import { NO_PICTURE, pictureOf } from '../order/picture.ts'
+import type { OrderRead } from '../store/port/order-reads.ts'
+import type { Polled } from './poll.ts'
+import { pollSingles } from './singles.ts'
+import type { Taken } from './take-page.ts'
 
-/** Calls for one order within this time are one fetch. */
+/** When an announced order is read again until it shows a change, milliseconds after the webhook (case 46). */
+const AFTER_MS = [1_000, 3_000, 10_000, 60_000, 600_000]
+/** An order that cannot even be read by then is tried this often, for this long. */
+const [UNREAD_EVERY_MS, UNREAD_MS] = [3_600_000, 86_400_000]
+/** Calls for one order within this time are one reading. */
 const QUIET_MS = 1_000
-/** Orders waiting to be read singly; beyond it the polls find them. */
-const MOST_WAITING = 10_000
 const BATCH = 50
+/** How many rows are looked at for a batch: those in their quiet second are passed over. */
+const LOOK = 4 * BATCH
+/** Due times are by the wall clock, which may be set. */
+const LONGEST_SLEEP_MS = 30_000
 
-/** Collects orders that should be read now (inbound webhooks, retries by hand): the first call at once, a flood of them once a second. */
-export function createRefetcher({ clock }: { clock: Clock }) {
-  /** When each may be read, at the earliest. */
-  const waiting = new Map<string, number>()
-  const lastTaken = new Map<string, number>()
+/** When to read an order again after the reading that began at `now`; null: not any more. */
+function nextReading(read: OrderRead, now: number, failed: boolean): number | null {
+  if (!failed && !read.announced) return null
+  // Each reading is a step further, even by a clock that was set back.
+  const elapsed = Math.max(now, read.nextAt) - read.askedAt
+  const next = AFTER_MS.find(ms => ms > elapsed)
+  if (next !== undefined) return read.askedAt + next
+  return failed && now - read.askedAt < UNREAD_MS ? now + UNREAD_EVERY_MS : null
+}
+
+/**
+ * Reads single orders that were asked for (by webhooks, by hand) and are kept in the store. A webhook may come before the API shows
+ * what it announces, so an announced order is read until it differs from how it looked when the webhook came.
+ */
+export function createRefetcher(deps: {
+  polled: Polled
+  clock: Clock
+  log: Log
+  took: (taken: readonly Taken[]) => void
+}) {
+  const { polled, clock, log, took } = deps
+  const { connection, store } = polled
   const bell = createBell(clock)
+  const lastRead = new Map<string, number>()
+  /** Orders that could not be read more than once in a row: once may be chance. */
+  const unreadable = new Set<string>()
+  let trouble: string | null = null
 
-  function ready(): { orderIds: string[]; earliest: number } {
-    const now = clock.monotonic()
-    for (const [orderId, at] of lastTaken) if (now - at >= QUIET_MS) lastTaken.delete(orderId)
-    const orderIds: string[] = []
-    let earliest = Number.POSITIVE_INFINITY
-    for (const [orderId, notBefore] of waiting) {
-      const at = Math.max(notBefore, (lastTaken.get(orderId) ?? Number.NEGATIVE_INFINITY) + QUIET_MS)
-      if (at > now) earliest = Math.min(earliest, at)
-      else if (orderIds.push(orderId) === BATCH) break
+  /** Reads what is due, one batch; returns the milliseconds until more is due. */
+  async function readDue({ lease, signal }: HeldLease): Promise<{ waitMs: number; trouble: string | null }> {
+    const upcoming = await store.orderReads.upcoming(connection, LOOK)
+    const { ready, waitMs } = sortOut(upcoming)
+    if (ready.length === 0) return { waitMs, trouble }
+    const before = await pictures(ready)
+    const wanted = ready.filter(read => isFirst(read) || before(read) === read.seen)
+    // A poll has found the change meanwhile.
+    const found = ready.filter(read => !wanted.includes(read)).map(read => ({ ...read, next: null }))
+    const now = clock.now()
+    for (const { orderId } of wanted) lastRead.set(orderId, clock.monotonic())
+    const refs = wanted.map(({ orderId, userId }) => ({ orderId, userId }))
+    const { taken, unread, error } =
+      refs.length === 0
+        ? { taken: [], unread: [], error: null }
+        : await pollSingles(polled, lease, refs, { signal, priority: 'live' })
+    took(taken)
+    const failed = new Set(unread.map(({ orderId }) => orderId))
+    const after = await pictures(wanted)
+    const settled = wanted.map(read => {
+      const shown = after(read) !== read.seen && after(read) !== NO_PICTURE
+      return { ...read, next: shown ? null : nextReading(read, now, failed.has(read.orderId)) }
+    })
+    await store.orderReads.settle(lease, [...found, ...settled])
+    report({ wanted, taken, failed, error, settled })
+    for (const read of settled) {
+      if (!failed.has(read.orderId) || read.next === null) unreadable.delete(read.orderId)
+      else if (!isFirst(read)) unreadable.add(read.orderId)
     }
-    return { orderIds, earliest }
+    if (unreadable.size === 0) trouble = null
+    else if (error !== null) trouble = `${unreadable.size} cannot be read: ${messageOf(error)}`
+    return { waitMs: 0, trouble }
+  }
+
+  function sortOut(upcoming: readonly OrderRead[]): { ready: OrderRead[]; waitMs: number } {
+    const [now, monotonic] = [clock.now(), clock.monotonic()]
+    for (const [orderId, at] of lastRead) if (monotonic - at >= QUIET_MS) lastRead.delete(orderId)
+    let waitMs = LONGEST_SLEEP_MS
+    const ready: OrderRead[] = []
+    for (const read of upcoming) {
+      // Asked for in the future: the clock was set back since then.
+      const dueMs = read.askedAt > now ? 0 : read.nextAt - now
+      const quietMs = (lastRead.get(read.orderId) ?? Number.NEGATIVE_INFINITY) + QUIET_MS - monotonic
+      const pauseMs = Math.max(dueMs, quietMs)
+      if (pauseMs > 0) waitMs = Math.min(waitMs, pauseMs)
+      else if (ready.push(read) === BATCH) break
+    }
+    return { ready, waitMs }
+  }
+
+  async function pictures(reads: readonly OrderRead[]): Promise<(read: OrderRead) => string> {
+    const rows = await store.orders.load(
+      connection,
+      reads.map(({ orderId }) => orderId),
+    )
+    return ({ orderId }) => pictureOf(rows.get(orderId)?.snapshot)
+  }
+
+  function report(batch: {
+    wanted: readonly OrderRead[]
+    taken: readonly Taken[]
+    failed: ReadonlySet<string>
+    error: unknown
+    settled: readonly (OrderRead & { next: number | null })[]
+  }): void {
+    const { wanted, taken, failed, error, settled } = batch
+    if (wanted.length === 0) return
+    const [changed, events] = [taken.flatMap(one => one.changed).length, taken.flatMap(one => one.events).length]
+    log.info({ orders: wanted.length - failed.size, changed, events }, 'read on request')
+    if (failed.size === 0) return
+    log.warn({ orders: failed.size, error: messageOf(error) }, 'could not read single orders; trying again')
+    for (const { orderId, next } of settled)
+      if (failed.has(orderId) && next === null)
+        log.warn({ order: orderId }, 'an order could not be read for a day; giving up until a poll lists it')
   }
 
   return {
-    /** `delayMs`: not before that; a call without it is not held up by one with it. */
-    add(orderId: string, delayMs = 0): void {
-      const notBefore = clock.monotonic() + delayMs
-      const known = waiting.get(orderId)
-      if (known === undefined && waiting.size >= MOST_WAITING) return
-      waiting.set(orderId, Math.min(known ?? notBefore, notBefore))
-      bell.ring()
-    },
-    /** The orders to read now; waits for some. Empty when the signal aborted. */
-    async next(signal: AbortSignal): Promise<readonly string[]> {
-      while (!signal.aborted) {
-        const { orderIds, earliest } = ready()
-        for (const orderId of orderIds) {
-          waiting.delete(orderId)
-          lastTaken.set(orderId, clock.monotonic())
-        }
-        if (orderIds.length > 0) return orderIds
-        await bell.wait(signal, earliest - clock.monotonic())
+    /** There may be an order to read. */
+    ring: bell.ring,
+    /** Works until the lease ends. `patiently` runs a step again until it succeeds; a step resolves with what is wrong, or null. */
+    async run(held: HeldLease, patiently: (step: () => Promise<string | null>) => Promise<void>): Promise<void> {
+      while (!held.signal.aborted) {
+        let waitMs = 0
+        await patiently(async () => {
+          const read = await readDue(held)
+          waitMs = read.waitMs
+          return read.trouble
+        })
+        if (waitMs > 0) await bell.wait(held.signal, waitMs)
       }
-      return []
     },
   }
 }
+
+const isFirst = ({ askedAt, nextAt }: OrderRead): boolean => nextAt === askedAt

@@ -2,26 +2,36 @@ import type { Clock } from '../clock.ts'
 import { messageOf } from '../errors.ts'
 import type { Log } from '../observe.ts'
 import { answerPoll } from '../poll-request.ts'
-import type { PollRequestStore } from '../store/port/poll-requests.ts'
+import type { Store } from '../store/store.ts'
 import type { Worker } from './worker.ts'
 
-/** How soon a poll asked for in another process begins; one indexed query each time. */
+/** How soon what another process asks for begins; three indexed queries each time. */
 const LOOK_EVERY_MS = 1_000
 
-/** Runs the polls that other processes ask for, of the connections this one works, until the signal aborts. */
-export async function servePollRequests(
-  deps: { workers: readonly Worker[]; requests: PollRequestStore; clock: Clock; log: Log },
+/** Does what other processes ask for, of the connections this one works, until the signal aborts: polls, single orders, backfills. */
+export async function serveRequests(
+  deps: {
+    workers: readonly Worker[]
+    store: Pick<Store, 'pollRequests' | 'orderReads' | 'backfills'>
+    clock: Clock
+    log: Log
+  },
   signal: AbortSignal,
 ): Promise<void> {
-  const { workers, requests, clock, log } = deps
+  const { workers, store, clock, log } = deps
+  const requests = store.pollRequests
   const running = new Set<Promise<void>>()
   while (!signal.aborted) {
     const held = workers.filter(worker => worker.holds())
+    const connections = held.map(({ connection }) => connection)
     try {
-      const taken = await requests.take(
-        held.map(({ connection }) => connection),
-        clock.now(),
-      )
+      const orders = await store.orderReads.due(connections, clock.now())
+      const spans = await store.backfills.waiting(connections)
+      for (const worker of held) {
+        if (orders.includes(worker.connection)) worker.refetch()
+        if (spans.includes(worker.connection)) worker.backfill()
+      }
+      const taken = await requests.take(connections, clock.now())
       for (const request of taken) {
         const worker = held.find(({ connection }) => connection === request.connection)
         if (!worker) continue
@@ -34,7 +44,7 @@ export async function servePollRequests(
         running.add(answering)
       }
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'cannot look for polls that other processes ask for; trying again')
+      log.warn({ error: messageOf(error) }, 'cannot look for what other processes ask for; trying again')
     }
     await clock.sleep(LOOK_EVERY_MS, signal)
   }

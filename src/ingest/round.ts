@@ -17,7 +17,6 @@ export const STOPPED_PAUSE_MS = 15 * 60_000
 const RECHECKS = 50
 const ABSENT_RECHECK_MS = 3_600_000
 const UNREAD_RECHECK_MS = 60_000
-const NEVER = Number.MAX_SAFE_INTEGER
 
 export interface RoundResult {
   readonly taken: readonly Taken[]
@@ -108,16 +107,15 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
 
   async function readAgain(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
     const now = clock.now()
-    const asked = await readAsked(lease, now, signal)
     const due = await store.orders.due(connection, now, RECHECKS)
-    if (due.length === 0) return asked
+    if (due.length === 0) return []
     const { taken, unread } = await readSingles(lease, due, signal)
     const read = new Set(taken.flatMap(({ changed }) => changed.map(({ orderId }) => orderId)))
     const absent = due
       .filter(({ orderId }) => !read.has(orderId))
       .map(order => ({ ...order, next: now + (unread.has(order.orderId) ? UNREAD_RECHECK_MS : ABSENT_RECHECK_MS) }))
     if (absent.length > 0) await store.orders.postpone(lease, connection, absent)
-    return [...asked, ...taken]
+    return taken
   }
 
   /** What cannot be read says so and waits; the poll goes on without it. */
@@ -127,20 +125,6 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
     if (unread.length > 0)
       log.warn({ orders: unread.length, error: messageOf(error) }, 'could not read single orders; trying again')
     return { taken, unread: new Set(unread.map(({ orderId }) => orderId)) }
-  }
-
-  /** Single orders that a process without this role was asked to read (an inbound webhook): noted as follows, read once. */
-  async function readAsked(lease: Lease, now: number, signal: AbortSignal): Promise<readonly Taken[]> {
-    if (polled.source.feed.kind === 'follow') return []
-    const follows = await store.follows.due(connection, now, RECHECKS)
-    if (follows.length === 0) return []
-    const refs = follows.map(({ id, userId }) => ({ orderId: id, userId }))
-    const { taken, unread } = await readSingles(lease, refs, signal)
-    await store.follows.reschedule(
-      lease,
-      follows.map(follow => ({ ...follow, next: unread.has(follow.id) ? now + UNREAD_RECHECK_MS : NEVER })),
-    )
-    return taken
   }
 
   /** One wide line a poll; a poll that changed nothing speaks at debug level only. */

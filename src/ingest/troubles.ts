@@ -11,6 +11,8 @@ const LOOPS = {
   /** The log takes most events, and refuses some. */
   refused: 'Publishing',
   backfill: 'Backfill',
+  /** Backfills that somebody asked for. */
+  requested: 'Backfill on request',
   orders: 'Single orders',
   recheck: 'Orders to read again',
   reconcile: 'Reconciliation',

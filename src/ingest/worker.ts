@@ -9,24 +9,27 @@ import { askPoll, askRead } from '../poll-request.ts'
 import type { Store } from '../store/store.ts'
 import { backfill, type Gaps } from './backfill.ts'
 import { createMutex } from './mutex.ts'
+import { createBackfills } from './on-demand.ts'
 import { type Polled, poll, pollOrders } from './poll.ts'
 import { createPublisher } from './publish.ts'
+import { createReconciler } from './reconcile.ts'
 import { createRefetcher } from './refetch.ts'
 import { createRounds, STOPPED_PAUSE_MS } from './round.ts'
-import { pollSingles } from './singles.ts'
 import type { Taken } from './take-page.ts'
 import { createTroubles, type Loop } from './troubles.ts'
 
 const RETRY_MS = 15_000
 const FREE_MS = 15_000
+/** How long a command that ends waits for what it read to be published. */
+const PUBLISH_MS = 2_000
 
 type Refs = Parameters<IngestControl['read']>[1]
 
 export type Worker = ReturnType<typeof createWorker>
 
 /**
- * Works one connection while it holds its lease. Four loops beside each other: polls on time, gaps (a long look back), single orders
- * on request, and the publishing of what came of them. Whatever a loop was doing when the lease or the process went is done again by
+ * Works one connection while it holds its lease. Loops beside each other: polls on time, gaps (a long look back), single orders and
+ * spans on request, reconciliation, and the publishing of what came of them. Whatever a loop was doing when the lease or the process went is done again by
  * the next holder, and by its ids the same.
  */
 export function createWorker(deps: {
@@ -46,11 +49,32 @@ export function createWorker(deps: {
   const troubles = createTroubles({ connection, connections: store.connections, log, metrics })
   const rounds = createRounds({ polled, troubles, log, metrics })
   const oneRoundAtATime = createMutex()
-  const refetcher = createRefetcher({ clock })
   const pollBell = createBell(clock)
   const gapBell = createBell(clock)
   /** Rung by every poll that went well. */
-  const recovered = { orders: createBell(clock), gaps: createBell(clock) }
+  const recovered = {
+    orders: createBell(clock),
+    gaps: createBell(clock),
+    reconcile: createBell(clock),
+    backfills: createBell(clock),
+  }
+  const noteTrouble = (loop: Loop) => (error: unknown) =>
+    troubles.report(loop, error === null ? null : messageOf(error))
+  const took = (taken: readonly Taken[]) => publishWhatIsNew(taken)
+  const parts = { polled, clock, log, metrics, took }
+  const refetcher = createRefetcher(parts)
+  const reconciler = createReconciler({
+    ...parts,
+    pollWentWell: recovered.reconcile,
+    onTrouble: noteTrouble('reconcile'),
+  })
+  const backfills = createBackfills({
+    ...parts,
+    pollWentWell: recovered.backfills,
+    onTrouble: noteTrouble('requested'),
+  })
+  /** A command's work on backfills, without `run`. */
+  const alone = { ended: new AbortController(), work: null as Promise<void> | null }
   let running = false
   /** When the next poll is to begin, by the clock that only goes forward. */
   let dueAt = 0
@@ -73,7 +97,14 @@ export function createWorker(deps: {
     current = { held, publish: publisher.kick, lookBehind: publisher.lookBehind }
     troubles.under(held.lease)
     try {
-      const loops = [publisher.run(), pollLoop(held), gapLoop(held), orderLoop(held)]
+      const loops = [
+        publisher.run(),
+        pollLoop(held),
+        gapLoop(held),
+        orderLoop(held),
+        reconciler.run(held),
+        backfills.run(held),
+      ]
       await Promise.all(loops.map(loop => loop.catch(held.lost)))
     } finally {
       current = null
@@ -94,8 +125,7 @@ export function createWorker(deps: {
     pollBell.ring()
     if (result.error === null) {
       publishWhatIsNew(result.taken)
-      recovered.orders.ring()
-      recovered.gaps.ring()
+      for (const bell of Object.values(recovered)) bell.ring()
     } else current?.publish() // its first pages may be stored
     gapBell.ring()
     return result
@@ -135,29 +165,9 @@ export function createWorker(deps: {
   }
 
   async function orderLoop(held: HeldLease): Promise<void> {
-    /** How often in a row each order could not be read. */
-    const failed = new Map<string, number>()
-    while (!held.signal.aborted) {
-      const refs = (await refetcher.next(held.signal)).map(orderId => ({ orderId, userId: null }))
-      if (refs.length === 0) continue
-      await repeatedly(held, 'orders', recovered.orders, 'could not read single orders; trying again', async () => {
-        const { taken, unread, error } = await pollSingles(polled, held.lease, refs, live(held.signal))
-        const [changed, events] = [taken.flatMap(one => one.changed).length, taken.flatMap(one => one.events).length]
-        log.info({ orders: refs.length - unread.length, changed, events }, 'read on request')
-        if (unread.length > 0)
-          log.warn({ orders: unread.length, error: messageOf(error) }, 'could not read single orders; trying again')
-        for (const { orderId } of refs) if (!unread.some(one => one.orderId === orderId)) failed.delete(orderId)
-        for (const { orderId } of unread) {
-          failed.set(orderId, (failed.get(orderId) ?? 0) + 1)
-          refetcher.add(orderId, RETRY_MS)
-        }
-        publishWhatIsNew(taken)
-        // Once may be chance.
-        const again = [...failed.values()].filter(times => times > 1).length
-        if (again === 0) return null
-        return error === null ? troubles.of('orders') : `${again} cannot be read: ${messageOf(error)}`
-      })
-    }
+    await refetcher.run(held, step =>
+      repeatedly(held, 'orders', recovered.orders, 'could not read single orders; trying again', step),
+    )
   }
 
   /**
@@ -241,6 +251,11 @@ export function createWorker(deps: {
     return { snapshots: orders, rejects }
   }
 
+  async function workAlone(): Promise<void> {
+    if (shared && !(await isFree())) return
+    await once(alone.ended.signal, held => backfills.workOff(held, { alone: true }))
+  }
+
   /** Nobody works the connection now; it is ours for long enough to begin. */
   const isFree = async () => (await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())) !== null
 
@@ -248,11 +263,23 @@ export function createWorker(deps: {
     connection,
     /** This process works the connection now. */
     holds: (): boolean => current !== null,
-    /** False: another process is to be told. */
-    refetch(orderId: string): boolean {
-      if (shared && !current) return false
-      refetcher.add(orderId)
-      return true
+    /** The store was asked to have orders read. */
+    refetch: refetcher.ring,
+    /** The store was asked for a backfill. Without a server, it is worked here unless another process works the connection. */
+    backfill(): void {
+      backfills.ring()
+      if (running || current || alone.work) return
+      alone.work = workAlone()
+        .catch(error => log.warn({ error: messageOf(error) }, 'cannot work on the backfill'))
+        .finally(() => {
+          alone.work = null
+        })
+    },
+    async close(): Promise<void> {
+      // What is read is still published.
+      await Promise.race([alone.work, clock.sleep(PUBLISH_MS)])
+      alone.ended.abort()
+      await alone.work
     },
     wake() {
       woken = true

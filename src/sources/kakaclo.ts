@@ -7,7 +7,7 @@ import type { Query, VendorHttp } from './http.ts'
 import { readKakacloOrder } from './kakaclo-row.ts'
 import { nextPage, placeOf } from './page-number.ts'
 import { emptyAsNull, quantityOf, readRows, scalarText } from './parse.ts'
-import type { OrderSource, Page, ReadOptions, Reject } from './source.ts'
+import type { OrderSource, Page, ReadOptions, Reject, WindowFeed } from './source.ts'
 
 /** As published: a bucket of 120 that leaks 2 a second, for each app and store. */
 export const KAKACLO_LIMIT: RateLimit = { perSecond: 2, burst: 120 }
@@ -55,26 +55,26 @@ export function createKakaclo(deps: {
     return readListed(answer.json(), `GET ${path}`)
   }
 
+  const readPageBy =
+    (time: 'update' | 'create'): WindowFeed['readPage'] =>
+    async ({ from, to }, page, options) => {
+      const at = placeOf(page)
+      const { rows, total, pageSize } = await list(
+        {
+          [`${time}StartTime`]: seconds(Math.floor(from / 1000)),
+          [`${time}EndTime`]: seconds(Math.ceil(to / 1000)),
+          pageNumber: at.number,
+          pageSize: PAGE_SIZE,
+        },
+        options,
+      )
+      const read = readRows(rows, readRow)
+      return { ...read, next: nextPage(at, read, { total, pageSize }), total, pageSize }
+    }
+
   return {
     vendor: 'kakaclo',
-    feed: {
-      kind: 'window',
-      precisionMs: 1000,
-      async readPage({ from, to }, page, options) {
-        const at = placeOf(page)
-        const { rows, total, pageSize } = await list(
-          {
-            updateStartTime: seconds(Math.floor(from / 1000)),
-            updateEndTime: seconds(Math.ceil(to / 1000)),
-            pageNumber: at.number,
-            pageSize: PAGE_SIZE,
-          },
-          options,
-        )
-        const read = readRows(rows, readRow)
-        return { ...read, next: nextPage(at, read, { total, pageSize }), total, pageSize }
-      },
-    },
+    feed: { kind: 'window', precisionMs: 1000, readPage: readPageBy('update'), readCreated: readPageBy('create') },
 
     async fetch(refs, options) {
       const wanted = [...new Set(refs.map(({ orderId }) => orderId))]

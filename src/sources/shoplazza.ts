@@ -64,11 +64,16 @@ export function createShoplazza(deps: {
     return { ...listed, rows }
   }
 
-  async function readPage(window: Window, page: string | null, options: ReadOptions): Promise<FeedPage> {
+  async function readPageBy(
+    time: 'updated' | 'created',
+    window: Window,
+    page: string | null,
+    options: ReadOptions,
+  ): Promise<FeedPage> {
     const asked = page === null ? FIRST : (JSON.parse(page) as Place)
     const conditions = {
-      updated_at_min: seconds(Math.floor(window.from / 1000)),
-      updated_at_max: seconds(Math.ceil(window.to / 1000)),
+      [`${time}_at_min`]: seconds(Math.floor(window.from / 1000)),
+      [`${time}_at_max`]: seconds(Math.ceil(window.to / 1000)),
       [sizeParam]: PAGE_SIZE,
     }
     const place = api.newer ? { cursor: asked.token } : asked.token ? { next_token: asked.token } : { page: asked.page }
@@ -121,7 +126,12 @@ export function createShoplazza(deps: {
 
   return {
     vendor: 'shoplazza',
-    feed: { kind: 'window', precisionMs: 1000, readPage },
+    feed: {
+      kind: 'window',
+      precisionMs: 1000,
+      readPage: (window, page, options) => readPageBy('updated', window, page, options),
+      readCreated: (window, page, options) => readPageBy('created', window, page, options),
+    },
     async fetch(refs, options) {
       const page = await fetch([...new Set(refs.map(({ orderId }) => orderId))], options)
       return { ...page, orders: await completeRefunds(api, page.orders, options) }

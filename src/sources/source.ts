@@ -45,6 +45,10 @@ export interface WindowFeed {
   readonly precisionMs: number
   /** One page of the window. `page` null: the first; else the `next` of the page before. */
   readPage(window: Window, page: string | null, options: ReadOptions): Promise<FeedPage>
+  /** As `readPage`, of a window of creation time; absent: the vendor has no such filter. */
+  readCreated?(window: Window, page: string | null, options: ReadOptions): Promise<FeedPage>
+  /** By how much an order may be older than the window it is listed in; default: a second. */
+  readonly toleranceMs?: number
 }
 
 /** Only known orders, or the orders of known users, can be asked for (Tuya). */

@@ -185,6 +185,35 @@ export interface Schema {
     taken_at: number | null
     answer: string | null
   }
+  order_reads: {
+    connection: string
+    order_id: string
+    user_id: string | null
+    announced: number
+    asked_at: number
+    next_at: number
+    seen: string
+  }
+  reconciliations: {
+    connection: string
+    origin: number
+    next_at: number
+    running: string | null
+    last_at: number | null
+    last_orders: number | null
+    last_events: number | null
+    error: string | null
+  }
+  backfills: {
+    id: string
+    connection: string
+    since: number
+    until: number | null
+    asked_at: number
+    progress: string | null
+    ended_at: number | null
+    error: string | null
+  }
   keys: {
     id: string
     name: string

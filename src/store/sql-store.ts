@@ -10,7 +10,9 @@ import { keyStore } from './sql/keys.ts'
 import { laneStore } from './sql/lanes.ts'
 import { leaseStore } from './sql/leases.ts'
 import { offsetStore } from './sql/offsets.ts'
+import { orderReadStore } from './sql/order-reads.ts'
 import { orderStore } from './sql/orders.ts'
+import { backfillStore, reconciliationStore } from './sql/passes.ts'
 import { pauseStore } from './sql/pauses.ts'
 import { pollRequestStore } from './sql/poll-requests.ts'
 import { projectStore } from './sql/projects.ts'
@@ -33,6 +35,9 @@ export function createSqlStore(database: {
     orders: orderStore(sql),
     events: eventStore(sql),
     follows: followStore(sql),
+    orderReads: orderReadStore(sql),
+    reconciliations: reconciliationStore(sql),
+    backfills: backfillStore(sql),
     quarantine: quarantineStore(sql),
     endpoints: endpointStore(sql),
     lanes: laneStore(sql),

@@ -10,7 +10,9 @@ import type { KeyStore } from './port/keys.ts'
 import type { LaneStore } from './port/lanes.ts'
 import type { LeaseStore } from './port/leases.ts'
 import type { OffsetStore } from './port/offsets.ts'
+import type { OrderReadStore } from './port/order-reads.ts'
 import type { OrderStore } from './port/orders.ts'
+import type { BackfillStore, ReconciliationStore } from './port/passes.ts'
 import type { PauseStore } from './port/pauses.ts'
 import type { PollRequestStore } from './port/poll-requests.ts'
 import type { ProjectStore } from './port/projects.ts'
@@ -21,7 +23,8 @@ import type { PruneBounds, Pruned } from './port/retention.ts'
 /**
  * The port to durable state. One implementation (`sql-store.ts`) on two databases. Every method is one transaction: it happened
  * whole when it resolves, and not at all when it rejects or the process dies. A power failure undoes nothing but, at the end of what was
- * written, acknowledgements, attempts, offsets of the embedded log and parts of a replay: what is done again then was done before.
+ * written, acknowledgements, attempts, offsets of the embedded log, parts of a replay (what is done again then was done before) and
+ * wishes to read an order again (which reconciliation makes up for).
  * Times are milliseconds since the epoch and passed in.
  * Promises, for every adapter: test/contract/store.ts.
  */
@@ -30,6 +33,9 @@ export interface Store {
   readonly orders: OrderStore
   readonly events: EventStore
   readonly follows: FollowStore
+  readonly orderReads: OrderReadStore
+  readonly reconciliations: ReconciliationStore
+  readonly backfills: BackfillStore
   readonly quarantine: QuarantineStore
   readonly endpoints: EndpointStore
   readonly lanes: LaneStore

@@ -10,6 +10,7 @@ import { laneContract } from './store/lanes.ts'
 import { leaseContract } from './store/leases.ts'
 import { orderContract } from './store/orders.ts'
 import { projectContract } from './store/projects.ts'
+import { readingAgainContract } from './store/reading-again.ts'
 import { replayContract } from './store/replays.ts'
 import { requestContract } from './store/requests.ts'
 import { retentionContract } from './store/retention.ts'
@@ -47,6 +48,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     leaseContract(world)
     requestContract(world)
     configurationContract(world)
+    readingAgainContract(world)
     orderContract(world)
     eventContract(world)
     laneContract(world)

@@ -1,8 +1,6 @@
 import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
-import { createRefetcher } from '../../src/ingest/refetch.ts'
 import { WEBHOOK_SECRET } from '../http/harness.ts'
 import { anything } from './mutations.ts'
 import { odd, oneOf } from './request.ts'
@@ -109,22 +107,5 @@ describe(`an inbound webhook (seed ${SEED})`, () => {
     )
     expect(statusesOf(reply)).toEqual([401])
     expect(served.api.parts.asked).toEqual([])
-  })
-
-  test('of very many orders fills the queue to its limit and no further', async () => {
-    const refetcher = createRefetcher({ clock: systemClock() })
-    for (let n = 0; n < 50_000; n++) refetcher.add(`order-${n}`)
-    const stop = new AbortController()
-    let taken = 0
-    for (;;) {
-      const batch = await Promise.race([
-        refetcher.next(stop.signal),
-        new Promise<readonly string[]>(resolve => setTimeout(resolve, 100, [])),
-      ])
-      if (batch.length === 0) break
-      taken += batch.length
-    }
-    stop.abort()
-    expect(taken).toBe(10_000)
   })
 })

@@ -11,23 +11,26 @@ export interface FeedScript {
   counts?: boolean
   /** Called before each page is made; may change rows, throw, or return another page. */
   before?: (request: { window: Window; page: number }) => FeedPage | undefined
+  /** The vendor can also list by creation time, which is `placedAt` here. */
+  listsCreated?: boolean
 }
 
 /** A vendor with pages by number over rows in their order, as Kakaclo has them. */
 export function scriptedFeed(script: FeedScript) {
   const requests: { window: Window; page: number }[] = []
-  const feed: WindowFeed = {
-    kind: 'window',
-    precisionMs: 1_000,
-    async readPage(window, at) {
+  const created: Window[] = []
+  const readBy =
+    (time: 'updatedAt' | 'placedAt'): WindowFeed['readPage'] =>
+    async (window, at) => {
       const { pageSize = 2, counts = true } = script
       const page = at === null ? 1 : Number(at)
-      requests.push({ window, page })
+      if (time === 'placedAt') created.push(window)
+      else requests.push({ window, page })
       const scripted = script.before?.({ window, page })
       if (scripted) return scripted
-      const inside = script.rows.filter(({ updatedAt }) => {
-        const time = Date.parse(updatedAt ?? '')
-        return time >= window.from && time <= window.to
+      const inside = script.rows.filter(row => {
+        const moment = Date.parse(row[time] ?? '')
+        return moment >= window.from && moment <= window.to
       })
       const orders = inside.slice((page - 1) * pageSize, page * pageSize)
       const rejects = page === 1 ? (script.rejects ?? []) : []
@@ -39,9 +42,14 @@ export function scriptedFeed(script: FeedScript) {
         total: counts ? inside.length + (script.rejects?.length ?? 0) : null,
         pageSize,
       }
-    },
+    }
+  const feed: WindowFeed = {
+    kind: 'window',
+    precisionMs: 1_000,
+    readPage: readBy('updatedAt'),
+    ...(script.listsCreated && { readCreated: readBy('placedAt') }),
   }
-  return { feed, requests }
+  return { feed, requests, created }
 }
 
 /** Orders `o-1` … `o-n`, updated at the given second(s) of a minute in 2026. */

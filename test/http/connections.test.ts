@@ -46,6 +46,7 @@ describe('GET /v1/connections', () => {
       ordersTracked: 1,
       quarantined: 1,
       webhooks: null,
+      reconcile: { lastAt: null, nextAt: null, orders: 0, events: 0, lastError: null },
     })
     expect((await api.call('GET', '/v1/connections/kk')).body).toEqual(body.data[0])
   })

@@ -200,7 +200,8 @@ function ingestDouble(parts: Parts): IngestControl {
   return {
     poll: (connection, options) => parts.poll(connection, options),
     read: (connection, orders) => parts.read(connection, orders),
-    refetch: (connection, orderId) => parts.asked.push(`refetch ${connection} ${orderId}`) > 0,
+    refetch: (connection, orderId) => void parts.asked.push(`refetch ${connection} ${orderId}`),
+    backfill: connection => void parts.asked.push(`backfill ${connection}`),
     publish: async connection => void parts.asked.push(`publish ${connection}`),
     wake: connection => void parts.asked.push(`wake ${connection}`),
     health: () => parts.ingestHealth,

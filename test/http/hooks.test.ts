@@ -40,6 +40,7 @@ describe('POST /hooks/{connection}', () => {
   ])('reads the order of %s again', async (body, orderId) => {
     expect((await send(body)).status).toBe(200)
     expect(api.parts.asked).toEqual([`refetch shop ${orderId}`])
+    expect(await api.store.orderReads.upcoming('shop', 10)).toMatchObject([{ orderId, announced: true, seen: '' }])
   })
 
   test.each([
@@ -105,7 +106,7 @@ describe('POST /hooks/{connection}', () => {
   test('leaves the order in the store where another process polls', async () => {
     const face = await openHarness({ ingest: null })
     expect((await send('{"id":"5"}', {}, '/hooks/shop', face)).status).toBe(200)
-    expect(await face.store.follows.list('shop', { limit: 10 })).toMatchObject([{ kind: 'order', id: '5' }])
+    expect(await face.store.orderReads.upcoming('shop', 10)).toMatchObject([{ orderId: '5', announced: true }])
     await face.close()
   })
 

@@ -2,8 +2,10 @@ import { afterEach, beforeEach } from 'vitest'
 import { Connection } from '../../schemas/config.ts'
 import type { OrderSnapshot } from '../../schemas/order.ts'
 import { OrderEvent } from '../../schemas/order-event.ts'
+import type { Clock } from '../../src/clock.ts'
 import { AppError } from '../../src/errors.ts'
 import type { EventLog } from '../../src/event-log/event-log.ts'
+import { readAgain } from '../../src/http/read-again.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { createMetrics } from '../../src/observe.ts'
 import type { OrderSource } from '../../src/sources/source.ts'
@@ -66,6 +68,10 @@ interface Scene {
   eventLog?: EventLog
   /** The vendor's present. */
   now?: number | (() => number)
+  reconcile?: { every: string; lookBack: string } | false
+  pollEvery?: string
+  /** Default: the real one, which can be shifted. */
+  time?: Clock
   /** Every pause is this many times shorter. */
   hurry?: number
 }
@@ -79,9 +85,12 @@ export async function scene({
   reasons = true,
   eventLog = memoryLog('embedded').log,
   now = MINUTE_START + 60_000,
+  reconcile,
+  pollEvery = '50ms',
+  time = clock,
   hurry = 1,
 }: Scene) {
-  const { feed, requests } = scriptedFeed(script)
+  const { feed, requests, created } = scriptedFeed(script)
   const fetches: string[][] = []
   const source: OrderSource = {
     vendor: 'shoplazza',
@@ -101,22 +110,27 @@ export async function scene({
     vendor: 'shoplazza',
     baseUrl: 'http://127.0.0.1:1/openapi/2022-01',
     accessToken: 't',
-    pollEvery: '50ms',
+    pollEvery,
     reasons,
     ...(backfill ? { backfill } : {}),
+    ...(reconcile === undefined ? {} : { reconcile }),
   })
   await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
   const { log, lines } = recordingLog()
+  const metrics = createMetrics()
   const ingest = createIngest({
     connections: [{ config, source, vendorNow: async () => (typeof now === 'number' ? now : now()) }],
     store,
     eventLog,
     owner: 'one',
-    clock: { ...clock, sleep: (ms, until) => clock.sleep(ms / hurry, until) },
+    clock: { ...time, sleep: (ms, until) => time.sleep(ms / hurry, until) },
     log,
-    metrics: createMetrics(),
+    metrics,
   })
-  return { ingest, requests, fetches, lines }
+  /** An order is asked for, as a webhook or a person does. */
+  const ask = (orderId: string, announced = false) =>
+    readAgain({ store, ingest, clock: time }, 'shop', orderId, { announced })
+  return { ingest, requests, created, fetches, lines, metrics, ask }
 }
 
 export const history = async () =>

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { Connection } from '../../schemas/config.ts'
+import { readAgain } from '../../src/http/read-again.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { createMetrics } from '../../src/observe.ts'
 import { isSilent } from '../../src/silence.ts'
@@ -11,6 +12,7 @@ import { shiftedClock } from '../helpers/shifted-clock.ts'
 import { paid, snapshot } from '../helpers/snapshots.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { unreadLog } from '../helpers/unread-log.ts'
+import { until } from '../helpers/until.ts'
 
 const MINUTE = 60_000
 const clock = shiftedClock()
@@ -62,6 +64,7 @@ async function shop(own: { webhookSecret?: string } = { webhookSecret: 'artifici
   })
   let orders = 0
   return {
+    ingest,
     warnings: () => lines.filter(({ msg }) => msg.includes('no webhooks come')),
     poll: () => ingest.poll('shop', { signal }),
     /** So many more orders that a poll sees changed. */
@@ -123,12 +126,17 @@ test.each([
 })
 
 test('orders that are read because somebody asked are not found by polls', async () => {
-  const { poll, silent } = await shop()
+  const { ingest, poll, silent } = await shop()
   await store.connections.heard('shop', clock.now())
-  for (let order = 0; order < 9; order++) await store.follows.put('shop', 'order', `w-${order}`, null, clock.now())
+  for (let order = 0; order < 9; order++) await readAgain({ store, ingest, clock }, 'shop', `w-${order}`)
+  const stop = new AbortController()
+  const running = ingest.run(stop.signal)
+  await until('all are read', async () => (await store.orderReads.upcoming('shop', 1)).length === 0)
   await poll()
   clock.shift(60 * MINUTE)
   await poll()
+  stop.abort()
+  await running
   expect([await silent(), (await store.connections.get('shop'))?.unannounced]).toEqual([false, 0])
 })
 

@@ -1,20 +1,20 @@
 import { expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
-import { type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
+import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { paid, refundTotal, snapshot, vendorTime } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
 import { clock, gists, scene, signal, store } from './scene.ts'
 
 test('calls for one order within a second are one or two fetches', async () => {
-  const { ingest, fetches } = await scene({
+  const { ingest, fetches, ask } = await scene({
     script: { rows: [] },
     fetched: [snapshot({ orderId: 'o-7', paid: paid() })],
   })
   const stop = new AbortController()
   const running = ingest.run(stop.signal)
-  for (let i = 0; i < 100; i++) ingest.refetch('shop', 'o-7')
+  for (let i = 0; i < 100; i++) await ask('o-7')
   await until('the order is read', async () => (await gists()).length === 1)
-  for (let i = 0; i < 100; i++) ingest.refetch('shop', 'o-7')
+  for (let i = 0; i < 100; i++) await ask('o-7')
   await until('it is read again', () => fetches.length === 2)
   stop.abort()
   await running
@@ -25,31 +25,20 @@ const broken = (orderIds: readonly string[]) =>
   orderIds.includes('o-broken') ? new AppError('answered 500', { code: 'vendor.unavailable', intent: 'retry' }) : null
 
 test('an order that cannot be read holds up no other that was asked for', async () => {
-  const { ingest, fetches } = await scene({
+  const { ingest, fetches, ask } = await scene({
     script: { rows: [] },
     fetched: [snapshot({ orderId: 'o-7', paid: paid() }), snapshot({ orderId: 'o-8', paid: paid() })],
     fetchFails: broken,
   })
   const stop = new AbortController()
   const running = ingest.run(stop.signal)
-  for (const orderId of ['o-7', 'o-broken']) ingest.refetch('shop', orderId)
+  for (const orderId of ['o-7', 'o-broken']) await ask(orderId)
   await until('the other is read', async () => (await gists()).length === 1)
-  ingest.refetch('shop', 'o-8')
+  await ask('o-8')
   await until('one asked for later is read', async () => (await gists()).length === 2)
   stop.abort()
   await running
   expect(fetches.filter(([orderId, ...more]) => orderId === 'o-broken' && more.length === 0)).toHaveLength(1)
-})
-
-test('an order that must be read again and cannot be holds up no poll', async () => {
-  const { ingest, lines } = await scene({
-    script: { rows: ordersUpdatedAt([1]).map(row => ({ ...row, paid: paid() })) },
-    fetchFails: broken,
-  })
-  await store.follows.put('shop', 'order', 'o-broken', null, clock.now())
-  const { events } = await ingest.poll('shop', { signal })
-  expect(events).toHaveLength(1)
-  expect(lines.filter(({ level }) => level === 40)).toMatchObject([{ orders: 1, error: 'answered 500' }])
 })
 
 test('while the credentials are refused, no order is asked for until a poll went well', async () => {
@@ -62,7 +51,7 @@ test('while the credentials are refused, no order is asked for until a poll went
       return undefined
     },
   }
-  const { ingest, fetches } = await scene({
+  const { ingest, fetches, ask } = await scene({
     script,
     fetched: [snapshot({ orderId: 'o-7', paid: paid() })],
     fetchFails: () => (trusted ? null : refused),
@@ -70,7 +59,7 @@ test('while the credentials are refused, no order is asked for until a poll went
   })
   const stop = new AbortController()
   const running = ingest.run(stop.signal)
-  ingest.refetch('shop', 'o-7')
+  await ask('o-7')
   await until('it was refused', () => fetches.length === 1)
   const refusedAt = clock.monotonic()
   await until('many retries could have been', () => clock.monotonic() - refusedAt > 200)
@@ -82,27 +71,16 @@ test('while the credentials are refused, no order is asked for until a poll went
   await running
 })
 
-test('an order that another process was asked to read is read with the next poll, once', async () => {
-  const { ingest, fetches } = await scene({
-    script: { rows: [] },
-    fetched: [snapshot({ orderId: 'o-7', paid: paid() })],
-  })
-  await store.follows.put('shop', 'order', 'o-7', null, clock.now())
-  await ingest.poll('shop', { signal })
-  await ingest.poll('shop', { signal })
-  expect([await gists(), fetches]).toEqual([['o-7 paid 20.00'], [['o-7']]])
-})
-
 test('a recheck that fails takes back nothing of what another read of the order stored meanwhile', async () => {
   const updatedAt = new Date(clock.now()).toISOString()
   const row = snapshot({ updatedAt, paid: paid(), refund: refundTotal('5.00', { records: 'delayed' }) })
-  const { ingest, fetches } = await scene({
+  const { ingest, fetches, ask } = await scene({
     script: { rows: [row] },
     now: clock.now(),
     fetched: [{ ...row, cancelled: { when: vendorTime(updatedAt), reason: null } }],
     fetchFails: async ids => {
       if (fetches.length > 1) return null
-      ingest.refetch('shop', row.orderId) // a webhook, while the recheck is on its way
+      await ask(row.orderId) // a webhook, while the recheck is on its way
       await until('what the webhook announced is stored', async () => (await gists()).length === 2)
       return broken([...ids, 'o-broken'])
     },

@@ -1,10 +1,11 @@
 import { expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
+import { pictureOf } from '../../src/order/picture.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
-import { memoryLog, scene, store } from './scene.ts'
+import { clock, memoryLog, scene, store } from './scene.ts'
 
 const row = async () => store.connections.get('shop')
 
@@ -73,10 +74,15 @@ test('a single order that cannot be read again and again is shown in the connect
   const stop = new AbortController()
   const running = ingest.run(stop.signal)
   const shown = async () => (await row())?.lastError?.startsWith('Single orders: ') === true
-  await until('the trouble is shown', async () => ingest.refetch('shop', 'o-1') && (await shown()))
+  await until('a poll has read the order', async () => (await store.orders.get('shop', 'o-1')) !== null)
+  const seen = pictureOf((await store.orders.get('shop', 'o-1'))?.snapshot)
+  const asked = { connection: 'shop', orderId: 'o-1', userId: null, announced: true, seen, askedAt: clock.now() }
+  await store.orderReads.ask(asked)
+  ingest.refetch('shop', 'o-1')
+  await until('the trouble is shown', shown)
   expect(await row()).toMatchObject({ state: 'failing' })
   fails = false
-  await until('it is over', async () => ingest.refetch('shop', 'o-1') && (await row())?.state === 'ok')
+  await until('it is over', async () => (await row())?.state === 'ok')
   stop.abort()
   await running
 })

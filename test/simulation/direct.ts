@@ -42,9 +42,12 @@ export function createDirect(deps: {
     if (random.chance(manners.refused)) throw problem('vendor.unauthorized', 'stop')
   }
 
-  function readPage(window: Window, page: string | null): FeedPage {
+  function readPage(by: 'updated' | 'created', window: Window, page: string | null): FeedPage {
     refuseSometimes()
-    const inside = shop.listed().filter(({ updatedAt }) => updatedAt >= window.from && updatedAt <= window.to)
+    const inside = shop.listed().filter(({ updatedAt, order }) => {
+      const at = by === 'updated' ? updatedAt : order.placedAt
+      return at >= window.from && at <= window.to
+    })
     if (inside.length > pageSize && random.chance(manners.tooLarge)) throw problem('vendor.too_large', 'narrow')
     return spoiled(kind === 'cursor' ? byCursor(inside, page) : byNumber(inside, page), window, page)
   }
@@ -123,7 +126,13 @@ export function createDirect(deps: {
               kind: 'window',
               precisionMs: 1_000,
               readPage: (window, page, given) =>
-                ask('readPage', [window.from - EPOCH, window.to - EPOCH, page], given, () => readPage(window, page)),
+                ask('readPage', [window.from - EPOCH, window.to - EPOCH, page], given, () =>
+                  readPage('updated', window, page),
+                ),
+              readCreated: (window, page, given) =>
+                ask('readCreated', [window.from - EPOCH, window.to - EPOCH, page], given, () =>
+                  readPage('created', window, page),
+                ),
             },
       fetch: (refs, given) => {
         const ids = refs.map(({ orderId }) => orderId)

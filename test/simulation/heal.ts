@@ -81,6 +81,12 @@ export async function heal(world: {
   await time.until(() => !frozen(), 100_000, 1_000)
   await resumeAll()
   await time.run(Math.max(0, ...vendors.map(vendor => vendor.restlessUntil - time.now)) + 15_000)
+  if (plan.silent) {
+    // By then no poll looks back to where the orders are listed.
+    await time.run(plan.overlapMs + 30_000)
+    for (const vendor of vendors) vendor.whisper()
+    await time.run(15_000)
+  }
   const recovered = async () => {
     await resumeAll()
     return healed()

@@ -67,8 +67,24 @@ const PRUNED: Partial<Plan> = {
   changeEveryMs: 700,
   strikeEveryMs: 1_500,
 }
+/** Changes that leave the update time alone, announced by nobody. */
+const SILENT: Partial<Plan> = {
+  vendors: ['pages'],
+  silent: true,
+  announces: false,
+  jumps: false,
+  changeEveryMs: 700,
+  stormMs: 45_000,
+}
 
 export const MUTANTS: readonly Mutant[] = [
+  aimed(
+    SILENT,
+    mutant('a reconciliation publishes nothing', 'ingest/reconcile.ts', [
+      'takePage(lease, { ...page, orders: ours }, options)',
+      'takePage(lease, { ...page, orders: ours.slice(ours.length) }, options)',
+    ]),
+  ),
   mutant('writes are not checked against the epoch', 'store/sql/leases.ts', [
     'if (rows.length === 0)',
     'if (Date.now() < 0)',

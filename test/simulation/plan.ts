@@ -19,6 +19,8 @@ export interface Plan {
   readonly tooLarge: number
   /** The vendor announces what changes, and the program reads it at once. */
   readonly announces: boolean
+  /** Some changes leave the update time alone, so that only a reconciliation shows them. */
+  readonly silent: boolean
   /** Entries that the log hands over at a time, at most. */
   readonly batch: number
   readonly receivers: number
@@ -70,6 +72,7 @@ export function makePlan(random: Random): Plan {
     past: random.pick([0, 3, 6, 25, 25] as const),
     tooLarge: random.pick([0, 0, 0.9] as const),
     announces: random.chance(0.35),
+    silent: false,
     batch: random.pick([1, 3, 40] as const),
     receivers: random.between(1, 5),
     queueLimit: random.pick([1, 3, 20, 1000] as const),
@@ -93,5 +96,5 @@ export function makePlan(random: Random): Plan {
   } as const
   // What a power failure undoes is told from the changes of tables, and what retention removed is kept by a trigger: not both.
   const retentionMs = random.pick([null, null, 4_000, 30_000] as const)
-  return { ...plan, retentionMs: plan.power ? null : retentionMs }
+  return { ...plan, retentionMs: plan.power ? null : retentionMs, silent: random.chance(0.15) }
 }

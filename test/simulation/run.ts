@@ -135,7 +135,10 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     time.after(dice.between(0, dice.pick([50, 3_000] as const)), () => {
       const running = slots.running()
       const by = running[dice.between(0, running.length - 1)]
-      by?.life.run(() => void readAgain({ ...by, clock: by.life.clock }, connection, orderId).catch(() => {}))
+      by?.life.run(() => {
+        const deps = { ...by, clock: by.life.clock }
+        void readAgain(deps, connection, orderId, { announced: true }).catch(() => {})
+      })
     })
   }
 

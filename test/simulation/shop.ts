@@ -62,6 +62,8 @@ export interface Shop {
   ofUser(userId: string): Listed[]
   /** Something happens to some order, or a new one is made. */
   live(): void
+  /** Every order changes and leaves its update time alone, where the run has such changes. */
+  whisper(): void
   /** Many orders change in one second. */
   burst(): void
   /** From now on every row can be read and understood; nobody is told. */
@@ -84,6 +86,8 @@ export function createShop(deps: {
   lagMs: number
   overlapMs: number
   slowRecords: boolean
+  /** Some changes leave the update time alone. */
+  silent: boolean
   /** How long a row may be illegible; one without a legible id has to come back while polls still look there. */
   illegibleMs: number
   /** Told of every change, at once. */
@@ -119,7 +123,9 @@ export function createShop(deps: {
   }
 
   function change(order: TrueOrder): void {
+    const before = order.updatedAt
     advance(order, random, habits, now())
+    if (deps.silent && habits.updateTimes && versions.has(order.id) && random.chance(0.3)) order.updatedAt = before
     publish(order)
   }
 
@@ -177,6 +183,15 @@ export function createShop(deps: {
       if (other && random.chance(0.1)) other.unreadableUntil = now() + random.between(1_000, deps.illegibleMs / 4)
       // What is missed of an order that never changes again stays missed.
       if (random.chance(0.12)) retired.add(order)
+    },
+    whisper() {
+      if (!deps.silent || !habits.updateTimes) return
+      for (const order of orders.values()) {
+        const before = order.updatedAt
+        advance(order, random, habits, now())
+        order.updatedAt = before
+        publish(order)
+      }
     },
     burst() {
       for (const order of orders.values()) if (!retired.has(order)) change(order)

@@ -33,7 +33,7 @@ export function createVendor(deps: {
   const changed = (orderId: string) => deps.changed(id, orderId)
   const shop = createShop({
     ...{ id, kind, number, time, random, trace, changed },
-    ...{ mostOrders, lagMs, overlapMs, slowRecords, illegibleMs },
+    ...{ mostOrders, lagMs, overlapMs, slowRecords, illegibleMs, silent: plan.silent },
   })
   const connect = (plan.wire ? createWire : createDirect)({ shop, config, random, trace, pageSize })
   return {
@@ -46,9 +46,11 @@ export function createVendor(deps: {
   }
 }
 
-function configOf(id: string, kind: VendorKind, { pollEveryMs, overlapMs }: Plan, family: string): Connection {
+function configOf(id: string, kind: VendorKind, { pollEveryMs, overlapMs, silent }: Plan, family: string): Connection {
   const baseUrl = 'https://vendor.example'
-  const shared = { id, baseUrl, pollEvery: `${pollEveryMs}ms`, overlap: `${overlapMs}ms`, backfill: '40m' }
+  // Where polls show everything, nothing else may find what they miss.
+  const reconcile = silent ? { every: '3m', lookBack: '2h' } : false
+  const shared = { id, baseUrl, pollEvery: `${pollEveryMs}ms`, overlap: `${overlapMs}ms`, backfill: '40m', reconcile }
   const limit = { rateLimit: { perSecond: 20, burst: 40 } }
   if (kind === 'pages')
     return Connection.parse({ ...shared, ...limit, vendor: 'kakaclo', apiVersion: 'v2', token: 't' })

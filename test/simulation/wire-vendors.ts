@@ -49,10 +49,14 @@ function spoil(page: Page, { shop, random, note }: WireDeps, stray: () => unknow
 const illegible = (shop: Shop, order: TrueOrder) => (shop.orders.get(order.id)?.unreadableUntil ?? 0) > shop.now()
 const doubtful = (shop: Shop, order: TrueOrder) => (shop.orders.get(order.id)?.doubtUntil ?? 0) > shop.now()
 
-const within = (list: readonly Listed[], from: string | null, to: string | null): Listed[] => {
-  const [min, max] = [Date.parse(from ?? ''), Date.parse(to ?? '')]
-  return list.filter(({ updatedAt }) => !(updatedAt < min) && !(updatedAt > max))
+/** By update time, by creation time, or both, as a query says. */
+function within(list: readonly Listed[], query: URLSearchParams, updated: Names, created: Names): Listed[] {
+  const bounds = ([from, to]: Names) => [Date.parse(query.get(from) ?? ''), Date.parse(query.get(to) ?? '')] as const
+  const isIn = (at: number, [min, max]: readonly [number, number]) => !(at < min) && !(at > max)
+  const [changes, creations] = [bounds(updated), bounds(created)]
+  return list.filter(({ updatedAt, order }) => isIn(updatedAt, changes) && isIn(order.placedAt, creations))
 }
+type Names = readonly [from: string, to: string]
 
 const numbered = (list: readonly Listed[], number: number, size: number): TrueOrder[] =>
   list.slice((number - 1) * size, number * size).map(({ order }) => order)
@@ -73,7 +77,12 @@ export function wireKakaclo(deps: WireDeps): WireVendor {
         data: { total: list.length, pageNumber: 1, pageSize: 250, list },
       })
     }
-    const inside = within(shop.listed(), query.get('updateStartTime'), query.get('updateEndTime'))
+    const inside = within(
+      shop.listed(),
+      query,
+      ['updateStartTime', 'updateEndTime'],
+      ['createStartTime', 'createEndTime'],
+    )
     const number = Number(query.get('pageNumber'))
     const size = Math.min(Number(query.get('pageSize')), pageSize)
     const page: Page = { rows: numbered(inside, number, size).map(row), total: inside.length, next: null, asked: null }
@@ -107,7 +116,12 @@ export function wireShoplazza(deps: WireDeps & { family: Family }): WireVendor {
     const wanted = ids(query, 'ids')
     if (wanted)
       return listOf({ rows: wanted.flatMap(id => shop.order(id) ?? []).map(row), total: null, next: null, asked: null })
-    const inside = within(shop.listed(), query.get('updated_at_min'), query.get('updated_at_max'))
+    const inside = within(
+      shop.listed(),
+      query,
+      ['updated_at_min', 'updated_at_max'],
+      ['created_at_min', 'created_at_max'],
+    )
     if (inside.length > pageSize && random.chance(shop.manners.tooLarge)) return json({ errors: ['too deep'] }, 406)
     const token = query.get(newer ? 'cursor' : 'next_token')
     const byToken = cursorPage(shop, inside, token, pageSize)

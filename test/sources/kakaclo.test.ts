@@ -37,6 +37,18 @@ describe('a page of changes', () => {
     expect(request?.headers.authorization).toBe('Bearer test-token')
   })
 
+  test('is asked for by creation time where a reconciliation reads it (case 47)', async () => {
+    const { feed, requests } = await source('v2', listed([row(1)]))
+    const page = await feed.readCreated?.(WINDOW, null, live())
+    expect(page).toMatchObject({ orders: [{ orderId: '1' }], next: null })
+    expect(Object.fromEntries(requests[0]?.url.searchParams ?? [])).toEqual({
+      createStartTime: '2026-03-02T10:00:00Z',
+      createEndTime: '2026-03-02T10:10:01Z',
+      pageNumber: '1',
+      pageSize: '250',
+    })
+  })
+
   async function readAll({ feed }: Awaited<ReturnType<typeof source>>): Promise<string[]> {
     const seen: string[] = []
     let next: string | null = null

@@ -88,6 +88,20 @@ describe.each([OLDER, NEWER, '2026-01'])('the feed of %s', version => {
     expect(queries(shop)[0]?.get('updated_at_max')).toBe(at(2))
   })
 
+  test('asks by creation time where a reconciliation reads it (case 47)', async () => {
+    const shop = await quietShop()
+    for (const second of [0, 1, 2, 3])
+      shop.shoplazza.put(`o${second}`, { ...row(`o${second}`, 50), created_at: at(second) })
+    const { feed } = sourceOf(shop, version)
+    if (feed.kind !== 'window') throw new TypeError('expected a window feed')
+    const page = await feed.readCreated?.({ from: START + 1_900, to: START + 2_000 }, null, ASK)
+    expect(page?.orders.map(({ orderId }) => orderId).sort()).toEqual(['o1', 'o2'])
+    expect([...(queries(shop)[0]?.keys() ?? [])].filter(name => name.includes('_at_'))).toEqual([
+      'created_at_min',
+      'created_at_max',
+    ])
+  })
+
   test('an empty window is one page without rows', async () => {
     const shop = await quietShop()
     const pages = await pagesOf(sourceOf(shop, version))

@@ -4,7 +4,16 @@ import { projects } from './0003-projects.ts'
 import { ahead } from './0004-ahead.ts'
 import { expiryAndHandlers } from './0005-expiry-and-handlers.ts'
 import { pausedHandlers } from './0006-paused-handlers.ts'
+import { readingAgain } from './0007-reading-again.ts'
 import type { Migration } from './migration.ts'
 
 /** In order, never changed once released: a step's place in this list is the schema version it leads to. */
-export const MIGRATIONS: readonly Migration[] = [start, epochs, projects, ahead, expiryAndHandlers, pausedHandlers]
+export const MIGRATIONS: readonly Migration[] = [
+  start,
+  epochs,
+  projects,
+  ahead,
+  expiryAndHandlers,
+  pausedHandlers,
+  readingAgain,
+]

@@ -3,6 +3,8 @@ import type { Store } from '../../../src/store/store.ts'
 import { eventRecord } from '../../helpers/event-records.ts'
 import { attemptRow, NOW, order, page, remember, spilled } from './world.ts'
 
+const read = { connection: 'shop', userId: null, announced: true, seen: '' }
+
 /** Enough rows that reading all of a table would be a mistake. */
 export async function fill(store: Store, lease: Lease): Promise<void> {
   const events = Array.from({ length: 4000 }, (_, index) =>
@@ -18,6 +20,8 @@ export async function fill(store: Store, lease: Lease): Promise<void> {
   await store.deliveries.record(events.map(event => attemptRow(event)))
   for (let index = 0; index < 2000; index++)
     await store.follows.put('shop', 'order', `o${index}`, null, NOW + (index % 10 ? 1e9 : 0))
+  for (let index = 0; index < 2000; index++)
+    await store.orderReads.ask({ ...read, orderId: `o${index}`, askedAt: NOW + (index % 10 ? 1e9 : index) })
 }
 
 /**
@@ -41,6 +45,16 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   const doubts = [{ orderId: 'o1', entries: [{ path: 'a', value: 'v', reason: 'r' }], at: NOW }]
   await store.orders.commit(lease, page({ orders: [order('o1')], events: [eventRecord({ orderId: 'new' })], doubts }))
   await store.follows.due('shop', NOW, 10)
+  await store.orderReads.due(['shop', 'kk'], NOW - 1)
+  const reads = await store.orderReads.upcoming('shop', 3)
+  await store.orderReads.ask({ ...read, orderId: 'o1', askedAt: NOW })
+  await store.orderReads.settle(
+    lease,
+    reads.map((one, at) => ({ ...one, next: at === 0 ? null : NOW })),
+  )
+  await store.backfills.waiting(['shop', 'kk'])
+  await store.backfills.next('shop')
+  await store.reconciliations.get('shop')
   const follows = await store.follows.due('shop', NOW, 3)
   await store.follows.reschedule(
     lease,

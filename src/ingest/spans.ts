@@ -1,0 +1,78 @@
+import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
+import type { Progress, Span } from '../store/port/passes.ts'
+import { backfill } from './backfill.ts'
+
+/** A shop that reads times of filters in its own zone is off by this much at most. */
+export const FURTHEST_ZONE_MS = 14 * 3_600_000
+
+/** So many orders are remembered to count each once; beyond it one that is listed twice counts twice. */
+const MOST_COUNTED = 100_000
+
+/** Orders created within the window, then orders updated within it: each filter finds what the other hides. */
+export function begin(feed: WindowFeed, window: Window, beganAt: number): Progress {
+  const rounded = {
+    from: Math.floor(window.from / feed.precisionMs) * feed.precisionMs,
+    to: Math.ceil(window.to / feed.precisionMs) * feed.precisionMs,
+  }
+  const spans: Span[] = [
+    ...(feed.readCreated ? [{ by: 'created' as const, ...rounded }] : []),
+    { by: 'updated', ...rounded },
+  ]
+  return { beganAt, spans, wholeMs: lengthOf(spans), pages: 0, orders: 0, events: 0 }
+}
+
+const lengthOf = (spans: readonly Window[]): number => spans.reduce((sum, { from, to }) => sum + (to - from), 0)
+
+/**
+ * Reads what is left of the spans, and saves how far it is after each piece, so that a restart goes on from there. `take` stores a page
+ * and returns how many events it counts for.
+ */
+export async function readSpans(
+  deps: {
+    feed: WindowFeed
+    progress: Progress
+    take: (page: FeedPage) => Promise<number>
+    save: (progress: Progress) => Promise<void>
+  },
+  options: ReadOptions,
+): Promise<Progress> {
+  let { progress } = deps
+  const isNew = countEachOnce()
+  const save = async (change: Partial<Progress>): Promise<void> => {
+    progress = { ...progress, ...change }
+    await deps.save(progress)
+  }
+
+  async function take(page: FeedPage): Promise<void> {
+    const events = await deps.take(page)
+    const orders = page.orders.filter(({ orderId }) => isNew(orderId)).length
+    progress = { ...progress, pages: progress.pages + 1, orders: progress.orders + orders }
+    if (events > 0) await save({ events: progress.events + events })
+  }
+
+  for (const by of ['created', 'updated'] as const) {
+    const gaps = {
+      list: async () => progress.spans.filter(span => span.by === by),
+      replace: (gap: Window, windows: readonly Window[]) => {
+        const rest = progress.spans.filter(span => span.by !== by || span.from !== gap.from || span.to !== gap.to)
+        return save({ spans: [...rest, ...windows.map(({ from, to }) => ({ by, from, to }))] })
+      },
+    }
+    await backfill({ feed: feedBy(deps.feed, by), gaps, take }, options)
+  }
+  return progress
+}
+
+function feedBy(feed: WindowFeed, by: Span['by']): WindowFeed {
+  const readPage = by === 'created' && feed.readCreated ? feed.readCreated : feed.readPage
+  return { ...feed, readPage, toleranceMs: FURTHEST_ZONE_MS }
+}
+
+function countEachOnce(): (orderId: string) => boolean {
+  const seen = new Set<string>()
+  return orderId => {
+    if (seen.has(orderId)) return false
+    if (seen.size < MOST_COUNTED) seen.add(orderId)
+    return true
+  }
+}
