@@ -287,8 +287,12 @@ export function connect(config: Connection, clock: Clock, log: Log): Connected &
         return createShoplazza({ connection: config, http, log })
     }
   })()
+  let asked = false
   const vendorNow = async (signal: AbortSignal) => {
-    if (!http.offsetKnown) await source.check({ signal, priority: 'live' })
+    // Once: a vendor whose answers name no time is held to have ours.
+    const ask = !http.offsetKnown && !asked
+    if (ask) await source.check({ signal, priority: 'live' })
+    asked = true
     return http.vendorNow()
   }
   return { config, source, vendorNow, close: () => http.close() }

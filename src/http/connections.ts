@@ -7,6 +7,7 @@ import { AppError, messageOf } from '../errors.ts'
 import { askPoll } from '../poll-request.ts'
 import { isSilent } from '../silence.ts'
 import type { ConnectionRow } from '../store/port/connections.ts'
+import { clockWords, lagMs } from '../vendor-clock.ts'
 import type { ApiDeps } from './deps.ts'
 import { noContent, RawJson, reply } from './json.ts'
 import { pageById } from './paging.ts'
@@ -62,13 +63,16 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     const { id, vendor, enabled } = connection
     const time = (at: number | null | undefined) => (at === null || at === undefined ? null : timestamp(at))
     const count = counts.get(id)
+    const lag = row && lagMs(row, clock.now())
+    const aheadMs = row?.clockAheadMs ?? null
     return {
       id,
       vendor,
       state: enabled ? (row?.state ?? 'behind') : 'stopped',
       cursor: time(row?.cursor),
-      lagSeconds: row && row.cursor !== null ? Math.max(0, clock.now() - row.cursor) / 1000 : null,
+      lagSeconds: lag === null ? null : lag / 1000,
       lastSuccessAt: time(row?.lastSuccessAt),
+      clock: aheadMs === null ? null : { aheadSeconds: aheadMs / 1000, warning: clockWords(aheadMs) },
       nextPollAt: enabled ? time(row?.nextPollAt) : null,
       lastError: enabled ? (row?.lastError ?? null) : 'The connection is not enabled in the configuration.',
       ordersTracked: count?.orders ?? 0,
