@@ -291,8 +291,8 @@ export function connect(config: Connection, clock: Clock, log: Log): Connected &
   const vendorNow = async (signal: AbortSignal) => {
     // Once: a vendor whose answers name no time is held to have ours.
     const ask = !http.offsetKnown && !asked
-    if (ask) await source.check({ signal, priority: 'live' })
     asked = true
+    if (ask) await source.check({ signal, priority: 'live' })
     return http.vendorNow()
   }
   return { config, source, vendorNow, close: () => http.close() }

@@ -61,27 +61,33 @@ export async function findUnreadable(
   /** `part` could not be read. */
   async function narrow(part: Window, error: AppError): Promise<void> {
     const halves = halve(part, precisionMs) ?? instantsOf(part)
-    let failures = 0
+    const open: { half: Window; result: 'too-large' | AppError }[] = []
+    // Both first: what can be read shows early that the vendor is well.
+    for (const half of halves) {
+      const result = await attempt(half)
+      if (result !== 'read') open.push({ half, result })
+    }
+    const failures = open.filter(({ result }) => result !== 'too-large').length
+    // The other half may have failed for its own reason, or the vendor has come into trouble meanwhile.
+    if (failures === 2) await assertAnswers()
     // Halves meet in one instant, which may be found already.
-    for (const half of halves)
+    for (const { half, result } of open)
       for (const rest of without(half, windows(), precisionMs)) {
         if (found.length >= MOST_FOUND) return
-        const result = await attempt(rest)
-        if (result === 'read') continue
-        // The other half may have failed for its own reason, or the vendor has come into trouble meanwhile.
-        if (result !== 'too-large' && ++failures === 2) await assertAnswers()
-        await narrow(rest, result === 'too-large' ? error : result)
+        const isSame = rest.from === half.from && rest.to === half.to
+        const now = isSame ? result : await attempt(rest)
+        if (now !== 'read') await narrow(rest, now === 'too-large' ? error : now)
       }
     const isExplained = failures > 0 || windows().some(({ from, to }) => from <= part.to && to >= part.from)
     if (halves.length > 0 && (isExplained || part.to - part.from > precisionMs)) return
     await assertAnswers()
     const again = await attempt(part)
     if (again instanceof AppError) found.push({ window: part, error: again })
+    if (found.length > 1 && search.orders() === 0) throw first
   }
 
   await assertAnswers()
   await narrow(window, first)
-  if (found.length > 1 && search.orders() === 0) throw first
   return { found, complete: found.length < MOST_FOUND }
 }
 

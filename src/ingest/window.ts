@@ -2,7 +2,7 @@ import type { Window } from '../sources/source.ts'
 
 /** Spans of the vendor's update time: which to read now, which later. Pure. */
 
-export interface Plan {
+interface Plan {
   /** Read in this round. */
   readonly live: Window
   /** What is older than the overlap, for beside the polls, at a lower priority. */
@@ -55,9 +55,6 @@ export function whole({ cursor, overlapMs, backfillFrom, now, precisionMs }: Rea
   const from = cursor === null ? Math.min(backfillFrom, now - overlapMs) : Math.min(cursor, now) - overlapMs
   return rounded({ from, to: now }, precisionMs)
 }
-
-/** `whole` in two: the overlap, and what is before it. */
-export const split = (reach: Reach): Plan => cutAt(whole(reach), reach.now - reach.overlapMs, reach.precisionMs)
 
 /** What of a window is to be read now, and what lies before `time`. Where all of it does, the last tick is read now. */
 export function cutAt({ from, to }: Window, time: number, precisionMs: number): Plan {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
 import { readWindow } from '../../src/ingest/read-window.ts'
-import { fronts, halve, split, whole, without } from '../../src/ingest/window.ts'
+import { cutAt, fronts, halve, whole, without } from '../../src/ingest/window.ts'
 import { at, type FeedScript, MINUTE_START, ordersUpdatedAt, scriptedFeed } from '../helpers/scripted-feed.ts'
 
 const options = { signal: new AbortController().signal, priority: 'live' as const }
@@ -256,7 +256,8 @@ describe('planning', () => {
   })
 
   test('what is too large for one round leaves a gap that touches the live window', () => {
-    const { live, gap } = split({ ...reach, cursor: null, backfillFrom: MINUTE_START - 86_400_000 })
+    const first = { ...reach, cursor: null, backfillFrom: MINUTE_START - 86_400_000 }
+    const { live, gap } = cutAt(whole(first), reach.now - reach.overlapMs, 1_000)
     expect(gap).toEqual({ from: MINUTE_START - 86_400_000, to: live.from })
   })
 

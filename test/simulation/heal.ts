@@ -2,6 +2,7 @@ import { readAgain } from '../../src/http/read-again.ts'
 import type { Broker } from './broker.ts'
 import type { Checks } from './checks.ts'
 import type { Durable } from './durable.ts'
+import { second } from './orders.ts'
 import type { Plan } from './plan.ts'
 import type { Process } from './process.ts'
 import type { Slots } from './slots.ts'
@@ -44,6 +45,9 @@ export async function heal(world: {
 
   const explained = () => {
     const unread = new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
+    for (const vendor of vendors)
+      for (const { id, updatedAt } of vendor.orders.values())
+        if (vendor.isCursed(id) || checks.inSpan(vendor.id, second(updatedAt))) unread.add(`${vendor.id}/${id}`)
     return (fact: string) => unread.has(fact.split(' ')[0] ?? '')
   }
 
@@ -70,8 +74,13 @@ export async function heal(world: {
     })
   }
 
-  /** Quarantined orders are read again, and dead letters sent again. */
+  /** Quarantined orders and spans are read again, and dead letters sent again. */
   function operate(): void {
+    for (const { id, connection } of checks.spans())
+      each(async by => {
+        await by.store.quarantine.hasten(id, by.life.clock.now())
+        by.ingest.wake(connection)
+      })
     for (const { connection, orderId } of checks.quarantined())
       each(by => readAgain({ ...by, clock: by.life.clock }, connection, orderId))
     each(by => by.store.deadLetters.redrive({}, by.life.clock.now()).then(() => by.dispatch.wake()))
@@ -95,11 +104,13 @@ export async function heal(world: {
     if (!idle()) checks.violated('not idle long after the storm')
   }
   if (checks.violations.length > 0) return
+  for (const vendor of vendors) vendor.liftCurses()
   trace.note('what is in quarantine is read again, and dead letters are sent again')
   operate()
   for (const vendor of vendors) vendor.recordAll()
   await time.run(2_000)
-  const clean = () => idle() && checks.quarantined().length === 0 && checks.untold().length === 0
+  const clean = () =>
+    idle() && checks.quarantined().length === 0 && checks.spans().length === 0 && checks.untold().length === 0
   await time.until(clean, patience, 5_000)
   await time.run(12_000)
   checks.finally()
