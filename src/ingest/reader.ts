@@ -13,6 +13,8 @@ import { findUnreadable, mayBeOfPage } from './unreadable.ts'
 const REVISITS_MS = [60_000, 300_000, 1_800_000, 3_600_000] as const
 /** Spans read again after one poll. */
 const MOST_REVISITS = 5
+/** After so many searches that found nothing readable, what they find is set aside all the same. */
+const MOST_FRUITLESS = 3
 /** No shop had orders then, and every API takes the date. */
 const EMPTY_DAY = Date.UTC(2000, 0, 1)
 /** A poll reads its rows again soon. What is read once is believed against the vendor's total only after more readings. */
@@ -54,6 +56,8 @@ export function createWindowReader(deps: {
   /** Windows that could not be read since all went well. One failure is the vendor's moment; the second is looked into. */
   const failed: Record<ReadOptions['priority'], Window | null> = { live: null, backfill: null }
   let hasSaidTotal = false
+  /** Searches in a row in which nothing with an order in it could be read, although the vendor answered. */
+  let fruitless = 0
 
   const trustOf = (priority: ReadOptions['priority']): Trust => ({
     totals: priority === 'live' ? totals : NO_TOTALS,
@@ -90,10 +94,15 @@ export function createWindowReader(deps: {
       if (signal.aborted || !mayBeOfPage(error)) throw error
       failed[priority] = window
       if (!isSecond) throw error
+      let isAway = false
       const search = {
         precisionMs,
-        orders: () => orders,
-        answers: () => answers(options),
+        // After some of them it is no moment of the vendor's: the orders there are broken, or share a tick with one that is.
+        orders: () => (fruitless < MOST_FRUITLESS ? orders : 1),
+        answers: async () => {
+          isAway = !(await answers(options))
+          return !isAway
+        },
         read: async (part: Window) => {
           const whole = await readWhole(feed, part, counted, options, trustOf(priority))
           if (whole !== 'too-large') return 'read' as const
@@ -102,7 +111,11 @@ export function createWindowReader(deps: {
           return 'read' as const
         },
       }
-      const { found, complete } = await findUnreadable(search, window, error)
+      const { found, complete } = await findUnreadable(search, window, error).catch((failure: unknown) => {
+        if (failure === error && !isAway && orders === 0) fruitless++
+        throw failure
+      })
+      fruitless = 0
       for (const one of found) await setAside(lease, one.window, one.error)
       if (!complete) throw error
       if (priority === 'backfill') failed.backfill = null

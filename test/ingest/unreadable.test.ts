@@ -209,6 +209,18 @@ describe('an outage is not taken for a broken order', () => {
     expect((await world.ingest.poll('shop', { signal })).events).toHaveLength(6)
   })
 
+  test('case 43: where it stays so for several polls, each of those orders is set aside, and told when it can be read', async () => {
+    const { script, mend } = brokenShop([5, 21], [5, 21])
+    const world = await scene({ script })
+    for (let poll = 0; poll < 4; poll++) await expect(world.ingest.poll('shop', { signal })).rejects.toThrow()
+    await world.ingest.poll('shop', { signal })
+    expect((await store.quarantine.spans('shop')).map(({ from }) => from)).toEqual([5, 21].map(second))
+    mend()
+    clock.shift(2 * MINUTE)
+    await world.ingest.poll('shop', { signal })
+    expect(await ids()).toEqual(new Set(['o-1', 'o-2']))
+  })
+
   test('case 43: nor when it begins while a broken order is looked for', async () => {
     const { script } = brokenShop([5, 21, 50], [21])
     const { before } = script

@@ -43,11 +43,15 @@ export async function heal(world: {
     return !lane && !open && !replay && (broker ? broker.quiet() : world.settled() >= (last?.n ?? 0))
   }
 
+  /** It breaks the lists that hold it, or is in quarantine with all else of its second. */
+  const isHidden = (vendor: Vendor, orderId: string) =>
+    vendor.isCursed(orderId) || checks.inSpan(vendor.id, second(vendor.orders.get(orderId)?.updatedAt ?? 0))
+
   const explained = () => {
     const unread = new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
     for (const vendor of vendors)
-      for (const { id, updatedAt } of vendor.orders.values())
-        if (vendor.isCursed(id) || checks.inSpan(vendor.id, second(updatedAt))) unread.add(`${vendor.id}/${id}`)
+      for (const { id } of vendor.orders.values())
+        if (isHidden(vendor, id)) unread.add(`${vendor.id}/${id}`)
     return (fact: string) => unread.has(fact.split(' ')[0] ?? '')
   }
 
@@ -61,7 +65,10 @@ export async function heal(world: {
   const stale = () =>
     checks
       .quarantined()
-      .filter(({ connection, orderId }) => vendors.find(({ id }) => id === connection)?.seenSinceCleared(orderId))
+      .filter(({ connection, orderId }) => {
+        const vendor = vendors.find(({ id }) => id === connection)
+        return vendor?.seenSinceCleared(orderId) && !isHidden(vendor, orderId)
+      })
 
   /** Endpoints that were paused (the word may come late), or disabled themselves, are put into use again. */
   async function resumeAll(): Promise<void> {
