@@ -230,7 +230,10 @@ describe('quarantine', () => {
       path: 'updated_at',
       value: `${time}/${time}`,
     })
-    expect(await api.call('POST', `/v1/quarantine/${entry.id}/retry`)).toMatchObject({ status: 202, body: { queued: 1 } })
+    expect(await api.call('POST', `/v1/quarantine/${entry.id}/retry`)).toMatchObject({
+      status: 202,
+      body: { queued: 1 },
+    })
     expect((await api.store.quarantine.spans('shop'))[0]?.nextAt).toBeLessThanOrEqual(NOW + 60_000)
     expect(api.parts.asked).toContain('wake shop')
   })

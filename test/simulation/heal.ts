@@ -50,8 +50,7 @@ export async function heal(world: {
   const explained = () => {
     const unread = new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
     for (const vendor of vendors)
-      for (const { id } of vendor.orders.values())
-        if (isHidden(vendor, id)) unread.add(`${vendor.id}/${id}`)
+      for (const { id } of vendor.orders.values()) if (isHidden(vendor, id)) unread.add(`${vendor.id}/${id}`)
     return (fact: string) => unread.has(fact.split(' ')[0] ?? '')
   }
 
@@ -63,12 +62,10 @@ export async function heal(world: {
 
   /** Still in quarantine, although the polls have come past it since it could be read again. */
   const stale = () =>
-    checks
-      .quarantined()
-      .filter(({ connection, orderId }) => {
-        const vendor = vendors.find(({ id }) => id === connection)
-        return vendor?.seenSinceCleared(orderId) && !isHidden(vendor, orderId)
-      })
+    checks.quarantined().filter(({ connection, orderId }) => {
+      const vendor = vendors.find(({ id }) => id === connection)
+      return vendor?.seenSinceCleared(orderId) && !isHidden(vendor, orderId)
+    })
 
   /** Endpoints that were paused (the word may come late), or disabled themselves, are put into use again. */
   async function resumeAll(): Promise<void> {

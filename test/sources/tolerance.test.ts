@@ -8,7 +8,11 @@ describe('case 43: JSON that is broken in a way with one meaning', () => {
     ['one in a name', '{"a\r\nb":1}', { 'a\r\nb': 1 }],
     ['one beside escapes', '{"a":"\\"q\\"\n\\\\","b":"\\n"}', { a: '"q"\n\\', b: '\n' }],
     ['a byte order mark', '\ufeff{"a":1}', { a: 1 }],
-    ['both, and a number beyond 2^53', '\ufeff{"a":"x\ny","id":12345678901234567890}', { a: 'x\ny', id: '12345678901234567890' }],
+    [
+      'both, and a number beyond 2^53',
+      '\ufeff{"a":"x\ny","id":12345678901234567890}',
+      { a: 'x\ny', id: '12345678901234567890' },
+    ],
   ])('is read: %s', (_, text, expected) => expect(parseJson(text)).toEqual(expected))
 
   test.each([
@@ -22,7 +26,10 @@ describe('case 43: JSON that is broken in a way with one meaning', () => {
   })
 
   test('16 MiB of it take no more than a moment', () => {
-    const text = JSON.stringify(Array.from({ length: 200_000 }, (_, i) => `value number ${i} and some more`)).replace('0', '\n')
+    const text = JSON.stringify(Array.from({ length: 200_000 }, (_, i) => `value number ${i} and some more`)).replace(
+      '0',
+      '\n',
+    )
     expect(parseJson(text)).toHaveLength(200_000)
   })
 })
