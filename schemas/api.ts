@@ -49,7 +49,18 @@ export const Connection = z
       .enum(['ok', 'behind', 'failing', 'stopped'])
       .describe('stopped: the vendor refuses the credentials, or the connection is not enabled'),
     cursor: Timestamp.nullable().describe('everything changed up to then has been read; null: never polled'),
-    lagSeconds: z.number().nonnegative().nullable(),
+    lagSeconds: z
+      .number()
+      .nonnegative()
+      .nullable()
+      .describe("how far reading is behind; a difference of the vendor's clock and ours is no lag"),
+    clock: z
+      .object({
+        aheadSeconds: z.number().describe("how far the vendor's clock is ahead of ours; negative: behind"),
+        warning: z.string(),
+      })
+      .nullable()
+      .describe("the vendor's clock and ours differ by more than a minute; null: they do not"),
     lastSuccessAt: Timestamp.nullable(),
     nextPollAt: Timestamp.nullable(),
     lastError: z.string().nullable(),

@@ -375,8 +375,12 @@ export function connect(
         return createShoplazza({ connection: config, http, log })
     }
   })()
+  let asked = false
   const vendorNow = async (signal: AbortSignal) => {
-    if (!http.offsetKnown) await source.check({ signal, priority: 'live' })
+    // Once: a vendor whose answers name no time is held to have ours.
+    const ask = !http.offsetKnown && !asked
+    asked = true
+    if (ask) await source.check({ signal, priority: 'live' })
     return http.vendorNow()
   }
   return { config, source, vendorNow, close: () => http.close() }

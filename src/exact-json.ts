@@ -13,13 +13,41 @@ const SHORTEST = 16
  */
 export function parseJson(text: string, where = 'The vendor'): unknown {
   try {
-    return JSON.parse(LONG_NUMBER.test(text) ? withDigits(text) : text)
+    return exactly(text)
   } catch {
+    // As it stands it is no JSON. What it means may still be clear (case 43).
+    const plain = withEscapedControls(text)
+    try {
+      if (plain !== text) return exactly(plain)
+    } catch {}
     // The parser's own message quotes the text, which may hold personal data: it is not kept as the cause.
     const found = text.trim() === '' ? 'nothing' : `${text.length} characters that are not JSON`
     throw new AppError(`${where} answered ${found}, expected JSON.`, { code: 'vendor.not_json', intent: 'retry' })
   }
 }
+
+const exactly = (text: string): unknown => JSON.parse(LONG_NUMBER.test(text) ? withDigits(text) : text)
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
+const RAW_CONTROL = /\\[\s\S]|[\u0000-\u001f]/g
+
+/** The text without byte order marks before it, and with control characters inside strings written as JSON wants them: a raw line break, say. */
+function withEscapedControls(text: string): string {
+  const json = text.replace(/^\ufeff+/, '')
+  const parts: string[] = []
+  for (let at = 0; at < json.length; ) {
+    const open = json.indexOf('"', at)
+    const end = open === -1 ? json.length : endOfString(json, open)
+    if (open !== -1) parts.push(json.slice(at, open), json.slice(open, end).replace(RAW_CONTROL, escaped))
+    else parts.push(json.slice(at))
+    at = end
+  }
+  return parts.join('')
+}
+
+/** What stands behind a backslash stays: a raw control character there has no clear meaning, and makes the text no JSON. */
+const escaped = (found: string): string =>
+  found.startsWith('\\') ? found : `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`
 
 /**
  * The text with its long numbers in quotes. A reviver could read their digits as well, but it is called for every value of the text,

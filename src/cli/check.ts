@@ -5,6 +5,7 @@ import { systemClock } from '../clock.ts'
 import type { LoadedConfig, Settings } from '../config.ts'
 import { AppError, messageOf } from '../errors.ts'
 import { createLog, createMetrics } from '../observe.ts'
+import { clockWords, noteworthy } from '../vendor-clock.ts'
 import { findServer } from './client.ts'
 import type { Output } from './output.ts'
 
@@ -53,8 +54,12 @@ export async function check(options: {
         line(name, true, 'not enabled')
         continue
       }
-      const { source, close } = connect(connection, clock, log)
-      await attempt(name, patience => source.check({ signal: patience, priority: 'live' }))
+      const { source, vendorNow, close } = connect(connection, clock, log)
+      await attempt(name, async patience => {
+        const answered = await source.check({ signal: patience, priority: 'live' })
+        const aheadMs = noteworthy((await vendorNow(patience)) - clock.now())
+        return aheadMs === null ? answered : `${answered}. ${clockWords(aheadMs)}`
+      })
       await close()
     }
     const server = await findServer(settings)

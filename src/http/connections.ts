@@ -8,6 +8,7 @@ import { askPoll } from '../poll-request.ts'
 import { isSilent } from '../silence.ts'
 import type { ConnectionRow } from '../store/port/connections.ts'
 import type { Reconciliation } from '../store/port/passes.ts'
+import { clockWords, lagMs } from '../vendor-clock.ts'
 import type { ApiDeps } from './deps.ts'
 import { noContent, RawJson, reply } from './json.ts'
 import { pageById } from './paging.ts'
@@ -70,13 +71,16 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     // A trouble of the store itself cannot be stored.
     const trouble = ingest?.troubles?.().get(id) ?? null
     const hidden = trouble !== null && (row === null || row.state === 'ok' || row.state === 'behind') && !row?.lastError
+    const lag = row && lagMs(row, clock.now())
+    const aheadMs = row?.clockAheadMs ?? null
     return {
       id,
       vendor,
       state: !enabled ? 'stopped' : hidden ? 'failing' : (row?.state ?? 'behind'),
       cursor: time(row?.cursor),
-      lagSeconds: row && row.cursor !== null ? Math.max(0, clock.now() - row.cursor) / 1000 : null,
+      lagSeconds: lag === null ? null : lag / 1000,
       lastSuccessAt: time(row?.lastSuccessAt),
+      clock: aheadMs === null ? null : { aheadSeconds: aheadMs / 1000, warning: clockWords(aheadMs) },
       nextPollAt: enabled ? time(row?.nextPollAt) : null,
       lastError: enabled ? (row?.lastError ?? trouble) : 'The connection is not enabled in the configuration.',
       ordersTracked: count?.orders ?? 0,

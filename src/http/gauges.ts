@@ -1,3 +1,4 @@
+import { lagMs } from '../vendor-clock.ts'
 import type { ApiDeps } from './deps.ts'
 
 /** Refreshes the gauges that are read from the store: lag, backlog, dead letters. */
@@ -18,9 +19,10 @@ export function createCollector({
     const now = clock.now()
     const configured = new Set(config.connections.map(({ id }) => id))
     metrics.connectionLag.reset()
-    for (const { id, cursor } of rows)
-      if (cursor !== null && configured.has(id))
-        metrics.connectionLag.set({ connection: id }, Math.max(0, now - cursor) / 1000)
+    for (const row of rows) {
+      const lag = lagMs(row, now)
+      if (lag !== null && configured.has(row.id)) metrics.connectionLag.set({ connection: row.id }, lag / 1000)
+    }
     metrics.unpublished.reset()
     for (const id of configured) metrics.unpublished.set({ connection: id }, 0)
     for (const { connection, count } of unpublished) metrics.unpublished.set({ connection }, count)

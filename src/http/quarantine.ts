@@ -9,9 +9,9 @@ import { notFound, Refusal } from './problem.ts'
 import { readAgain } from './read-again.ts'
 import { type Route, route } from './route.ts'
 
-/** `/v1/quarantine`: orders and values that were not understood. */
+/** `/v1/quarantine`: orders, values and spans of time that were not understood. */
 export function quarantineRoutes(deps: ApiDeps & { known: Known }): Route[] {
-  const { config, store, known } = deps
+  const { config, store, ingest, clock, known } = deps
   return [
     route({
       method: 'GET',
@@ -20,7 +20,9 @@ export function quarantineRoutes(deps: ApiDeps & { known: Known }): Route[] {
       query: QuarantineQuery,
       summary: 'What was not understood, newest first',
       tag: 'quarantine',
-      answers: { 200: { description: 'Orders and values set aside', schema: pageOf(QuarantineEntry) } },
+      answers: {
+        200: { description: 'Orders, values and spans of time in quarantine', schema: pageOf(QuarantineEntry) },
+      },
       async handle({ query: { connection, order, ...paging } }) {
         await known.connections(connection === undefined ? [] : [connection], 'connection')
         const filter = {
@@ -44,20 +46,25 @@ export function quarantineRoutes(deps: ApiDeps & { known: Known }): Route[] {
       method: 'POST',
       path: '/v1/quarantine/{id}/retry',
       access: 'write',
-      summary: 'Read the order again',
-      description: 'The entry goes when the order is understood.',
+      summary: 'Read the order, or the span of time, again',
+      description: 'The entry goes when the order is understood, or the span can be read.',
       tag: 'quarantine',
       answers: { 202: { description: 'It will be read soon', schema: Queued } },
       problems: [404, 409],
-      async handle({ params: { id } }) {
-        const entry = await store.quarantine.get(id)
+      async handle({ params }) {
+        const entry = await store.quarantine.get(params.id)
         if (!entry) throw notFound('There is no quarantine entry with this id.')
-        if (entry.orderId === null)
+        const { connection: id, orderId, span } = entry
+        if (orderId === null && span === null)
           throw new Refusal(409, 'Not even the order id could be read, so there is nothing to ask the vendor for.')
-        const connection = config.connections.find(({ id }) => id === entry.connection)
-        if (!connection?.enabled)
-          throw new Refusal(409, `The connection "${entry.connection}" is not (any more) polled by this configuration.`)
-        await readAgain(deps, entry.connection, entry.orderId)
+        if (!config.connections.find(connection => connection.id === id)?.enabled)
+          throw new Refusal(409, `The connection "${id}" is not (any more) polled by this configuration.`)
+        if (orderId !== null) await readAgain(deps, id, orderId)
+        else {
+          // The next poll reads it, in whichever process that is.
+          await store.quarantine.hasten(entry.id, clock.now())
+          ingest?.wake(id)
+        }
         return reply({ queued: 1 }, 202)
       },
     }),

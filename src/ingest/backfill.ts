@@ -1,6 +1,7 @@
-import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
-import { readWhole, readWindow } from './read-window.ts'
-import { halve } from './window.ts'
+import type { ReadOptions, Window } from '../sources/source.ts'
+import type { TakePage } from './read-window.ts'
+import type { ReadJob, WindowReader } from './reader.ts'
+import { halve, without } from './window.ts'
 
 /** Windows still to be read beside the polls (a long first look back, what an outage left), newest first, durably shrinking as they are read. */
 export interface Gaps {
@@ -11,17 +12,24 @@ export interface Gaps {
 
 /** Reads gaps until none is left or the signal aborts. A crash loses at most the reading of one piece, which is read again. */
 export async function backfill(
-  deps: { feed: WindowFeed; gaps: Gaps; take: (page: FeedPage) => Promise<unknown> },
+  deps: { reader: WindowReader; gaps: Gaps; lease: ReadJob['lease']; take: TakePage },
   options: ReadOptions,
 ): Promise<void> {
-  const { feed, gaps } = deps
-  const take = async (page: FeedPage) => void (await deps.take(page))
+  const { reader, gaps, lease, take } = deps
+  const { precisionMs } = reader
+  const job = { lease, take, options }
   while (!options.signal.aborted) {
     const [gap] = [...(await gaps.list())].sort((a, b) => b.to - a.to)
     if (!gap) return
-    const halves = halve(gap, feed.precisionMs)
-    if (!halves) await readWindow(feed, gap, take, options)
-    else if ((await readWhole(feed, gap, take, options)) === 'too-large') {
+    const parts = without(gap, await reader.spans(), precisionMs)
+    const [first] = parts
+    if (parts.length !== 1 || first?.from !== gap.from || first.to !== gap.to) {
+      await gaps.replace(gap, parts)
+      continue
+    }
+    const halves = halve(gap, precisionMs)
+    if (!halves) await reader.readWindow(gap, job)
+    else if ((await reader.readWhole(gap, job)) === 'too-large') {
       await gaps.replace(gap, halves)
       continue
     }

@@ -1,12 +1,14 @@
 import type { OrderSnapshot } from '../../schemas/order.ts'
 import type { Clock } from '../clock.ts'
 import { AppError } from '../errors.ts'
+import type { Log } from '../observe.ts'
 import type { FollowFeed, OrderRef, OrderSource } from '../sources/source.ts'
 import type { Follow } from '../store/port/follows.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import { countBarren } from './barren.ts'
 import type { PageTaker, Taken, TakeOptions } from './take-page.ts'
+import { mayBeOfPage } from './unreadable.ts'
 
 /** Vendors without a change feed: followed orders and users are asked for, the fresh and moving often, the old and finished rarely. */
 
@@ -16,11 +18,14 @@ const DAY = 24 * HOUR
 /** Follows asked for in one round; the rest waits for the next, earliest due first. */
 const ROUND = 100
 
+/** In a row: then it is the vendor's trouble. */
 const MOST_FAILURES = 3
 const FAILED_PAUSE_MS = 30_000
+/** One that fails again and again is asked for ever more rarely, and at least this often. */
+const LONGEST_FAILED_PAUSE_MS = HOUR
 
 /** An error that may concern this one order or user only. */
-const isOfOne = (error: unknown): boolean =>
+const isOfOne = (error: unknown): error is AppError =>
   error instanceof AppError && error.intent === 'retry' && error.retryAfterMs === undefined
 
 /**
@@ -56,6 +61,7 @@ export async function followRound(
     feed: FollowFeed
     store: Store
     clock: Clock
+    log: Pick<Log, 'warn'>
     takePage: PageTaker
   },
   lease: Lease | null,
@@ -66,21 +72,51 @@ export async function followRound(
     ? await store.follows.due(connection, clock.now(), ROUND)
     : await store.follows.list(connection, { limit: ROUND })
   const taken: Taken[] = []
-  const failures: unknown[] = []
+  const failures: { follow: Follow; error: AppError }[] = []
+  let inARow = 0
+  let read = 0
   for (const follow of due) {
     try {
       const result = follow.kind === 'user' ? await takeUser(follow.id) : await takeOrder(follow)
       taken.push(...result.taken)
       await reschedule(follow, result)
+      read++
+      inARow = 0
     } catch (error) {
-      // One that cannot be read waits and lets the others pass; when several fail it is the vendor, and the round ends.
-      failures.push(error)
-      if (!isOfOne(error) || failures.length === MOST_FAILURES) throw error
-      if (lease) await store.follows.reschedule(lease, [{ ...follow, next: clock.now() + FAILED_PAUSE_MS }])
+      // One that cannot be read waits and lets the others pass; when several fail in a row it is the vendor, and the round ends.
+      if (!isOfOne(error) || ++inARow === MOST_FAILURES) {
+        for (const failure of failures) await putOff(failure.follow, FAILED_PAUSE_MS)
+        throw error
+      }
+      failures.push({ follow, error })
     }
   }
-  if (failures.length > 0) throw failures[0]
+  const [first] = failures
+  if (first && read === 0) {
+    for (const failure of failures) await putOff(failure.follow, FAILED_PAUSE_MS)
+    throw first.error
+  }
+  for (const failure of failures) taken.push(...(await setAside(failure)))
   return { taken, more: due.length === ROUND }
+
+  async function putOff(follow: Follow, pauseMs: number): Promise<void> {
+    if (lease) await store.follows.reschedule(lease, [{ ...follow, next: clock.now() + pauseMs }])
+  }
+
+  /** Others could be read, so it is this order's own trouble (case 43): it is in quarantine until it can be read. A user is only asked again. */
+  async function setAside({ follow, error }: { follow: Follow; error: AppError }): Promise<readonly Taken[]> {
+    // Each time for twice as long as before.
+    const everyMs = Math.min(Math.max(2 * follow.everyMs, FAILED_PAUSE_MS), LONGEST_FAILED_PAUSE_MS)
+    await putOff({ ...follow, everyMs }, everyMs)
+    deps.log.warn(
+      { connection, [follow.kind]: follow.id, error: error.message },
+      'one followed order or user cannot be read; it is asked for again later, and the others go on',
+    )
+    if (follow.kind === 'user' || !mayBeOfPage(error)) return []
+    const reject = { orderId: follow.id, path: '', value: 'absent', reason: `It cannot be read: ${error.message}` }
+    const userId = follow.userId === null ? {} : { userId: follow.userId }
+    return [await takePage(lease, { orders: [], rejects: [reject] }, { ...options, ...userId })]
+  }
 
   async function reschedule(follow: Follow, result: { taken: readonly Taken[]; finished: boolean }): Promise<void> {
     if (!lease) return

@@ -7,7 +7,9 @@ import type { Log, Metrics } from '../observe.ts'
 import type { OrderSource } from '../sources/source.ts'
 import type { Store } from '../store/store.ts'
 import type { Polled } from './poll.ts'
+import { createWindowReader } from './reader.ts'
 import { serveRequests } from './requests.ts'
+import { createSpanReaders } from './spans.ts'
 import { createPageTaker } from './take-page.ts'
 import { createWorker, type Worker } from './worker.ts'
 
@@ -48,20 +50,31 @@ export function createIngest(deps: {
 
   function polledOf({ config, source, vendorNow }: Connected): Polled {
     const { id: connection, vendor, overlap: overlapMs, backfill } = config
-    const backfillFrom = (now: number) =>
-      backfill === undefined ? now - overlapMs : 'since' in backfill ? backfill.since : now - backfill.ms
+    const backfillFrom = (firstSeenAt: number) =>
+      backfill === undefined
+        ? firstSeenAt - overlapMs
+        : 'since' in backfill
+          ? backfill.since
+          : firstSeenAt - backfill.ms
     const commitPublishes = eventLog.kind === 'embedded'
     const takePage = createPageTaker({
       ...{ connection, vendor, source, store, clock, log, metrics, commitPublishes },
       reasons: config.reasons,
     })
+    const { feed } = source
     return {
       connection,
       source,
       store,
       clock,
+      log,
       vendorNow,
       takePage,
+      reader:
+        feed.kind === 'window'
+          ? createWindowReader({ connection, feed, quarantine: store.quarantine, clock, log })
+          : null,
+      spanReaders: feed.kind === 'window' ? createSpanReaders({ connection, feed, store, clock, log }) : null,
       pollEveryMs: config.pollEvery,
       overlapMs,
       backfillFrom,

@@ -60,6 +60,8 @@ export function createBackfills(deps: {
 
   async function work({ lease, signal }: HeldLease, feed: WindowFeed, backfill: Backfill): Promise<void> {
     const { id, since } = backfill
+    const readers = polled.spanReaders
+    if (!readers) return
     const options = { signal, priority: 'backfill' as const }
     const until = backfill.until ?? (await polled.vendorNow(signal))
     const take = async (page: FeedPage) => {
@@ -69,7 +71,8 @@ export function createBackfills(deps: {
     }
     const progress = await readSpans(
       {
-        feed,
+        readers,
+        lease,
         progress: backfill.progress ?? begin(feed, { from: since, to: Math.max(until, since) }, clock.now()),
         take,
         save: progress => store.backfills.save(lease, { id, progress, endedAt: null, error: null }),

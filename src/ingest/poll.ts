@@ -1,12 +1,15 @@
 import type { Clock } from '../clock.ts'
-import type { OrderRef, OrderSource, Page } from '../sources/source.ts'
-import type { ConnectionPatch } from '../store/port/connections.ts'
+import type { Log } from '../observe.ts'
+import type { OrderRef, OrderSource, Page, Window } from '../sources/source.ts'
+import type { ConnectionPatch, ConnectionRow } from '../store/port/connections.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
+import { noteworthy } from '../vendor-clock.ts'
 import { followRound } from './follow.ts'
-import { readWhole, readWindow } from './read-window.ts'
+import type { WindowReader } from './reader.ts'
+import type { SpanReaders } from './spans.ts'
 import type { PageTaker, Taken, TakeOptions } from './take-page.ts'
-import { looksBack, split, whole } from './window.ts'
+import { cutAt, fronts, without } from './window.ts'
 
 /** What is known of the vendor's clock differs by seconds from answer to answer; by more only where a clock was set. */
 const CLOCK_SET_MS = 60_000
@@ -17,13 +20,18 @@ export interface Polled {
   readonly source: OrderSource
   readonly store: Store
   readonly clock: Clock
+  readonly log: Log
   /** The vendor's clock: ours may be minutes off. */
   readonly vendorNow: (signal: AbortSignal) => Promise<number>
   readonly takePage: PageTaker
+  /** null: the vendor has no list of what changed. */
+  readonly reader: WindowReader | null
+  /** For spans that are read again by creation and by update time. null: as `reader`. */
+  readonly spanReaders: SpanReaders | null
   readonly pollEveryMs: number
   readonly overlapMs: number
-  /** Where the first poll begins, milliseconds since the epoch, given the vendor's time. */
-  readonly backfillFrom: (now: number) => number
+  /** Where the first poll begins, milliseconds since the epoch, given when the connection was first seen. */
+  readonly backfillFrom: (firstSeenAt: number) => number
   /** How often recent orders are read again, and how far back, milliseconds; false: never. */
   readonly reconcile: { readonly every: number; readonly lookBack: number } | false
   /** The vendor may send us webhooks of this connection. */
@@ -43,33 +51,69 @@ export interface Round {
  * in one transaction (`takePage`); the cursor moves last, so whatever dies in between is read again and changes nothing.
  */
 export async function poll(polled: Polled, lease: Lease | null, options: TakeOptions): Promise<Round> {
-  const { connection, source, store, takePage } = polled
+  const { connection, source, store, clock, takePage, reader, overlapMs } = polled
   const taken: Taken[] = []
   const take = async (page: Page) => void taken.push(await takePage(lease, page, options))
 
-  if (source.feed.kind === 'follow') {
+  if (source.feed.kind === 'follow' || reader === null) {
+    if (source.feed.kind !== 'follow') return { taken, more: false, patch: {} }
     const round = await followRound({ ...polled, feed: source.feed }, lease, options)
-    return { taken: round.taken, more: round.more, patch: round.more ? {} : { cursor: polled.clock.now() } }
+    return { taken: round.taken, more: round.more, patch: round.more ? {} : { cursor: clock.now() } }
   }
 
-  const { feed } = source
-  const { cursor = null } = (await store.connections.get(connection)) ?? {}
+  const row = await store.connections.get(connection)
+  const { cursor = null, reached = null } = row ?? {}
+  const firstSeenAt = cursor === null ? await firstSeen(polled, row, lease) : clock.now()
   const now = await polled.vendorNow(options.signal)
-  const reach = { ...polled, cursor, now, backfillFrom: polled.backfillFrom(now), precisionMs: feed.precisionMs }
-  const { live, gap } = split(reach)
-  const reading = await readWhole(feed, whole(reach), take, options)
-  if (reading === 'too-large') await readWindow(feed, live, take, options)
-  // Between two pages a row may have left and a late one come: the count stays the same, and one between them was skipped. The next
-  // polls find it in the overlap; what is older, where none can come any more, is read once more by itself.
-  const later = reading === 'too-large' || (reading === 'in-pages' && looksBack(reach)) ? gap : null
+  const ours = clock.now()
+  const { precisionMs } = reader
+  const seenAt = firstSeenAt + Math.min(0, now - ours)
+  const backfillFrom = Math.min(polled.backfillFrom(seenAt), seenAt - overlapMs)
+  const plan = fronts({ cursor, reached, overlapMs, backfillFrom, precisionMs, clocks: [now, ours] })
+  const job = { lease, take, options }
+  const later: Window[] = []
+  for (const {
+    window,
+    live: { from: edge },
+    looksBack,
+  } of plan)
+    for (const part of without(window, await reader.spans(), precisionMs)) {
+      const { live, gap } = cutAt(part, edge, precisionMs)
+      const reading = await reader.readWhole(part, job)
+      if (reading === 'too-large') await reader.readWindow(live, job)
+      // Between two pages a row may have left and a late one come: the count stays the same, and one between them was skipped. The next
+      // polls find it in the overlap; what is older, where none can come any more, is read once more by itself.
+      if (gap && (reading === 'too-large' || (reading === 'in-pages' && looksBack))) later.push(gap)
+    }
   const present = await polled.vendorNow(options.signal)
   // Our clock was set since the vendor's was last known, so the first look back began too late; what lies before it would never be
   // looked for again. So the next poll is the first once more.
   if (cursor === null && present < now - CLOCK_SET_MS) return { taken, more: false, patch: {} }
+  const [slow, fast = slow] = plan.map(front => front.window)
   // Never beyond the vendor's present: a cursor in the future would skip what happens until then. Nor beyond ours, for the vendor's
   // is known from a header, which anything between may have written.
-  const reached = Math.min(live.to, present, polled.clock.now())
-  return { taken, more: false, patch: { cursor: reached, ...(later && { gaps: { opened: [later] } }) } }
+  const patch = {
+    cursor: Math.min(slow?.to ?? present, present, clock.now()),
+    reached: fast?.to ?? present,
+    clockAheadMs: noteworthy(present - clock.now()),
+  }
+  return { taken, more: false, patch: { ...patch, ...(later.length > 0 && { gaps: { opened: later } }) } }
+}
+
+/**
+ * When the first poll of this connection was tried. It is stored before anything is asked, so that a vendor that is down, or refuses us,
+ * does not move where reading begins. A clock that was set back since counts as it is now.
+ */
+async function firstSeen(
+  { connection, store, clock }: Polled,
+  row: ConnectionRow | null,
+  lease: Lease | null,
+): Promise<number> {
+  const now = clock.now()
+  const known = row?.firstSeenAt ?? null
+  if (known !== null && known <= now) return known
+  if (lease) await store.connections.update(lease, connection, { firstSeenAt: now })
+  return now
 }
 
 /** Reads these orders themselves, changed or not. An order the vendor does not know (any more) yields nothing. */

@@ -1,6 +1,7 @@
 import { AppError } from '../errors.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
 import { countBarren } from './barren.ts'
+import { NO_TOTALS, type Totals } from './totals.ts'
 import { halve } from './window.ts'
 
 /** A window with more pages than this is split. */
@@ -14,10 +15,29 @@ const FILTER_TOLERANCE_MS = 1_000
 
 export type TakePage = (page: FeedPage) => Promise<void>
 
+/** What is done about a total that does not add up. */
+export interface Trust {
+  readonly totals: Totals
+  /** So many readings with one answer in a row, and the rows are believed against their total. */
+  readonly readings: number
+  /** The rows of a window were believed, and this was not known before. */
+  readonly believed: (window: Window, missing: number) => void
+}
+
+const PLAIN: Trust = { totals: NO_TOTALS, readings: 2, believed: () => {} }
+
 /** `at-once`: one page, so nothing can have moved while it was read. */
 export type Whole = 'at-once' | 'in-pages' | 'too-large'
 /** `doubtful`: all that is counted is there only if the vendor counts an order that a page repeats as often as it is shown. */
 type Reading = Whole | 'drifted' | 'doubtful'
+
+interface Once {
+  readonly reading: Reading
+  /** Rows that are counted and not listed. */
+  readonly missing: number
+  /** Of a reading to the end that does not add up: what the vendor answered. The same again means that nothing moved. */
+  readonly answer: string | null
+}
 
 /**
  * Reads a window so that nothing in it is missed: a page that shows that rows moved makes it read the window again, then split it;
@@ -28,13 +48,15 @@ export async function readWindow(
   window: Window,
   take: TakePage,
   options: ReadOptions,
+  trust: Trust = PLAIN,
 ): Promise<void> {
-  const reading = await readPatiently(feed, window, take, options, MOST_PAGES)
+  const reading = await readPatiently(feed, window, take, options, { trust, mostPages: MOST_PAGES })
   if (isComplete(reading)) return
   const halves = halve(window, feed.precisionMs)
+  const endless = { trust, mostPages: Number.POSITIVE_INFINITY }
   if (halves) {
-    for (const half of halves) await readWindow(feed, half, take, options)
-  } else if (!isComplete(await readPatiently(feed, window, take, options, Number.POSITIVE_INFINITY))) {
+    for (const half of halves) await readWindow(feed, half, take, options, trust)
+  } else if (!isComplete(await readPatiently(feed, window, take, options, endless))) {
     throw new AppError(
       'The pages of the vendor do not add up: rows were moved or left out each time they were read. Nothing is skipped; reading goes on from the same place.',
       { code: 'ingest.page_drift', intent: 'retry' },
@@ -48,27 +70,42 @@ export async function readWhole(
   window: Window,
   take: TakePage,
   options: ReadOptions,
+  trust: Trust = PLAIN,
 ): Promise<Whole> {
-  const reading = await readPatiently(feed, window, take, options, MOST_PAGES)
+  const reading = await readPatiently(feed, window, take, options, { trust, mostPages: MOST_PAGES })
   return isComplete(reading) ? reading : 'too-large'
 }
 
 const isComplete = (reading: Reading): reading is 'at-once' | 'in-pages' =>
   reading === 'at-once' || reading === 'in-pages'
 
+interface Manner {
+  readonly trust: Trust
+  readonly mostPages: number
+}
+
 async function readPatiently(
   feed: WindowFeed,
   window: Window,
   take: TakePage,
   options: ReadOptions,
-  mostPages: number,
+  manner: Manner,
 ): Promise<Reading> {
-  for (let attempt = 0, before: Reading = 'drifted'; ; attempt++) {
-    const reading = await readOnce(feed, window, take, options, mostPages)
+  const { totals, readings, believed } = manner.trust
+  let before: Once | null = null
+  for (let attempt = 0, same = 1; ; attempt++) {
+    const once = await readOnce(feed, window, take, options, manner)
+    const { reading, missing, answer } = once
+    if (reading !== 'drifted' && reading !== 'doubtful') return reading
     // The same again: the vendor counts so.
-    if (reading === 'doubtful' && before === 'doubtful') return 'in-pages'
-    if ((reading !== 'drifted' && reading !== 'doubtful') || attempt === REREADS) return reading
-    before = reading
+    if (reading === 'doubtful' && before?.reading === 'doubtful') return 'in-pages'
+    same = answer !== null && answer === before?.answer ? same + 1 : 1
+    if (answer !== null && same >= readings) {
+      if (totals.note(window, missing)) believed(window, missing)
+      return 'in-pages'
+    }
+    if (attempt >= REREADS && same === 1) return reading
+    before = once
   }
 }
 
@@ -77,21 +114,25 @@ async function readOnce(
   window: Window,
   take: TakePage,
   options: ReadOptions,
-  mostPages: number,
-): Promise<Reading> {
+  { trust: { totals }, mostPages }: Manner,
+): Promise<Once> {
   const seen = { orders: new Set<string>(), unnamed: 0, repeated: 0, pages: new Set<string>() }
   const note = countBarren()
+  const allowed = totals.allowed(window)
+  const ended = (reading: Reading, missing = 0, answer: string | null = null): Once => ({ reading, missing, answer })
   let first: FeedPage | null = null
   /** Rows that any page so far said there are. */
   let most = 0
+  /** A page that was not the last had fewer rows than the first. */
+  let short = false
   let at: string | null = null
   for (let pages = 1; ; pages++) {
     const page: FeedPage | 'too-large' = await readPage(feed, window, at, options)
-    if (page === 'too-large') return page
+    if (page === 'too-large') return ended(page)
     first ??= page
     await take(page)
     assertObeys(page, window, feed.toleranceMs)
-    if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return 'too-large'
+    if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return ended('too-large')
     const ids = namesOn(page)
     const before = seen.orders.size
     for (const orderId of ids) seen.orders.add(orderId)
@@ -100,14 +141,20 @@ async function readOnce(
     seen.unnamed += unnamed
     seen.repeated += rowsOf(page) - unnamed - ids.size
     // Not only fewer than at first: a page from a stale copy may have shown a row that the page before and the one after do not have.
-    if (page.total !== null && page.total < most) return 'drifted'
+    if (page.total !== null && page.total < most) return ended('drifted')
     most = page.total ?? most
-    if (page.next === null) {
-      const missing = (page.total ?? 0) - seen.orders.size - seen.unnamed
-      if (missing > 0) return missing > seen.repeated ? 'drifted' : 'doubtful'
-      return pages === 1 ? 'at-once' : 'in-pages'
+    const missing = (page.total ?? 0) - seen.orders.size - seen.unnamed
+    // The rest of the total was found to be no rows at all, so the next page would be an empty one.
+    const isRestKnown = missing > 0 && missing === allowed && rowsOf(page) < page.pageSize
+    if (page.next === null || isRestKnown) {
+      if (missing > allowed || short) {
+        const answer = JSON.stringify([page.total, [...seen.orders].sort(), seen.unnamed])
+        return ended(missing > seen.repeated || short ? 'drifted' : 'doubtful', Math.max(missing, 0), answer)
+      }
+      totals.note(window, Math.max(missing, 0))
+      return ended(pages === 1 && missing <= 0 ? 'at-once' : 'in-pages')
     }
-    if (page.total !== null && rowsOf(page) < rowsOf(first)) return 'drifted'
+    if (page.total !== null && rowsOf(page) < rowsOf(first)) short = true
     if (seen.pages.has(page.next)) {
       throw new AppError(
         'The vendor pointed to a page that was read already (repeated cursor); the poll was given up and nothing was skipped.',
@@ -118,7 +165,7 @@ async function readOnce(
       )
     }
     seen.pages.add(page.next)
-    if (pages >= mostPages) return 'too-large'
+    if (pages >= mostPages) return ended('too-large')
     at = page.next
   }
 }

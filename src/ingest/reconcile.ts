@@ -120,9 +120,13 @@ export function createReconciler(deps: {
       await save({ running: begin(feed, window, clock.now()), error: null })
     }
     const { running } = row
-    if (!running) return row
+    const readers = polled.spanReaders
+    if (!running || !readers) return row
     const take = (page: FeedPage) => takeMissed(page, row.origin)
-    const progress = await readSpans({ feed, progress: running, take, save: to => save({ running: to }) }, options)
+    const progress = await readSpans(
+      { readers, lease, progress: running, take, save: to => save({ running: to }) },
+      options,
+    )
     if (signal.aborted) return row
     const now = clock.now()
     const { beganAt, orders, events } = progress

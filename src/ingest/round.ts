@@ -3,8 +3,9 @@ import { AppError, messageOf } from '../errors.ts'
 import type { HeldLease } from '../lease.ts'
 import type { Log, Metrics } from '../observe.ts'
 import { isSilent } from '../silence.ts'
-import type { OrderRef } from '../sources/source.ts'
+import type { OrderRef, Page } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
+import { clockWords } from '../vendor-clock.ts'
 import { type Polled, poll } from './poll.ts'
 import { pollSingles, type Singles } from './singles.ts'
 import type { Taken } from './take-page.ts'
@@ -38,6 +39,7 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
   /** Single orders of the present round that could not be read. */
   let rereads: { unread: number; error: unknown } = { unread: 0, error: null }
   let unreadUntil = 0
+  let saidClock = false
 
   async function succeeded(lease: Lease, signal: AbortSignal): Promise<RoundResult> {
     const rechecked = await recheck(lease, signal)
@@ -53,11 +55,32 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
       nextPollAt: now + pauseMs,
       lastError: null,
     })
+    sayClock(patch.clockAheadMs ?? null)
+    const revisited = await revisit(lease, signal)
     if (polled.takesWebhooks) await watchWebhooks(lease, taken)
     failures = 0
     stopped = false
     trouble = null
-    return { taken: [...rechecked, ...taken], pauseMs, error: null }
+    return { taken: [...rechecked, ...taken, ...revisited], pauseMs, error: null }
+  }
+
+  /** Once, when it begins and when it ends. */
+  function sayClock(aheadMs: number | null): void {
+    if (aheadMs !== null && !saidClock) log.warn({ aheadSeconds: aheadMs / 1000 }, clockWords(aheadMs))
+    if (aheadMs === null && saidClock) log.info("the vendor's clock and ours agree again")
+    saidClock = aheadMs !== null
+  }
+
+  /** Spans in quarantine that are due. Whatever goes wrong with them, the poll went well. */
+  async function revisit(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
+    const taken: Taken[] = []
+    const options = { signal, priority: 'live' as const }
+    const take = async (page: Page) => void taken.push(await polled.takePage(lease, page, options))
+    await polled.reader?.revisit({ lease, take, options }).catch((error: unknown) => {
+      if (signal.aborted || isStoreError(error)) throw error
+      log.debug({ error: messageOf(error) }, 'could not read again what is in quarantine')
+    })
+    return taken
   }
 
   /** What a poll finds changed, a webhook should have announced: then the order was read already, or the count is ended by that webhook. */

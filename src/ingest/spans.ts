@@ -1,6 +1,11 @@
+import type { Clock } from '../clock.ts'
+import type { Log } from '../observe.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
+import type { Lease } from '../store/port/leases.ts'
 import type { Progress, Span } from '../store/port/passes.ts'
+import type { Store } from '../store/store.ts'
 import { backfill } from './backfill.ts'
+import { createWindowReader, type WindowReader } from './reader.ts'
 
 /** A shop that reads times of filters in its own zone is off by this much at most. */
 export const FURTHEST_ZONE_MS = 14 * 3_600_000
@@ -23,13 +28,34 @@ export function begin(feed: WindowFeed, window: Window, beganAt: number): Progre
 
 const lengthOf = (spans: readonly Window[]): number => spans.reduce((sum, { from, to }) => sum + (to - from), 0)
 
+export type SpanReaders = Readonly<Record<Span['by'], WindowReader>>
+
+/**
+ * Readers of spans by either time. An order that makes its page unreadable is set aside by its update time only: quarantined spans are of
+ * update time.
+ */
+export function createSpanReaders(deps: {
+  connection: string
+  feed: WindowFeed
+  store: Pick<Store, 'quarantine'>
+  clock: Clock
+  log: Log
+}): SpanReaders {
+  const { feed, store, ...rest } = deps
+  return {
+    created: createWindowReader({ ...rest, feed: feedBy(feed, 'created'), quarantine: null }),
+    updated: createWindowReader({ ...rest, feed: feedBy(feed, 'updated'), quarantine: store.quarantine }),
+  }
+}
+
 /**
  * Reads what is left of the spans, and saves how far it is after each piece, so that a restart goes on from there. `take` stores a page
  * and returns how many events it counts for.
  */
 export async function readSpans(
   deps: {
-    feed: WindowFeed
+    readers: SpanReaders
+    lease: Lease
     progress: Progress
     take: (page: FeedPage) => Promise<number>
     save: (progress: Progress) => Promise<void>
@@ -58,7 +84,7 @@ export async function readSpans(
         return save({ spans: [...rest, ...windows.map(({ from, to }) => ({ by, from, to }))] })
       },
     }
-    await backfill({ feed: feedBy(deps.feed, by), gaps, take }, options)
+    await backfill({ reader: deps.readers[by], gaps, lease: deps.lease, take }, options)
   }
   return progress
 }

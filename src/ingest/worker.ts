@@ -44,7 +44,7 @@ export function createWorker(deps: {
   metrics: Metrics
 }) {
   const { polled, eventLog, owner, shared, store, clock, metrics } = deps
-  const { connection, source, takePage } = polled
+  const { connection, source, takePage, reader } = polled
   const log = deps.log.child({ connection })
   const troubles = createTroubles({ connection, connections: store.connections, log, metrics })
   const rounds = createRounds({ polled, troubles, log, metrics })
@@ -143,8 +143,7 @@ export function createWorker(deps: {
   }
 
   async function gapLoop(held: HeldLease): Promise<void> {
-    const { feed } = source
-    if (feed.kind !== 'window') return
+    if (reader === null) return
     const options = { signal: held.signal, priority: 'backfill' as const }
     const take = async (page: Parameters<typeof takePage>[1]) => {
       publishWhatIsNew([await takePage(held.lease, page, options)])
@@ -152,7 +151,7 @@ export function createWorker(deps: {
     while (!held.signal.aborted) {
       await gapBell.wait(held.signal)
       await repeatedly(held, 'backfill', recovered.gaps, 'backfill interrupted; goes on from where it was', () =>
-        backfill({ feed, gaps: gapsOf(held), take }, options).then(() => null),
+        backfill({ reader, gaps: gapsOf(held), lease: held.lease, take }, options).then(() => null),
       )
     }
   }

@@ -18,6 +18,9 @@ export interface Schema {
     webhook_at: number | null
     unannounced: Generated<number>
     unannounced_since: number | null
+    first_seen_at: number | null
+    reached: number | null
+    clock_ahead_ms: number | null
   }
   leases: {
     name: string
@@ -70,6 +73,11 @@ export interface Schema {
     reason: string
     path: string
     value: string
+    /** Of an entry for a span of update time; null: it is about an order or a row. */
+    span_from: number | null
+    span_to: number | null
+    tries: number | null
+    next_at: number | null
   }
   endpoints: {
     id: string

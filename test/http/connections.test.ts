@@ -40,6 +40,7 @@ describe('GET /v1/connections', () => {
       state: 'failing',
       cursor: new Date(cursor).toISOString(),
       lagSeconds: 12.5,
+      clock: null,
       lastSuccessAt: new Date(cursor).toISOString(),
       nextPollAt: new Date(NOW + 5000).toISOString(),
       lastError: 'code 10001',
@@ -61,6 +62,29 @@ describe('GET /v1/connections', () => {
       'tuya',
     ])
     expect(second.body.next).toBe(null)
+  })
+
+  test('case 42: a difference of the clocks is said in words, and is no lag', async () => {
+    const threeHours = 3 * 3_600_000
+    await api.store.connections.update(api.lease, 'kk', {
+      cursor: NOW - threeHours,
+      reached: NOW - 2_000,
+      clockAheadMs: -threeHours,
+      lastSuccessAt: NOW - 1_000,
+    })
+    expect((await api.call('GET', '/v1/connections/kk')).body).toMatchObject({
+      state: 'ok',
+      lagSeconds: 2,
+      clock: { aheadSeconds: -10_800, warning: expect.stringContaining('3 h 0 min behind ours') },
+    })
+    expect((await api.call('GET', '/metrics')).text).toContain('orderwire_connection_lag_seconds{connection="kk"} 2\n')
+  })
+
+  test('case 42: windows read into the future of a vendor that is ahead do not hide a lag', async () => {
+    const reached = NOW + 3 * 3_600_000
+    const past = NOW - 600_000
+    await api.store.connections.update(api.lease, 'kk', { cursor: past, reached, lastSuccessAt: past })
+    expect((await api.call('GET', '/v1/connections/kk')).body.lagSeconds).toBe(600)
   })
 
   test('one that was never polled has no cursor and no lag', async () => {

@@ -237,6 +237,29 @@ describe('destinations', () => {
 })
 
 describe('quarantine', () => {
+  test('case 43: a span of time that cannot be read is listed, and read again on request by the next poll', async () => {
+    const from = NOW - 60_000
+    const span = { connection: 'shop', from, to: from, at: NOW, reason: 'no page can be read', tries: 3 }
+    await api.store.quarantine.setSpan(api.lease, { ...span, nextAt: NOW + 3_600_000 })
+    const [entry] = (await api.call('GET', '/v1/quarantine')).body.data
+    const time = new Date(from).toISOString()
+    expect(entry).toEqual({
+      id: entry.id,
+      connection: 'shop',
+      orderId: null,
+      at: new Date(NOW).toISOString(),
+      reason: 'no page can be read',
+      path: 'updated_at',
+      value: `${time}/${time}`,
+    })
+    expect(await api.call('POST', `/v1/quarantine/${entry.id}/retry`)).toMatchObject({
+      status: 202,
+      body: { queued: 1 },
+    })
+    expect((await api.store.quarantine.spans('shop'))[0]?.nextAt).toBeLessThanOrEqual(NOW + 60_000)
+    expect(api.parts.asked).toContain('wake shop')
+  })
+
   const doubts = [{ path: 'refundedAmount', value: '"9,99"', reason: 'not an amount; the refund waits' }]
 
   test('is listed, and its orders are read again', async () => {

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { AppError } from '../../src/errors.ts'
 import { readWindow } from '../../src/ingest/read-window.ts'
-import { halve, split, whole } from '../../src/ingest/window.ts'
+import { cutAt, fronts, halve, whole, without } from '../../src/ingest/window.ts'
 import { at, type FeedScript, MINUTE_START, ordersUpdatedAt, scriptedFeed } from '../helpers/scripted-feed.ts'
 
 const options = { signal: new AbortController().signal, priority: 'live' as const }
@@ -146,14 +146,51 @@ describe('pages that do not add up', () => {
     expect(requests.length).toBe(2)
   })
 
-  test('a vendor that counts rows it does not list fails the poll, after giving what it lists', async () => {
+  test('case 41: rows are believed against a total that is too high, when a second reading is the same', async () => {
     const rows = ordersUpdatedAt([1])
-    const { error, orders } = await read({
+    const { error, orders, requests } = await read({
       rows,
       before: () => ({ orders: rows, rejects: [], next: null, total: 3, pageSize: 2 }),
     })
+    expect([error, orders, requests.length]).toEqual([null, ['o-1'], 2])
+  })
+
+  test('case 41: on several pages as well, where the last but one is short and the last is empty', async () => {
+    const rows = ordersUpdatedAt([1, 2, 3])
+    const [first, second, third] = rows
+    const pages = [[first, second], [third], []].map(page => page.filter(row => row !== undefined))
+    const { error, orders, requests } = await read({
+      rows,
+      before: ({ page }) => ({
+        orders: pages[page - 1] ?? [],
+        rejects: [],
+        next: page < 3 ? String(page + 1) : null,
+        total: 4,
+        pageSize: 2,
+      }),
+    })
+    expect([error, orders, requests.length]).toEqual([null, ['o-1', 'o-2', 'o-3'], 6])
+  })
+
+  test('a total that is another one at each reading is not believed: the poll fails, after giving what is listed', async () => {
+    const rows = ordersUpdatedAt([1])
+    let total = 3
+    const { error, orders } = await read({
+      rows,
+      before: () => ({ orders: rows, rejects: [], next: null, total: total++, pageSize: 2 }),
+    })
     expect(error).toMatchObject({ code: 'ingest.page_drift', intent: 'retry' })
     expect(orders).toEqual(['o-1'])
+  })
+
+  test('a list that is another one at each reading is not believed either', async () => {
+    const rows = ordersUpdatedAt([1, 2, 3, 4])
+    let reading = 0
+    const { error } = await read({
+      rows,
+      before: () => ({ orders: rows.slice(reading++ % 4, 4), rejects: [], next: null, total: 9, pageSize: 9 }),
+    })
+    expect(error).toMatchObject({ code: 'ingest.page_drift' })
   })
 
   test('rows older than the window show that the filter was ignored: their facts are taken and the poll fails', async () => {
@@ -219,8 +256,66 @@ describe('planning', () => {
   })
 
   test('what is too large for one round leaves a gap that touches the live window', () => {
-    const { live, gap } = split({ ...reach, cursor: null, backfillFrom: MINUTE_START - 86_400_000 })
+    const first = { ...reach, cursor: null, backfillFrom: MINUTE_START - 86_400_000 }
+    const { live, gap } = cutAt(whole(first), reach.now - reach.overlapMs, 1_000)
     expect(gap).toEqual({ from: MINUTE_START - 86_400_000, to: live.from })
+  })
+
+  const clocks = (vendor: number, ours: number) => [vendor, ours] as const
+  const HOURS = 3 * 3_600_000
+
+  test('case 42: a window reaches to the later of the clocks, from the overlap before the cursor', () => {
+    const [front, second] = fronts({ ...reach, clocks: clocks(MINUTE_START, MINUTE_START + 90_000), reached: null })
+    expect(front?.window).toEqual({ from: MINUTE_START - 600_000, to: MINUTE_START + 90_000 })
+    expect(second).toBeUndefined()
+  })
+
+  test.each([
+    ['behind', clocks(MINUTE_START - HOURS, MINUTE_START)],
+    ['ahead', clocks(MINUTE_START + HOURS, MINUTE_START)],
+  ])('case 42: hours %s, each poll reads the overlap before either clock, and not what lies between', (_, both) => {
+    const [earlier, later] = [Math.min(...both), Math.max(...both)]
+    const plan = fronts({ ...reach, cursor: earlier, clocks: both, reached: later - 5_000 })
+    expect(plan.map(({ window }) => window)).toEqual([
+      { from: earlier - 600_000, to: earlier },
+      { from: later - 605_000, to: later },
+    ])
+    expect(plan.map(({ looksBack, gap }) => [looksBack, gap])).toEqual([
+      [false, null],
+      [false, { from: later - 605_000, to: later - 600_000 }],
+    ])
+  })
+
+  test('case 42: the first poll reads all up to the later clock', () => {
+    const plan = fronts({ ...reach, cursor: null, clocks: clocks(MINUTE_START - HOURS, MINUTE_START), reached: null })
+    expect(plan.map(({ window }) => window)).toEqual([{ from: 0, to: MINUTE_START }])
+  })
+
+  test('case 43: what is left without an unreadable instant leaves out that instant and nothing else', () => {
+    const instant = { from: 5_000, to: 5_000 }
+    expect(without({ from: 0, to: 9_000 }, [instant], 1_000)).toEqual([
+      { from: 0, to: 4_000 },
+      { from: 6_000, to: 9_000 },
+    ])
+    expect(without({ from: 5_000, to: 9_000 }, [instant], 1_000)).toEqual([{ from: 6_000, to: 9_000 }])
+    expect(without({ from: 0, to: 5_000 }, [instant], 1_000)).toEqual([{ from: 0, to: 4_000 }])
+    expect(without({ from: 5_000, to: 5_000 }, [instant], 1_000)).toEqual([])
+    expect(without({ from: 6_000, to: 9_000 }, [instant], 1_000)).toEqual([{ from: 6_000, to: 9_000 }])
+  })
+
+  test('case 43: two unreadable instants beside each other leave no window between them', () => {
+    const instants = [4_000, 5_000].map(at => ({ from: at, to: at }))
+    expect(without({ from: 0, to: 9_000 }, instants, 1_000)).toEqual([
+      { from: 0, to: 3_000 },
+      { from: 6_000, to: 9_000 },
+    ])
+  })
+
+  test('case 43: where windows are open at the end, what is left touches the tick', () => {
+    expect(without({ from: 0, to: 9_000 }, [{ from: 4_000, to: 5_000 }], 1_000)).toEqual([
+      { from: 0, to: 4_000 },
+      { from: 5_000, to: 9_000 },
+    ])
   })
 
   test('two halves cover the whole and end at one tick', () => {

@@ -31,6 +31,10 @@ export interface Checks extends Watch {
   undelivered(): string[]
   /** Orders set aside. */
   quarantined(): { connection: string; orderId: string }[]
+  /** Spans of update time in quarantine. */
+  spans(): { id: string; connection: string; span_from: number; span_to: number }[]
+  /** Whether orders updated then are in quarantine with all else of their span. */
+  inSpan(connection: string, at: number): boolean
   /** What has to hold at the end. */
   finally(): void
 }
@@ -192,6 +196,9 @@ export function createChecks(deps: {
       )
       .map(row => ({ connection: row.connection, orderId: row.order_id }))
 
+  const spans: Checks['spans'] = () =>
+    durable.query('select id, connection, span_from, span_to from quarantine where span_from is not null order by id')
+
   return {
     violations,
     violated,
@@ -201,6 +208,9 @@ export function createChecks(deps: {
     untold: truth.untold,
     undelivered,
     quarantined,
+    spans,
+    inSpan: (connection, at) =>
+      spans().some(span => span.connection === connection && span.span_from <= at && at <= span.span_to),
 
     stored(life, call, args) {
       if (call === 'insert') made((args[0] as EndpointRow).id)
@@ -271,6 +281,11 @@ export function createChecks(deps: {
       for (const fact of truth.untold()) violated(`lost: ${fact}`)
       for (const delivery of undelivered()) violated(`never delivered: ${delivery}`)
       for (const { connection, orderId } of quarantined()) violated(`still in quarantine: ${connection}/${orderId}`)
+      for (const { connection, span_from } of spans()) violated(`still in quarantine: ${connection}, at ${span_from}`)
+      for (const row of durable.query<{ id: string; last_error: string }>(
+        "select * from connections where state = 'failing'",
+      ))
+        violated(`still failing: ${row.id}: ${row.last_error}`)
       for (const [table, what] of [
         ['lanes', 'a lane'],
         ['backlog', 'an event'],

@@ -38,6 +38,7 @@ export function createDirect(deps: {
     new AppError(`${id}: ${code}`, { code, intent, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) })
 
   function refuseSometimes(): void {
+    if (manners.down) throw problem('vendor.unavailable', 'retry')
     if (random.chance(manners.limited)) throw problem('vendor.rate_limited', 'retry', random.between(1, 30) * 1000)
     if (random.chance(manners.refused)) throw problem('vendor.unauthorized', 'stop')
   }
@@ -49,6 +50,7 @@ export function createDirect(deps: {
       return at >= window.from && at <= window.to
     })
     if (inside.length > pageSize && random.chance(manners.tooLarge)) throw problem('vendor.too_large', 'narrow')
+    if (inside.some(({ order }) => shop.isCursed(order.id))) throw problem('vendor.not_json', 'retry')
     return spoiled(kind === 'cursor' ? byCursor(inside, page) : byNumber(inside, page), window, page)
   }
 
@@ -56,7 +58,7 @@ export function createDirect(deps: {
     const number = page === null ? 1 : Number(page)
     const chosen = inside.slice((number - 1) * pageSize, number * pageSize).map(({ order }) => order)
     const next = number * pageSize < inside.length ? String(number + 1) : null
-    return { ...pageOf(chosen), next, total: inside.length, pageSize }
+    return { ...pageOf(chosen), next, total: inside.length + shop.phantoms, pageSize }
   }
 
   function byCursor(inside: readonly Listed[], page: string | null): FeedPage {
@@ -107,7 +109,7 @@ export function createDirect(deps: {
     const ask = <T>(name: string, args: readonly unknown[], { signal }: { signal: AbortSignal }, answer: () => T) =>
       abortable(
         signal,
-        call(port, name, args, async () => ({ answer: answer(), sent: second(now()) })).then(reply => {
+        call(port, name, args, async () => ({ answer: answer(), sent: second(shop.date()) })).then(reply => {
           const seen = reply.sent - life.clock.now()
           offset = offset !== null && Math.abs(seen - offset) <= 1000 ? Math.max(seen, offset) : seen
           return reply.answer

@@ -2,6 +2,7 @@ import { readAgain } from '../../src/http/read-again.ts'
 import type { Broker } from './broker.ts'
 import type { Checks } from './checks.ts'
 import type { Durable } from './durable.ts'
+import { second } from './orders.ts'
 import type { Plan } from './plan.ts'
 import type { Process } from './process.ts'
 import type { Slots } from './slots.ts'
@@ -42,8 +43,14 @@ export async function heal(world: {
     return !lane && !open && !replay && (broker ? broker.quiet() : world.settled() >= (last?.n ?? 0))
   }
 
+  /** It breaks the lists that hold it, or is in quarantine with all else of its second. */
+  const isHidden = (vendor: Vendor, orderId: string) =>
+    vendor.isCursed(orderId) || checks.inSpan(vendor.id, second(vendor.orders.get(orderId)?.updatedAt ?? 0))
+
   const explained = () => {
     const unread = new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
+    for (const vendor of vendors)
+      for (const { id } of vendor.orders.values()) if (isHidden(vendor, id)) unread.add(`${vendor.id}/${id}`)
     return (fact: string) => unread.has(fact.split(' ')[0] ?? '')
   }
 
@@ -55,9 +62,10 @@ export async function heal(world: {
 
   /** Still in quarantine, although the polls have come past it since it could be read again. */
   const stale = () =>
-    checks
-      .quarantined()
-      .filter(({ connection, orderId }) => vendors.find(({ id }) => id === connection)?.seenSinceCleared(orderId))
+    checks.quarantined().filter(({ connection, orderId }) => {
+      const vendor = vendors.find(({ id }) => id === connection)
+      return vendor?.seenSinceCleared(orderId) && !isHidden(vendor, orderId)
+    })
 
   /** Endpoints that were paused (the word may come late), or disabled themselves, are put into use again. */
   async function resumeAll(): Promise<void> {
@@ -70,8 +78,13 @@ export async function heal(world: {
     })
   }
 
-  /** Quarantined orders are read again, and dead letters sent again. */
+  /** Quarantined orders and spans are read again, and dead letters sent again. */
   function operate(): void {
+    for (const { id, connection } of checks.spans())
+      each(async by => {
+        await by.store.quarantine.hasten(id, by.life.clock.now())
+        by.ingest.wake(connection)
+      })
     for (const { connection, orderId } of checks.quarantined())
       each(by => readAgain({ ...by, clock: by.life.clock }, connection, orderId))
     each(by => by.store.deadLetters.redrive({}, by.life.clock.now()).then(() => by.dispatch.wake()))
@@ -101,11 +114,13 @@ export async function heal(world: {
     if (!idle()) checks.violated('not idle long after the storm')
   }
   if (checks.violations.length > 0) return
+  for (const vendor of vendors) vendor.liftCurses()
   trace.note('what is in quarantine is read again, and dead letters are sent again')
   operate()
   for (const vendor of vendors) vendor.recordAll()
   await time.run(2_000)
-  const clean = () => idle() && checks.quarantined().length === 0 && checks.untold().length === 0
+  const clean = () =>
+    idle() && checks.quarantined().length === 0 && checks.spans().length === 0 && checks.untold().length === 0
   await time.until(clean, patience, 5_000)
   await time.run(12_000)
   checks.finally()

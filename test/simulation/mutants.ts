@@ -39,6 +39,19 @@ const BACK: Partial<Plan> = {
   mostOrders: 8,
   jumps: false,
 }
+/** The polls of one vendor that counts its rows, with the shortest overlap, and nothing else that could tell its orders. */
+const POLLS: Partial<Plan> = {
+  vendors: ['pages'],
+  wire: false,
+  lagMs: 4_000,
+  overlapMs: 29_000,
+  announces: false,
+  jumps: false,
+  firstDownMs: 0,
+  dateOffMs: 0,
+  phantoms: 0,
+  cursed: 0,
+}
 const COMEBACKS: Partial<Plan> = {
   mode: 'cluster',
   processes: 2,
@@ -94,8 +107,8 @@ export const MUTANTS: readonly Mutant[] = [
     'const position = taken',
   ]),
   mutant('the cursor moves before the rows are stored', 'ingest/poll.ts', [
-    'const { live, gap } = split(reach)',
-    'const { live, gap } = split(reach)\n  if (lease) await store.connections.update(lease, connection, { cursor: live.to })',
+    'const later: Window[] = []',
+    'const later: Window[] = []\n  if (lease) await store.connections.update(lease, connection, { cursor: Math.max(now, ours) })',
   ]),
   mutant('polls do not overlap', 'ingest/window.ts', ['Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
   mutant('events are marked published before they are', 'ingest/publish.ts', [
@@ -149,7 +162,7 @@ export const MUTANTS: readonly Mutant[] = [
     'if (known.refundBasis !== null) return known.refundBasis\n',
     '',
   ]),
-  mutant('a gap is not written down', 'ingest/poll.ts', ['...(later && { gaps: { opened: [later] } })', '']),
+  mutant('a gap is not written down', 'ingest/poll.ts', ['...(later.length > 0 && { gaps: { opened: later } })', '']),
   mutant('refunds that wait for their record are not read again', 'order/refunds.ts', [
     'return { ...result, state, notes: [...result.notes, ...notes], recheckAt }',
     'return { ...result, state, notes: [...result.notes, ...notes], recheckAt: recheckAt && null }',
@@ -168,8 +181,8 @@ export const MUTANTS: readonly Mutant[] = [
     mutant(
       'rows that move while pages are read are not noticed',
       'ingest/read-window.ts',
-      ["if (missing > 0) return missing > seen.repeated ? 'drifted' : 'doubtful'", ''],
-      ["if (page.total !== null && page.total < most) return 'drifted'", ''],
+      ['if (missing > allowed || short) {', 'if (missing < 0 && short) {'],
+      ["if (page.total !== null && page.total < most) return ended('drifted')", ''],
     ),
   ),
   mutant('dead letters are not kept', 'store/sql/bury.ts', [
@@ -201,8 +214,8 @@ export const MUTANTS: readonly Mutant[] = [
     'await derive(lease, { complete, rejects, listed }, options)',
   ]),
   mutant('a gap is closed before it is read', 'ingest/backfill.ts', [
-    'const halves = halve(gap, feed.precisionMs)',
-    'const halves = halve(gap, feed.precisionMs)\n    await gaps.replace(gap, [])',
+    'const halves = halve(gap, precisionMs)',
+    'const halves = halve(gap, precisionMs)\n    await gaps.replace(gap, [])',
   ]),
   mutant('a full disk is passed over', 'store/sql/sql.ts', [
     'if (!(error instanceof AppError) ||',
@@ -340,6 +353,41 @@ export const MUTANTS: readonly Mutant[] = [
     mutant('what the history has no more is not put back when it fails', 'store/sql/lanes.ts', [
       'await restoreEvents(',
       'if (wanted.length > 1e6) await restoreEvents(',
+    ]),
+  ),
+  aimed(
+    { ...POLLS, firstDownMs: 120_000, past: 0, stormMs: 60_000, changeEveryMs: 700 },
+    mutant('the first look back begins with each try', 'ingest/poll.ts', [
+      'if (known !== null && known <= now) return known\n',
+      '',
+    ]),
+  ),
+  aimed(
+    { ...POLLS, dateOffMs: -10_800_000 },
+    mutant('a window ends at the earlier of the clocks', 'ingest/window.ts', [
+      '[Math.min(...clocks), Math.max(...clocks)]',
+      '[Math.min(...clocks), Math.min(...clocks)]',
+    ]),
+  ),
+  aimed(
+    { ...POLLS, phantoms: 1, past: 6, stormMs: 30_000 },
+    mutant('a total that never adds up is read again for ever', 'ingest/read-window.ts', [
+      'same = answer !== null && answer === before?.answer ? same + 1 : 1',
+      'same = 1',
+    ]),
+  ),
+  aimed(
+    { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
+    mutant('a tick that cannot be read is passed over', 'ingest/reader.ts', [
+      'for (const one of found) await setAside(lease, one.window, one.error)',
+      '',
+    ]),
+  ),
+  aimed(
+    { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
+    mutant('a page that cannot be read stops its connection', 'ingest/reader.ts', [
+      'if (!isSecond) throw error',
+      'if (isSecond || !isSecond) throw error',
     ]),
   ),
 ]

@@ -45,6 +45,14 @@ export interface Plan {
   readonly wildness: number
   /** A process dies or is stopped at about every so many calls; 0: never so. */
   readonly mishapEvery: number
+  /** The vendor is down from our first start on for so long, and made nothing before; reading begins an overlap before that start. 0: it is up. */
+  readonly firstDownMs: number
+  /** How far the `Date` of the vendor's answers is from the clock of its orders. */
+  readonly dateOffMs: number
+  /** Rows that the vendor counts besides those it lists, always. */
+  readonly phantoms: number
+  /** Orders that break every list that holds them, until an operator of the vendor's sees to it. */
+  readonly cursed: number
   /** Kinds of trouble that are left out. */
   readonly without: readonly Trouble[]
 }
@@ -61,6 +69,7 @@ export function makePlan(random: Random): Plan {
   ] as const)
   const long = random.chance(0.06)
   const lagMs = random.pick([4_000, 15_000, 15_000, 60_000] as const)
+  const firstDownMs = random.chance(0.12) ? random.between(20, 200) * 1000 : 0
   const plan = {
     mode,
     processes: mode === 'solo' ? 1 : mode === 'pair' ? 2 : random.pick([1, 2, 2, 3] as const),
@@ -69,7 +78,7 @@ export function makePlan(random: Random): Plan {
     wire: random.chance(0.3),
     pageSize: random.pick([1, 1, 2, 10] as const),
     mostOrders: random.pick([2, 3, 8, long ? 30 : 8] as const),
-    past: random.pick([0, 3, 6, 25, 25] as const),
+    past: firstDownMs > 0 ? 0 : random.pick([0, 3, 6, 25, 25] as const),
     tooLarge: random.pick([0, 0, 0.9] as const),
     announces: random.chance(0.35),
     silent: false,
@@ -92,6 +101,10 @@ export function makePlan(random: Random): Plan {
     jumps: random.chance(0.12),
     wildness: random.pick([0.2, 0.6, 1] as const),
     mishapEvery: random.pick([0, 100, 400, 2_000] as const),
+    firstDownMs,
+    dateOffMs: random.pick([0, 0, 0, 0, 0, 0, -10_800_000, 10_800_000] as const),
+    phantoms: random.pick([0, 0, 0, 0, 0, 0, 1, 2] as const),
+    cursed: random.pick([0, 0, 0, 0, 1, 2] as const),
     without: [],
   } as const
   // What a power failure undoes is told from the changes of tables, and what retention removed is kept by a trigger: not both.

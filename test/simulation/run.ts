@@ -232,7 +232,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     Object.assign(logWeather, calm())
     durable.disk.full = 0
     for (const vendor of vendors) {
-      Object.assign(vendor.manners, calmManners())
+      Object.assign(vendor.manners, calmManners(), { down: vendor.manners.down })
       vendor.clear()
     }
     for (const receiver of receivers) Object.assign(receiver.mood, goodMood())
@@ -269,6 +269,12 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   Math.random = fork().next
   try {
     await past()
+    for (const { manners } of vendors) {
+      manners.down = plan.firstDownMs > 0
+      time.after(plan.firstDownMs, () => {
+        manners.down = false
+      })
+    }
     for (let slot = 0; slot < plan.processes; slot++) slots.boot(slot)
     begin()
     for (const vendor of vendors) everySoOften(plan.changeEveryMs, vendor.live)

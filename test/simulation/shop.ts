@@ -22,6 +22,8 @@ export interface Manners extends Weather {
   wrongPage: number
   late: number
   blind: number
+  /** It answers 500 to everything. */
+  down: boolean
 }
 
 export const calmManners = (): Manners => ({
@@ -35,6 +37,7 @@ export const calmManners = (): Manners => ({
   wrongPage: 0,
   late: 0,
   blind: 0,
+  down: false,
 })
 
 export interface Listed {
@@ -70,6 +73,14 @@ export interface Shop {
   clear(): void
   /** Since it was cleared the polls must have come past this order once more. */
   seenSinceCleared(orderId: string): boolean
+  /** What the `Date` of its answers says. */
+  date(): number
+  /** Rows that are counted and not listed. */
+  readonly phantoms: number
+  /** Every list that holds this order fails. */
+  isCursed(orderId: string): boolean
+  /** From now on no list fails for an order in it; nobody is told. */
+  liftCurses(): void
   /** Refunds that were never on record come on record after all. */
   recordAll(): void
   /** When the last row stops changing how it shows, by the world's time. */
@@ -88,6 +99,9 @@ export function createShop(deps: {
   slowRecords: boolean
   /** Some changes leave the update time alone. */
   silent: boolean
+  dateOffMs: number
+  phantoms: number
+  cursed: number
   /** How long a row may be illegible; one without a legible id has to come back while polls still look there. */
   illegibleMs: number
   /** Told of every change, at once. */
@@ -97,7 +111,8 @@ export function createShop(deps: {
 }): Shop {
   const { id, kind, time, random, trace, lagMs } = deps
   const habits = HABITS[kind]
-  const skew = random.between(-240, 240) * 1000
+  // Where the `Date` is hours off, the orders go by our clock: no program could know of a third one.
+  const skew = (deps.dateOffMs === 0 ? random.between(-240, 240) : random.between(-3, 3)) * 1000
   const users = kind === 'follow' ? ['u1', 'u2', 'u3'] : []
   const orders = new Map<string, TrueOrder>()
   const retired = new Set<TrueOrder>()
@@ -106,6 +121,7 @@ export function createShop(deps: {
   const manners = calmManners()
   let restlessUntil = 0
   let clearedAt = 0
+  const cursed = new Set<string>()
 
   const now = () => EPOCH + time.now + skew
 
@@ -132,6 +148,8 @@ export function createShop(deps: {
   function place(): TrueOrder {
     const order = createOrder(`${deps.number}${1000 + orders.size}`, now(), random, deps.slowRecords)
     orders.set(order.id, order)
+    // Not the first: where nothing can be read, it is the vendor's trouble.
+    if (habits.updateTimes && orders.size > 2 && cursed.size < deps.cursed && random.chance(0.4)) cursed.add(order.id)
     return order
   }
 
@@ -162,6 +180,10 @@ export function createShop(deps: {
     manners,
     sorting,
     now,
+    date: () => now() + deps.dateOffMs,
+    phantoms: deps.phantoms,
+    isCursed: orderId => cursed.has(orderId),
+    liftCurses: () => cursed.clear(),
     listed,
     order(orderId) {
       const known = versions.get(orderId)

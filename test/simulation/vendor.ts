@@ -26,14 +26,14 @@ export function createVendor(deps: {
   changed: (connection: string, orderId: string) => void
 }): Vendor {
   const { number, kind, plan, time, random, trace } = deps
-  const { pageSize, mostOrders, lagMs, overlapMs, slowRecords } = plan
+  const { pageSize, mostOrders, lagMs, overlapMs, slowRecords, dateOffMs, phantoms, cursed } = plan
   const id = `v${number}`
   const config = configOf(id, kind, plan, random.chance(0.5) ? '2022-01' : '2025-06')
   const illegibleMs = plan.wire ? overlapMs / 2 : 600_000
   const changed = (orderId: string) => deps.changed(id, orderId)
   const shop = createShop({
     ...{ id, kind, number, time, random, trace, changed },
-    ...{ mostOrders, lagMs, overlapMs, slowRecords, illegibleMs, silent: plan.silent },
+    ...{ mostOrders, lagMs, overlapMs, slowRecords, illegibleMs, dateOffMs, phantoms, cursed, silent: plan.silent },
   })
   const connect = (plan.wire ? createWire : createDirect)({ shop, config, random, trace, pageSize })
   return {
@@ -46,11 +46,18 @@ export function createVendor(deps: {
   }
 }
 
-function configOf(id: string, kind: VendorKind, { pollEveryMs, overlapMs, silent }: Plan, family: string): Connection {
+function configOf(id: string, kind: VendorKind, plan: Plan, family: string): Connection {
+  const { pollEveryMs, overlapMs, firstDownMs, silent } = plan
   const baseUrl = 'https://vendor.example'
-  // Where polls show everything, nothing else may find what they miss.
-  const reconcile = silent ? { every: '3m', lookBack: '2h' } : false
-  const shared = { id, baseUrl, pollEvery: `${pollEveryMs}ms`, overlap: `${overlapMs}ms`, backfill: '40m', reconcile }
+  const shared = {
+    id,
+    baseUrl,
+    pollEvery: `${pollEveryMs}ms`,
+    overlap: `${overlapMs}ms`,
+    ...(firstDownMs === 0 && { backfill: '40m' }),
+    // Where polls show everything, nothing else may find what they miss.
+    reconcile: silent ? { every: '3m', lookBack: '2h' } : (false as const),
+  }
   const limit = { rateLimit: { perSecond: 20, burst: 40 } }
   if (kind === 'pages')
     return Connection.parse({ ...shared, ...limit, vendor: 'kakaclo', apiVersion: 'v2', token: 't' })

@@ -61,6 +61,11 @@ type Names = readonly [from: string, to: string]
 const numbered = (list: readonly Listed[], number: number, size: number): TrueOrder[] =>
   list.slice((number - 1) * size, number * size).map(({ order }) => order)
 
+/** A list that holds a cursed order is none: a server error, or text that ends too early. */
+const isBroken = (shop: Shop, list: readonly Listed[]) => list.some(({ order }) => shop.isCursed(order.id))
+const broken = (random: Random): WireAnswer =>
+  random.chance(0.5) ? json({ error: 'oops' }, 500) : { ...json(null), body: '{"code":10000,"data":{"list":[{"id":"' }
+
 export function wireKakaclo(deps: WireDeps): WireVendor {
   const { shop, random, pageSize } = deps
   const row = (order: TrueOrder) => (illegible(shop, order) ? '?' : kakacloRow(order, doubtful(shop, order)))
@@ -83,9 +88,15 @@ export function wireKakaclo(deps: WireDeps): WireVendor {
       ['updateStartTime', 'updateEndTime'],
       ['createStartTime', 'createEndTime'],
     )
+    if (isBroken(shop, inside)) return broken(random)
     const number = Number(query.get('pageNumber'))
     const size = Math.min(Number(query.get('pageSize')), pageSize)
-    const page: Page = { rows: numbered(inside, number, size).map(row), total: inside.length, next: null, asked: null }
+    const page: Page = {
+      rows: numbered(inside, number, size).map(row),
+      total: inside.length + shop.phantoms,
+      next: null,
+      asked: null,
+    }
     spoil(page, deps, () => row(oldest(shop)))
     const list = random.chance(shop.manners.wrongPage / 6) && page.total !== 0 ? null : page.rows
     return json({
@@ -123,11 +134,17 @@ export function wireShoplazza(deps: WireDeps & { family: Family }): WireVendor {
       ['created_at_min', 'created_at_max'],
     )
     if (inside.length > pageSize && random.chance(shop.manners.tooLarge)) return json({ errors: ['too deep'] }, 406)
+    if (isBroken(shop, inside)) return broken(random)
     const token = query.get(newer ? 'cursor' : 'next_token')
     const byToken = cursorPage(shop, inside, token, pageSize)
     const number = Number(query.get('page') ?? 1)
     const rows = newer || tokens ? byToken.rows : numbered(inside, number, pageSize)
-    const page: Page = { rows: rows.map(row), total: newer ? null : inside.length, next: byToken.next, asked: token }
+    const page: Page = {
+      rows: rows.map(row),
+      total: newer ? null : inside.length + shop.phantoms,
+      next: byToken.next,
+      asked: token,
+    }
     spoil(page, deps, () => row(oldest(shop)))
     return listOf(page)
   }

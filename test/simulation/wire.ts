@@ -22,11 +22,11 @@ export function createWire(deps: {
   pageSize: number
 }): (port: PortDeps, log: Log) => Connected {
   const { shop, config, random, trace } = deps
-  const { manners, now } = shop
+  const { manners, date: dateOf } = shop
   const vendor = vendorOf(config, { ...deps, note: trace.note })
 
   function answer(request: WireRequest): WireAnswer {
-    const date = new Date(now()).toUTCString()
+    const date = new Date(dateOf()).toUTCString()
     const sent = trouble() ?? vendor(request)
     if (sent === 'not found') return { status: 404, headers: { date }, body: '{"message":"not found"}' }
     const headers = { date, ...sent.headers }
@@ -39,10 +39,11 @@ export function createWire(deps: {
 
   /** What is no answer of the API. */
   function trouble(): WireAnswer | null {
+    if (manners.down) return { status: 500, headers: {}, body: 'down' }
     if (random.chance(manners.limited)) {
       const seconds = random.between(1, 30)
       const how = random.pick(['seconds', 'date', 'none'] as const)
-      const value = how === 'seconds' ? String(seconds) : new Date(now() + seconds * 1000).toUTCString()
+      const value = how === 'seconds' ? String(seconds) : new Date(dateOf() + seconds * 1000).toUTCString()
       return { status: 429, headers: how === 'none' ? {} : { 'retry-after': value }, body: 'slow down' }
     }
     if (random.chance(manners.refused)) return { status: 401, headers: {}, body: '{}' }

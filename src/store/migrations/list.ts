@@ -5,6 +5,7 @@ import { ahead } from './0004-ahead.ts'
 import { expiryAndHandlers } from './0005-expiry-and-handlers.ts'
 import { pausedHandlers } from './0006-paused-handlers.ts'
 import { readingAgain } from './0007-reading-again.ts'
+import { reading } from './0008-reading.ts'
 import type { Migration } from './migration.ts'
 
 /** In order, never changed once released: a step's place in this list is the schema version it leads to. */
@@ -16,4 +17,5 @@ export const MIGRATIONS: readonly Migration[] = [
   expiryAndHandlers,
   pausedHandlers,
   readingAgain,
+  reading,
 ]

@@ -9,6 +9,12 @@ export interface ConnectionRow {
   readonly vendor: Vendor
   /** Everything of update time up to here has been read, but for `gaps`; null: never polled. */
   readonly cursor: number | null
+  /** Where the first look back begins, by our clock: when the first poll was tried, whether it went well or not; null: none was tried. */
+  readonly firstSeenAt: number | null
+  /** The end of the latest window read. It is past the cursor by as much as the vendor's clock and ours differ; null: never polled. */
+  readonly reached: number | null
+  /** How far the vendor's clock is ahead of ours, by the `Date` of its answers; null: less than what is worth saying. */
+  readonly clockAheadMs: number | null
   /** Windows still to be read beside the polls: backfill, and what an outage left. */
   readonly gaps: readonly Window[]
   readonly state: ConnectionState
@@ -26,7 +32,10 @@ export interface ConnectionRow {
 
 /** What a round changes of its connection; absent members stay. Gaps come and go one by one: polls and backfill run beside each other. */
 export type ConnectionPatch = Partial<
-  Pick<ConnectionRow, 'cursor' | 'state' | 'lastSuccessAt' | 'nextPollAt' | 'lastError'> & {
+  Pick<
+    ConnectionRow,
+    'cursor' | 'firstSeenAt' | 'reached' | 'clockAheadMs' | 'state' | 'lastSuccessAt' | 'nextPollAt' | 'lastError'
+  > & {
     readonly gaps: { readonly closed?: Window; readonly opened: readonly Window[] }
   }
 >

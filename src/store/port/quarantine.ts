@@ -1,3 +1,5 @@
+import type { Window } from '../../sources/source.ts'
+import type { Lease } from './leases.ts'
 import type { Paging } from './paging.ts'
 
 export interface QuarantineRow {
@@ -10,6 +12,20 @@ export interface QuarantineRow {
   readonly reason: string
   readonly path: string
   readonly value: string
+  /** The update times that cannot be read; null: the entry is about an order, a value or a row. */
+  readonly span: Window | null
+}
+
+/** A span of update time, one tick of the vendor's clock, whose pages cannot be read. */
+export interface QuarantinedSpan extends Window {
+  readonly connection: string
+  /** When it was first found unreadable. */
+  readonly at: number
+  readonly reason: string
+  /** How often it was read again in vain. */
+  readonly tries: number
+  /** When to read it again. */
+  readonly nextAt: number
 }
 
 export interface QuarantineStore {
@@ -17,4 +33,12 @@ export interface QuarantineStore {
   list(filter: { connection?: string; orderId?: string }, paging: Paging): Promise<readonly QuarantineRow[]>
   get(id: string): Promise<QuarantineRow | null>
   remove(id: string): Promise<void>
+  /** The spans of a connection that cannot be read, oldest update time first. */
+  spans(connection: string): Promise<readonly QuarantinedSpan[]>
+  /** Makes an entry for a span, or changes its reason, tries and next time; it keeps when it was first found. */
+  setSpan(lease: Lease, span: QuarantinedSpan): Promise<void>
+  /** The span could be read. */
+  removeSpan(lease: Lease, span: Pick<QuarantinedSpan, 'connection' | 'from' | 'to'>): Promise<void>
+  /** The span of this entry is to be read now. Needs no lease: any process may be asked. */
+  hasten(id: string, now: number): Promise<void>
 }

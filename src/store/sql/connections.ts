@@ -96,6 +96,9 @@ async function changedGaps(
 function columnsOf(patch: ConnectionPatch) {
   return {
     ...(patch.cursor !== undefined && { cursor: patch.cursor }),
+    ...(patch.firstSeenAt !== undefined && { first_seen_at: patch.firstSeenAt }),
+    ...(patch.reached !== undefined && { reached: patch.reached }),
+    ...(patch.clockAheadMs !== undefined && { clock_ahead_ms: patch.clockAheadMs }),
     ...(patch.state !== undefined && { state: patch.state }),
     ...(patch.lastSuccessAt !== undefined && { last_success_at: patch.lastSuccessAt }),
     ...(patch.nextPollAt !== undefined && { next_poll_at: patch.nextPollAt }),
@@ -107,6 +110,9 @@ const connectionOf = (row: Selectable<Schema['connections']>): ConnectionRow => 
   id: row.id,
   vendor: row.vendor as Vendor,
   cursor: row.cursor,
+  firstSeenAt: row.first_seen_at,
+  reached: row.reached,
+  clockAheadMs: row.clock_ahead_ms,
   gaps: JSON.parse(row.gaps) as Window[],
   state: row.state as ConnectionState,
   lastSuccessAt: row.last_success_at,

@@ -23,7 +23,9 @@ export function pruner(store: Sql): Store['prune'] {
     // Replays to a handler that is no more are never taken up.
     if (!signal.aborted) await sql`delete from replays where created_at < ${before.events}`.execute(db)
     // Rows without an order id are replaced by nothing; they would pile up.
-    if (!signal.aborted) await sql`delete from quarantine where order_id is null and at < ${before.events}`.execute(db)
+    if (!signal.aborted)
+      await sql`
+        delete from quarantine where order_id is null and span_from is null and at < ${before.events}`.execute(db)
     return { events, attempts, deadLetters }
   }
 }

@@ -1,11 +1,13 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { timestamp } from '../../clock.ts'
 import type { PageCommit } from '../port/orders.ts'
-import type { QuarantineRow, QuarantineStore } from '../port/quarantine.ts'
+import type { QuarantinedSpan, QuarantineRow, QuarantineStore } from '../port/quarantine.ts'
 import type { Schema } from '../schema.ts'
+import { holdLease } from './leases.ts'
 import { type Sql, type SqlDialect, storable } from './sql.ts'
 
-export function quarantineStore({ db }: Sql): QuarantineStore {
+export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineStore {
   return {
     list: async (filter, paging) => {
       let query = db.selectFrom('quarantine').selectAll().orderBy('n', 'desc').limit(paging.limit)
@@ -22,6 +24,34 @@ export function quarantineStore({ db }: Sql): QuarantineStore {
 
     remove: async id => {
       await db.deleteFrom('quarantine').where('id', '=', id).execute()
+    },
+
+    spans: async connection => {
+      const { rows } = await sql<SpanRow>`
+        select connection, at, reason, span_from, span_to, tries, next_at from quarantine
+        where connection = ${connection} and span_from is not null order by span_from`.execute(db)
+      return rows.map(spanOf)
+    },
+
+    setSpan: (lease, { connection, from, to, at, reason, tries, nextAt }) =>
+      transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        await sql`
+          insert into quarantine (id, connection, order_id, at, reason, path, value, span_from, span_to, tries, next_at)
+          values (${spanId({ connection, from, to })}, ${connection}, null, ${at}, ${storable(reason)}, 'updated_at',
+            ${`${timestamp(from)}/${timestamp(to)}`}, ${from}, ${to}, ${tries}, ${nextAt})
+          on conflict (id) do update set
+            reason = excluded.reason, tries = excluded.tries, next_at = excluded.next_at`.execute(trx)
+      }),
+
+    removeSpan: (lease, span) =>
+      transaction(async trx => {
+        await holdLease(trx, dialect, lease)
+        await trx.deleteFrom('quarantine').where('id', '=', spanId(span)).execute()
+      }),
+
+    hasten: async (id, now) => {
+      await sql`update quarantine set next_at = ${now} where id = ${id} and span_from is not null`.execute(db)
     },
   }
 }
@@ -61,6 +91,26 @@ export async function replaceDoubts(
     on conflict (id) do update set reason = excluded.reason, value = excluded.value`.execute(trx)
 }
 
+type SpanRow = Pick<
+  Selectable<Schema['quarantine']>,
+  'connection' | 'at' | 'reason' | 'span_from' | 'span_to' | 'tries' | 'next_at'
+>
+
+const spanOf = (row: SpanRow): QuarantinedSpan => ({
+  connection: row.connection,
+  from: row.span_from ?? 0,
+  to: row.span_to ?? 0,
+  at: row.at,
+  reason: row.reason,
+  tries: row.tries ?? 0,
+  nextAt: row.next_at ?? 0,
+})
+
+function spanId({ connection, from, to }: Pick<QuarantinedSpan, 'connection' | 'from' | 'to'>): string {
+  const hash = createHash('sha256').update(JSON.stringify([connection, 'span', from, to]))
+  return `q_${hash.digest('hex').slice(0, 24)}`
+}
+
 function quarantineId(connection: string, orderId: string | null, path: string, value: string): string {
   const place = orderId === null ? ['row', value] : ['order', orderId]
   const hash = createHash('sha256').update(JSON.stringify([connection, ...place, path]))
@@ -76,4 +126,5 @@ const quarantineOf = (row: Selectable<Schema['quarantine']>): QuarantineRow => (
   reason: row.reason,
   path: row.path,
   value: row.value,
+  span: row.span_from === null || row.span_to === null ? null : { from: row.span_from, to: row.span_to },
 })

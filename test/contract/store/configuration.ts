@@ -6,6 +6,7 @@ import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
 
+const NEVER_POLLED = { firstSeenAt: null, reached: null, clockAheadMs: null }
 const NO_WEBHOOKS = { webhookAt: null, unannounced: 0, unannouncedSince: null }
 
 /** Connections, follows, endpoints, offsets: what is set up rather than observed. */
@@ -24,6 +25,7 @@ export function configurationContract(world: World): void {
         lastSuccessAt: null,
         nextPollAt: null,
         lastError: null,
+        ...NEVER_POLLED,
         ...NO_WEBHOOKS,
       })
       expect(await connections.get('other')).toBeNull()
@@ -34,6 +36,9 @@ export function configurationContract(world: World): void {
       await store.connections.configure([kk])
       const patch = {
         cursor: NOW,
+        firstSeenAt: NOW - 5,
+        reached: NOW + 7,
+        clockAheadMs: 70_000,
         state: 'failing',
         lastError: 'x',
         nextPollAt: 9,

@@ -183,6 +183,60 @@ export function orderContract(world: World): void {
       expect(row?.value).toBe('nul  half \ufffd')
     })
 
+    test('a span of update time is kept with its next time until it could be read', async () => {
+      const { store } = world
+      const { quarantine } = store
+      const lease = await leaseOf(store)
+      const span = {
+        connection: 'shop',
+        from: NOW,
+        to: NOW,
+        at: NOW + 5,
+        reason: 'no JSON',
+        tries: 0,
+        nextAt: NOW + 60,
+      }
+      const other = { ...span, connection: 'other', to: NOW + 1_000 }
+      for (const one of [span, other, { ...span, from: NOW - 9_000, to: NOW - 9_000 }])
+        await quarantine.setSpan(lease, one)
+      await quarantine.setSpan(lease, { ...span, at: NOW + 90, reason: 'answered 500', tries: 1, nextAt: NOW + 400 })
+
+      expect((await quarantine.spans('shop')).map(({ from }) => from)).toEqual([NOW - 9_000, NOW])
+      expect((await quarantine.spans('shop'))[1]).toEqual({
+        ...span,
+        reason: 'answered 500',
+        tries: 1,
+        nextAt: NOW + 400,
+      })
+      const [entry] = await quarantine.list({ connection: 'other' }, { limit: 10 })
+      if (!entry) throw new Error('there is one')
+      const iso = (ms: number) => new Date(ms).toISOString()
+      expect(entry).toMatchObject({
+        orderId: null,
+        at: NOW + 5,
+        path: 'updated_at',
+        value: `${iso(NOW)}/${iso(NOW + 1_000)}`,
+        span: { from: NOW, to: NOW + 1_000 },
+      })
+      expect((await store.connections.counts()).get('other')?.quarantined).toBe(1)
+      await quarantine.hasten(entry.id, NOW - 1)
+      expect((await quarantine.spans('other')).map(({ nextAt }) => nextAt)).toEqual([NOW - 1])
+      await quarantine.removeSpan(lease, span)
+      expect((await quarantine.spans('shop')).map(({ from }) => from)).toEqual([NOW - 9_000])
+    })
+
+    test('a span is set aside, and taken out again, by the holder of the lease only', async () => {
+      const { store } = world
+      const { quarantine } = store
+      const lease = await leaseOf(store)
+      const stale = { ...lease, epoch: lease.epoch - 1 }
+      const span = { connection: 'shop', from: NOW, to: NOW, at: NOW, reason: 'r', tries: 0, nextAt: NOW }
+      await expect(quarantine.setSpan(stale, span)).rejects.toMatchObject({ code: 'store.lease_lost' })
+      await quarantine.setSpan(lease, span)
+      await expect(quarantine.removeSpan(stale, span)).rejects.toMatchObject({ code: 'store.lease_lost' })
+      expect(await quarantine.spans('shop')).toHaveLength(1)
+    })
+
     test('list filters and pages; get and remove work by id', async () => {
       const { store } = world
       const lease = await leaseOf(store)

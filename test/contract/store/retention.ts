@@ -205,7 +205,7 @@ export function retentionContract(world: World): void {
       expect(await store.events.count({})).toBe(1)
     })
 
-    test('rows without an order id do not stay in quarantine for good', async () => {
+    test('rows without an order id do not stay in quarantine for good, spans that could not be read do', async () => {
       const { store } = world
       const entries = [{ path: '', value: '{}', reason: 'no id' }]
       await store.orders.commit(
@@ -217,8 +217,13 @@ export function retentionContract(world: World): void {
           ],
         }),
       )
+      const span = { connection: 'shop', from: 1, to: 2, at: NOW - 10, reason: 'no JSON', tries: 4, nextAt: NOW }
+      await store.quarantine.setSpan(await leaseOf(store), span)
       await prune()
-      expect((await store.quarantine.list({}, { limit: 10 })).map(row => row.orderId)).toEqual(['1'])
+      expect((await store.quarantine.list({}, { limit: 10 })).map(row => row.orderId ?? row.span)).toEqual([
+        { from: 1, to: 2 },
+        '1',
+      ])
     })
   })
 
