@@ -14,7 +14,7 @@ const ALLOWED: Readonly<Record<string, readonly string[]>> = {
   store: ['.', 'order', 'sources', 'event-log'],
   'event-log': ['.', 'order', 'store'],
   ingest: ['.', 'lib', 'order', 'sources', 'store', 'event-log'],
-  verify: ['.', 'order', 'store'],
+  verify: ['.', 'order', 'store', 'event-log'],
   webhook: ['.', 'order', 'dispatch', 'store', 'event-log'],
   dispatch: ['.', 'order', 'store', 'event-log'],
   sandbox: ['.'],

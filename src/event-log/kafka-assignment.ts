@@ -24,7 +24,7 @@ export interface Member {
 }
 
 /** A position with what the log is recognised by. */
-export interface Place {
+interface Place {
   readonly offset: number
   readonly anchor: Anchor | null
 }

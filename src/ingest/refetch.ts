@@ -47,6 +47,8 @@ export function createRefetcher(deps: {
   const lastRead = new Map<string, number>()
   /** Orders that could not be read more than once in a row: once may be chance. */
   const unreadable = new Set<string>()
+  /** Those of them to be read at once, because the vendor works again. */
+  const hurried = new Set<string>()
   let trouble: string | null = null
 
   /** Reads what is due, one batch; returns the milliseconds until more is due. */
@@ -70,12 +72,15 @@ export function createRefetcher(deps: {
     const after = await pictures(wanted)
     const settled = wanted.map(read => {
       const shown = after(read) !== read.seen && after(read) !== NO_PICTURE
-      return { ...read, next: shown ? null : nextReading(read, now, failed.has(read.orderId)) }
+      const due = hurried.has(read.orderId) ? { ...read, nextAt: now } : read
+      return { ...read, next: shown ? null : nextReading(due, now, failed.has(read.orderId)) }
     })
     await store.orderReads.settle(lease, [...found, ...settled])
     report({ wanted, taken, failed, error, settled })
     for (const read of settled) {
-      if (!failed.has(read.orderId) || read.next === null) unreadable.delete(read.orderId)
+      hurried.delete(read.orderId)
+      const isSoon = read.next !== null && read.next - now < UNREAD_EVERY_MS
+      if (!failed.has(read.orderId) || !isSoon) unreadable.delete(read.orderId)
       else if (!isFirst(read)) unreadable.add(read.orderId)
     }
     if (unreadable.size === 0) trouble = null
@@ -90,7 +95,7 @@ export function createRefetcher(deps: {
     const ready: OrderRead[] = []
     for (const read of upcoming) {
       // Asked for in the future: the clock was set back since then.
-      const dueMs = read.askedAt > now ? 0 : read.nextAt - now
+      const dueMs = read.askedAt > now || hurried.has(read.orderId) ? 0 : read.nextAt - now
       const quietMs = (lastRead.get(read.orderId) ?? Number.NEGATIVE_INFINITY) + QUIET_MS - monotonic
       const pauseMs = Math.max(dueMs, quietMs)
       if (pauseMs > 0) waitMs = Math.min(waitMs, pauseMs)
@@ -128,6 +133,11 @@ export function createRefetcher(deps: {
   return {
     /** There may be an order to read. */
     ring: bell.ring,
+    /** The vendor works again: what could not be read is read now, not when its turn comes. */
+    retry(): void {
+      for (const orderId of unreadable) hurried.add(orderId)
+      bell.ring()
+    },
     /** Works until the lease ends. `patiently` runs a step again until it succeeds; a step resolves with what is wrong, or null. */
     async run(held: HeldLease, patiently: (step: () => Promise<string | null>) => Promise<void>): Promise<void> {
       while (!held.signal.aborted) {

@@ -78,6 +78,8 @@ export function createWorker(deps: {
   let running = false
   /** When the next poll is to begin, by the clock that only goes forward. */
   let dueAt = 0
+  /** The last poll failed. */
+  let hasFailed = false
   /** Asked for since the last one began, which may have missed what it was asked for. */
   let woken = false
   let current: { held: HeldLease; publish: () => void; lookBehind: () => void } | null = null
@@ -124,9 +126,11 @@ export function createWorker(deps: {
     else if (result.pauseMs !== null) dueAt = clock.monotonic() + result.pauseMs
     pollBell.ring()
     if (result.error === null) {
+      if (hasFailed) refetcher.retry()
       publishWhatIsNew(result.taken)
       for (const bell of Object.values(recovered)) bell.ring()
     } else current?.publish() // its first pages may be stored
+    hasFailed = result.error !== null
     gapBell.ring()
     return result
   }

@@ -40,7 +40,7 @@ export function postgresError(error: unknown, place: string): AppError {
 }
 
 /** The five characters the server gives with an error; null: the server said nothing, the connection is at fault. */
-export function sqlState(error: unknown): string | null {
+function sqlState(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
   // Node's own codes look like ECONNREFUSED; five of them have five letters (EPIPE), so the severity of a server's word is asked for.
   return 'severity' in error && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : null

@@ -90,6 +90,16 @@ async function setUp(delays: Readonly<Record<string, (event: EventRecord) => num
   }
 }
 
+/** Waits for work that needs the rig's clock to move. */
+async function underClock(rig: Rig, work: Promise<void>): Promise<void> {
+  let isDone = false
+  const ended = work.finally(() => {
+    isDone = true
+  })
+  await rig.clock.until(() => isDone, 20_000)
+  await ended
+}
+
 /** Orders of one to six events, whose later ones lie far behind the first in the log. */
 const busyShop = (): EventRecord[] =>
   Array.from({ length: 6 }, (_, sequence) =>
@@ -125,7 +135,7 @@ describe('a takeover', () => {
       const repeats = deliveries.filter(({ key, life }) => life === 1 && told.has(key)).map(({ key }) => key)
       expect(repeats.filter(key => !excused.has(key))).toEqual([])
       expect(rig.violations).toEqual([])
-      await rig.dispatcher.stop(0)
+      await underClock(rig, rig.dispatcher.stop(0))
     }
   })
 
@@ -145,7 +155,7 @@ describe('a takeover', () => {
     // Eight at a time for 30 ms each: at most 8 in flight and 54 in 200 ms, four times.
     expect(repeats).toBeLessThanOrEqual(4 * (8 + Math.ceil(WRITTEN_EVERY_MS / 30) * 8))
     expect(rig.violations).toEqual([])
-    await rig.dispatcher.stop(0)
+    await underClock(rig, rig.dispatcher.stop(0))
   })
 
   test('after a clean stop repeats nothing', async () => {
@@ -153,19 +163,14 @@ describe('a takeover', () => {
     await publish(busyShop())
     const log = await start()
     await rig.clock.advance(700)
-    let stopped = false
-    const stopping = rig.dispatcher
-      .stop(8_000)
-      .then(() => log.close())
-      .then(() => {
-        stopped = true
-      })
-    await rig.clock.until(() => stopped, 20_000)
-    await stopping
+    await underClock(
+      rig,
+      rig.dispatcher.stop(8_000).then(() => log.close()),
+    )
     await start()
     await rig.clock.until(complete, 600_000)
     expect(deliveries.length).toBe(new Set(deliveries.map(({ key }) => key)).size)
-    await rig.dispatcher.stop(0)
+    await underClock(rig, rig.dispatcher.stop(0))
   })
 
   test('of a process that was frozen leaves what is in its memory to the other one', async () => {

@@ -177,7 +177,7 @@ test('a restart goes on in the middle of a reconciliation and reads no finished 
   let pages = 0
   script.before = ({ window }) => {
     if (window.to - window.from < HOUR) return undefined
-    if (++pages > 30) throw new AppError('answered 503', { code: 'vendor.unavailable', intent: 'retry' })
+    if (++pages > 30) throw new AppError('no connection', { code: 'vendor.unreachable', intent: 'retry' })
     return undefined
   }
   await time.advance(HOUR)

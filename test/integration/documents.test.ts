@@ -166,7 +166,8 @@ test.each([
       amount: '9.99',
       currency: 'USD',
       totalRefunded: '9.99',
-      full: row.financial_status === 'refunded',
+      // A refund in another currency than the order's cannot be compared with it.
+      full: row.currency === 'USD' ? row.financial_status === 'refunded' : null,
       reason: null,
     },
   ])

@@ -22,7 +22,7 @@ export interface StoredEvent extends EventRecord {
   readonly n: number
 }
 
-export interface UnpublishedPart {
+interface UnpublishedPart {
   readonly after?: number
   readonly orderIds?: readonly string[]
 }
