@@ -1,4 +1,4 @@
-import { defineConfig } from './src/config.ts'
+import { defineConfig } from 'orderwire'
 
 /**
  * Runs the sandbox: the three vendors, simulated on loopback, with a shop in time-lapse. Point `baseUrl` at the real thing, put your

@@ -1,5 +1,4 @@
-import type { OrderEvent } from '../schemas/order-event.ts'
-import { defineHandler } from '../src/dispatch/handler.ts'
+import { defineHandler, type OrderEvent } from 'orderwire'
 
 /** Prints one line per event, for people: which order, and what happened to it. */
 export default defineHandler({

@@ -1,4 +1,4 @@
-import { defineHandler } from '../src/dispatch/handler.ts'
+import { defineHandler } from 'orderwire'
 
 /** From this amount on a refund deserves a look, whatever its currency; and any refund after which nothing of the order is left. */
 const LARGE = 100

@@ -4,14 +4,11 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { z } from 'zod'
 import { Slug } from '../schemas/common.ts'
-import { Config, type ConfigInput } from '../schemas/config.ts'
+import { Config } from '../schemas/config.ts'
 import { AppError, messageOf } from './errors.ts'
 import { complaintsOf, keyOf, valueAt } from './issues.ts'
 
 /** The only place that reads the environment and the configuration file. Whatever is wrong with them is said by key, found and expected, and never shows a secret. */
-
-/** Types a configuration written in TypeScript: `export default defineConfig({ connections: [...] })`. */
-export const defineConfig = (config: ConfigInput): ConfigInput => config
 
 export interface LoadedConfig {
   readonly config: Config
