@@ -19,7 +19,16 @@ class LongFirst extends BaseSequencer {
   }
 }
 
+const here = (path: string) => new URL(path, import.meta.url).pathname
+
 export default defineConfig({
+  resolve: {
+    alias: [
+      { find: /^orderwire$/, replacement: here('src/index.ts') },
+      { find: 'orderwire/events', replacement: here('schemas/events.ts') },
+      { find: 'orderwire/receiver', replacement: here('src/receiver/receiver.ts') },
+    ],
+  },
   test: {
     include: ['test/**/*.test.ts'],
     testTimeout: 30_000,

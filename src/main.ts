@@ -1,4 +1,5 @@
-import { enableCompileCache } from 'node:module'
+#!/usr/bin/env node
+import nodeModule from 'node:module'
 import { parseArgs } from 'node:util'
 import { handedOver, ownerNow } from './accidents.ts'
 import { systemClock } from './clock.ts'
@@ -34,6 +35,8 @@ const OPTIONS = {
   orders: { type: 'string' },
   repair: { type: 'boolean' },
   out: { type: 'string' },
+  vendor: { type: 'string' },
+  set: { type: 'string', multiple: true },
   help: { type: 'boolean', short: 'h' },
   version: { type: 'boolean', short: 'v' },
 } as const
@@ -47,10 +50,12 @@ const FATAL_MS = 12_000
 async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
   try {
+    requireNode()
     const { values, positionals } = parse()
     onReaderGone(positionals[0] === 'start')
+    nodeModule.enableCompileCache() // before the rest is loaded: halves the time to the first line
     resolveOwnPackage()
-    enableCompileCache() // before the rest is loaded: halves the time to the first line
+    loadEnvironmentFile()
     const { run } = await import('./cli/run.ts')
     await run({ command: positionals, flags: values, env: process.env, signal: stop.signal })
     await new Promise(resolve => process.stdout.write('', resolve))
@@ -63,6 +68,26 @@ async function main(): Promise<number> {
   } catch (error) {
     process.stderr.write(`orderwire: ${visibleLines(error instanceof AppError ? error.message : unexpected(error))}\n`)
     return error instanceof AppError && /^(config|handlers|cli\.usage)/.test(error.code) ? 2 : 1
+  }
+}
+
+const OLDEST_NODE = 24
+
+function requireNode(): void {
+  if (Number.parseInt(process.versions.node, 10) >= OLDEST_NODE) return
+  throw new AppError(`orderwire needs Node ${OLDEST_NODE} or newer; this is ${process.version}. Install a newer one.`, {
+    code: 'config.node',
+    intent: 'fix',
+  })
+}
+
+/** `.env` of the working directory. Variables that are set already keep their values. */
+function loadEnvironmentFile(): void {
+  try {
+    process.loadEnvFile()
+  } catch (error) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
+    throw new AppError(`The file .env cannot be read: ${messageOf(error)}`, { code: 'config.env_file', intent: 'fix' })
   }
 }
 

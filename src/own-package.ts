@@ -1,16 +1,22 @@
-import { registerHooks } from 'node:module'
+import nodeModule from 'node:module'
 
-const NAME = 'orderwire'
+/** The package's own exports, by the name that a configuration, a handler or a source imports them with. */
+const EXPORTS: ReadonlyMap<string, string> = new Map([
+  ['orderwire', './index'],
+  ['orderwire/events', '../schemas/events'],
+  ['orderwire/receiver', './receiver/receiver'],
+])
 
 /**
- * Lets configurations and handlers import `orderwire` wherever they lie: the name stands for the program that runs them, whether it is
- * installed beside them or not. Once per thread, before the first of them is loaded.
+ * Makes `import … from 'orderwire'` mean this very program, wherever the importing file lies: in this repository, beside a mounted
+ * configuration, or in a project with the package installed. Call it once per thread, before such a file is loaded.
  */
 export function resolveOwnPackage(): void {
-  registerHooks({
-    resolve: (specifier, context, next) =>
-      specifier === NAME || specifier.startsWith(`${NAME}/`)
-        ? next(specifier, { ...context, parentURL: import.meta.url })
-        : next(specifier, context),
+  const extension = import.meta.url.slice(import.meta.url.lastIndexOf('.'))
+  nodeModule.registerHooks({
+    resolve(specifier, context, next) {
+      const own = EXPORTS.get(specifier)
+      return next(own === undefined ? specifier : new URL(own + extension, import.meta.url).href, context)
+    },
   })
 }

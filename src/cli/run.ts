@@ -22,7 +22,7 @@ import {
   replay,
   usage,
 } from './commands.ts'
-import { createOutput } from './output.ts'
+import { createOutput, type Output } from './output.ts'
 import { republish } from './republish.ts'
 import { verify } from './verify.ts'
 
@@ -34,6 +34,10 @@ interface Command {
 }
 
 const COMMANDS: Readonly<Record<string, Command>> = {
+  init: {
+    help: `  init [--yes] [--vendor V] [--set KEY=VALUE …]       a new project in this folder`,
+    flags: ['yes', 'vendor', 'set', 'json'],
+  },
   start: {
     help: `  start [--config F] [--roles ingest,dispatch,api]    run until Ctrl-C`,
     flags: ['config', 'roles'],
@@ -137,6 +141,8 @@ export async function run({ command: [name, ...rest], flags, env, signal }: Invo
   if (name === 'schemas')
     return (await import('./schemas.ts')).schemas(output, typeof flags.out === 'string' ? flags.out : undefined)
 
+  if (name === 'init') return initialise({ output, flags, env, signal })
+
   const settings = readSettings(env)
   const config = () => loadConfig(typeof flags.config === 'string' ? flags.config : undefined, env)
   if (name === 'start') {
@@ -159,6 +165,23 @@ export async function run({ command: [name, ...rest], flags, env, signal }: Invo
   } finally {
     await client.close()
   }
+}
+
+/** Writes a new project and, where it names a real shop, checks that the shop answers. */
+async function initialise(options: {
+  output: Output
+  flags: Flags
+  env: NodeJS.ProcessEnv
+  signal: AbortSignal
+}): Promise<void> {
+  const { output, flags, env, signal } = options
+  const { init } = await import('./init.ts')
+  const { hasVendor } = await init({ output, flags, signal })
+  if (!hasVendor) return
+  process.loadEnvFile()
+  const { check } = await import('./check.ts')
+  const loaded = await loadConfig(undefined, env)
+  await check({ loaded, settings: readSettings(env), output, signal })
 }
 
 /** Times of flags may be given as a duration: `--since 2h` is two hours ago. */
