@@ -4,46 +4,46 @@ import { resolve } from 'node:path'
 import type { Hono } from 'hono'
 import { nanoid } from 'nanoid'
 import { type Config, type Connection, deliveryOf } from '../schemas/config.ts'
-import type { Clock } from './clock.ts'
-import type { LoadedConfig, Settings } from './config.ts'
-import { handlersAtWork } from './dispatch/at-work.ts'
-import { retryChangedHandlers } from './dispatch/changed-handlers.ts'
+import { createApi } from './api/api.ts'
+import type { Role } from './api/deps.ts'
+import type { LoadedConfig, Settings } from './config/config.ts'
+import { loadSecretKey } from './config/secret-key.ts'
+import { handlersAtWork } from './destinations/handlers/at-work.ts'
+import { retryChangedHandlers } from './destinations/handlers/changed-handlers.ts'
+import type { HandlerDeps } from './destinations/handlers/handler-destination.ts'
+import { loadHandlers } from './destinations/handlers/handlers.ts'
+import { declareEndpoints } from './destinations/webhooks/declared-endpoints.ts'
+import { createGuard } from './destinations/webhooks/egress.ts'
+import { createSender } from './destinations/webhooks/send.ts'
+import { createEndpoints } from './destinations/webhooks/webhooks.ts'
 import type { Destination } from './dispatch/destination.ts'
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts'
-import type { HandlerDeps } from './dispatch/handler-destination.ts'
-import { loadHandlers } from './dispatch/handlers.ts'
-import type { AppError } from './errors.ts'
 import { createEmbeddedLog } from './event-log/embedded.ts'
 import type { EventLog } from './event-log/event-log.ts'
-import { createApi } from './http/app.ts'
-import type { Role } from './http/deps.ts'
 import { type Connected, createIngest, type Ingest } from './ingest/ingest.ts'
-import { withLease } from './lease.ts'
-import { watchEventLoop } from './loop-watch.ts'
-import { createMetrics, type Log, type Metrics } from './observe.ts'
-import { startRetention } from './retention.ts'
+import { withLease } from './ingest/lease.ts'
+import { createTokenVault } from './ingest/token-vault.ts'
+import type { Clock } from './lib/clock.ts'
+import type { AppError } from './lib/errors.ts'
+import { createSecretBox, newSecret, type SecretBox } from './lib/secret-box.ts'
+import { VERSION } from './lib/version.ts'
+import { workTogether } from './lib/work-together.ts'
 import { SANDBOX_BUYERS } from './sandbox/lapse.ts'
 import type { Sandbox } from './sandbox/sandbox.ts'
-import { loadSecretKey } from './secret-key.ts'
-import { createVendorHttp } from './sources/http.ts'
-import { createKakaclo, KAKACLO_LIMIT } from './sources/kakaclo.ts'
-import { createPace, type Pace } from './sources/pace.ts'
-import { createShoplazza, SHOPLAZZA_LIMIT } from './sources/shoplazza.ts'
+import { createKakaclo, KAKACLO_LIMIT } from './sources/kakaclo/kakaclo.ts'
+import { createVendorHttp } from './sources/shared/http.ts'
+import { createPace, type Pace } from './sources/shared/pace.ts'
+import { createShoplazza, SHOPLAZZA_LIMIT } from './sources/shoplazza/shoplazza.ts'
 import type { OrderSource } from './sources/source.ts'
-import { createTuya, TUYA_LIMIT } from './sources/tuya.ts'
-import { createTokenKeeper, type TokenKeeper } from './sources/tuya-token.ts'
-import { openSqlite } from './store/sqlite.ts'
-import { backupSqlite } from './store/sqlite-backup.ts'
+import { createTuya, TUYA_LIMIT } from './sources/tuya/tuya.ts'
+import { projectIdOf, vendorProjects } from './sources/tuya/tuya-projects.ts'
+import { createTokenKeeper, type TokenKeeper } from './sources/tuya/tuya-token.ts'
+import { startRetention } from './store/retention.ts'
+import { openSqlite } from './store/sqlite/sqlite.ts'
+import { backupSqlite } from './store/sqlite/sqlite-backup.ts'
 import type { Store } from './store/store.ts'
-import { createTokenVault } from './token-vault.ts'
-import { projectIdOf, vendorProjects } from './vendor-projects.ts'
-import { VERSION } from './version.ts'
-import { declareEndpoints } from './webhook/declare.ts'
-import { createEndpoints } from './webhook/endpoints.ts'
-import { createGuard } from './webhook/guard.ts'
-import { createSecretBox, newSecret, type SecretBox } from './webhook/secrets.ts'
-import { createSender } from './webhook/send.ts'
-import { workTogether } from './work.ts'
+import { watchEventLoop } from './telemetry/loop-watch.ts'
+import { createMetrics, type Log, type Metrics } from './telemetry/observe.ts'
 
 /** The only place that knows which adapters there are: opens them as the configuration says and hands each part its dependencies. */
 
@@ -273,7 +273,7 @@ async function work(
 
 export async function openStore({ databaseUrl, databasePool, dataFolder }: Settings, clock: Clock): Promise<Store> {
   if (databaseUrl === null) return openSqlite({ folder: dataFolder, clock })
-  const { openPostgres } = await import('./store/postgres.ts')
+  const { openPostgres } = await import('./store/postgres/postgres.ts')
   return openPostgres({ url: databaseUrl, poolSize: databasePool, clock })
 }
 
@@ -296,7 +296,7 @@ export async function openLog(deps: {
 }): Promise<EventLog> {
   const { settings, store, clock, log } = deps
   if (!settings.kafka) return createEmbeddedLog({ store, clock, log, ...(deps.epoch && { epoch: deps.epoch }) })
-  const { createKafkaLog } = await import('./event-log/kafka.ts')
+  const { createKafkaLog } = await import('./event-log/kafka/kafka-log.ts')
   return createKafkaLog({ ...deps, ...settings.kafka, clientId: 'orderwire' })
 }
 

@@ -1,11 +1,11 @@
 #!/usr/bin/env node
 import nodeModule from 'node:module'
 import { parseArgs } from 'node:util'
-import { handedOver, ownerNow } from './accidents.ts'
-import { systemClock } from './clock.ts'
-import { AppError, messageOf } from './errors.ts'
+import { handedOver, ownerNow } from './lib/accidents.ts'
+import { systemClock } from './lib/clock.ts'
 import { visibleLine, visibleLines } from './lib/control-characters.ts'
-import { resolveOwnPackage } from './own-package.ts'
+import { AppError, messageOf } from './lib/errors.ts'
+import { resolveOwnPackage } from './lib/own-package.ts'
 
 /** The command line: parses, runs, and is the only place that ends the process. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration. */
 

@@ -9,7 +9,7 @@ import {
   ShoplazzaConnection,
   TuyaConnection,
 } from '../schemas/config.ts'
-import { createMetrics } from '../src/observe.ts'
+import { createMetrics } from '../src/telemetry/observe.ts'
 
 /** What the documents say of the code is still so. They promise more than this; these are the parts that rot first. */
 
@@ -30,7 +30,7 @@ function rowsOf(heading: string): string {
 }
 
 describe('docs/operating.md', () => {
-  const config = read('src/config.ts')
+  const config = read('src/config/config.ts')
   const variables = new Set([
     ...matches(config, /\((?:\s*)'([A-Z][A-Z_]{3,})'/g),
     ...matches(config, /\benv\.([A-Z][A-Z_]+)/g),
@@ -59,7 +59,7 @@ describe('docs/operating.md', () => {
 
   test('lists every metric with its labels, and no other', async () => {
     const metrics = await createMetrics().registry.getMetricsAsJSON()
-    const source = read('src/observe.ts')
+    const source = read('src/telemetry/observe.ts')
     const expected = metrics
       .map(({ name }) => name)
       .filter(name => name.startsWith('orderwire_'))

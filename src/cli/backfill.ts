@@ -1,6 +1,6 @@
 import { Backfill } from '../../schemas/api.ts'
-import { systemClock } from '../clock.ts'
-import { AppError } from '../errors.ts'
+import { systemClock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
 import { type CommandContext, type Flags, usage } from './commands.ts'
 
 const LOOK_EVERY_MS = 250

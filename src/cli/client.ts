@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Settings } from '../config.ts'
-import { AppError, messageOf } from '../errors.ts'
-import { complaintsOf, keyOf } from '../issues.ts'
+import type { Settings } from '../config/config.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import { complaintsOf, keyOf } from '../lib/explain.ts'
 
 /** Commands speak the HTTP API: to the running server where there is one, else to the same API in this process on the store itself. */
 export interface Client {

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { OrderEvent } from '../../schemas/order-event.ts'
-import { AppError, messageOf } from '../errors.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import type { Client } from './client.ts'
 import { eventLine, type Output } from './output.ts'
 import { serverSentEvents } from './sse.ts'

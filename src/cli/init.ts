@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
 import { Vendor } from '../../schemas/common.ts'
 import { STARTER_OPTIONS } from '../../schemas/vendor/starter.ts'
-import { AppError, messageOf } from '../errors.ts'
-import { VERSION } from '../version.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import { VERSION } from '../lib/version.ts'
 import { type Flags, usage } from './commands.ts'
 import {
   type Chosen,

@@ -1,6 +1,6 @@
 import { Republished, Unpublished } from '../../schemas/api.ts'
-import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
 import { type CommandContext, type Flags, usage } from './commands.ts'
 
 const LOOK_EVERY_MS = 500

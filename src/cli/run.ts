@@ -1,13 +1,13 @@
 import { Instant } from '../../schemas/api-requests.ts'
 import { Duration } from '../../schemas/config.ts'
+import type { Role } from '../api/deps.ts'
 import type { AppOptions } from '../app.ts'
-import { systemClock, timestamp } from '../clock.ts'
-import { type LoadedConfig, loadConfig, readSettings, type Settings, wrong } from '../config.ts'
-import { AppError } from '../errors.ts'
-import type { Role } from '../http/deps.ts'
+import { type LoadedConfig, loadConfig, readSettings, type Settings, wrong } from '../config/config.ts'
+import { systemClock, timestamp } from '../lib/clock.ts'
 import { visibleLine } from '../lib/control-characters.ts'
-import { createLog } from '../observe.ts'
-import { VERSION } from '../version.ts'
+import { AppError } from '../lib/errors.ts'
+import { VERSION } from '../lib/version.ts'
+import { createLog } from '../telemetry/observe.ts'
 import { backfill } from './backfill.ts'
 import { type Client, createClient, findServer } from './client.ts'
 import {
@@ -24,7 +24,7 @@ import {
 } from './commands.ts'
 import { createOutput, type Output } from './output.ts'
 import { republish } from './republish.ts'
-import { verify } from './verify.ts'
+import { verify } from './verify-command.ts'
 
 interface Command {
   /** Its lines of the help. */

@@ -1,4 +1,4 @@
-import { writeSchemas } from '../http/spec.ts'
+import { writeSchemas } from '../api/documents/write-schemas.ts'
 import type { Output } from './output.ts'
 
 /** Writes the generated schema files; prints what it wrote. */

@@ -1,9 +1,9 @@
 import type { Delivery } from '../../schemas/config.ts'
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
+import type { Fate } from './attempt-report.ts'
 import type { Destination, Outcome } from './destination.ts'
-import type { Fate } from './report.ts'
 import { jittered, pauseAfter } from './retry.ts'
 
 export const ABORTED: Outcome = { result: 'aborted', statusCode: null, error: null, response: null, restMs: null }

@@ -1,7 +1,7 @@
 import type { DispatchControl } from '../control.ts'
-import { AppError } from '../errors.ts'
-import { createLife, type LifeDeps } from './life.ts'
-import { narrowed, wantedBy } from './replay.ts'
+import { AppError } from '../lib/errors.ts'
+import { narrowed, wantedBy } from './replay-filter.ts'
+import { createLife, type LifeDeps } from './session.ts'
 
 export interface DispatcherDeps extends LifeDeps {
   /** One delivery outside of the lanes. */

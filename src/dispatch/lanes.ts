@@ -1,13 +1,13 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
+import type { Gate, Turn } from './admission.ts'
 import type { Assignment, Slot } from './assignment.ts'
 import { ABORTED, attempted, fateOf } from './attempt.ts'
+import type { AttemptReport, Fate } from './attempt-report.ts'
 import type { Destination, Outcome } from './destination.ts'
-import type { Gate, Turn } from './gate.ts'
-import type { Journal } from './journal.ts'
 import { createLane, type Item, type Lane } from './lane.ts'
+import type { Journal } from './lane-writes.ts'
 import type { MemoryShare } from './memory.ts'
-import type { AttemptReport, Fate } from './report.ts'
 import type { SpillBatch, SpillOwner } from './spill.ts'
 
 /** The lanes of one destination that are in memory: takes events in, sends the heads, and does what follows from each attempt. */

@@ -1,6 +1,6 @@
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
-import type { Log } from '../observe.ts'
+import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import type { Log } from '../telemetry/observe.ts'
 
 const [FIRST_PAUSE, LONGEST_PAUSE] = [100, 5_000]
 

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
 import type { LaneStore, Spill } from '../store/port/lanes.ts'
 import type { Slot } from './assignment.ts'

@@ -1,12 +1,12 @@
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import { createTurns } from '../lib/keyed-mutex.ts'
 import { createPageSize } from '../lib/page-size.ts'
-import type { Log } from '../observe.ts'
 import type { Store } from '../store/store.ts'
+import type { Log } from '../telemetry/observe.ts'
 import { type Ahead, decodeAhead } from './ahead.ts'
 import type { Consumption, EventLog, LogConsumer, LogEntry } from './event-log.ts'
-import { createSettled } from './settled.ts'
-import { createTurns } from './turns.ts'
+import { createSettled } from './offset-commits.ts'
 
 const PARTITION = 0
 const BATCH = 500

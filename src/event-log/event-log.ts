@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../lib/errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
 import type { Ahead } from './ahead.ts'
 

@@ -1,7 +1,7 @@
 import type { ReadOptions, Window } from '../sources/source.ts'
 import type { TakePage } from './read-window.ts'
-import type { ReadJob, WindowReader } from './reader.ts'
 import { halve, without } from './window.ts'
+import type { ReadJob, WindowReader } from './window-reader.ts'
 
 /** Windows still to be read beside the polls (a long first look back, what an outage left), newest first, durably shrinking as they are read. */
 export interface Gaps {

@@ -1,13 +1,13 @@
 import type { OrderSnapshot } from '../../schemas/order.ts'
-import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
-import type { Log } from '../observe.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
 import type { FollowFeed, OrderRef, OrderSource } from '../sources/source.ts'
 import type { Follow } from '../store/port/follows.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
-import { countBarren } from './barren.ts'
-import type { PageTaker, Taken, TakeOptions } from './take-page.ts'
+import type { Log } from '../telemetry/observe.ts'
+import type { PageTaker, Taken, TakeOptions } from './apply-page.ts'
+import { countBarren } from './endless-pages.ts'
 import { mayBeOfPage } from './unreadable.ts'
 
 /** Vendors without a change feed: followed orders and users are asked for, the fresh and moving often, the old and finished rarely. */

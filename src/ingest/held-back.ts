@@ -1,5 +1,5 @@
-import type { AppError } from '../errors.ts'
 import type { Refusal } from '../event-log/event-log.ts'
+import type { AppError } from '../lib/errors.ts'
 import type { StoredEvent } from '../store/port/events.ts'
 
 const PAUSES = { partition: { first: 1_000, most: 15_000 }, order: { first: 5_000, most: 30_000 } } as const

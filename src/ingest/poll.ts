@@ -1,15 +1,15 @@
-import type { Clock } from '../clock.ts'
-import type { Log } from '../observe.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { OrderRef, OrderSource, Page, Window } from '../sources/source.ts'
 import type { ConnectionPatch, ConnectionRow } from '../store/port/connections.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
-import { noteworthy } from '../vendor-clock.ts'
+import type { Log } from '../telemetry/observe.ts'
+import type { PageTaker, Taken, TakeOptions } from './apply-page.ts'
 import { followRound } from './follow.ts'
-import type { WindowReader } from './reader.ts'
 import type { SpanReaders } from './spans.ts'
-import type { PageTaker, Taken, TakeOptions } from './take-page.ts'
+import { noteworthy } from './vendor-clock.ts'
 import { cutAt, fronts, without } from './window.ts'
+import type { WindowReader } from './window-reader.ts'
 
 /** What is known of the vendor's clock differs by seconds from answer to answer; by more only where a clock was set. */
 const CLOCK_SET_MS = 60_000

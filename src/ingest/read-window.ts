@@ -1,6 +1,6 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../lib/errors.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
-import { countBarren } from './barren.ts'
+import { countBarren } from './endless-pages.ts'
 import { NO_TOTALS, type Totals } from './totals.ts'
 import { halve } from './window.ts'
 

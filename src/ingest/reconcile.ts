@@ -1,16 +1,16 @@
 import { hash } from 'node:crypto'
 import type { OrderSnapshot } from '../../schemas/order.ts'
-import type { Bell } from '../bell.ts'
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
-import type { HeldLease } from '../lease.ts'
-import type { Log, Metrics } from '../observe.ts'
+import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import type { Bell } from '../lib/wake-up.ts'
 import type { FeedPage, WindowFeed } from '../sources/source.ts'
 import type { Reconciliation } from '../store/port/passes.ts'
+import type { Log, Metrics } from '../telemetry/observe.ts'
+import type { Taken } from './apply-page.ts'
+import type { HeldLease } from './lease.ts'
 import type { Polled } from './poll.ts'
 import { isStoreError, restAfter } from './rest-after.ts'
 import { begin, FURTHEST_ZONE_MS, readSpans } from './spans.ts'
-import type { Taken } from './take-page.ts'
 
 const FIRST_REST_MS = 15_000
 /** Due times are by the wall clock, which may be set. */

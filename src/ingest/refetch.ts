@@ -1,13 +1,13 @@
-import { createBell } from '../bell.ts'
-import type { Clock } from '../clock.ts'
-import { messageOf } from '../errors.ts'
-import type { HeldLease } from '../lease.ts'
-import type { Log } from '../observe.ts'
+import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import { createBell } from '../lib/wake-up.ts'
 import { NO_PICTURE, pictureOf } from '../order/picture.ts'
 import type { OrderRead } from '../store/port/order-reads.ts'
+import type { Log } from '../telemetry/observe.ts'
+import type { Taken } from './apply-page.ts'
+import type { HeldLease } from './lease.ts'
 import type { Polled } from './poll.ts'
-import { pollSingles } from './singles.ts'
-import type { Taken } from './take-page.ts'
+import { pollSingles } from './read-orders.ts'
 
 /** When an announced order is read again until it shows a change, milliseconds after the webhook (case 46). */
 const AFTER_MS = [1_000, 3_000, 10_000, 60_000, 600_000]

@@ -1,6 +1,6 @@
-import type { Bell } from '../bell.ts'
-import type { Clock } from '../clock.ts'
-import { AppError } from '../errors.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AppError } from '../lib/errors.ts'
+import type { Bell } from '../lib/wake-up.ts'
 import { STOPPED_PAUSE_MS } from './round.ts'
 
 const LONGEST_MS = 600_000

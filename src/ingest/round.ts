@@ -1,15 +1,15 @@
-import { timestamp } from '../clock.ts'
-import { AppError, messageOf } from '../errors.ts'
-import type { HeldLease } from '../lease.ts'
-import type { Log, Metrics } from '../observe.ts'
-import { isSilent } from '../silence.ts'
+import { timestamp } from '../lib/clock.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 import type { OrderRef, Page } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
-import { clockWords } from '../vendor-clock.ts'
+import type { Log, Metrics } from '../telemetry/observe.ts'
+import type { Taken } from './apply-page.ts'
+import type { HeldLease } from './lease.ts'
 import { type Polled, poll } from './poll.ts'
-import { pollSingles, type Singles } from './singles.ts'
-import type { Taken } from './take-page.ts'
+import { pollSingles, type Singles } from './read-orders.ts'
 import type { Troubles } from './troubles.ts'
+import { clockWords } from './vendor-clock.ts'
+import { isSilent } from './webhook-watch.ts'
 
 const FIRST_BACKOFF_MS = 5_000
 const LONGEST_BACKOFF_MS = 60_000

@@ -1,11 +1,11 @@
-import type { Clock } from '../clock.ts'
-import type { Log } from '../observe.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Progress, Span } from '../store/port/passes.ts'
 import type { Store } from '../store/store.ts'
+import type { Log } from '../telemetry/observe.ts'
 import { backfill } from './backfill.ts'
-import { createWindowReader, type WindowReader } from './reader.ts'
+import { createWindowReader, type WindowReader } from './window-reader.ts'
 
 /** A shop that reads times of filters in its own zone is off by this much at most. */
 export const FURTHEST_ZONE_MS = 14 * 3_600_000

@@ -1,8 +1,8 @@
-import { messageOf } from '../errors.ts'
-import type { Log, Metrics } from '../observe.ts'
+import { messageOf } from '../lib/errors.ts'
+import { createMutex } from '../lib/mutex.ts'
 import type { ConnectionPatch, ConnectionState, ConnectionStore } from '../store/port/connections.ts'
 import type { Lease } from '../store/port/leases.ts'
-import { createMutex } from './mutex.ts'
+import type { Log, Metrics } from '../telemetry/observe.ts'
 
 /** The loops of a connection besides the polls, as a person reads of them. */
 const LOOPS = {

@@ -1,4 +1,4 @@
-import { AppError } from '../errors.ts'
+import { AppError } from '../lib/errors.ts'
 import type { Window } from '../sources/source.ts'
 import { halve, without } from './window.ts'
 

@@ -1,5 +1,5 @@
 import type { Context, Hono } from 'hono'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import {
   count,
   createDesk,

@@ -1,4 +1,4 @@
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import type { Desk } from './desk.ts'
 import type { KakacloDesk } from './kakaclo.ts'
 import { createLife, type Life, type Plot, planLife, type Step } from './life.ts'

@@ -1,6 +1,6 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import type { Context, Hono } from 'hono'
-import type { Clock } from '../clock.ts'
+import type { Clock } from '../lib/clock.ts'
 import {
   count,
   createDesk,

@@ -1,6 +1,6 @@
 import { createHmac, randomUUID } from 'node:crypto'
 import { request } from 'undici'
-import { AppError } from '../errors.ts'
+import { AppError } from '../lib/errors.ts'
 import type { Desk } from './desk.ts'
 import { SHOPLAZZA_WEBHOOK_SECRET } from './shoplazza.ts'
 

@@ -2,9 +2,9 @@ import type { VerifyLine } from '../../schemas/api.ts'
 import type { Connection } from '../../schemas/config.ts'
 import type { AuditedOrder } from '../store/port/audit.ts'
 import { againstVendor, type VendorDeps } from './against-vendor.ts'
-import { type AuditDeps, audit } from './audit.ts'
 import { CHECKS, type Finding } from './finding.ts'
 import { createLatest } from './latest.ts'
+import { type AuditDeps, audit } from './store-check.ts'
 
 /** Looks through the store and, if asked to, compares the latest orders with their vendors. Line by line, so that nothing piles up. */
 export async function* verify(

@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import kafkajs from 'kafkajs'
-import { headersOf } from '../../src/event-log/kafka-record.ts'
+import { headersOf } from '../../src/event-log/kafka/record.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import { eventRecord } from '../helpers/event-records.ts'
 import { openKafkaLog } from '../helpers/kafka/log.ts'

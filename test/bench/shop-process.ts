@@ -1,4 +1,4 @@
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createLife, planLife } from '../../src/sandbox/life.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { kakacloV2 } from '../../src/sandbox/rows.ts'

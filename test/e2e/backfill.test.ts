@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createLife } from '../../src/sandbox/life.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { kakacloV2 } from '../../src/sandbox/rows.ts'

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { command, configure, type Program, startProgram } from '../helpers/program.ts'
@@ -10,7 +10,7 @@ import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
-const HANDLER_MODULE = join(import.meta.dirname, '../../src/dispatch/handler.ts')
+const HANDLER_MODULE = join(import.meta.dirname, '../../src/destinations/handlers/define-handler.ts')
 
 /** A handler that writes each event it takes to a file, and refuses paid events while the file `broken` is there. */
 const STUBBORN = `

@@ -1,7 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { command, configure, type Program, startProgram } from '../helpers/program.ts'
 import { connectionsTo, createShop } from '../helpers/shop.ts'

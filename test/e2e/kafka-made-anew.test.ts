@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { bareClient, endOffsets } from '../helpers/kafka/client.ts'

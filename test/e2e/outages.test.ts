@@ -1,6 +1,6 @@
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { startOwnKafka, unique } from '../helpers/kafka.ts'

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { OrderEvent } from '../../schemas/order-event.ts'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { history } from '../helpers/history.ts'
 import { startKafka, unique } from '../helpers/kafka.ts'

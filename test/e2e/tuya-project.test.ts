@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { TUYA_CLIENT_ID, TUYA_CLIENT_SECRET, TUYA_MALL, TUYA_SHOP } from '../../src/sandbox/tuya.ts'
 import { configure, startProgram } from '../helpers/program.ts'

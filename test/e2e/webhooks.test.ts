@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { SHOPLAZZA_TOKEN, SHOPLAZZA_WEBHOOK_SECRET } from '../../src/sandbox/shoplazza.ts'
 import { configure, type Program, startProgram } from '../helpers/program.ts'

@@ -1,10 +1,17 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { parseJson } from '../../src/exact-json.ts'
-import { readKakacloOrder } from '../../src/sources/kakaclo-row.ts'
-import { amount, emptyAsNull, idText, quantityOf, textOf as readText, scalarText } from '../../src/sources/parse.ts'
-import { readShoplazzaOrder } from '../../src/sources/shoplazza-row.ts'
-import { excerpt } from '../../src/webhook/excerpt.ts'
+import { excerpt } from '../../src/destinations/webhooks/excerpt.ts'
+import { parseJson } from '../../src/lib/exact-json.ts'
+import { readKakacloOrder } from '../../src/sources/kakaclo/kakaclo-row.ts'
+import {
+  amount,
+  emptyAsNull,
+  idText,
+  quantityOf,
+  textOf as readText,
+  scalarText,
+} from '../../src/sources/shared/parse.ts'
+import { readShoplazzaOrder } from '../../src/sources/shoplazza/shoplazza-row.ts'
 import { openChain } from './chain.ts'
 import { anything } from './mutations.ts'
 import { gistsOf, invented, statedBy } from './oracle.ts'

@@ -1,7 +1,7 @@
 import { createHmac } from 'node:crypto'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { WEBHOOK_SECRET } from '../http/harness.ts'
+import { WEBHOOK_SECRET } from '../api/harness.ts'
 import { anything } from './mutations.ts'
 import { odd, oneOf } from './request.ts'
 import { openServed, type Served, statusesOf } from './served.ts'

@@ -1,5 +1,5 @@
 import fc from 'fast-check'
-import { generatedFiles } from '../../src/http/spec.ts'
+import { generatedFiles } from '../../src/api/documents/write-schemas.ts'
 import { BODY_MEMBERS } from '../helpers/body-members.ts'
 import { anything } from './mutations.ts'
 import { object, textOf } from './tree.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { env } from '../http/harness.ts'
+import { env } from '../api/harness.ts'
 import { operations, request } from './request.ts'
 import { openServed, type Reply, type Served, statusesOf } from './served.ts'
 import { PATIENCE, runs, SEED } from './settings.ts'

@@ -1,6 +1,6 @@
 import { connect } from 'node:net'
-import { serveApi } from '../../src/http/serve.ts'
-import { type Harness, openHarness } from '../http/harness.ts'
+import { serveApi } from '../../src/api/serve.ts'
+import { type Harness, openHarness } from '../api/harness.ts'
 
 /** The API as it is served, and a client that sends bytes. */
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { openChain, type Seen } from './chain.ts'
 import { mutated, mutations } from './mutations.ts'
 import { gistsOf } from './oracle.ts'

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { openChain, type Seen } from './chain.ts'
 import { mutated, mutations, unreadable } from './mutations.ts'
 import { factsOf, gistsOf, invented, statedBy } from './oracle.ts'

@@ -1,4 +1,4 @@
-import type { Clock } from '../../src/clock.ts'
+import type { Clock } from '../../src/lib/clock.ts'
 
 /** A clock that moves only when told to; due sleeps and timers run in the order of their times. */
 export interface MemoryClock extends Clock {

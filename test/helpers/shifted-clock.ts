@@ -1,4 +1,4 @@
-import { type Clock, systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 
 /** The real clock, which a test can set forward (or back) without waiting; timers are not moved. */
 export function shiftedClock(): Clock & { shift(ms: number): void } {

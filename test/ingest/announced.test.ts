@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { OrderSnapshot } from '../../schemas/order.ts'
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { paid, refundTotal, snapshot } from '../helpers/snapshots.ts'

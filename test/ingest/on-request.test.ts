@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { until } from '../helpers/until.ts'
 import { clock, scene, signal, store } from './scene.ts'

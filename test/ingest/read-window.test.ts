@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { AppError } from '../../src/errors.ts'
 import { readWindow } from '../../src/ingest/read-window.ts'
 import { cutAt, fronts, halve, whole, without } from '../../src/ingest/window.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { at, type FeedScript, MINUTE_START, ordersUpdatedAt, scriptedFeed } from '../helpers/scripted-feed.ts'
 
 const options = { signal: new AbortController().signal, priority: 'live' as const }

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { pictureOf } from '../../src/order/picture.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { ordersUpdatedAt } from '../helpers/scripted-feed.ts'

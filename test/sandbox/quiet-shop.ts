@@ -1,5 +1,5 @@
 import { afterEach } from 'vitest'
-import { type Clock, systemClock } from '../../src/clock.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { KAKACLO_TOKEN } from '../../src/sandbox/kakaclo.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts'
 import { SHOPLAZZA_TOKEN } from '../../src/sandbox/shoplazza.ts'

@@ -165,7 +165,7 @@ test('a port that is taken is said so', async () => {
 })
 
 test('closing ends open connections and frees the port', async () => {
-  const { systemClock } = await import('../../src/clock.ts')
+  const { systemClock } = await import('../../src/lib/clock.ts')
   const shop = await createSandbox({ port: 0, clock: systemClock() })
   await askShoplazza(shop, PATH)
   await shop.close()

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import type { Sandbox } from '../../src/sandbox/sandbox.ts'
 import { TUYA_CLIENT_ID, TUYA_CLIENT_SECRET, TUYA_MALL, TUYA_SHOP, tuyaSignature } from '../../src/sandbox/tuya.ts'
 import { type Answer, ask, quietShop, standingClock } from './quiet-shop.ts'

@@ -1,4 +1,3 @@
-import { AppError } from '../../src/errors.ts'
 import {
   type Consumption,
   type EventLog,
@@ -7,13 +6,14 @@ import {
   type Refusal,
   TOO_LARGE,
 } from '../../src/event-log/event-log.ts'
-import { type Committed, startAt } from '../../src/event-log/kafka-position.ts'
-import { keyHash } from '../../src/event-log/partition.ts'
-import { createMutex } from '../../src/ingest/mutex.ts'
+import { type Committed, startAt } from '../../src/event-log/kafka/position.ts'
+import { AppError } from '../../src/lib/errors.ts'
+import { keyHash } from '../../src/lib/murmur2.ts'
+import { createMutex } from '../../src/lib/mutex.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import type { Random } from '../../src/sandbox/random.ts'
-import type { Life } from './life.ts'
 import { call, delay, type PortDeps, type Weather } from './port.ts'
+import type { Life } from './session.ts'
 import type { Time } from './time.ts'
 import type { Trace } from './trace.ts'
 

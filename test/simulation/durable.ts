@@ -1,11 +1,11 @@
 import { DatabaseSync } from 'node:sqlite'
 import { type CompiledQuery, type DatabaseConnection, type Dialect, Kysely, sql } from 'kysely'
-import { migrate, SQLITE_TYPES } from '../../src/store/migrate.ts'
-import { postgresError } from '../../src/store/postgres-errors.ts'
-import type { Schema } from '../../src/store/schema.ts'
+import { migrate, SQLITE_TYPES } from '../../src/store/migrations/migrate.ts'
+import { postgresError } from '../../src/store/postgres/postgres-errors.ts'
 import { createSql, type Sql, sqliteDialect } from '../../src/store/sql/sql.ts'
-import { createSqlStore } from '../../src/store/sql-store.ts'
-import { sqliteError, sqliteKyselyDialect } from '../../src/store/sqlite-driver.ts'
+import { createSqlStore } from '../../src/store/sql/sql-store.ts'
+import type { Schema } from '../../src/store/sql/tables.ts'
+import { sqliteError, sqliteKyselyDialect } from '../../src/store/sqlite/sqlite-driver.ts'
 import type { Store } from '../../src/store/store.ts'
 
 /** The real store on a database that outlives the simulated processes, and the questions the checks ask of it directly. */

@@ -1,4 +1,4 @@
-import { readAgain } from '../../src/http/read-again.ts'
+import { readAgain } from '../../src/api/read-again.ts'
 import type { Broker } from './broker.ts'
 import type { Checks } from './checks.ts'
 import type { Durable } from './durable.ts'

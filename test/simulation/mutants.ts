@@ -111,7 +111,7 @@ export const MUTANTS: readonly Mutant[] = [
     'const later: Window[] = []\n  if (lease) await store.connections.update(lease, connection, { cursor: Math.max(now, ours) })',
   ]),
   mutant('polls do not overlap', 'ingest/window.ts', ['Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
-  mutant('events are marked published before they are', 'ingest/publish.ts', [
+  mutant('events are marked published before they are', 'ingest/outbox.ts', [
     'const refusals = await eventLog.append(batch)',
     'await store.events.markPublished(lease.lease, batch.map(({ n }) => n), clock.now())\n    const refusals = await eventLog.append(batch)',
   ]),
@@ -131,7 +131,7 @@ export const MUTANTS: readonly Mutant[] = [
     'await Promise.all(earlier)',
     'for (const { slot, id } of slots) slot.assignment.release(slot, id)\n    slots.length = 0\n    await Promise.all(earlier)',
   ]),
-  mutant('lane rows in the store are ignored', 'dispatch/worker.ts', [
+  mutant('lane rows in the store are ignored', 'dispatch/destination-worker.ts', [
     'for (const orderKey of found) question.rows.add(orderKey)',
     '',
   ]),
@@ -140,7 +140,7 @@ export const MUTANTS: readonly Mutant[] = [
     'index + 1',
   ]),
   mutant('what was said is forgotten', 'order/facts.ts', ['said: [...said],', 'said: facts.map(({ key }) => key),']),
-  mutant('the digest is written before the events', 'ingest/take-page.ts', [
+  mutant('the digest is written before the events', 'ingest/apply-page.ts', [
     'await store.orders.commit(lease, {\n      connection,\n      // A',
     'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, doubts: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
   ]),
@@ -152,7 +152,7 @@ export const MUTANTS: readonly Mutant[] = [
     COMEBACKS,
     mutant(
       'lanes of a revoked partition stay in memory',
-      'dispatch/life.ts',
+      'dispatch/session.ts',
       ['      worker.dropClosed()\n', ''],
       ['map(worker => worker.evacuate(of))', 'map(worker => (of.size < 0 ? worker.evacuate(of) : worker.settled()))'],
     ),
@@ -185,7 +185,7 @@ export const MUTANTS: readonly Mutant[] = [
       ["if (page.total !== null && page.total < most) return ended('drifted')", ''],
     ),
   ),
-  mutant('dead letters are not kept', 'store/sql/bury.ts', [
+  mutant('dead letters are not kept', 'store/sql/insert-dead-letter.ts', [
     'from events where id = ${eventId}`',
     'from events where id = ${eventId} and 1 = 0`',
   ]),
@@ -197,7 +197,7 @@ export const MUTANTS: readonly Mutant[] = [
     'if (!lane.stored) moveOut(lane, batch)',
     'if (!lane.stored) forget(lane)',
   ]),
-  mutant('quarantine is not cleared when a row can be read again', 'ingest/take-page.ts', [
+  mutant('quarantine is not cleared when a row can be read again', 'ingest/apply-page.ts', [
     "row ? [{ ...row, digest: '' }] : []",
     'row ? [row] : []',
   ]),
@@ -209,7 +209,7 @@ export const MUTANTS: readonly Mutant[] = [
     'await run()\n      return true',
     'await run().catch(() => {})\n      return true',
   ]),
-  mutant('orders are derived without waiting for each other', 'ingest/take-page.ts', [
+  mutant('orders are derived without waiting for each other', 'ingest/apply-page.ts', [
     'await oneAtATime(() => derive(lease, { complete, rejects, listed }, options))',
     'await derive(lease, { complete, rejects, listed }, options)',
   ]),
@@ -223,7 +223,7 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   aimed(
     { ...COMEBACKS, batch: 1, mostOrders: 2, wildness: 1 },
-    mutant('a question does not hear of rows that come meanwhile', 'dispatch/worker.ts', [
+    mutant('a question does not hear of rows that come meanwhile', 'dispatch/destination-worker.ts', [
       'for (const { rows } of questions) rows.add(orderKey)',
       '',
     ]),
@@ -236,7 +236,7 @@ export const MUTANTS: readonly Mutant[] = [
     '(lane ? !lane.stored : !inStore',
     '(lane ? true : !inStore',
   ]),
-  mutant('a dead letter holds nothing back', 'store/sql/bury.ts', [
+  mutant('a dead letter holds nothing back', 'store/sql/insert-dead-letter.ts', [
     'update lanes set held = 1,',
     'update lanes set held = 0,',
   ]),
@@ -246,22 +246,22 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   aimed(
     COMEBACKS,
-    mutant('a replay does not wait for what is still in the log', 'dispatch/past.ts', [
+    mutant('a replay does not wait for what is still in the log', 'dispatch/replays.ts', [
       'const later = through === null ? null : await takenIn(through, [...partitions], ours)',
       'const later = new Map<string, number>()',
     ]),
   ),
-  mutant('a new endpoint is sent to before its past is queued', 'dispatch/past.ts', [
+  mutant('a new endpoint is sent to before its past is queued', 'dispatch/replays.ts', [
     'return requests.some(request => request.opening && missing(request).length > 0)',
     'return requests.length < 0',
   ]),
-  mutant('a replay is marked as queued before it is', 'dispatch/past.ts', [
+  mutant('a replay is marked as queued before it is', 'dispatch/replays.ts', [
     'if (filter && ours())',
     'for (const assignment of targets) await mark(request, assignment)\n    if (filter && ours())',
   ]),
   aimed(
     BACK,
-    mutant('a log that ends below its position is waited for', 'event-log/kafka-position.ts', [
+    mutant('a log that ends below its position is waited for', 'event-log/kafka/position.ts', [
       'if (offset > high) return',
       'if (offset > high + 1_000_000) return',
     ]),
@@ -270,7 +270,7 @@ export const MUTANTS: readonly Mutant[] = [
     BACK,
     mutant(
       'a log that has grown beyond its position is taken for the one that was read',
-      'event-log/kafka-position.ts',
+      'event-log/kafka/position.ts',
       ['expected: known ? anchor : null', 'expected: known && anchor.offset < 0 ? anchor : null'],
     ),
   ),
@@ -282,27 +282,27 @@ export const MUTANTS: readonly Mutant[] = [
     'const published = [...first, ...',
     'const published = [...',
   ]),
-  mutant('refund records that cannot be read are taken for none', 'sources/shoplazza-refunds.ts', [
+  mutant('refund records that cannot be read are taken for none', 'sources/shoplazza/shoplazza-refunds.ts', [
     'if (options.signal.aborted) throw error\n',
     "if (options.signal.aborted) throw error\n    for (const { orderId } of open) found.set(orderId, 'unavailable')\n",
   ]),
-  mutant("the vendor's clock is taken for ours", 'sources/http.ts', [
+  mutant("the vendor's clock is taken for ours", 'sources/shared/http.ts', [
     'vendorNow: () => clock.now() + (offset ?? 0)',
     'vendorNow: () => clock.now() + (offset ?? 0) * 0',
   ]),
-  mutant('a cursor is not followed', 'sources/shoplazza.ts', [
+  mutant('a cursor is not followed', 'sources/shoplazza/shoplazza.ts', [
     'token !== null && rows.length > 0 : hasMore === true',
     'token !== null && rows.length > 0 : false',
   ]),
-  mutant("a buyer's second page is not read", 'sources/tuya.ts', [
+  mutant("a buyer's second page is not read", 'sources/tuya/tuya.ts', [
     'next: nextPage(at, read, { total, pageSize: PAGE_SIZE })',
     'next: nextPage(at, read, { total: 0, pageSize: PAGE_SIZE })',
   ]),
-  mutant('a redirect counts as delivered', 'webhook/deliver.ts', [
+  mutant('a redirect counts as delivered', 'destinations/webhooks/deliver.ts', [
     'if (statusCode < 300) return',
     'if (statusCode < 400) return',
   ]),
-  mutant('a delivery that timed out counts as delivered', 'webhook/deliver.ts', [
+  mutant('a delivery that timed out counts as delivered', 'destinations/webhooks/deliver.ts', [
     "answer.kind === 'aborted' ? 'aborted' : 'retry'",
     "answer.kind === 'aborted' ? 'aborted' : 'delivered'",
   ]),
@@ -315,21 +315,21 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   aimed(
     REFUSALS,
-    mutant('what the log refused counts as published with the rest of its batch', 'ingest/publish.ts', [
+    mutant('what the log refused counts as published with the rest of its batch', 'ingest/outbox.ts', [
       'batch.filter(({ id }) => !refused.has(id)).map',
       'batch.map',
     ]),
   ),
   aimed(
     REFUSALS,
-    mutant('later events of an order are published although an earlier one was refused', 'ingest/publish.ts', [
+    mutant('later events of an order are published although an earlier one was refused', 'ingest/outbox.ts', [
       'return !hold\n',
       'return true\n',
     ]),
   ),
   aimed(
     REFUSALS,
-    mutant('a hold is released although events were passed over for it meanwhile', 'ingest/publish.ts', [
+    mutant('a hold is released although events were passed over for it meanwhile', 'ingest/outbox.ts', [
       'if (after >= reached) heldBack.release(hold)',
       'heldBack.release(hold)',
     ]),
@@ -378,14 +378,14 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   aimed(
     { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
-    mutant('a tick that cannot be read is passed over', 'ingest/reader.ts', [
+    mutant('a tick that cannot be read is passed over', 'ingest/window-reader.ts', [
       'for (const one of found) await setAside(lease, one.window, one.error)',
       '',
     ]),
   ),
   aimed(
     { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
-    mutant('a page that cannot be read stops its connection', 'ingest/reader.ts', [
+    mutant('a page that cannot be read stops its connection', 'ingest/window-reader.ts', [
       'if (!isSecond) throw error',
       'if (isSecond || !isSecond) throw error',
     ]),

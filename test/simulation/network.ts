@@ -1,5 +1,5 @@
 import { Dispatcher } from 'undici'
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import { call, type PortDeps } from './port.ts'
 
 /** What a vendor's server answers. */

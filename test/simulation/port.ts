@@ -1,6 +1,6 @@
-import { AppError } from '../../src/errors.ts'
+import { AppError } from '../../src/lib/errors.ts'
 import type { Random } from '../../src/sandbox/random.ts'
-import type { Life } from './life.ts'
+import type { Life } from './session.ts'
 import type { Time } from './time.ts'
 import type { Trace } from './trace.ts'
 

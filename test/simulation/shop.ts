@@ -1,7 +1,7 @@
 import type { Random } from '../../src/sandbox/random.ts'
-import { EPOCH } from './life.ts'
 import { advance, createOrder, type Habits, second, type TrueOrder } from './orders.ts'
 import type { Weather } from './port.ts'
+import { EPOCH } from './session.ts'
 import type { Time } from './time.ts'
 import type { Trace } from './trace.ts'
 

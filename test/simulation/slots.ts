@@ -1,6 +1,6 @@
 import type { Random } from '../../src/sandbox/random.ts'
-import { createLife, type Life } from './life.ts'
 import type { Process } from './process.ts'
+import { createLife, type Life } from './session.ts'
 import type { Time } from './time.ts'
 import type { Trace } from './trace.ts'
 

@@ -1,9 +1,9 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { afterEach } from 'vitest'
-import { type Clock, systemClock } from '../../src/clock.ts'
-import { AppError } from '../../src/errors.ts'
-import { createVendorHttp, type GetOptions, type VendorHttp } from '../../src/sources/http.ts'
+import { type Clock, systemClock } from '../../src/lib/clock.ts'
+import { AppError } from '../../src/lib/errors.ts'
+import { createVendorHttp, type GetOptions, type VendorHttp } from '../../src/sources/shared/http.ts'
 
 /** A vendor on loopback that answers as a test tells it, with the client that asks it. Closed after the test. */
 export interface Loopback {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { systemClock } from '../../src/clock.ts'
+import { systemClock } from '../../src/lib/clock.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { configure, type Program, startProgram } from '../helpers/program.ts'

@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '../sql/tables.ts'
 import type { ColumnTypes } from './migration.ts'
 
 /** Connections of one vendor project share a token, encrypted, and a pace. */

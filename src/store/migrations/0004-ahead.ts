@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '../sql/tables.ts'
 import type { ColumnTypes } from './migration.ts'
 
 /** Beside the position of a group: what is done beyond it, so that a takeover repeats less. */

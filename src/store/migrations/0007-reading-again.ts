@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '../sql/tables.ts'
 import type { ColumnTypes } from './migration.ts'
 
 /** Orders to be read by themselves have a table of their own instead of follows; reconciliations and backfills are kept. */

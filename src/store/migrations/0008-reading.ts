@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '../sql/tables.ts'
 import type { ColumnTypes } from './migration.ts'
 
 /** Where the first poll of a connection begins, how far the later clock has been read, how far the clocks differ; spans that cannot be read. */

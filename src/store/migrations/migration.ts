@@ -1,5 +1,5 @@
 import type { Kysely, RawBuilder } from 'kysely'
-import type { Schema } from '../schema.ts'
+import type { Schema } from '../sql/tables.ts'
 
 /** How a column type is called on each database. */
 export interface ColumnTypes {

@@ -1,9 +1,9 @@
 import { type Kysely, sql } from 'kysely'
-import { keyHash } from '../../event-log/partition.ts'
+import { keyHash } from '../../lib/murmur2.ts'
 import type { AuditStore } from '../port/audit.ts'
-import type { Schema } from '../schema.ts'
 import { dropEmptyLanes, existingLanes, lockLanes } from './backlog.ts'
 import type { Sql } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 type Mends = Pick<AuditStore, 'dropEmptyLane' | 'restoreLane' | 'releaseLane' | 'dropWithoutEvent' | 'lowerOffset'>
 

@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
-import { keyHash } from '../../event-log/partition.ts'
+import { keyHash } from '../../lib/murmur2.ts'
 import type { BacklogOrigin } from '../port/lanes.ts'
-import type { Schema } from '../schema.ts'
 import type { SqlDialect } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 /**
  * The two rules of lanes, for whoever changes a backlog:

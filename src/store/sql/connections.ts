@@ -2,9 +2,9 @@ import { type Kysely, type Selectable, sql } from 'kysely'
 import type { Vendor } from '../../../schemas/common.ts'
 import type { Window } from '../../sources/source.ts'
 import type { ConnectionPatch, ConnectionRow, ConnectionState, ConnectionStore } from '../port/connections.ts'
-import type { Schema } from '../schema.ts'
 import { holdLease } from './leases.ts'
 import { type Sql, type SqlDialect, storable } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function connectionStore({ db, dialect, transaction }: Sql): ConnectionStore {
   return {

@@ -1,7 +1,7 @@
 import { type RawBuilder, sql } from 'kysely'
 import type { DeadLetterFilter, DeadLetterRow, DeadLetterStore } from '../port/dead-letters.ts'
 import { dropEmptyLanes, enqueue, makeDue } from './backlog.ts'
-import { matching } from './event-filter.ts'
+import { matching } from './event-conditions.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
 import { pause } from './pause.ts'
 import type { Sql, SqlDialect } from './sql.ts'

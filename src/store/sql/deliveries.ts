@@ -1,10 +1,10 @@
 import { type Selectable, sql } from 'kysely'
 import type { AttemptRow, DeliveryRow, DeliveryStore } from '../port/deliveries.ts'
-import type { Schema } from '../schema.ts'
 import { findDeliveries, listDeliveries } from './delivery-list.ts'
 import { statistics } from './delivery-stats.ts'
 import type { Found } from './delivery-streams.ts'
 import { type Sql, storable } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function deliveryStore(store: Sql): DeliveryStore {
   const { db, dialect, relaxed } = store

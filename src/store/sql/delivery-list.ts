@@ -1,4 +1,4 @@
-import { AppError } from '../../errors.ts'
+import { AppError } from '../../lib/errors.ts'
 import type { DeliveryStatus } from '../port/deliveries.ts'
 import { type Found, readStream } from './delivery-streams.ts'
 import type { Sql } from './sql.ts'

@@ -3,10 +3,10 @@ import type { EndpointFilter } from '../../../schemas/endpoint.ts'
 import type { EventType } from '../../../schemas/order-event.ts'
 import { LONGEST_REST } from '../../lib/retry-after.ts'
 import type { EndpointRow, EndpointStore } from '../port/endpoints.ts'
-import type { Schema } from '../schema.ts'
 import { pause } from './pause.ts'
 import { removeWork } from './remove-work.ts'
 import { type Sql, storable } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 const CHUNK = 1000
 

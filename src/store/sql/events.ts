@@ -2,10 +2,10 @@ import { type Kysely, type Selectable, sql } from 'kysely'
 import type { EventType } from '../../../schemas/order-event.ts'
 import type { EventRecord } from '../../order/event-record.ts'
 import type { EventStore, StoredEvent } from '../port/events.ts'
-import type { Schema } from '../schema.ts'
-import { countMatching, listMatching } from './event-filter.ts'
+import { countMatching, listMatching } from './event-conditions.ts'
 import { holdLease } from './leases.ts'
 import type { Sql, SqlDialect } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function eventStore({ db, dialect, transaction }: Sql): EventStore {
   return {

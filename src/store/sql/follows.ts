@@ -1,8 +1,8 @@
 import { type Selectable, sql } from 'kysely'
 import type { Follow, FollowStore } from '../port/follows.ts'
-import type { Schema } from '../schema.ts'
 import { holdLease } from './leases.ts'
 import type { Sql } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function followStore({ db, dialect, transaction }: Sql): FollowStore {
   return {

@@ -1,13 +1,13 @@
 import { type Kysely, sql } from 'kysely'
 import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../port/lanes.ts'
-import type { Schema } from '../schema.ts'
 import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, stillThere } from './backlog.ts'
-import { buryHead } from './bury.ts'
-import { listWithin, spanOf } from './event-filter.ts'
+import { listWithin, spanOf } from './event-conditions.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf, restoreEvents } from './events.ts'
+import { buryHead } from './insert-dead-letter.ts'
 import { pause } from './pause.ts'
 import { removeWork } from './remove-work.ts'
 import type { Sql } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 const CHUNK = 500
 /** Small: SQLite holds the whole process for as long as a chunk takes. And slow, so that a large replay leaves most of the time to what is live. */

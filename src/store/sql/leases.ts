@@ -1,8 +1,8 @@
 import { type Kysely, sql } from 'kysely'
-import { AppError } from '../../errors.ts'
+import { AppError } from '../../lib/errors.ts'
 import { LEASE_LOST, type Lease, type LeaseStore } from '../port/leases.ts'
-import type { Schema } from '../schema.ts'
 import type { Sql, SqlDialect } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function leaseStore({ db, dialect }: Sql): LeaseStore {
   return {

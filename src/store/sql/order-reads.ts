@@ -1,8 +1,8 @@
 import { type Selectable, sql } from 'kysely'
 import type { OrderRead, OrderReadStore } from '../port/order-reads.ts'
-import type { Schema } from '../schema.ts'
 import { holdLease } from './leases.ts'
 import type { Sql } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function orderReadStore({ db, dialect, transaction, relaxed }: Sql): OrderReadStore {
   return {

@@ -2,11 +2,11 @@ import { type Kysely, type Selectable, sql } from 'kysely'
 import type { OrderSnapshot } from '../../../schemas/order.ts'
 import type { OrderState } from '../../order/state.ts'
 import type { OrderRow, OrderStore } from '../port/orders.ts'
-import type { Schema } from '../schema.ts'
 import { insertEvents } from './events.ts'
 import { holdLease } from './leases.ts'
 import { replaceDoubts } from './quarantine.ts'
 import type { Sql, SqlDialect } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
   return {

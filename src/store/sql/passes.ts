@@ -1,8 +1,8 @@
 import { type Selectable, sql } from 'kysely'
 import type { Backfill, BackfillStore, Progress, Reconciliation, ReconciliationStore } from '../port/passes.ts'
-import type { Schema } from '../schema.ts'
 import { holdLease } from './leases.ts'
 import { type Sql, storable } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function reconciliationStore({ db, dialect, transaction }: Sql): ReconciliationStore {
   return {

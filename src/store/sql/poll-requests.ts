@@ -1,7 +1,7 @@
 import { type Selectable, sql } from 'kysely'
 import type { PollRequest, PollRequestStore } from '../port/poll-requests.ts'
-import type { Schema } from '../schema.ts'
 import type { Sql } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function pollRequestStore({ db, dialect, transaction }: Sql): PollRequestStore {
   return {

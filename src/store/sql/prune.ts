@@ -1,12 +1,12 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
 import type { EventFilter } from '../port/events.ts'
 import type { PruneBounds } from '../port/retention.ts'
-import type { Schema } from '../schema.ts'
 import type { Store } from '../store.ts'
-import { matching } from './event-filter.ts'
+import { matching } from './event-conditions.ts'
 import { pause } from './pause.ts'
 import { expireLetters } from './prune-letters.ts'
 import type { Sql, SqlDialect } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 const CHUNK = 500
 

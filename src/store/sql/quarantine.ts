@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
-import { timestamp } from '../../clock.ts'
+import { timestamp } from '../../lib/clock.ts'
 import type { PageCommit } from '../port/orders.ts'
 import type { QuarantinedSpan, QuarantineRow, QuarantineStore } from '../port/quarantine.ts'
-import type { Schema } from '../schema.ts'
 import { holdLease } from './leases.ts'
 import { type Sql, type SqlDialect, storable } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineStore {
   return {

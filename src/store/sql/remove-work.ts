@@ -1,5 +1,5 @@
 import { type Kysely, sql } from 'kysely'
-import type { Schema } from '../schema.ts'
+import type { Schema } from './tables.ts'
 
 /**
  * Removes everything that waits for a destination, and what was given up. Replays first: whoever puts past events in holds the replay's row.

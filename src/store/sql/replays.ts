@@ -1,11 +1,11 @@
 import { type Selectable, sql } from 'kysely'
 import type { EventFilter } from '../port/events.ts'
 import type { ReplayRow, ReplayStore } from '../port/replays.ts'
-import type { Schema } from '../schema.ts'
-import { countMatching, listMatching } from './event-filter.ts'
+import { countMatching, listMatching } from './event-conditions.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
 import { pause } from './pause.ts'
 import type { Sql } from './sql.ts'
+import type { Schema } from './tables.ts'
 
 const CHUNK = 500
 const NEVER_COUNTS = 0

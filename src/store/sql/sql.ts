@@ -1,6 +1,6 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
-import { AppError } from '../../errors.ts'
-import type { Schema } from '../schema.ts'
+import { AppError } from '../../lib/errors.ts'
+import type { Schema } from './tables.ts'
 
 /** What the parts of the store share: the database, and the few things the two say differently. */
 export interface Sql {

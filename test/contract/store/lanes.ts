@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { keyHash } from '../../../src/event-log/partition.ts'
+import { keyHash } from '../../../src/lib/murmur2.ts'
 import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { backlogOf, dueLanes, NOW, remember, spilled, type World, wait } from './world.ts'

@@ -1,0 +1,103 @@
+import { hash } from 'node:crypto'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { Clock } from '../../lib/clock.ts'
+import type { KeyRole } from '../../store/port/keys.ts'
+import type { Log, Metrics } from '../../telemetry/observe.ts'
+import { problem } from '../problem.ts'
+import type { Route } from '../route.ts'
+import { sameText } from './foreign-requests.ts'
+import type { Keyring } from './keyring.ts'
+
+/** Who asks, and whether they may. A request is known by its key before anything is looked up for it. */
+
+const RANKS: Readonly<Record<KeyRole, number>> = { read: 1, write: 2, admin: 3 }
+const QUIET_MS = 60_000
+const MOST_ADDRESSES = 1_000
+const ROLE = 'role'
+
+interface Options {
+  readonly apiKey: string | null
+  readonly localKey: string | null
+  readonly keyring: Keyring
+  /** Everybody is the administrator: the API is called in process by a command. */
+  readonly trusted: boolean
+  readonly metrics: Pick<Metrics, 'authFailures'>
+  readonly clock: Clock
+  readonly log: Log
+  loopback(c: Context): boolean
+  /** What a browser is shown instead of a problem, when a person opens a page without the key. */
+  signIn?(): Response
+}
+
+export function createAuthentication(options: Options) {
+  const { apiKey, localKey, keyring, trusted, loopback, signIn } = options
+  const tell = createTeller(options)
+  const ours = [apiKey, localKey].filter(key => key !== null)
+
+  /** The role of whoever asks; null: none, and a key would be needed. */
+  async function roleOf(c: Context, given: string | undefined): Promise<KeyRole | null> {
+    if (trusted) return 'admin'
+    // Every key is compared, so that the time does not tell which one failed.
+    if (given !== undefined && ours.filter(key => sameText(given, key)).length > 0) return 'admin'
+    const role = given === undefined ? null : await keyring.roleOf(hash('sha256', given, 'base64url'))
+    if (role !== null) return role
+    return apiKey === null && loopback(c) && (await keyring.isEmpty()) ? 'admin' : null
+  }
+
+  /** Lets pass who has a key; without any key set, clients of this machine. */
+  const authenticate: MiddlewareHandler = async (c, next) => {
+    const given = /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1]
+    const role = await roleOf(c, given)
+    if (role !== null) {
+      c.set(ROLE, role)
+      return next()
+    }
+    tell(c, given === undefined ? 'missing' : 'wrong')
+    const page = c.req.path === '/' && c.req.method === 'GET' && (c.req.header('accept') ?? '').includes('text/html')
+    if (page && signIn && (apiKey !== null || !(await keyring.isEmpty()))) return signIn()
+    return problem(
+      401,
+      apiKey === null && (await keyring.isEmpty())
+        ? 'Without ORDERWIRE_API_KEY only clients on this machine are answered, and none that come through a proxy.'
+        : 'Send the key as "Authorization: Bearer KEY".',
+      { headers: { 'www-authenticate': given === undefined ? 'Bearer' : 'Bearer error="invalid_token"' } },
+    )
+  }
+
+  /** The route, for those whose role it asks for. One whose role nobody named is for administrators. */
+  const authorise = ({ access, run }: Route): ((c: Context) => Promise<Response>) => {
+    const needed = access === 'open' ? 0 : (RANKS[access] ?? RANKS.admin)
+    return async c => {
+      const role: KeyRole | undefined = c.get(ROLE)
+      if (needed <= (role === undefined ? 0 : RANKS[role])) return run(c)
+      tell(c, 'role')
+      return problem(403, `This needs a key of the role "${access}"; the one sent has "${role}".`, {
+        kind: 'role',
+        headers: { 'www-authenticate': 'Bearer error="insufficient_scope"' },
+      })
+    }
+  }
+
+  return { authenticate, authorise }
+}
+
+/** Counts every refusal, and logs one a minute for each address: never what was sent. */
+function createTeller({ metrics, clock, log }: Pick<Options, 'metrics' | 'clock' | 'log'>) {
+  const quietUntil = new Map<string, number>()
+
+  return (c: Context, reason: 'missing' | 'wrong' | 'role'): void => {
+    metrics.authFailures.inc({ reason })
+    const socket: unknown = c.env?.incoming?.socket?.remoteAddress
+    const address = typeof socket === 'string' ? socket : 'unknown'
+    const now = clock.monotonic()
+    // In the order of their end: the first that still lasts is the last to look at.
+    for (const [told, until] of quietUntil) {
+      if (until > now) break
+      quietUntil.delete(told)
+    }
+    // Who has many addresses fills no log with them.
+    if (quietUntil.has(address) || quietUntil.size >= MOST_ADDRESSES) return
+    quietUntil.set(address, now + QUIET_MS)
+    log.warn({ address, reason }, 'a request was refused for its key; said once a minute for each address')
+  }
+}

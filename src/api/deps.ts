@@ -1,0 +1,47 @@
+import type { Config } from '../../schemas/config.ts'
+import type { DispatchControl, IngestControl } from '../control.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { Store } from '../store/store.ts'
+import type { Log, Metrics } from '../telemetry/observe.ts'
+
+export type Role = 'ingest' | 'dispatch' | 'api'
+
+/** Everything the HTTP side needs; wired in `app.ts`. */
+export interface ApiDeps {
+  readonly config: Pick<Config, 'connections' | 'retention'>
+  readonly store: Store
+  readonly eventLog: Pick<EventLog, 'kind' | 'health' | 'notice' | 'contradiction'>
+  /** null: another process polls. */
+  readonly ingest: IngestControl | null
+  /** null: another process delivers. */
+  readonly dispatch: DispatchControl | null
+  readonly metrics: Metrics
+  readonly log: Log
+  readonly clock: Clock
+  readonly version: string
+  /** Other processes may work on the same store. */
+  readonly shared: boolean
+  /** Without `api` only `/healthz`, `/readyz` and `/metrics` are served. */
+  readonly roles: ReadonlySet<Role>
+  /** null: only loopback clients are answered. */
+  readonly apiKey: string | null
+  /** A second key, for the command line of the same machine. */
+  readonly localKey?: string | null
+  /** The addresses people use: the `Host` and `Origin` that browsers may send. */
+  readonly publicUrls: readonly string[]
+  /** Encrypts endpoint secrets at rest. */
+  readonly secretBox: { seal(text: string): string; open(sealed: string): string }
+  /** A fresh endpoint secret: `whsec_…`. */
+  newSecret(): string
+  /** Why nothing may be sent to this URL, as one sentence; null: it may. */
+  checkUrl(url: string): string | null | Promise<string | null>
+  /** Ids of the handlers, where no dispatcher runs in this process to ask. */
+  readonly handlers?: readonly string[]
+  /** Whoever calls may do everything: a command calls the API in its own process. */
+  readonly trusted?: boolean
+  /** Calls back when there are new events in the store; returns how to stop that. Without it the store is asked once a second while somebody listens. */
+  readonly onEvents?: (listener: () => void) => () => void
+  /** Refreshes the gauges before `/metrics` answers; default: `gauges.ts`. */
+  readonly collect?: () => Promise<void>
+}

@@ -1,0 +1,31 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { allRoutes } from '../routes.ts'
+import { asyncApi } from './asyncapi.ts'
+import { eventSchema } from './event-schema.ts'
+import type { JsonSchema } from './json-schema.ts'
+import { openApi } from './openapi.ts'
+
+/** The generated documents as text, by file name. */
+export function generatedFiles(): Record<string, string> {
+  // The routes are only described here, never called: they need no working parts.
+  const described = { config: { connections: [] }, store: {} } as unknown as Parameters<typeof allRoutes>[0]
+  const text = (document: JsonSchema) => `${JSON.stringify(document, null, 2)}\n`
+  return {
+    'openapi.json': text(openApi(allRoutes(described))),
+    'asyncapi.json': text(asyncApi()),
+    'order-event-1.json': text(eventSchema()),
+  }
+}
+
+/** Writes the generated documents (`orderwire schemas --out FOLDER`); returns the paths. */
+export async function writeSchemas(folder: string): Promise<string[]> {
+  await mkdir(folder, { recursive: true })
+  const written: string[] = []
+  for (const [name, text] of Object.entries(generatedFiles())) {
+    const path = join(folder, name)
+    await writeFile(path, text)
+    written.push(path)
+  }
+  return written
+}

@@ -1,0 +1,56 @@
+import { lagMs } from '../ingest/vendor-clock.ts'
+import type { ApiDeps } from './deps.ts'
+
+/** Refreshes the gauges that are read from the store: lag, backlog, dead letters. */
+export function createCollector({
+  config,
+  store,
+  dispatch,
+  metrics,
+  clock,
+}: Pick<ApiDeps, 'config' | 'store' | 'dispatch' | 'metrics' | 'clock'>): () => Promise<void> {
+  return async () => {
+    const [rows, backlog, letters, unpublished] = await Promise.all([
+      store.connections.list(),
+      store.lanes.backlog(),
+      store.deadLetters.counts(),
+      store.audit.unpublished(),
+    ])
+    const now = clock.now()
+    const configured = new Set(config.connections.map(({ id }) => id))
+    metrics.connectionLag.reset()
+    for (const row of rows) {
+      const lag = lagMs(row, now)
+      if (lag !== null && configured.has(row.id)) metrics.connectionLag.set({ connection: row.id }, lag / 1000)
+    }
+    metrics.unpublished.reset()
+    for (const id of configured) metrics.unpublished.set({ connection: id }, 0)
+    for (const { connection, count } of unpublished) metrics.unpublished.set({ connection }, count)
+    metrics.backlog.reset()
+    metrics.backlogOldest.reset()
+    metrics.deadLetters.reset()
+    const known = new Map((dispatch?.destinations() ?? []).map(view => [view.id, view]))
+    for (const destination of new Set([...known.keys(), ...backlog.keys(), ...letters.keys()])) {
+      const waiting = backlogOf(backlog.get(destination), known.get(destination)?.inMemory)
+      const oldest = waiting.oldestObservedAt
+      metrics.backlog.set({ destination }, waiting.size)
+      metrics.backlogOldest.set({ destination }, oldest === null ? 0 : Math.max(0, now - oldest) / 1000)
+      metrics.deadLetters.set({ destination }, letters.get(destination) ?? 0)
+    }
+  }
+}
+
+interface Waiting {
+  readonly size: number
+  readonly oldestObservedAt: number | null
+}
+
+/** What waits for a destination: in the store, and in the memory of this process. */
+export function backlogOf(...places: readonly (Waiting | undefined)[]): Waiting {
+  const sizes = places.map(place => place?.size ?? 0)
+  const times = places.flatMap(place => place?.oldestObservedAt ?? [])
+  return {
+    size: sizes.reduce((sum, size) => sum + size, 0),
+    oldestObservedAt: times.length === 0 ? null : Math.min(...times),
+  }
+}

@@ -1,0 +1,50 @@
+import { consoleRoutes } from '../console/page.ts'
+import type { Keyring } from './auth/keyring.ts'
+import type { ApiDeps } from './deps.ts'
+import { createKnown } from './known-ids.ts'
+import type { Route } from './route.ts'
+import { backfillRoutes } from './routes/backfills.ts'
+import { connectionRoutes } from './routes/connections.ts'
+import { deadLetterRoutes } from './routes/dead-letters.ts'
+import { deliveryRoutes } from './routes/deliveries.ts'
+import { destinationActionRoutes } from './routes/destination-actions.ts'
+import { destinationRoutes } from './routes/destinations.ts'
+import { documentRoutes } from './routes/documents.ts'
+import { endpointRoutes } from './routes/endpoints.ts'
+import { streamRoutes } from './routes/event-stream.ts'
+import { eventRoutes } from './routes/events.ts'
+import { healthRoutes } from './routes/health.ts'
+import { hookRoutes } from './routes/hooks.ts'
+import { keyRoutes } from './routes/keys.ts'
+import { orderRoutes } from './routes/orders.ts'
+import { quarantineRoutes } from './routes/quarantine.ts'
+import { resendRoutes } from './routes/replay.ts'
+import { republishRoutes } from './routes/republish.ts'
+import { verifyRoutes } from './routes/verification.ts'
+
+/** Every call of the API, in the order in which they are matched. */
+export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
+  const known = createKnown(deps)
+  const routes: Route[] = [
+    ...healthRoutes(deps),
+    ...connectionRoutes(deps),
+    ...backfillRoutes(deps),
+    ...orderRoutes(deps),
+    ...streamRoutes({ ...deps, known }),
+    ...republishRoutes({ ...deps, known }),
+    ...eventRoutes({ ...deps, known }),
+    ...endpointRoutes({ ...deps, known }),
+    ...resendRoutes({ ...deps, known }),
+    ...destinationRoutes({ ...deps, known }),
+    ...destinationActionRoutes({ ...deps, known }),
+    ...deliveryRoutes({ ...deps, known }),
+    ...deadLetterRoutes({ ...deps, known }),
+    ...quarantineRoutes({ ...deps, known }),
+    ...verifyRoutes({ ...deps, known }),
+    ...keyRoutes(deps),
+    ...hookRoutes(deps),
+    ...documentRoutes(() => routes),
+    ...consoleRoutes(),
+  ]
+  return routes
+}

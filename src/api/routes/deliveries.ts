@@ -1,0 +1,85 @@
+import { Delivery, pageOf } from '../../../schemas/api.ts'
+import { DeliveryQuery } from '../../../schemas/api-requests.ts'
+import { timestamp } from '../../lib/clock.ts'
+import type { DeliveryRow } from '../../store/port/deliveries.ts'
+import type { Store } from '../../store/store.ts'
+import type { ApiDeps } from '../deps.ts'
+import { reply } from '../json.ts'
+import type { Known } from '../known-ids.ts'
+import { pageByCursor } from '../paging.ts'
+import { notFound } from '../problem.ts'
+import { type Route, route } from '../route.ts'
+
+function view(row: DeliveryRow): Delivery {
+  return {
+    id: row.id,
+    destination: row.destination,
+    eventId: row.eventId,
+    order: row.orderKey.slice(row.orderKey.indexOf('/') + 1),
+    status: row.status,
+    attempt: row.attempt,
+    nextAttemptAt: row.nextAttemptAt === null ? null : timestamp(row.nextAttemptAt),
+    attempts: row.attempts.map(({ at, statusCode, ms, error, response }) => ({
+      at: timestamp(at),
+      statusCode,
+      ms,
+      error,
+      response,
+    })),
+  }
+}
+
+/** Every destination's delivery of one event. */
+export async function allDeliveriesOf({ deliveries }: Pick<Store, 'deliveries'>, eventId: string): Promise<Delivery[]> {
+  const all: Delivery[] = []
+  let after: string | null = null
+  do {
+    const page: { data: readonly DeliveryRow[]; next: string | null } = await deliveries.list(
+      { eventId },
+      { limit: 250, ...(after !== null && { after }) },
+    )
+    all.push(...page.data.map(view))
+    after = page.next
+  } while (after !== null)
+  return all
+}
+
+/** `/v1/deliveries`: which destination got which event, and each attempt. */
+export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: Known }): Route[] {
+  return [
+    route({
+      method: 'GET',
+      path: '/v1/deliveries',
+      access: 'read',
+      query: DeliveryQuery,
+      summary: 'Deliveries, newest first',
+      tag: 'deliveries',
+      answers: { 200: { description: 'With their attempts', schema: pageOf(Delivery) } },
+      async handle({ query: { destination, event, status, ...paging } }) {
+        await known.destination(destination, 'destination')
+        const filter = {
+          ...(destination !== undefined && { destination }),
+          ...(event !== undefined && { eventId: event }),
+          ...(status !== undefined && { status }),
+        }
+        const { data, next } = await pageByCursor('deliveries', paging, asked => store.deliveries.list(filter, asked))
+        return reply({ data: data.map(view), next })
+      },
+    }),
+    route({
+      method: 'GET',
+      path: '/v1/deliveries/{id}',
+      access: 'read',
+      summary: 'One delivery',
+      tag: 'deliveries',
+      answers: { 200: { description: 'With its attempts', schema: Delivery } },
+      problems: [404],
+      async handle({ params: { id } }) {
+        const colon = id.lastIndexOf(':')
+        const row = colon < 0 ? null : await store.deliveries.get(id.slice(0, colon), id.slice(colon + 1))
+        if (!row) throw notFound('There is no delivery with this id.')
+        return reply(view(row))
+      },
+    }),
+  ]
+}

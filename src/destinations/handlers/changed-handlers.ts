@@ -1,0 +1,41 @@
+import type { Destination } from '../../dispatch/destination.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { messageOf } from '../../lib/errors.ts'
+import type { Store } from '../../store/store.ts'
+import type { Log } from '../../telemetry/observe.ts'
+
+const AGAIN_MS = 5_000
+
+/**
+ * Makes what waits for a handler due now where its file is another than at the last start: it was changed because it failed. `wake`: there
+ * are due lanes. Waits for a store that is away; rejects never.
+ */
+export async function retryChangedHandlers(deps: {
+  handlers: readonly Destination[]
+  store: Pick<Store, 'lanes' | 'handlerFiles'>
+  wake: () => void
+  clock: Clock
+  log: Log
+  signal: AbortSignal
+}): Promise<void> {
+  const { handlers, store, clock, log, signal } = deps
+  while (!signal.aborted) {
+    try {
+      const before = await store.handlerFiles.digests()
+      for (const { id, digest } of handlers) {
+        if (digest === undefined || before.get(id) === digest) continue
+        if (before.has(id)) {
+          await store.lanes.hasten(id, clock.now())
+          log.info({ handler: id }, 'the file of this handler changed: what waits for it is tried now')
+          deps.wake()
+        }
+        // Last: after a crash before this it is done again.
+        await store.handlerFiles.put(id, digest)
+      }
+      return
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'cannot look for changed handlers; trying again')
+      await clock.sleep(AGAIN_MS, signal)
+    }
+  }
+}

@@ -1,0 +1,72 @@
+import type { Destination, Outcome } from '../../dispatch/destination.ts'
+import type { Clock } from '../../lib/clock.ts'
+import { retryAfterMs } from '../../lib/retry-after.ts'
+import type { Answer, Sender } from './send.ts'
+import type { Signer } from './sign.ts'
+
+const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
+
+/** Shorter values of headers ("1", "true") are no secrets, and would be found everywhere. */
+const SHORTEST_SECRET = 6
+
+/** Signs a body and posts it to one endpoint. */
+export type Post = (message: { id: string; body: string; replay: boolean; signal: AbortSignal }) => Promise<Answer>
+
+export function createPost(deps: {
+  url: string
+  timeoutMs: number
+  signer: () => Signer
+  sender: Sender
+  clock: Clock
+  /** Sent along; what we say ourselves goes before them. */
+  headers?: Readonly<Record<string, string>>
+  /** Of this program. */
+  version: string
+}): Post {
+  const { url, timeoutMs, signer, sender, clock } = deps
+  // A receiver may say in its answer what it was sent.
+  const secrets = Object.values(deps.headers ?? {}).filter(value => value.length >= SHORTEST_SECRET)
+  const hidden = (answer: Answer): Answer =>
+    answer.kind === 'answered' && answer.response !== null
+      ? { ...answer, response: secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), answer.response) }
+      : answer
+  const userAgent = `orderwire/${deps.version}`
+  return async ({ id, body, replay, signal }) => {
+    const timestamp = Math.floor(clock.now() / 1000)
+    const headers: Record<string, string> = {
+      ...deps.headers,
+      'content-type': CONTENT_TYPE,
+      'user-agent': userAgent,
+      'webhook-id': id,
+      'webhook-timestamp': String(timestamp),
+      'webhook-signature': signer()(id, timestamp, body),
+    }
+    if (replay) headers['orderwire-replay'] = 'true'
+    const answer = await sender.send({ url, headers, body, timeoutMs, signal })
+    return secrets.length > 0 ? hidden(answer) : answer
+  }
+}
+
+/** Delivers events by `post`. */
+export const deliverBy =
+  (post: Post, clock: Clock): Destination['deliver'] =>
+  async (event, { replay, signal }) =>
+    outcomeOf(await post({ id: event.id, body: event.body, replay, signal }), clock.now())
+
+/** What an answer means: 2xx is success, 410 the end of the endpoint, everything else (redirects too) may pass. */
+export function outcomeOf(answer: Answer, now: number): Outcome {
+  if (answer.kind !== 'answered') {
+    const result = answer.kind === 'aborted' ? 'aborted' : 'retry'
+    return { result, statusCode: null, error: answer.error, response: null, restMs: null }
+  }
+  const { statusCode, response, headers } = answer
+  if (statusCode < 300) return { result: 'delivered', statusCode, error: null, response, restMs: null }
+  const rests = statusCode === 429 || statusCode === 503
+  return {
+    result: statusCode === 410 ? 'gone' : 'retry',
+    statusCode,
+    error: statusCode < 400 ? `answered ${statusCode}; redirects are not followed` : `answered ${statusCode}`,
+    response,
+    restMs: rests ? retryAfterMs(headers, now) : null,
+  }
+}

@@ -1,0 +1,231 @@
+import { buildConnector, type Dispatcher, Pool } from 'undici'
+import type { Clock } from '../../lib/clock.ts'
+import { messageOf } from '../../lib/errors.ts'
+import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../../lib/open-files.ts'
+import { type Guard, refused } from './egress.ts'
+import { excerpt, READ_LIMIT } from './excerpt.ts'
+
+/** Posts bodies over kept connections, each within its time, to permitted addresses only. Redirects are not followed. */
+export interface Sender {
+  /** Never rejects. */
+  send(request: Request): Promise<Answer>
+  /** Closes the connections that are idle, and the others when their request ends. */
+  close(): Promise<void>
+}
+
+interface Request {
+  readonly url: string
+  readonly headers: Record<string, string>
+  readonly body: string
+  /** For everything up to the answer's status, milliseconds. */
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
+/** What is read of them; a header given several times is joined with `, `. */
+type AnswerHeaders = Readonly<Partial<Record<(typeof READ_HEADERS)[number], string>>>
+
+export type Answer =
+  | {
+      readonly kind: 'answered'
+      readonly statusCode: number
+      readonly headers: AnswerHeaders
+      /** Beginning of the body, redacted; null: empty. */
+      readonly response: string | null
+    }
+  | { readonly kind: 'failed' | 'aborted'; readonly error: string }
+
+/** The status is the answer; for a body that dribbles in we stay this much longer, within the timeout. */
+const BODY_WAIT = 1_000
+/** A connection that has not come about by then is given up, so that attempts at a host that swallows packets do not pile up. */
+const CONNECT_WITHIN = 10_000
+const POOL_IDLE = 60_000
+const TARGETS = 1_000
+const NOWHERE = { origin: '', pathname: '', search: '' }
+const READ_HEADERS = ['content-encoding', 'date', 'retry-after'] as const
+/** Such a body may be answered before all of it is read; its rest must not be what the connection goes on with. Bytes. */
+const LARGE = 64 * 1024
+/** A destination has at most 1000 deliveries in flight. */
+const CONNECTIONS = 1_000
+
+/** `connectMs`: for a connection to come about, TLS included. */
+export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: number }): Sender {
+  const { guard, clock, connectMs = CONNECT_WITHIN } = deps
+  const pools = new Map<string, { pool: Pool; active: number; usedAt: number }>()
+  const targets = new Map<string, { problem: string | null; origin: string; path: string }>()
+  const connect = patientConnector(guarded(guard, connectMs), {
+    clock,
+    withinMs: connectMs,
+    makeRoom: () => closeIdle(0),
+  })
+  let sweeping: (() => void) | null = null
+
+  function poolOf(origin: string) {
+    let entry = pools.get(origin)
+    if (!entry) {
+      const pool = new Pool(origin, {
+        connect,
+        connections: CONNECTIONS,
+        pipelining: 1,
+        headersTimeout: 0,
+        bodyTimeout: 0,
+        maxHeaderSize: READ_LIMIT,
+      })
+      entry = { pool, active: 0, usedAt: 0 }
+      pools.set(origin, entry)
+      sweeping ??= clock.after(POOL_IDLE, sweep)
+    }
+    return entry
+  }
+
+  /** What a URL says does not change; its check costs as much as a signature. */
+  function targetOf(url: string) {
+    let target = targets.get(url)
+    if (!target) {
+      const problem = guard.checkUrl(url)
+      const { origin, pathname, search } = problem ? NOWHERE : new URL(url)
+      target = { problem, origin, path: pathname + search }
+      if (targets.size >= TARGETS) targets.clear()
+      targets.set(url, target)
+    }
+    return target
+  }
+
+  function closeIdle(idleMs: number): void {
+    const now = clock.monotonic()
+    for (const [origin, { pool, active, usedAt }] of pools) {
+      if (active > 0 || now - usedAt < idleMs) continue
+      pools.delete(origin)
+      void pool.close()
+    }
+  }
+
+  function sweep(): void {
+    closeIdle(POOL_IDLE)
+    sweeping = pools.size > 0 ? clock.after(POOL_IDLE, sweep) : null
+  }
+
+  return {
+    async send(request) {
+      if (request.signal.aborted) return { kind: 'aborted', error: 'aborted' }
+      const { problem, origin, path } = targetOf(request.url)
+      if (problem) return { kind: 'failed', error: refused(problem).message }
+      const entry = poolOf(origin)
+      entry.active++
+      try {
+        return await exchange(entry.pool, path, request, clock)
+      } finally {
+        entry.active--
+        entry.usedAt = clock.monotonic()
+      }
+    },
+    async close() {
+      sweeping?.()
+      const open = [...pools.values()]
+      pools.clear()
+      await Promise.all(open.map(({ pool }) => pool.destroy()))
+    },
+  }
+}
+
+/** One request on a pool. A small handler object is undici's cheapest way to send. */
+function exchange(pool: Pool, path: string, request: Request, clock: Clock): Promise<Answer> {
+  return new Promise(resolve => {
+    const chunks: Buffer[] = []
+    let read = 0
+    let status: { statusCode: number; headers: AnswerHeaders } | null = null
+    let controller: Dispatcher.DispatchController | null = null
+    let over = false
+    let cut: (() => void) | null = null
+
+    const timer = clock.after(request.timeoutMs, () => {
+      finish({ kind: 'failed', error: `no answer within ${request.timeoutMs} ms` })
+    })
+    const onAbort = () => finish({ kind: 'aborted', error: 'aborted' })
+    request.signal.addEventListener('abort', onAbort, { once: true })
+
+    /** Ends the exchange; with a status that is what it ends with, whatever happened to the body. */
+    function finish(otherwise: Answer | null): void {
+      if (over) return
+      over = true
+      timer()
+      cut?.()
+      request.signal.removeEventListener('abort', onAbort)
+      if (otherwise) controller?.abort(CUT)
+      if (status)
+        resolve({ kind: 'answered', ...status, response: excerpt(chunks, status.headers['content-encoding']) })
+      else resolve(otherwise ?? { kind: 'failed', error: 'no answer' })
+    }
+
+    pool.dispatch(
+      {
+        path,
+        method: 'POST',
+        headers: request.headers,
+        body: request.body,
+        reset: Buffer.byteLength(request.body) > LARGE,
+      },
+      {
+        onRequestStart(started) {
+          controller = started
+          if (over) started.abort(CUT)
+        },
+        onResponseStart(_, statusCode, headers) {
+          if (statusCode < 200) return
+          status = { statusCode, headers: joined(headers) }
+          cut = clock.after(BODY_WAIT, () => finish({ kind: 'failed', error: 'cut' }))
+        },
+        onResponseData(_, chunk) {
+          if (over) return
+          chunks.push(chunk)
+          read += chunk.length
+          if (read >= READ_LIMIT) finish({ kind: 'failed', error: 'cut' })
+        },
+        onResponseEnd() {
+          finish(null)
+        },
+        onResponseError(_, error) {
+          finish({ kind: 'failed', error: reasonOf(error) })
+        },
+      },
+    )
+  })
+}
+
+function joined(headers: Readonly<Record<string, string | string[] | undefined>>): AnswerHeaders {
+  const read: { -readonly [name in keyof AnswerHeaders]: AnswerHeaders[name] } = {}
+  for (const name of READ_HEADERS) {
+    const value = headers[name]
+    if (value !== undefined) read[name] = Array.isArray(value) ? value.join(', ') : value
+  }
+  return read
+}
+
+const CUT = new DOMException('the rest of the answer is not wanted', 'AbortError')
+
+/** undici's errors say little where the cause says more. */
+function reasonOf(error: Error): string {
+  if (isOutOfFiles(error)) return OUT_OF_FILES
+  if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
+  const { cause } = error
+  return cause instanceof Error ? `${messageOf(error)}: ${messageOf(cause)}` : messageOf(error)
+}
+
+/** Connects to permitted addresses only: names through the guard's lookup, literal addresses before, and the socket's own word after. */
+function guarded(guard: Guard, timeout: number): buildConnector.connector {
+  const connect = buildConnector({
+    allowH2: false,
+    timeout,
+    lookup: guard.lookup,
+    autoSelectFamily: true,
+  })
+  return (options, callback) => {
+    connect(options, (...[error, socket]) => {
+      if (error) return callback(error, null)
+      const problem = guard.checkAddress(socket.remoteAddress ?? '')
+      if (!problem) return callback(null, socket)
+      socket.destroy()
+      callback(refused(problem), null)
+    })
+  }
+}

@@ -1,0 +1,162 @@
+import type { RateLimit } from '../../schemas/config.ts'
+import type { Clock } from '../lib/clock.ts'
+import { LONGEST_REST } from '../lib/retry-after.ts'
+import { createBreaker } from './breaker.ts'
+import type { Destination, Outcome } from './destination.ts'
+
+/** Whether a destination may be sent to now: its state, the rest it asked for, its circuit, its rate limit. */
+export interface Gate {
+  /** Events may wait in memory for it. False: they belong into the store, for it will take longer. */
+  readonly open: boolean
+  readonly circuitOpen: boolean
+  /** Milliseconds until a send may begin, the rate limit left aside; Infinity: something else has to happen first. */
+  blockedFor(): number
+  /** The same, the rate limit included. */
+  wait(): number
+  /** A send begins. */
+  sent(): void
+  /** How a send ended; says what follows from it. */
+  note(outcome: Outcome, orderKey: string): Turn
+  /** It asked for a rest that is not over. */
+  readonly resting: boolean
+  configure(destination: Known): void
+  /** Lets the next probe of an open circuit go now. False: it is closed. */
+  probe(): boolean
+}
+
+/**
+ * `shut`: it has just become unfit to be sent to. `recovered`: the circuit has closed. `failing`: it still fails; who knows for how
+ * long. `expired`: it has failed for days.
+ */
+export type Turn = 'none' | 'shut' | 'recovered' | 'gone' | 'failing' | 'expired'
+
+/** An endpoint that has failed this long without a single success is disabled. */
+export const GIVE_UP_AFTER = 5 * 86_400_000
+/** What the gate knows of its destination. */
+type Known = Pick<Destination, 'state' | 'delivery' | 'restUntil' | 'changedAt'>
+
+/** A rest is written down when it is longer than what is written by more than this: many answers of one moment ask for the same. */
+const SAME_REST = 1_000
+/** A failure that has lasted so long is worth a look at how long it really has. */
+const FIRST_DOUBT = 60_000
+
+export function createGate(deps: {
+  clock: Clock
+  destination: Known & Pick<Destination, 'kind'>
+  /** It asks for a rest until then, milliseconds since the epoch. */
+  rests: (until: number) => void
+}): Gate {
+  const { clock } = deps
+  // A handler is our own code: when it throws, that is about the event. Only endpoints have a circuit.
+  const breaker = deps.destination.kind === 'endpoint' ? createBreaker() : null
+  let state = deps.destination.state
+  let bucket = createBucket(deps.destination.delivery.rateLimit, clock)
+  let { changedAt } = deps.destination
+  /** By the clock that only goes forward. */
+  let restUntil = 0
+  /** As far as it is written down, by the same clock; and the wall time of the last that was read. */
+  let writtenUntil = 0
+  let readUntil: number | null = null
+  takeUp(deps.destination.restUntil)
+
+  /** What was written down, by whatever process; once, so that it ends even if a wall clock is wrong. */
+  function takeUp(until: number | null | undefined): void {
+    if (until === undefined || until === null || until === readUntil) return
+    readUntil = until
+    writtenUntil = clock.monotonic() + Math.min(until - clock.now(), LONGEST_REST)
+    restUntil = Math.max(restUntil, writtenUntil)
+  }
+
+  function rest(now: number, ms: number): void {
+    restUntil = Math.max(restUntil, now + ms)
+    if (restUntil - writtenUntil <= SAME_REST) return
+    writtenUntil = restUntil
+    readUntil = clock.now() + restUntil - now
+    deps.rests(readUntil)
+  }
+
+  function blockedFor(): number {
+    if (state !== 'active') return Number.POSITIVE_INFINITY
+    const now = clock.monotonic()
+    return Math.max(restUntil - now, breaker?.wait(now) ?? 0, 0)
+  }
+
+  return {
+    get open() {
+      return state === 'active' && !breaker?.open && clock.monotonic() >= restUntil
+    },
+    get circuitOpen() {
+      return breaker?.open ?? false
+    },
+    blockedFor,
+    wait: () => Math.max(blockedFor(), bucket.wait()),
+    sent() {
+      bucket.take()
+      breaker?.sent()
+    },
+    note(outcome, orderKey) {
+      const now = clock.monotonic()
+      if (outcome.result === 'aborted') {
+        breaker?.forget()
+        return 'none'
+      }
+      if (outcome.result === 'delivered') return breaker?.succeeded() ? 'recovered' : 'none'
+      if (outcome.result === 'gone') {
+        breaker?.forget()
+        return 'gone'
+      }
+      const opened = breaker?.failed(orderKey, now) ?? false
+      const failingSince = breaker?.failingSince ?? now
+      if (now - failingSince >= GIVE_UP_AFTER) return 'expired'
+      if (outcome.restMs !== null && outcome.restMs > 0) {
+        const resting = restUntil > now
+        rest(now, outcome.restMs)
+        return resting && !opened ? 'none' : 'shut'
+      }
+      if (opened) return 'shut'
+      return now - failingSince < FIRST_DOUBT ? 'none' : 'failing'
+    },
+    probe() {
+      breaker?.probe(clock.monotonic())
+      return breaker?.open ?? false
+    },
+    get resting() {
+      return clock.monotonic() < restUntil
+    },
+    configure(destination) {
+      const resumed = destination.state === 'active' && state !== 'active'
+      // Whoever resumes or changes it says that it works again; unless what is known of it then still says otherwise.
+      if (resumed) breaker?.reset()
+      if (resumed || destination.changedAt !== changedAt) {
+        restUntil = 0
+        writtenUntil = 0
+        readUntil = null
+      }
+      changedAt = destination.changedAt
+      takeUp(destination.restUntil)
+      state = destination.state
+      if (!bucket.sameAs(destination.delivery.rateLimit)) bucket = createBucket(destination.delivery.rateLimit, clock)
+    },
+  }
+}
+
+/** A token bucket; null: no limit. */
+function createBucket(limit: RateLimit | null, clock: Clock) {
+  let tokens = limit?.burst ?? 0
+  let countedAt = clock.monotonic()
+  return {
+    /** Milliseconds until there is a token. */
+    wait(): number {
+      if (!limit) return 0
+      const now = clock.monotonic()
+      tokens = Math.min(limit.burst, tokens + ((now - countedAt) / 1000) * limit.perSecond)
+      countedAt = now
+      return tokens >= 1 ? 0 : Math.ceil(((1 - tokens) / limit.perSecond) * 1000)
+    },
+    take(): void {
+      if (limit) tokens -= 1
+    },
+    sameAs: (other: RateLimit | null): boolean =>
+      other?.perSecond === limit?.perSecond && other?.burst === limit?.burst,
+  }
+}

@@ -1,0 +1,85 @@
+import type { Clock } from '../lib/clock.ts'
+import type { EventRecord } from '../order/event-record.ts'
+import type { BacklogOrigin } from '../store/port/lanes.ts'
+import type { Log, Metrics } from '../telemetry/observe.ts'
+import type { AttemptRecorder } from './attempts.ts'
+import type { Outcome } from './destination.ts'
+
+/** What becomes of an event after an attempt. `keep`: it waits for its destination to be taken up again; the attempt does not count. */
+export type Fate =
+  | { readonly kind: 'delivered' | 'bury' | 'keep' }
+  | { readonly kind: 'retry'; readonly nextAt: number }
+
+export interface AttemptReport {
+  readonly event: EventRecord
+  readonly origin: BacklogOrigin
+  readonly attempt: number
+  /** Milliseconds since the epoch. */
+  readonly at: number
+  readonly ms: number
+  readonly outcome: Outcome
+  readonly fate: Fate
+}
+
+const OUTCOME = { delivered: 'delivered', bury: 'dead', retry: 'retry', keep: 'retry' } as const
+
+/** Tells of one destination's attempts: a row, the metrics, one wide log line. */
+export function createReport(deps: {
+  destination: string
+  recorder: AttemptRecorder
+  metrics: Metrics
+  log: Log
+  clock: Clock
+}): (report: AttemptReport) => void {
+  const { destination, recorder, metrics, log, clock } = deps
+  const counts = {
+    delivered: metrics.deliveries.labels({ destination, outcome: 'delivered' }),
+    retry: metrics.deliveries.labels({ destination, outcome: 'retry' }),
+    dead: metrics.deliveries.labels({ destination, outcome: 'dead' }),
+  }
+  const seconds = metrics.deliverySeconds.labels({ destination })
+  const observedToAck = metrics.observedToAck.labels({ destination })
+  const changeToAck = metrics.changeToAck.labels({ destination })
+
+  return ({ event, origin, attempt, at, ms, outcome, fate }) => {
+    const result = OUTCOME[fate.kind]
+    const { statusCode, error, response } = outcome
+    recorder.record({
+      destination,
+      eventId: event.id,
+      orderKey: event.orderKey,
+      attempt,
+      at,
+      outcome: result,
+      statusCode,
+      ms: Math.round(ms),
+      error,
+      response,
+    })
+    counts[result].inc()
+    seconds.observe(ms / 1000)
+    if (result === 'delivered' && origin === 'live') {
+      const now = clock.now()
+      observedToAck.observe(Math.max(0, now - event.observedAt) / 1000)
+      if (event.occurredAtSource === 'vendor') changeToAck.observe(Math.max(0, now - event.occurredAt) / 1000)
+    }
+    if (result === 'delivered' && !log.isLevelEnabled('debug')) return
+    const line = {
+      destination,
+      event: event.id,
+      type: event.type,
+      order: event.orderKey,
+      sequence: event.sequence,
+      origin,
+      attempt,
+      outcome: result,
+      status: statusCode,
+      ms: Math.round(ms),
+      ...(error === null ? {} : { error }),
+      ...(fate.kind === 'retry' ? { nextAt: new Date(fate.nextAt).toISOString() } : {}),
+    }
+    if (result === 'delivered') log.debug(line, 'delivered')
+    else if (result === 'dead') log.warn(line, 'delivery given up: dead letter')
+    else log.info(line, 'delivery failed')
+  }
+}

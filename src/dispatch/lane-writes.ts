@@ -1,0 +1,73 @@
+import { createGroupCommit } from '../lib/batcher.ts'
+import type { Clock } from '../lib/clock.ts'
+import type { EventRecord } from '../order/event-record.ts'
+import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
+import type { Destination } from './destination.ts'
+import type { Persist } from './persist.ts'
+
+/** The durable writes about one destination's lanes, many lanes at a time. */
+export interface Journal {
+  /** The head of this lane failed for the first time: it and all behind it go into the backlog. False: we stopped before. */
+  setAside(lane: { events: readonly EventRecord[]; nextAt: number; attempt: number }): Promise<boolean>
+  /** Acknowledged. Resolves with the order keys of the lanes left empty; null: we stopped before. */
+  delivered(orderKey: string, eventId: string): Promise<ReadonlySet<string> | null>
+  reschedule(lane: Pick<LaneRow, 'orderKey' | 'nextAt' | 'attempt'>): Promise<boolean>
+  bury(letter: Omit<Parameters<LaneStore['bury']>[0], 'destination' | 'endpoint'>): Promise<boolean>
+  /** Resolves when no write is under way. */
+  settled(): Promise<void>
+}
+
+/** How long completions are collected for one write, milliseconds. */
+const COLLECT = 5
+
+export function createJournal(deps: {
+  destination: Pick<Destination, 'id' | 'kind'>
+  lanes: Pick<LaneStore, 'spill' | 'delivered' | 'reschedule' | 'bury'>
+  persist: Persist
+  clock: Clock
+}): Journal {
+  const { lanes, persist, clock } = deps
+  const { id: destination } = deps.destination
+  const endpoint = deps.destination.kind === 'endpoint'
+  const group = <T, R>(write: (items: readonly T[]) => Promise<R>) =>
+    createGroupCommit({ clock, collectMs: COLLECT, write })
+
+  const setAside = group<{ events: readonly EventRecord[]; nextAt: number; attempt: number }, boolean>(async items => {
+    // A new lane's time and attempts are given once a call: those that failed go with one of their times, milliseconds apart.
+    for (const attempt of new Set(items.map(item => item.attempt))) {
+      const same = items.filter(item => item.attempt === attempt)
+      const nextAt = Math.max(...same.map(item => item.nextAt))
+      const rows = same.flatMap(item =>
+        item.events.map(event => ({ destination, endpoint, event, origin: 'live' as const })),
+      )
+      const [only] = same.length === 1 ? same : []
+      const [head] = only?.events ?? []
+      const retry = head && attempt > 0 ? { destination, orderKey: head.orderKey } : undefined
+      if (!(await persist.did('a failed delivery', () => lanes.spill(rows, { nextAt, attempt }, retry)))) return false
+    }
+    return true
+  })
+
+  const delivered = group<{ orderKey: string; eventId: string }, ReadonlySet<string> | null>(async items => {
+    const done = new Map<string, string[]>()
+    for (const { orderKey, eventId } of items) {
+      const ids = done.get(orderKey) ?? []
+      ids.push(eventId)
+      done.set(orderKey, ids)
+    }
+    const list = [...done].map(([orderKey, eventIds]) => ({ orderKey, eventIds }))
+    return await persist('acknowledgements', () => lanes.delivered(destination, list, clock.now()))
+  })
+
+  const reschedule = group<LaneRow, boolean>(rows => persist.did('a retry', () => lanes.reschedule(rows)))
+
+  return {
+    setAside: setAside.add,
+    delivered: (orderKey, eventId) => delivered.add({ orderKey, eventId }),
+    reschedule: lane => reschedule.add({ ...lane, destination, held: false }),
+    bury: letter => persist.did('a dead letter', () => lanes.bury({ ...letter, destination, endpoint })),
+    settled: async () => {
+      await Promise.all([setAside.settled(), delivered.settled(), reschedule.settled()])
+    },
+  }
+}

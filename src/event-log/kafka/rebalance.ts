@@ -1,0 +1,241 @@
+import type { Clock } from '../../lib/clock.ts'
+import { messageOf } from '../../lib/errors.ts'
+import type { Log } from '../../telemetry/observe.ts'
+import type { LogConsumer } from '../event-log.ts'
+import type { MisfitFound } from './notices.ts'
+import { type PartitionReader, partitionReader } from './partition-reader.ts'
+import { type Anchor, type Bounds, type Misfit, type Start, startAt } from './position.ts'
+
+/** How long partitions may take to be given up; the group waits for it (30 s at most, `rebalanceTimeout`). */
+const DRAIN_MS = 10_000
+const COMMIT_EVERY_MS = 300
+const LAST_COMMIT_MS = 5_000
+
+/** What the group's member can do for the assignment it was given. */
+export interface Member {
+  pause(partitions: readonly number[]): void
+  /** Goes on reading at this offset. */
+  resumeAt(partition: number, offset: number): void
+  resume(partition: number): void
+  commit(offsets: ReadonlyMap<number, Place>): Promise<void>
+  /** Where the group goes on in each of these partitions: at the committed offset, else at the first there is. */
+  starts(partitions: readonly number[]): Promise<ReadonlyMap<number, Start>>
+  bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>>
+}
+
+/** A position with what the log is recognised by. */
+interface Place {
+  readonly offset: number
+  readonly anchor: Anchor | null
+}
+
+export interface Assignment {
+  readonly partitions: readonly number[]
+  /** null: not ours, not ready yet, or being given up. */
+  reader(partition: number): PartitionReader | null
+  /** Asks where this partition stands and goes on there. */
+  reposition(reader: PartitionReader): void
+  /** The log of this partition is not the one that was read: what is under way is put aside, and it is read again from its beginning. */
+  restart(reader: PartitionReader, misfit: Misfit): void
+  /** No fetch has succeeded for a while: makes sure that the log is still the one that was read. */
+  doubt(): void
+  /** The ends of the partitions as just asked for: whether one is below what was read. */
+  compare(ends: ReadonlyMap<number, number>): void
+  settle(partition: number, position: number): void
+  /** Something may be committed: foreign records were skipped. */
+  touch(): void
+  /** Gives the partitions up: nothing is handed out from now on, `revoked` is awaited, what is settled is committed. */
+  release(options: { commit: boolean; revoke: boolean }): Promise<void>
+}
+
+/**
+ * The partitions of one generation of the group. kafkajs commits under whatever generation it is in, so a word about an earlier
+ * one must not reach it: everything of an assignment (readers, settling, committing) ends with `release`, which is awaited
+ * before the group is joined again. `order` runs the consumer's callbacks strictly one after the other, across assignments.
+ */
+export function assignment(deps: {
+  partitions: readonly number[]
+  consumer: LogConsumer
+  member: Member
+  order: <T>(callback: () => Promise<T>) => Promise<T>
+  /** A position does not fit its log. */
+  misfits: (found: MisfitFound) => void
+  clock: Clock
+  log: Log
+}): Assignment {
+  const { partitions, consumer, member, order, clock, log } = deps
+  const { group } = consumer
+  const readers = new Map<number, PartitionReader>()
+  let state: 'held' | 'draining' | 'ended' = 'held'
+  let told = false
+  let cancelCommit: (() => void) | null = null
+  let committing: Promise<void> = Promise.resolve()
+  let released: Promise<void> | null = null
+  const over = new AbortController()
+
+  /** Again and again until it works or the partitions are gone. */
+  async function insist<T>(what: string, attempt: () => Promise<T>): Promise<T | null> {
+    for (let pause = 100; state === 'held'; pause = Math.min(pause * 2, 5_000)) {
+      try {
+        return await attempt()
+      } catch (error) {
+        log.warn({ error: messageOf(error), group: consumer.group }, `${what} failed; it is tried again`)
+        await clock.sleep(pause, over.signal)
+      }
+    }
+    return null
+  }
+
+  async function begin(): Promise<void> {
+    if (partitions.length === 0 || state !== 'held') return
+    told = true
+    await insist('taking over partitions', () => consumer.assigned(partitions, null))
+    const starts = await insist("reading the group's positions", () => member.starts(partitions))
+    if (!starts || state !== 'held') return
+    for (const partition of partitions) read(partition, starts.get(partition) ?? FROM_ZERO)
+  }
+
+  function read(partition: number, start: Start): void {
+    const reader = partitionReader({
+      partition,
+      start,
+      onBatch: consumer.onBatch,
+      pause: () => member.pause([partition]),
+      resume() {
+        if (state !== 'held') return
+        // Nothing was fetched meanwhile, so nothing would have shown that the log is another one.
+        if (reader.doubt()) member.resumeAt(partition, reader.next)
+        else member.resume(partition)
+      },
+      clock,
+      log,
+    })
+    readers.set(partition, reader)
+    member.resumeAt(partition, reader.next)
+    reader.open()
+    if (start.misfit !== null) touch()
+  }
+
+  const isRead = (reader: PartitionReader) => state === 'held' && readers.get(reader.partition) === reader
+
+  /** As if the partition had been lost and given back: the consumer puts what it has aside, and gets all of it anew. */
+  function restart(reader: PartitionReader, misfit: Misfit): void {
+    const { partition } = reader
+    if (!isRead(reader)) return
+    reader.drain()
+    readers.delete(partition)
+    member.pause([partition])
+    void order(async () => {
+      if (state !== 'held') return
+      await insist('giving a partition up', () => consumer.revoked([partition]))
+      await insist('taking over a partition', () => consumer.assigned([partition], null))
+      const bounds = await insist('finding the beginning of a partition', () => member.bounds([partition]))
+      const next = bounds?.get(partition)?.low
+      if (next === undefined || state !== 'held') return
+      deps.misfits({ group, partition, misfit, next: reader.fresh, from: next })
+      read(partition, { next, expected: null, misfit })
+    })
+  }
+
+  async function reposition(reader: PartitionReader): Promise<void> {
+    const { partition } = reader
+    member.pause([partition])
+    const found = await insist('finding a position again', async () => {
+      const bounds = await member.bounds([partition])
+      return bounds.get(partition)
+    })
+    if (!found || !isRead(reader)) return
+    const { misfit, next } = startAt({ offset: reader.fresh, anchor: null }, found)
+    if (misfit === 'ends-below') return restart(reader, misfit)
+    if (misfit === 'expired') {
+      deps.misfits({ group, partition, misfit, next: reader.fresh, from: next })
+      reader.skip(next)
+    } else if (reader.next < found.low) reader.skip(reader.fresh)
+    member.resumeAt(partition, reader.next)
+  }
+
+  function touch(): void {
+    if (cancelCommit || state !== 'held') return
+    cancelCommit = clock.after(COMMIT_EVERY_MS, () => {
+      cancelCommit = null
+      void commit()
+    })
+  }
+
+  function commit(): Promise<void> {
+    committing = committing.then(async () => {
+      const offsets = new Map<number, Place>()
+      const of = new Map<number, PartitionReader>()
+      for (const reader of readers.values()) {
+        const offset = reader.uncommitted()
+        if (offset === null) continue
+        offsets.set(reader.partition, { offset, anchor: reader.anchor(offset) })
+        of.set(reader.partition, reader)
+      }
+      if (offsets.size === 0 || state === 'ended') return
+      try {
+        await member.commit(offsets)
+        for (const [partition, { offset }] of offsets) of.get(partition)?.committed(offset)
+      } catch (error) {
+        log.debug({ error: messageOf(error), group: consumer.group }, 'positions were not committed')
+        touch()
+      }
+    })
+    return committing
+  }
+
+  async function end(options: { commit: boolean; revoke: boolean }): Promise<void> {
+    state = 'draining'
+    over.abort()
+    cancelCommit?.()
+    for (const reader of readers.values()) reader.drain()
+    if (options.revoke) {
+      const revoked = order(async () => {
+        if (told) await consumer.revoked(partitions)
+      }).catch(error => log.error({ error: messageOf(error) }, 'giving partitions up failed'))
+      if (!(await within(clock, DRAIN_MS, revoked)))
+        log.error(
+          { partitions },
+          `partitions were not given up within ${DRAIN_MS} ms; the group goes on without waiting`,
+        )
+    }
+    if (options.commit) await within(clock, LAST_COMMIT_MS, commit())
+    state = 'ended'
+    readers.clear()
+  }
+
+  void order(begin)
+  return {
+    partitions,
+    reader: partition => (state === 'held' ? (readers.get(partition) ?? null) : null),
+    reposition: reader => void reposition(reader),
+    restart,
+    doubt() {
+      if (state !== 'held') return
+      for (const reader of readers.values())
+        if (!reader.paused && reader.doubt()) member.resumeAt(reader.partition, reader.next)
+    },
+    compare(ends) {
+      for (const reader of readers.values())
+        if (isRead(reader) && (ends.get(reader.partition) ?? Number.POSITIVE_INFINITY) < reader.fresh)
+          void reposition(reader)
+    },
+    settle(partition, position) {
+      if (readers.get(partition)?.settle(position)) touch()
+    },
+    touch,
+    release: options => (released ??= end(options)),
+  }
+}
+
+const FROM_ZERO: Start = { next: 0, expected: null, misfit: null }
+
+/** False: it took longer. */
+export async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
+  const timer = new AbortController()
+  try {
+    return await Promise.race([work.then(() => true), clock.sleep(ms, timer.signal).then(() => false)])
+  } finally {
+    timer.abort()
+  }
+}

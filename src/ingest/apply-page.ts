@@ -1,0 +1,182 @@
+import type { Vendor } from '../../schemas/common.ts'
+import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
+import type { OrderEvent } from '../../schemas/order-event.ts'
+import type { Clock } from '../lib/clock.ts'
+import { createMutex } from '../lib/mutex.ts'
+import { decide } from '../order/decide.ts'
+import type { EventRecord } from '../order/event-record.ts'
+import { NEW_ORDER, type OrderState } from '../order/state.ts'
+import { isTrackingForgotten, recallTracking } from '../order/tracking.ts'
+import type { OrderSource, Page, ReadOptions, Reject } from '../sources/source.ts'
+import type { Lease } from '../store/port/leases.ts'
+import type { OrderRow } from '../store/port/orders.ts'
+import type { Store } from '../store/store.ts'
+import type { Log, Metrics } from '../telemetry/observe.ts'
+import { digestOf } from './digest.ts'
+import { recheckOfDoubts } from './recheck.ts'
+import { tidySnapshot } from './tidy-snapshot.ts'
+
+/** What became of the rows of one page. */
+export interface Taken {
+  readonly rows: number
+  readonly changed: readonly OrderRow[]
+  readonly events: readonly EventRecord[]
+  readonly quarantined: number
+}
+
+export interface TakeOptions extends ReadOptions {
+  /** Take unchanged orders as well (something besides the row may have changed). */
+  readonly force?: boolean
+  readonly dryRun?: boolean
+  /** The page came from `fetch`: nothing is left to complete. */
+  readonly complete?: boolean
+  readonly userId?: string
+}
+
+export type PageTaker = ReturnType<typeof createPageTaker>
+
+/**
+ * normalise → derive → store: takes the rows of a page, drops the unchanged, completes and derives the rest, and writes state, events
+ * and quarantine in one transaction. Safe to repeat, and to run for overlapping pages at once: what is slow (the vendor) happens
+ * before the state is loaded, and load-derive-commit is one at a time.
+ */
+export function createPageTaker(deps: {
+  connection: string
+  vendor: Vendor
+  source: OrderSource
+  store: Store
+  clock: Clock
+  log: Log
+  metrics: Metrics
+  /** Whether a commit publishes (the embedded log reads the store itself). */
+  commitPublishes: boolean
+  /** Whether events carry free-text reasons. */
+  reasons: boolean
+}) {
+  const { connection, vendor, source, store, clock, log, metrics } = deps
+  const oneAtATime = createMutex()
+  const seenRejects = createRejectMemory()
+
+  return async function takePage(lease: Lease | null, page: Page, options: TakeOptions): Promise<Taken> {
+    const listed = new Map(page.orders.map(order => [order.orderId, { order, digest: digestOf(order) }]))
+    const changed = options.force ? [...listed.values()].map(({ order }) => order) : await changedOf(listed)
+    const rejects = page.rejects.filter(seenRejects.isNew)
+    const complete = (await completed(changed, options)).map(order => tidySnapshot(order, deps))
+    const taken =
+      complete.length + rejects.length === 0
+        ? { events: [], changed: [] }
+        : await oneAtATime(() => derive(lease, { complete, rejects, listed }, options))
+    if (!options.dryRun) rejects.forEach(seenRejects.remember)
+    const doubtful = complete.filter(({ doubts }) => doubts.length > 0).length
+    count(page, changed.length, page.rejects.length + doubtful, taken.events)
+    return { rows: page.orders.length + page.rejects.length, ...taken, quarantined: page.rejects.length + doubtful }
+  }
+
+  async function changedOf(listed: Listed): Promise<readonly OrderSnapshot[]> {
+    if (listed.size === 0) return []
+    const known = await store.orders.digests(connection, [...listed.keys()])
+    return [...listed.values()].flatMap(({ order, digest }) =>
+      known.get(order.orderId)?.digest === digest ? [] : [order],
+    )
+  }
+
+  async function completed(
+    snapshots: readonly OrderSnapshot[],
+    options: TakeOptions,
+  ): Promise<readonly OrderSnapshot[]> {
+    if (!source.complete || options.complete || snapshots.length === 0) return snapshots
+    return source.complete(snapshots, options)
+  }
+
+  async function derive(
+    lease: Lease | null,
+    { complete, rejects, listed }: { complete: readonly OrderSnapshot[]; rejects: readonly Reject[]; listed: Listed },
+    options: TakeOptions,
+  ): Promise<{ events: readonly EventRecord[]; changed: readonly OrderRow[] }> {
+    const rejected = rejects.flatMap(({ orderId }) => (orderId === null ? [] : [orderId]))
+    const known = await store.orders.load(connection, [...complete.map(({ orderId }) => orderId), ...rejected])
+    const observedAt = clock.now()
+    const events: EventRecord[] = []
+    const orders: OrderRow[] = []
+    for (const snapshot of complete) {
+      const before = known.get(snapshot.orderId)
+      const state = before ? await recalled(before, snapshot) : NEW_ORDER
+      const decision = decide(state, { connection, vendor, snapshot, observedAt })
+      const { order: row = null, digest = '' } = listed.get(snapshot.orderId) ?? {}
+      const doubtful = recheckOfDoubts({ snapshot, row: options.complete ? null : row, before, observedAt })
+      events.push(...decision.events)
+      orders.push({
+        connection,
+        orderId: snapshot.orderId,
+        userId: options.userId ?? before?.userId ?? null,
+        // Read by itself and the same as before: the next page that lists it unchanged has nothing new either.
+        digest: options.complete && isSame(before, snapshot) ? before.digest : digest,
+        state: decision.state,
+        snapshot,
+        observedAt,
+        recheckAt: earlier(decision.recheckAt, doubtful),
+      })
+      for (const note of decision.notes) log.warn({ connection, order: snapshot.orderId }, note)
+    }
+    if (options.dryRun || !lease) return { events, changed: orders }
+    const readable = new Set(complete.map(({ orderId }) => orderId))
+    await store.orders.commit(lease, {
+      connection,
+      // A known order that cannot be read now loses its digest, so that it is taken up again once it can.
+      orders: [...orders, ...rejected.filter(id => !readable.has(id)).flatMap(id => unread(known.get(id)))],
+      events,
+      publishedAt: deps.commitPublishes ? observedAt : null,
+      doubts: [
+        ...complete.map(({ orderId, doubts }) => ({ orderId, entries: doubts, at: observedAt })),
+        ...rejects.map(reject => ({ orderId: reject.orderId, entries: [entry(reject)], at: observedAt })),
+      ],
+    })
+    return { events, changed: orders }
+  }
+
+  /** A state of an earlier version does not know what the shipped events said of carriers: they are read, once per order. */
+  async function recalled({ state, orderId, ...before }: OrderRow, snapshot: OrderSnapshot): Promise<OrderState> {
+    if (!isTrackingForgotten(state, snapshot)) return state
+    const events = await store.events.ofOrder(connection, orderId)
+    return recallTracking(
+      state,
+      events.map(({ body }) => JSON.parse(body) as OrderEvent),
+      before.snapshot,
+    )
+  }
+
+  function count(page: Page, changed: number, quarantined: number, events: readonly EventRecord[]): void {
+    metrics.ordersObserved.inc({ connection, outcome: 'changed' }, changed)
+    metrics.ordersObserved.inc({ connection, outcome: 'unchanged' }, page.orders.length - changed)
+    metrics.ordersObserved.inc({ connection, outcome: 'quarantined' }, quarantined)
+    for (const { type } of events) metrics.events.inc({ connection, type })
+  }
+}
+
+/** The orders of a page as it lists them, by id. */
+type Listed = ReadonlyMap<string, { order: OrderSnapshot; digest: string }>
+
+const isSame = (before: OrderRow | undefined, snapshot: OrderSnapshot): before is OrderRow =>
+  before !== undefined && JSON.stringify(before.snapshot) === JSON.stringify(snapshot)
+const earlier = (a: number | null, b: number | null): number | null =>
+  a === null || b === null ? (a ?? b) : Math.min(a, b)
+const unread = (row: OrderRow | undefined): OrderRow[] => (row ? [{ ...row, digest: '' }] : [])
+const entry = ({ path, value, reason }: Reject): Doubt => ({ path, value, reason })
+
+const REMEMBERED_REJECTS = 1_000
+
+/** So that the same bad row, seen by every poll of an overlap, is written once. */
+function createRejectMemory() {
+  const seen = new Map<string, string>()
+  const key = ({ orderId, path, value }: Reject) => JSON.stringify([orderId, path, orderId === null ? value : ''])
+  const content = ({ value, reason }: Reject) => JSON.stringify([value, reason])
+  return {
+    isNew: (reject: Reject): boolean => seen.get(key(reject)) !== content(reject),
+    remember: (reject: Reject): void => {
+      seen.delete(key(reject))
+      seen.set(key(reject), content(reject))
+      const oldest = seen.keys().next()
+      if (seen.size > REMEMBERED_REJECTS && !oldest.done) seen.delete(oldest.value)
+    },
+  }
+}

@@ -1,0 +1,328 @@
+import type { IngestControl, PollOptions, PollResult, ReadResult } from '../control.ts'
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Clock } from '../lib/clock.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import { createMutex } from '../lib/mutex.ts'
+import { type Bell, createBell } from '../lib/wake-up.ts'
+import type { Store } from '../store/store.ts'
+import type { Log, Metrics } from '../telemetry/observe.ts'
+import type { Taken } from './apply-page.ts'
+import { backfill, type Gaps } from './backfill.ts'
+import { type HeldLease, withLease } from './lease.ts'
+import { createPublisher } from './outbox.ts'
+import { type Polled, poll, pollOrders } from './poll.ts'
+import { askPoll, askRead } from './poll-request.ts'
+import { createReconciler } from './reconcile.ts'
+import { createRefetcher } from './refetch.ts'
+import { createBackfills } from './requested-backfills.ts'
+import { createRounds, STOPPED_PAUSE_MS } from './round.ts'
+import { createTroubles, type Loop } from './troubles.ts'
+
+const RETRY_MS = 15_000
+const FREE_MS = 15_000
+/** How long a command that ends waits for what it read to be published. */
+const PUBLISH_MS = 2_000
+
+type Refs = Parameters<IngestControl['read']>[1]
+
+export type Worker = ReturnType<typeof createWorker>
+
+/**
+ * Works one connection while it holds its lease. Loops beside each other: polls on time, gaps (a long look back), single orders and
+ * spans on request, reconciliation, and the publishing of what came of them. Whatever a loop was doing when the lease or the process went is done again by
+ * the next holder, and by its ids the same.
+ */
+export function createWorker(deps: {
+  polled: Polled
+  eventLog: EventLog
+  owner: string
+  /** Other processes may work this connection. */
+  shared: boolean
+  store: Store
+  clock: Clock
+  log: Log
+  metrics: Metrics
+}) {
+  const { polled, eventLog, owner, shared, store, clock, metrics } = deps
+  const { connection, source, takePage, reader } = polled
+  const log = deps.log.child({ connection })
+  const troubles = createTroubles({ connection, connections: store.connections, log, metrics })
+  const rounds = createRounds({ polled, troubles, log, metrics })
+  const oneRoundAtATime = createMutex()
+  const pollBell = createBell(clock)
+  const gapBell = createBell(clock)
+  /** Rung by every poll that went well. */
+  const recovered = {
+    orders: createBell(clock),
+    gaps: createBell(clock),
+    reconcile: createBell(clock),
+    backfills: createBell(clock),
+  }
+  const noteTrouble = (loop: Loop) => (error: unknown) =>
+    troubles.report(loop, error === null ? null : messageOf(error))
+  const took = (taken: readonly Taken[]) => publishWhatIsNew(taken)
+  const parts = { polled, clock, log, metrics, took }
+  const refetcher = createRefetcher(parts)
+  const reconciler = createReconciler({
+    ...parts,
+    pollWentWell: recovered.reconcile,
+    onTrouble: noteTrouble('reconcile'),
+  })
+  const backfills = createBackfills({
+    ...parts,
+    pollWentWell: recovered.backfills,
+    onTrouble: noteTrouble('requested'),
+  })
+  /** A command's work on backfills, without `run`. */
+  const alone = { ended: new AbortController(), work: null as Promise<void> | null }
+  let running = false
+  /** When the next poll is to begin, by the clock that only goes forward. */
+  let dueAt = 0
+  /** The last poll failed. */
+  let hasFailed = false
+  /** Asked for since the last one began, which may have missed what it was asked for. */
+  let woken = false
+  let current: { held: HeldLease; publish: () => void; lookBehind: () => void } | null = null
+
+  const live = (signal: AbortSignal) => ({ signal, priority: 'live' as const })
+  const publisherOf = (held: HeldLease) =>
+    createPublisher({
+      ...{ connection, store, eventLog, held, clock, log },
+      report: ({ failing, refused }) => {
+        troubles.report('publish', failing)
+        troubles.report('refused', refused)
+      },
+    })
+
+  async function work(held: HeldLease): Promise<void> {
+    const publisher = publisherOf(held)
+    current = { held, publish: publisher.kick, lookBehind: publisher.lookBehind }
+    troubles.under(held.lease)
+    try {
+      const loops = [
+        publisher.run(),
+        pollLoop(held),
+        gapLoop(held),
+        orderLoop(held),
+        reconciler.run(held),
+        backfills.run(held),
+      ]
+      await Promise.all(loops.map(loop => loop.catch(held.lost)))
+    } finally {
+      current = null
+      troubles.under(null)
+    }
+  }
+
+  function publishWhatIsNew(taken: readonly Taken[]): void {
+    if (taken.some(({ events }) => events.length > 0)) current?.publish()
+  }
+
+  async function round(held: HeldLease, signal: AbortSignal, options: { onRequest: boolean }) {
+    woken = false
+    const result = await rounds.run(held, signal, options)
+    troubles.report('lease', null)
+    if (woken) dueAt = 0
+    else if (result.pauseMs !== null) dueAt = clock.monotonic() + result.pauseMs
+    pollBell.ring()
+    if (result.error === null) {
+      if (hasFailed) refetcher.retry()
+      publishWhatIsNew(result.taken)
+      for (const bell of Object.values(recovered)) bell.ring()
+    } else current?.publish() // its first pages may be stored
+    hasFailed = result.error !== null
+    gapBell.ring()
+    return result
+  }
+
+  /** Each round says when the next is due, one on request as well if it succeeded: the vendor may be well again sooner than expected. */
+  async function pollLoop(held: HeldLease): Promise<void> {
+    dueAt = 0
+    while (!held.signal.aborted) {
+      const pause = dueAt - clock.monotonic()
+      if (pause > 0) await pollBell.wait(held.signal, pause)
+      else
+        await oneRoundAtATime(async () => dueAt <= clock.monotonic() && round(held, held.signal, { onRequest: false }))
+    }
+  }
+
+  async function gapLoop(held: HeldLease): Promise<void> {
+    if (reader === null) return
+    const options = { signal: held.signal, priority: 'backfill' as const }
+    const take = async (page: Parameters<typeof takePage>[1]) => {
+      publishWhatIsNew([await takePage(held.lease, page, options)])
+    }
+    while (!held.signal.aborted) {
+      await gapBell.wait(held.signal)
+      await repeatedly(held, 'backfill', recovered.gaps, 'backfill interrupted; goes on from where it was', () =>
+        backfill({ reader, gaps: gapsOf(held), lease: held.lease, take }, options).then(() => null),
+      )
+    }
+  }
+
+  function gapsOf({ lease }: HeldLease): Gaps {
+    return {
+      list: async () => (await store.connections.get(connection))?.gaps ?? [],
+      replace: (closed, opened) => store.connections.update(lease, connection, { gaps: { closed, opened } }),
+    }
+  }
+
+  async function orderLoop(held: HeldLease): Promise<void> {
+    await refetcher.run(held, step =>
+      repeatedly(held, 'orders', recovered.orders, 'could not read single orders; trying again', step),
+    )
+  }
+
+  /**
+   * Until it succeeds or the lease ends. Errors of the store end the lease instead; refused credentials make it wait for a poll that
+   * went well, and ask no more often than the polls do.
+   */
+  async function repeatedly(
+    { signal }: HeldLease,
+    loop: Loop,
+    pollWentWell: Bell,
+    complaint: string,
+    /** Resolves with what is wrong all the same; null: nothing. */
+    run: () => Promise<string | null>,
+  ): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        return troubles.report(loop, await run())
+      } catch (error) {
+        if (signal.aborted) return
+        if (error instanceof AppError && error.code.startsWith('store.')) throw error
+        log.warn({ error: messageOf(error) }, complaint)
+        troubles.report(loop, messageOf(error))
+        const { intent, retryAfterMs = RETRY_MS } = error instanceof AppError ? error : { intent: 'retry' }
+        await clock.sleep(retryAfterMs, signal)
+        if (intent === 'stop') await pollWentWell.wait(signal, STOPPED_PAUSE_MS)
+      }
+    }
+  }
+
+  /** Takes the lease for this one piece of work; for commands that run without a server. */
+  async function once<T>(signal: AbortSignal, run: (held: HeldLease) => Promise<T>): Promise<T> {
+    const done = new AbortController()
+    const result = Promise.withResolvers<T>()
+    const leasing = withLease({ ...leaseDeps, signal: AbortSignal.any([signal, done.signal]) }, async held => {
+      await run(held).then(result.resolve, result.reject)
+      await publisherOf(held).flush()
+      done.abort()
+    })
+    leasing.then(() => result.reject(elsewhere()))
+    return result.promise.finally(() => leasing)
+  }
+
+  const leaseDeps = { leases: store.leases, name: `connection/${connection}`, owner, clock, log }
+  const elsewhere = () =>
+    new AppError(`Another process works the connection ${connection}; ask that one.`, {
+      code: 'ingest.elsewhere',
+      intent: 'retry',
+    })
+
+  /** What is polled on request: an order, or the connection. Dry (no lease): nothing is written. */
+  async function ask(held: HeldLease | null, options: PollOptions): Promise<readonly Taken[]> {
+    const { signal, orderId, userId = null } = options
+    const lease = held?.lease ?? null
+    if (orderId !== undefined)
+      return [await pollOrders(polled, lease, [{ orderId, userId }], { ...live(signal), dryRun: !held })]
+    if (!held) return (await poll(polled, null, { ...live(signal), dryRun: true })).taken
+    if (source.feed.kind === 'follow') await store.follows.wake(connection, clock.now())
+    const { taken, error } = await round(held, signal, { onRequest: true })
+    if (error !== null) throw error
+    return taken
+  }
+
+  async function pollHere(options: PollOptions): Promise<PollResult> {
+    const taken = await oneRoundAtATime(() => {
+      if (options.dryRun) return ask(null, options)
+      if (current) return ask(current.held, options)
+      if (running) return Promise.reject(elsewhere())
+      return once(options.signal, held => ask(held, options))
+    })
+    publishWhatIsNew(taken)
+    return {
+      orders: taken.reduce((sum, { rows }) => sum + rows, 0),
+      events: taken.flatMap(({ events }) => events),
+      quarantined: taken.reduce((sum, { quarantined }) => sum + quarantined, 0),
+    }
+  }
+
+  /** Needs no lease: it changes nothing. In turn with the polls: behind them, it would wait for ever where they use all that the vendor allows. */
+  async function readHere(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
+    const { orders, rejects } = await source.fetch(refs, live(signal))
+    return { snapshots: orders, rejects }
+  }
+
+  async function workAlone(): Promise<void> {
+    if (shared && !(await isFree())) return
+    await once(alone.ended.signal, held => backfills.workOff(held, { alone: true }))
+  }
+
+  /** Nobody works the connection now; it is ours for long enough to begin. */
+  const isFree = async () => (await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())) !== null
+
+  return {
+    connection,
+    /** This process works the connection now. */
+    holds: (): boolean => current !== null,
+    /** The store was asked to have orders read. */
+    refetch: refetcher.ring,
+    /** The store was asked for a backfill. Without a server, it is worked here unless another process works the connection. */
+    backfill(): void {
+      backfills.ring()
+      if (running || current || alone.work) return
+      alone.work = workAlone()
+        .catch(error => log.warn({ error: messageOf(error) }, 'cannot work on the backfill'))
+        .finally(() => {
+          alone.work = null
+        })
+    },
+    async close(): Promise<void> {
+      // What is read is still published.
+      await Promise.race([alone.work, clock.sleep(PUBLISH_MS)])
+      alone.ended.abort()
+      await alone.work
+    },
+    wake() {
+      woken = true
+      dueAt = 0
+      pollBell.ring()
+    },
+    /** Why the connection is not worked as it should be; null: polls and publishing go on, as far as the log takes events. */
+    trouble: () => troubles.of('lease') ?? rounds.trouble() ?? troubles.of('publish'),
+    /** All that is wrong with it, loop by loop; null: nothing. */
+    troubles: (): string | null =>
+      [rounds.trouble(), troubles.sentence()].filter(sentence => sentence !== null).join(' ') || null,
+
+    async run(signal: AbortSignal): Promise<void> {
+      running = true
+      const trouble = (why: string | null) => troubles.report('lease', why)
+      await withLease({ ...leaseDeps, signal, trouble }, work)
+    },
+
+    pollHere,
+    readHere,
+
+    /** Where another process works the connection, that one looks by itself. */
+    async publish(): Promise<void> {
+      if (current) return current.lookBehind()
+      if (running || (shared && !(await isFree()))) return
+      await once(new AbortController().signal, held => publisherOf(held).publishAll())
+    },
+
+    /** Reads here, or has the process read that works the connection: the vendor counts requests, and may know one token only. */
+    async read(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
+      if (!shared || current) return readHere(refs, signal)
+      const lease = await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())
+      if (!lease) return askRead({ requests: store.pollRequests, clock }, connection, refs, signal)
+      return readHere(refs, signal).finally(() => running || store.leases.release(lease))
+    },
+
+    /** Polls here, or has the process poll that works the connection. */
+    async poll(options: PollOptions): Promise<PollResult> {
+      const elsewhere = shared && !current && !options.dryRun && (running || !(await isFree()))
+      return elsewhere ? askPoll({ requests: store.pollRequests, clock }, connection, options) : pollHere(options)
+    },
+  }
+}

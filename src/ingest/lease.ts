@@ -1,0 +1,96 @@
+import type { Clock } from '../lib/clock.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
+import { LEASE_LOST, type Lease, type LeaseStore } from '../store/port/leases.ts'
+import type { Log } from '../telemetry/observe.ts'
+
+const LEASE_MS = 15_000
+const RENEW_MS = 5_000
+
+/** A lease while we have it. */
+export interface HeldLease {
+  readonly lease: Lease
+  /** Aborts when the lease is lost or the program stops. */
+  readonly signal: AbortSignal
+  /** Throws LEASE_LOST if, by a clock that only goes forward, the lease may have passed to another: a paused process finds out here before it writes anywhere that does not check epochs. */
+  assertFresh(): void
+  /** As `assertFresh`, as an answer. */
+  isFresh(): boolean
+  /** To be called when a write found that the lease is gone. */
+  lost(cause: unknown): void
+}
+
+/**
+ * Does `work` while holding the lease, again and again until `signal` aborts: waits while another process has it, renews it, and
+ * takes it up again after losing it. `work` must end soon after its own signal aborts.
+ */
+export async function withLease(
+  deps: {
+    leases: LeaseStore
+    name: string
+    owner: string
+    clock: Clock
+    log: Log
+    signal: AbortSignal
+    /** Told why the work cannot be done here, and null when another process does it. */
+    trouble?: (why: string | null) => void
+  },
+  work: (held: HeldLease) => Promise<void>,
+): Promise<void> {
+  const { leases, name, owner, clock, log, signal, trouble = () => {} } = deps
+  while (!signal.aborted) {
+    const askedAt = clock.monotonic()
+    const lease = await leases.acquire(name, owner, LEASE_MS, clock.now()).catch(error => {
+      log.error({ lease: name, error: messageOf(error) }, 'cannot ask for the lease; trying again')
+      trouble(messageOf(error))
+      return undefined
+    })
+    if (lease === null) trouble(null)
+    if (!lease) {
+      await clock.sleep(RENEW_MS, signal)
+      continue
+    }
+    const ended = new AbortController()
+    const stop = () => ended.abort()
+    signal.addEventListener('abort', stop, { once: true })
+    let freshUntil = askedAt + LEASE_MS
+    const gone = () =>
+      new AppError(`The lease ${name} passed to another process.`, { code: LEASE_LOST, intent: 'stop' })
+    const held: HeldLease = {
+      lease,
+      signal: ended.signal,
+      assertFresh: () => {
+        if (!held.isFresh()) throw gone()
+      },
+      isFresh: () => !ended.signal.aborted && clock.monotonic() < freshUntil,
+      lost: cause => {
+        if (!ended.signal.aborted) {
+          log.warn({ lease: name, error: messageOf(cause) }, 'lost the lease')
+          trouble(messageOf(cause))
+        }
+        ended.abort()
+      },
+    }
+    const renewing = (async () => {
+      while (!ended.signal.aborted) {
+        await clock.sleep(RENEW_MS, ended.signal)
+        if (ended.signal.aborted) return
+        const at = clock.monotonic()
+        const kept = await leases.renew(lease, LEASE_MS, clock.now()).catch(() => null)
+        if (kept) freshUntil = at + LEASE_MS
+        else if (kept === false || clock.monotonic() >= freshUntil) held.lost(gone())
+      }
+    })()
+    try {
+      await work(held)
+    } catch (error) {
+      if (!ended.signal.aborted)
+        log.error({ lease: name, error: messageOf(error) }, 'stopped unexpectedly; taken up again')
+    } finally {
+      ended.abort()
+      signal.removeEventListener('abort', stop)
+      await renewing
+      await leases.release(lease).catch(() => {})
+    }
+    if (!signal.aborted) await clock.sleep(1_000, signal)
+  }
+}

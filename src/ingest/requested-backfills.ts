@@ -1,0 +1,100 @@
+import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import { type Bell, createBell } from '../lib/wake-up.ts'
+import type { FeedPage, WindowFeed } from '../sources/source.ts'
+import type { Backfill } from '../store/port/passes.ts'
+import type { Log } from '../telemetry/observe.ts'
+import type { Taken } from './apply-page.ts'
+import type { HeldLease } from './lease.ts'
+import type { Polled } from './poll.ts'
+import { isStoreError, restAfter } from './rest-after.ts'
+import { begin, readSpans } from './spans.ts'
+
+const FIRST_REST_MS = 2_000
+/** A command that works alone gives up after so many failures in a row. */
+const MOST_FAILURES = 5
+
+/** Backfills that somebody asked for, one after the other, at low priority; kept in the store, so that a restart goes on with them. */
+export function createBackfills(deps: {
+  polled: Polled
+  clock: Clock
+  log: Log
+  took: (taken: readonly Taken[]) => void
+  /** Rung by every poll that went well. */
+  pollWentWell: Bell
+  /** Told why a backfill does not go on; null: it does. */
+  onTrouble: (error: unknown) => void
+}) {
+  const { polled, clock, log, took, onTrouble } = deps
+  const { connection, store, takePage } = polled
+  const bell = createBell(clock)
+
+  /** Works on what was asked for until nothing is left. `alone`: no server goes on with it, so it does not try for ever. */
+  async function workOff(held: HeldLease, { alone }: { alone: boolean }): Promise<void> {
+    const { feed } = polled.source
+    if (feed.kind !== 'window') return
+    for (let failures = 0; !held.signal.aborted; ) {
+      const backfill = await store.backfills.next(connection)
+      if (!backfill) return
+      try {
+        await work(held, feed, backfill)
+        failures = 0
+        onTrouble(null)
+      } catch (error) {
+        if (held.signal.aborted) return
+        if (isStoreError(error)) throw error
+        failures++
+        onTrouble(error)
+        log.warn({ error: messageOf(error) }, 'backfill interrupted; goes on from where it was')
+        const now = (await store.backfills.get(backfill.id)) ?? backfill
+        const gaveUp = alone && failures === MOST_FAILURES
+        await store.backfills.save(held.lease, {
+          ...now,
+          error: messageOf(error),
+          endedAt: gaveUp ? clock.now() : null,
+        })
+        if (!gaveUp) await restAfter(error, { ...deps, failures, firstMs: FIRST_REST_MS, signal: held.signal })
+      }
+    }
+  }
+
+  async function work({ lease, signal }: HeldLease, feed: WindowFeed, backfill: Backfill): Promise<void> {
+    const { id, since } = backfill
+    const readers = polled.spanReaders
+    if (!readers) return
+    const options = { signal, priority: 'backfill' as const }
+    const until = backfill.until ?? (await polled.vendorNow(signal))
+    const take = async (page: FeedPage) => {
+      const taken = await takePage(lease, page, options)
+      took([taken])
+      return taken.events.length
+    }
+    const progress = await readSpans(
+      {
+        readers,
+        lease,
+        progress: backfill.progress ?? begin(feed, { from: since, to: Math.max(until, since) }, clock.now()),
+        take,
+        save: progress => store.backfills.save(lease, { id, progress, endedAt: null, error: null }),
+      },
+      options,
+    )
+    if (signal.aborted) return
+    await store.backfills.save(lease, { id, progress, endedAt: clock.now(), error: null })
+    const { orders, events } = progress
+    log.info({ orders, events }, 'backfill done')
+  }
+
+  return {
+    /** A backfill may have been asked for. */
+    ring: bell.ring,
+    workOff,
+    /** Works until the lease ends. */
+    async run(held: HeldLease): Promise<void> {
+      while (!held.signal.aborted) {
+        await workOff(held, { alone: false })
+        await bell.wait(held.signal)
+      }
+    },
+  }
+}

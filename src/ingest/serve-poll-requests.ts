@@ -1,0 +1,52 @@
+import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
+import type { Store } from '../store/store.ts'
+import type { Log } from '../telemetry/observe.ts'
+import type { Worker } from './connection-worker.ts'
+import { answerPoll } from './poll-request.ts'
+
+/** How soon what another process asks for begins; three indexed queries each time. */
+const LOOK_EVERY_MS = 1_000
+
+/** Does what other processes ask for, of the connections this one works, until the signal aborts: polls, single orders, backfills. */
+export async function serveRequests(
+  deps: {
+    workers: readonly Worker[]
+    store: Pick<Store, 'pollRequests' | 'orderReads' | 'backfills'>
+    clock: Clock
+    log: Log
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  const { workers, store, clock, log } = deps
+  const requests = store.pollRequests
+  const running = new Set<Promise<void>>()
+  while (!signal.aborted) {
+    const held = workers.filter(worker => worker.holds())
+    const connections = held.map(({ connection }) => connection)
+    try {
+      const orders = await store.orderReads.due(connections, clock.now())
+      const spans = await store.backfills.waiting(connections)
+      for (const worker of held) {
+        if (orders.includes(worker.connection)) worker.refetch()
+        if (spans.includes(worker.connection)) worker.backfill()
+      }
+      const taken = await requests.take(connections, clock.now())
+      for (const request of taken) {
+        const worker = held.find(({ connection }) => connection === request.connection)
+        if (!worker) continue
+        // Not waited for: a slow vendor holds up no other connection's request.
+        const answering: Promise<void> = answerPoll(requests, request, ({ read, ...asked }) =>
+          read ? worker.readHere(read, signal) : worker.pollHere({ ...asked, signal }),
+        )
+          .catch(error => log.warn({ connection: request.connection, error: messageOf(error) }, 'cannot answer a poll'))
+          .finally(() => running.delete(answering))
+        running.add(answering)
+      }
+    } catch (error) {
+      log.warn({ error: messageOf(error) }, 'cannot look for what other processes ask for; trying again')
+    }
+    await clock.sleep(LOOK_EVERY_MS, signal)
+  }
+  await Promise.all(running)
+}

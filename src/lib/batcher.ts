@@ -1,0 +1,46 @@
+import type { Clock } from './clock.ts'
+
+/**
+ * Many small durable writes as few large ones: what is added while a write runs, or within `collectMs`, goes with the next one.
+ * `write` gets the items in the order added and must not reject (see `persist.ts`); each `add` resolves with its result.
+ */
+export interface GroupCommit<T, R> {
+  add(item: T): Promise<R>
+  /** Resolves when nothing waits. */
+  settled(): Promise<void>
+}
+
+export function createGroupCommit<T, R>(deps: {
+  clock: Clock
+  collectMs: number
+  write: (items: readonly T[]) => Promise<R>
+}): GroupCommit<T, R> {
+  let waiting: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[] = []
+  let running: Promise<void> | null = null
+
+  async function run(): Promise<void> {
+    while (waiting.length > 0) {
+      if (deps.collectMs > 0) await deps.clock.sleep(deps.collectMs)
+      const batch = waiting
+      waiting = []
+      try {
+        const result = await deps.write(batch.map(entry => entry.item))
+        for (const entry of batch) entry.resolve(result)
+      } catch (error) {
+        for (const entry of batch) entry.reject(error)
+      }
+    }
+    running = null
+  }
+
+  return {
+    add: item =>
+      new Promise((resolve, reject) => {
+        waiting.push({ item, resolve, reject })
+        running ??= run()
+      }),
+    settled: async () => {
+      while (running) await running
+    },
+  }
+}

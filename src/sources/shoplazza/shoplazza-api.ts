@@ -1,0 +1,64 @@
+import { type ShoplazzaConnection, shoplazzaVersionIn } from '../../../schemas/config.ts'
+import { AppError } from '../../lib/errors.ts'
+import type { GetOptions, VendorHttp } from '../shared/http.ts'
+import { scalarText } from '../shared/parse.ts'
+
+/** Requests to one shop: version, token and envelope are dealt with here, so that both families look alike behind it. */
+export interface ShoplazzaApi {
+  /** Such as `2022-01`. */
+  readonly version: string
+  /** 2025-06 or later: `page_size` and `cursor`, repeated names for lists (case 23). */
+  readonly newer: boolean
+  /** The body of an error status (one of `accept`) is empty. */
+  get(path: string, options: Omit<GetOptions, 'headers'>): Promise<{ status: number; body: Record<string, unknown> }>
+}
+
+const NEWER_FROM = '2025-06'
+
+export function createShoplazzaApi(
+  connection: Pick<ShoplazzaConnection, 'baseUrl' | 'apiVersion' | 'accessToken'>,
+  http: VendorHttp,
+): ShoplazzaApi {
+  const segments = new URL(connection.baseUrl).pathname.split('/').filter(Boolean)
+  const version = connection.apiVersion ?? shoplazzaVersionIn(connection.baseUrl)
+  if (version === null)
+    throw new AppError(
+      'A Shoplazza connection needs an API version: end baseUrl with one, such as https://shop.myshoplaza.com/openapi/2022-01, or set apiVersion.',
+      { code: 'config.shoplazza_version', intent: 'fix' },
+    )
+  // A base URL that stops short of the version is completed with it.
+  const prefix = segments.at(-1) === 'openapi' ? `/${version}` : ''
+
+  return {
+    version,
+    newer: version >= NEWER_FROM,
+    async get(path, options) {
+      const answer = await http.get(prefix + path, { ...options, headers: { 'access-token': connection.accessToken } })
+      if (answer.status >= 400) return { status: answer.status, body: {} }
+      return { status: answer.status, body: unwrap(answer.json(), `GET ${options.label ?? path}`) }
+    },
+  }
+}
+
+const isObject = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/**
+ * `{ code, message, data }` or the thing itself. Words for success vary (`success`, `Success`, 0, 200), so a failure is known by what
+ * is missing: an envelope without data.
+ */
+function unwrap(body: unknown, where: string): Record<string, unknown> {
+  if (!isObject(body))
+    throw new AppError(`${where} answered ${Array.isArray(body) ? 'a list' : 'no object'}, expected an object.`, {
+      code: 'shoplazza.malformed',
+      intent: 'retry',
+    })
+  if (isObject(body.data)) return { ...body, ...body.data }
+  // The vendor's general words on paging put the rows themselves there.
+  if (Array.isArray(body.data)) return { orders: body.data, records: body.data, ...body }
+  if (!('code' in body) || 'orders' in body || 'order' in body || 'records' in body || 'id' in body) return body
+  throw new AppError(`${where} answered code ${scalarText(body.code).slice(0, 40)} without data. It is tried again.`, {
+    code: 'shoplazza.failed',
+    intent: 'retry',
+  })
+}

@@ -1,0 +1,165 @@
+import pg from 'pg'
+import type { Clock } from '../../lib/clock.ts'
+import type { DatabaseAddress, DatabaseHost, TargetSession } from '../../lib/database-url.ts'
+import { AppError } from '../../lib/errors.ts'
+import { isUnfit, postgresError } from './postgres-errors.ts'
+import type { Session } from './session-pool.ts'
+
+const INT8 = 20
+
+export interface PostgresSession extends Session {
+  /** Rejects with an AppError; afterwards `alive` says whether the session can still be used. */
+  query(text: string, values: readonly unknown[]): Promise<pg.QueryResult>
+  /** A transaction has begun on it and not ended. */
+  readonly inTransaction: boolean
+}
+
+export interface StatementLimits {
+  /** The longest a statement may take; 0: any time. */
+  readonly timeoutMs: number
+}
+
+/** How long a transaction may stand still: a process that is paused in one would hold its locks for as long. */
+const IDLE_TRANSACTION_MS = 60_000
+/** Ours on top of the server's, for a server that is no longer there to keep its own. */
+const ANSWER_MS = 10_000
+const GOODBYE_MS = 2_000
+
+/**
+ * Opens a session on the first host that can be reached and is what `target` asks for. Wrong credentials or a missing database end
+ * the search, as every other host would say the same.
+ */
+export async function openSession(
+  { hosts, target, shuffled, connectTimeoutMs, place }: DatabaseAddress,
+  limits: StatementLimits,
+  clock: Clock,
+): Promise<PostgresSession> {
+  const failures: unknown[] = []
+  for (const host of shuffled ? inAnyOrder(hosts) : hosts)
+    try {
+      return await openOn(host, { target, connectTimeoutMs }, limits, clock)
+    } catch (error) {
+      failures.push(error)
+      if (error instanceof AppError && error.code === 'store.refused') break
+    }
+  const [first] = failures
+  if (failures.length === 1) throw first
+  const last = failures.at(-1)
+  if (last instanceof AppError && last.code === 'store.refused') throw last
+  throw new AppError(
+    `None of the servers ${place} can be used (${target}): ${failures.map(error => (error instanceof Error ? error.message : '')).join(' ')}`,
+    { code: 'store.unreachable', intent: 'retry', cause: last },
+  )
+}
+
+async function openOn(
+  host: DatabaseHost,
+  { target, connectTimeoutMs }: Pick<DatabaseAddress, 'target' | 'connectTimeoutMs'>,
+  limits: StatementLimits,
+  clock: Clock,
+): Promise<PostgresSession> {
+  // No limits in here: poolers refuse parameters at the start of a session that they do not know.
+  const client = new pg.Client({
+    connectionString: host.url,
+    application_name: 'orderwire',
+    connectionTimeoutMillis: connectTimeoutMs,
+    keepAlive: true,
+    ...(limits.timeoutMs > 0 && { query_timeout: limits.timeoutMs + ANSWER_MS }),
+    types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) },
+  })
+  // Told again by the next statement.
+  client.on('error', () => {})
+  const end = ender(client, clock)
+  try {
+    await client.connect()
+    await assertTarget(client, target, host.place)
+    const pooled = !(await limited(client, limits))
+    return wrap(client, { place: host.place, end, atBegin: pooled ? localLimits(limits) : '' })
+  } catch (error) {
+    void end()
+    throw postgresError(error, host.place)
+  }
+}
+
+/**
+ * Sets the limits for the session, where the server at the other end of it stays the same: behind a pooler it is another process
+ * than the one whose number was told at the start, and a setting would reach its other clients. False: nothing was set.
+ */
+async function limited(client: pg.Client, { timeoutMs }: StatementLimits): Promise<boolean> {
+  const { rows } = await client.query(
+    `select set_config('statement_timeout', $2, false), set_config('idle_in_transaction_session_timeout', $3, false)
+     where pg_backend_pid() = $1::int`,
+    [Number(Reflect.get(client, 'processID') ?? 0), String(timeoutMs), String(IDLE_TRANSACTION_MS)],
+  )
+  return rows.length > 0
+}
+
+const localLimits = ({ timeoutMs }: StatementLimits): string =>
+  `; set local statement_timeout = ${timeoutMs}; set local idle_in_transaction_session_timeout = ${IDLE_TRANSACTION_MS}`
+
+async function assertTarget(client: pg.Client, target: TargetSession, place: string): Promise<void> {
+  if (target === 'any') return
+  const [text, advice] =
+    target === 'primary'
+      ? ['select pg_is_in_recovery()::text as answer', 'it is a standby']
+      : ["select current_setting('transaction_read_only') as answer", 'it accepts no writes']
+  const { rows } = await client.query<{ answer: string }>(text)
+  if (rows[0]?.answer === 'off' || rows[0]?.answer === 'false') return
+  throw new AppError(`PostgreSQL at ${place} is not ${target}: ${advice}.`, {
+    code: 'store.read_only',
+    intent: 'retry',
+  })
+}
+
+function wrap(
+  client: pg.Client,
+  { place, end, atBegin }: { place: string; end: () => Promise<void>; atBegin: string },
+): PostgresSession {
+  let unfit = false
+  client.on('end', () => {
+    unfit = true
+  })
+  return {
+    end,
+    get alive() {
+      return !unfit
+    },
+    get inTransaction() {
+      return client.getTransactionStatus() !== 'I'
+    },
+    async query(text, values) {
+      try {
+        if (values.length > 0 || !/^(begin|start transaction)\b/i.test(text))
+          return await client.query(text, [...values])
+        // Several statements in one message have several results.
+        const results: unknown = await client.query(text + atBegin)
+        const [result]: pg.QueryResult[] = Array.isArray(results) ? results : [results]
+        if (!result) throw new Error('no answer')
+        return result
+      } catch (error) {
+        unfit ||= isUnfit(error)
+        throw postgresError(error, place)
+      }
+    },
+  }
+}
+
+function ender(client: pg.Client, clock: Clock): () => Promise<void> {
+  let ended: Promise<void> | null = null
+  return () => {
+    ended ??= within(clock, client.end())
+    return ended
+  }
+}
+
+/** A server that hangs is not waited for. */
+async function within(clock: Clock, ending: Promise<void>): Promise<void> {
+  const done = new AbortController()
+  const ended = ending.catch(() => {}).finally(() => done.abort())
+  await Promise.race([ended, clock.sleep(GOODBYE_MS, done.signal)])
+}
+
+function inAnyOrder<T>(values: readonly T[]): T[] {
+  const left = [...values]
+  return Array.from(values, () => left.splice(Math.floor(Math.random() * left.length), 1)).flat()
+}

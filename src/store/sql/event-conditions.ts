@@ -1,0 +1,127 @@
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { EventFilter } from '../port/events.ts'
+import type { Paging } from '../port/paging.ts'
+import type { SqlDialect } from './sql.ts'
+import type { Schema } from './tables.ts'
+
+interface Query {
+  readonly db: Kysely<Schema>
+  readonly dialect: SqlDialect
+  readonly filter: EventFilter
+}
+
+/** More branches than this cost more than they save. */
+const MOST_BRANCHES = 100
+
+/**
+ * Events that match a filter, in the order of `n`. The history may be long and the match rare, so nothing is filtered that an index
+ * can find: each (connection, type) asked for is a branch that walks its own index and stops after a page; bounds of time are
+ * turned into bounds of `n` first.
+ */
+export async function listMatching<Row>(
+  query: Query & { columns: RawBuilder<unknown>; paging: Paging & { newest?: boolean } },
+): Promise<Row[]> {
+  const span = await spanOf(query)
+  return span ? listWithin(span, query) : []
+}
+
+/** As `listMatching`, for whoever reads many pages and has asked for the span once. */
+export async function listWithin<Row>(
+  span: Span,
+  query: Query & { columns: RawBuilder<unknown>; paging: Paging & { newest?: boolean } },
+): Promise<Row[]> {
+  const { db, dialect, filter, paging, columns } = query
+  const newest = paging.newest ?? false
+  const order = newest ? sql`desc` : sql`asc`
+  const common = [...span, ...conditions(filter)]
+  if (paging.after !== undefined) common.push(newest ? sql`n < ${paging.after}` : sql`n > ${paging.after}`)
+
+  const branches = branchesOf(dialect, filter).map(branch => every([...branch, ...common]))
+  const [only] = branches
+  const where =
+    branches.length === 1 && only
+      ? only
+      : sql`n in (select n from (${sql.join(
+          branches.map(
+            (branch, index) =>
+              sql`select n from (select n from events where ${branch} order by n ${order} limit ${paging.limit}) as ${sql.ref(`b${index}`)}`,
+          ),
+          sql` union all `,
+        )}) as matching order by n ${order} limit ${paging.limit})`
+  const { rows } = await sql<Row>`
+    select ${columns} from events where ${where} order by n ${order} limit ${paging.limit}`.execute(db)
+  return rows
+}
+
+/** How many events match; takes time in proportion to them. */
+export async function countMatching({ db, dialect, filter }: Query): Promise<number> {
+  const all = every([...memberships(dialect, filter), ...conditions(filter)])
+  const { rows } = await sql<{ count: number }>`select count(*) as count from events where ${all}`.execute(db)
+  return rows[0]?.count ?? 0
+}
+
+/** The filter as conditions on the table `events`, joined by and; for statements that come from elsewhere. */
+export function matching(dialect: SqlDialect, filter: EventFilter): RawBuilder<unknown> {
+  return every([...memberships(dialect, filter), ...conditions(filter)])
+}
+
+type Condition = RawBuilder<unknown>
+
+const isNarrow = (filter: EventFilter): boolean => filter.orderId !== undefined || filter.eventId !== undefined
+
+const every = (parts: readonly Condition[]): Condition => (parts.length > 0 ? sql.join(parts, sql` and `) : sql`1 = 1`)
+
+function conditions(filter: EventFilter): Condition[] {
+  const parts: Condition[] = []
+  if (filter.eventId !== undefined) parts.push(sql`events.id = ${filter.eventId}`)
+  if (filter.orderId !== undefined) parts.push(sql`events.order_id = ${filter.orderId}`)
+  if (filter.through !== undefined) parts.push(sql`events.n <= ${filter.through}`)
+  if (filter.behind !== undefined) parts.push(sql`events.n > ${filter.behind}`)
+  if (filter.since !== undefined) parts.push(sql`events.observed_at >= ${filter.since}`)
+  if (filter.until !== undefined) parts.push(sql`events.observed_at < ${filter.until}`)
+  return parts
+}
+
+function memberships(dialect: SqlDialect, filter: EventFilter): Condition[] {
+  const parts: Condition[] = []
+  if (filter.types) parts.push(dialect.among(sql`events.type`, filter.types))
+  if (filter.connections) parts.push(dialect.among(sql`events.connection`, filter.connections))
+  return parts
+}
+
+function branchesOf(dialect: SqlDialect, filter: EventFilter): Condition[][] {
+  const types = filter.types && [...new Set(filter.types)]
+  const connections = filter.connections && [...new Set(filter.connections)]
+  const count = (types?.length ?? 1) * (connections?.length ?? 1)
+  // An order has few events; its own index finds them. No branch at all: a list that allows nothing.
+  if (isNarrow(filter) || count === 0 || count > MOST_BRANCHES) return [memberships(dialect, filter)]
+  return (connections ?? [null]).flatMap(connection =>
+    (types ?? [null]).map(type => [
+      ...(connection === null ? [] : [sql`events.connection = ${connection}`]),
+      ...(type === null ? [] : [sql`events.type = ${type}`]),
+    ]),
+  )
+}
+
+/** Bounds of `n`. */
+export type Span = readonly Condition[]
+
+/**
+ * Bounds of `n` that hold every event within the bounds of time; null: there is none. Only where the paging has not passed them.
+ * Takes time in proportion to the events in them, though not much.
+ */
+export async function spanOf({
+  db,
+  filter,
+  paging = { limit: 0 },
+}: Pick<Query, 'db' | 'filter'> & { paging?: Paging & { newest?: boolean } }): Promise<Span | null> {
+  const behind = paging.after !== undefined
+  const below = filter.since !== undefined && !(behind && !paging.newest)
+  const above = filter.until !== undefined && !(behind && paging.newest)
+  if (isNarrow(filter) || (!below && !above)) return []
+  const { rows } = await sql<{ first: number | null; last: number | null }>`
+    select min(n) as first, max(n) as last from events where ${every(conditions(filter))}`.execute(db)
+  const [span] = rows
+  if (span?.first == null || span.last === null) return null
+  return [...(below ? [sql`n >= ${span.first}`] : []), ...(above ? [sql`n <= ${span.last}`] : [])]
+}

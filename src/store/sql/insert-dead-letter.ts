@@ -1,0 +1,52 @@
+import { createHash } from 'node:crypto'
+import { type Kysely, sql } from 'kysely'
+import type { LaneStore } from '../port/lanes.ts'
+import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, stillThere } from './backlog.ts'
+import { type SqlDialect, storable } from './sql.ts'
+import type { Schema } from './tables.ts'
+
+type Letter = Parameters<LaneStore['bury']>[0]
+
+/** Gives up the head of a lane, in the transaction given. Returns whether the lane is empty now. */
+export async function buryHead(
+  part: { trx: Kysely<Schema>; dialect: SqlDialect },
+  { destination, endpoint, orderKey, eventId, at, attempts, lastError, hold }: Letter,
+): Promise<boolean> {
+  const { trx } = part
+  const isThere = await stillThere(part, [{ destination, ...(endpoint && { endpoint }) }])
+  if (!isThere(destination)) return true
+  const lane = { destination, orderKey }
+  let held: readonly Lane[] = []
+  if (hold) {
+    // It may have failed for good before it ever came into the backlog; only a redrive lets it go on.
+    await enqueue(part, [{ destination, eventId, origin: 'redrive' }], { nextAt: at, attempt: attempts })
+  } else {
+    held = await lockLanes(part, [lane])
+    if (held.length > 0)
+      await sql`
+        delete from backlog
+        where destination = ${destination} and order_key = ${orderKey} and event_id = ${eventId}`.execute(trx)
+  }
+  await sql`delete from dead_letters where destination = ${destination} and event_id = ${eventId}`.execute(trx)
+  await sql`
+    insert into dead_letters (id, destination, event_id, order_key, sequence, at, attempts, last_error, holding)
+    select ${deadLetterId(destination, eventId)}, ${destination}, id, order_key, sequence, ${at}, ${attempts},
+      ${storable(lastError)}, ${hold ? 1 : 0}
+    from events where id = ${eventId}`.execute(trx)
+  if (hold) {
+    await sql`
+      update lanes set held = 1, next_at = ${at}, attempt = ${attempts}
+      where destination = ${destination} and order_key = ${orderKey}`.execute(trx)
+    return false
+  }
+  await dropEmptyLanes(part, held)
+  await makeDue(part, held, at)
+  return !(await existingLanes(trx, part.dialect, destination, [orderKey])).has(orderKey)
+}
+
+/** The same letter for the same delivery, however often it is given up. */
+const deadLetterId = (destination: string, eventId: string): string =>
+  `dl_${createHash('sha256')
+    .update(JSON.stringify([destination, eventId]))
+    .digest('hex')
+    .slice(0, 24)}`

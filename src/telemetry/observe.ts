@@ -1,0 +1,146 @@
+import { type Logger, pino } from 'pino'
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
+import { escapeJson, visibleInJson, visibleLine } from '../lib/control-characters.ts'
+
+export type Log = Logger
+
+/** Keys whose values never reach a log line, wherever they stand. */
+const SECRETS = [
+  'token',
+  'accessToken',
+  'clientSecret',
+  'secret',
+  'webhookSecret',
+  'authorization',
+  'apiKey',
+  'password',
+]
+
+export interface LogOptions {
+  readonly level: string
+  readonly format: 'pretty' | 'json'
+  /** Default: standard output. */
+  readonly stream?: LogStream
+}
+
+type LogStream = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean }
+
+/**
+ * Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. Each entry is one line in both, without
+ * control characters, whatever texts of vendors or endpoints it holds.
+ */
+export async function createLog({ level, format, stream = process.stdout }: LogOptions): Promise<Log> {
+  const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
+  const base = { level, redact, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  if (format === 'json') return pino(base, { write: entry => void stream.write(escapeJson(entry)) })
+  const { prettyFactory } = await import('pino-pretty')
+  const pretty = prettyFactory({
+    colorize: stream.isTTY === true,
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+    // Errors are shown like everything else: their stacks would be lines of their own.
+    errorLikeObjectKeys: [],
+    messageKey: MESSAGE,
+  })
+  return pino(base, { write: entry => void stream.write(pretty(shownEntry(entry))) })
+}
+
+const MESSAGE = 'msg'
+
+/** The entry as `pretty` gets it. It prints the message as it is, and everything else as JSON. */
+function shownEntry(entry: string): Record<string, unknown> {
+  const fields: Record<string, unknown> = JSON.parse(visibleInJson(entry))
+  const message = fields[MESSAGE]
+  return typeof message === 'string' ? { ...fields, [MESSAGE]: visibleLine(message) } : fields
+}
+
+/** How a delivery attempt may end. */
+const DELIVERY_OUTCOMES = ['delivered', 'retry', 'dead'] as const
+
+const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30]
+const LATENCY = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
+
+/**
+ * All metrics of the program (contract, section 10). Labels are of what there is: `forget` takes those of a removed destination away, so their
+ * number is bounded.
+ */
+export function createMetrics() {
+  const registry = new Registry()
+  // The event loop's delay is sampled by a timer of its own; the default of 10 ms would be most of what an idle process does.
+  collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 500 })
+  const registers = [registry]
+  const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Counter<L>({ name, help, labelNames, registers })
+  const gauge = <L extends string>(name: string, help: string, labelNames: L[]) =>
+    new Gauge<L>({ name, help, labelNames, registers })
+  const histogram = <L extends string>(name: string, help: string, labelNames: L[], buckets: number[]) =>
+    new Histogram<L>({ name, help, labelNames, buckets, registers })
+  const metrics = {
+    registry,
+    polls: counter('orderwire_polls_total', 'Polls by outcome', ['connection', 'outcome']),
+    pollSeconds: histogram('orderwire_poll_seconds', 'Duration of a poll', ['connection'], SECONDS),
+    connectionLag: gauge('orderwire_connection_lag_seconds', 'How far the cursor is behind now', ['connection']),
+    connectionTrouble: gauge('orderwire_connection_trouble', '1: this loop of the connection fails', [
+      'connection',
+      'loop',
+    ]),
+    unpublished: gauge('orderwire_unpublished', 'Events that the event log does not have yet', ['connection']),
+    ordersObserved: counter('orderwire_orders_observed_total', 'Orders read', ['connection', 'outcome']),
+    webhooks: counter('orderwire_webhooks_total', 'Inbound webhooks', ['connection', 'outcome']),
+    authFailures: counter('orderwire_auth_failures_total', 'Requests refused for their key', ['reason']),
+    events: counter('orderwire_events_total', 'Events emitted', ['connection', 'type']),
+    reconciledEvents: counter(
+      'orderwire_reconciled_events_total',
+      'Events that reconciliation found and no poll had shown',
+      ['connection'],
+    ),
+    publishSeconds: histogram('orderwire_publish_seconds', 'Appending a batch to the event log', [], SECONDS),
+    consumerLag: gauge('orderwire_consumer_lag', 'Events in Kafka that are not settled yet', ['partition']),
+    logMisfits: counter('orderwire_event_log_misfits_total', 'Positions that did not fit the event log', ['reason']),
+    deliveries: counter('orderwire_deliveries_total', 'Delivery attempts by outcome', ['destination', 'outcome']),
+    deliverySeconds: histogram('orderwire_delivery_seconds', 'Duration of an attempt', ['destination'], SECONDS),
+    changeToAck: histogram(
+      'orderwire_change_to_ack_seconds',
+      "From the change, by the vendor's time of it, to the acknowledgement",
+      ['destination'],
+      LATENCY,
+    ),
+    observedToAck: histogram(
+      'orderwire_observed_to_ack_seconds',
+      'From our observation to the acknowledgement',
+      ['destination'],
+      LATENCY,
+    ),
+    backlog: gauge('orderwire_backlog', 'Events waiting', ['destination']),
+    backlogOldest: gauge('orderwire_backlog_oldest_seconds', 'Age of the oldest waiting event', ['destination']),
+    deadLetters: gauge('orderwire_dead_letters', 'Events given up', ['destination']),
+    expiredDeadLetters: counter('orderwire_expired_dead_letters_total', 'Dead letters that retention deleted', [
+      'destination',
+    ]),
+    eventLoopLag: gauge(
+      'orderwire_event_loop_lag_seconds',
+      'The longest the event loop stood still in the last 15 to 30 seconds',
+      [],
+    ),
+  }
+  const { deliverySeconds, changeToAck, observedToAck, backlog, backlogOldest, deadLetters, expiredDeadLetters } =
+    metrics
+  const byDestination = [
+    deliverySeconds,
+    changeToAck,
+    observedToAck,
+    backlog,
+    backlogOldest,
+    deadLetters,
+    expiredDeadLetters,
+  ]
+  return {
+    ...metrics,
+    /** Takes the series of a destination away that is no more. */
+    forget(destination: string): void {
+      for (const metric of byDestination) metric.remove({ destination })
+      for (const outcome of DELIVERY_OUTCOMES) metrics.deliveries.remove({ destination, outcome })
+    },
+  }
+}
+export type Metrics = ReturnType<typeof createMetrics>

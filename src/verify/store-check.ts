@@ -1,0 +1,280 @@
+import type { EventLog } from '../event-log/event-log.ts'
+import type { Clock } from '../lib/clock.ts'
+import type {
+  AuditedEvent,
+  AuditedLane,
+  AuditedLetter,
+  AuditedOrder,
+  AuditedWaiting,
+  LaneKey,
+} from '../store/port/audit.ts'
+import type { Store } from '../store/store.ts'
+import type { Finding, Place } from './finding.ts'
+import { eventFaults, orderFaults } from './order-check.ts'
+
+/** Small: SQLite holds the whole process for as long as a page takes. */
+const PAGE = 100
+/** What is committed goes into the event log within seconds. */
+const UNPUBLISHED_MS = 60_000
+
+/** What an audit yields: findings, and how far it is. */
+export type Step = { readonly finding: Finding } | { readonly progress: Progress }
+
+interface Progress {
+  readonly looking: 'orders' | 'events' | 'lanes' | 'backlog' | 'deadLetters'
+  /** Rows looked at. */
+  readonly done: number
+}
+
+export interface AuditDeps {
+  readonly store: Store
+  readonly clock: Clock
+  /** Whose orders and events to look at; null: everybody's. */
+  readonly connections: ReadonlySet<string> | null
+  readonly eventLog: Pick<EventLog, 'notice' | 'contradiction'>
+  /** Ids of handlers and endpoints, as of now. */
+  readonly destinations: () => Promise<ReadonlySet<string>>
+  /** Is shown every order there is. */
+  readonly onOrder?: (order: AuditedOrder) => void
+}
+
+/** Looks through the whole store, page by page, for rows that contradict each other. Changes nothing; holds nothing up. */
+export async function* audit(deps: AuditDeps): AsyncGenerator<Step> {
+  const knownBefore = await deps.destinations()
+  yield* connections(deps)
+  yield* orders(deps)
+  yield* events(deps)
+  const waiting = new Map<string, Record<'backlog' | 'deadLetters', number>>()
+  const count = (what: 'backlog' | 'deadLetters', destination: string) => {
+    const counts = waiting.get(destination) ?? { backlog: 0, deadLetters: 0 }
+    counts[what]++
+    waiting.set(destination, counts)
+  }
+  yield* lanes(deps)
+  yield* backlog(deps, destination => count('backlog', destination))
+  yield* deadLetters(deps, destination => count('deadLetters', destination))
+  yield* eventLog(deps)
+
+  // One that came or went meanwhile is no finding.
+  const knownAfter = await deps.destinations()
+  const isKnown = (destination: string) => knownBefore.has(destination) || knownAfter.has(destination)
+  for (const [destination, counts] of waiting) {
+    if (isKnown(destination)) continue
+    const what = `${counts.backlog} events wait and ${counts.deadLetters} were given up`
+    yield { finding: { check: 'destination.unknown', where: { destination }, what } }
+  }
+  for (const { destination, createdAt } of await deps.store.replays.pending()) {
+    if (isKnown(destination)) continue
+    const what = `asked for at ${new Date(createdAt).toISOString()}, and not taken up`
+    yield { finding: { check: 'replay.unknown', where: { destination }, what } }
+  }
+}
+
+/**
+ * Page by page, until one is empty. Rests as long as a page took, so that it takes half of a process at most: with SQLite nothing
+ * else has a turn while a page is read and looked at.
+ */
+async function* paged<T>(
+  { clock }: AuditDeps,
+  read: (last: T | null) => Promise<readonly T[]>,
+): AsyncGenerator<readonly T[]> {
+  for (let last: T | null = null; ; ) {
+    const began = clock.monotonic()
+    const page: readonly T[] = await read(last)
+    last = page.at(-1) ?? null
+    if (last === null) return
+    yield page
+    await clock.sleep(Math.max(1, clock.monotonic() - began))
+  }
+}
+
+async function* connections({ store, connections }: AuditDeps): AsyncGenerator<Step> {
+  for (const { id, gaps } of await store.connections.list()) {
+    if (gaps.length === 0 || (connections && !connections.has(id))) continue
+    const from = Math.min(...gaps.map(gap => gap.from))
+    const to = Math.max(...gaps.map(gap => gap.to))
+    const what = `from ${new Date(from).toISOString()} to ${new Date(to).toISOString()}, in ${gaps.length} windows`
+    yield { finding: { check: 'connection.gap', where: { connection: id }, what } }
+  }
+}
+
+async function* orders(deps: AuditDeps): AsyncGenerator<Step> {
+  const { store, connections, onOrder } = deps
+  // Retention keeps old events that still wait, so the first one says nothing.
+  let untouched = (await store.audit.history()).whole
+  let done = 0
+  for await (const page of paged<AuditedOrder>(deps, last => store.audit.orders(last, PAGE))) {
+    for (const order of page) {
+      if (connections && !connections.has(order.connection)) continue
+      onOrder?.(order)
+      let faults = orderFaults(order, untouched)
+      if (faults.length > 0 && untouched) {
+        // Retention may have begun to remove events since.
+        untouched = (await store.audit.history()).whole
+        faults = orderFaults(order, untouched)
+      }
+      const where = { connection: order.connection, order: order.orderId }
+      for (const [check, what] of faults) yield { finding: { check, where, what } }
+    }
+    done += page.length
+    yield { progress: { looking: 'orders', done } }
+  }
+}
+
+async function* events(deps: AuditDeps): AsyncGenerator<Step> {
+  const { store, connections } = deps
+  let done = 0
+  for await (const page of paged<AuditedEvent>(deps, last => store.audit.events(last?.n ?? 0, PAGE))) {
+    for (const event of page) {
+      if (connections && !connections.has(event.connection)) continue
+      const where = { connection: event.connection, order: event.orderId, event: event.id }
+      for (const [check, what] of eventFaults(event)) yield { finding: { check, where, what } }
+    }
+    done += page.length
+    yield { progress: { looking: 'events', done } }
+  }
+}
+
+async function* lanes(deps: AuditDeps): AsyncGenerator<Step> {
+  const { store, clock, connections } = deps
+  let done = 0
+  for await (const page of paged<AuditedLane>(deps, last => store.audit.lanes(last, PAGE))) {
+    for (const lane of page) {
+      const where = placeOf(lane)
+      if (isOther(where, connections)) continue
+      const key = { destination: lane.destination, orderKey: lane.orderKey }
+      if (!lane.waiting)
+        yield {
+          finding: {
+            check: 'lane.empty',
+            where,
+            what: 'the lane has a row, but nothing waits in it',
+            repair: () => store.audit.dropEmptyLane(key),
+          },
+        }
+      else if (lane.held && !lane.holder)
+        yield {
+          finding: {
+            check: 'lane.held',
+            where,
+            what: 'the lane is held, but by no dead letter',
+            repair: () => store.audit.releaseLane(key, clock.now()),
+          },
+        }
+    }
+    done += page.length
+    yield { progress: { looking: 'lanes', done } }
+  }
+}
+
+async function* backlog(deps: AuditDeps, onRow: (destination: string) => void): AsyncGenerator<Step> {
+  const { store, clock, connections } = deps
+  let done = 0
+  for await (const page of paged<AuditedWaiting>(deps, last => store.audit.backlog(last?.n ?? 0, PAGE))) {
+    for (const row of page) {
+      onRow(row.destination)
+      const where = placeOf(row)
+      if (isOther(where, connections)) continue
+      if (!row.event)
+        yield {
+          finding: {
+            check: 'backlog.event_missing',
+            where,
+            what: 'the event that waits is not in the history',
+            repair: () => store.audit.dropWithoutEvent(row.destination, row.eventId),
+          },
+        }
+      else if (disagrees(row)) yield { finding: { check: 'backlog.disagrees', where, what: disagreement(row) } }
+      if (row.event && !row.hasLane)
+        yield {
+          finding: {
+            check: 'lane.missing',
+            where,
+            what: 'the event waits, but its lane has no row',
+            repair: async () => {
+              await store.audit.restoreLane(row, clock.now())
+              return true
+            },
+          },
+        }
+    }
+    done += page.length
+    yield { progress: { looking: 'backlog', done } }
+  }
+}
+
+async function* deadLetters(deps: AuditDeps, onRow: (destination: string) => void): AsyncGenerator<Step> {
+  const { store, connections } = deps
+  let done = 0
+  for await (const page of paged<AuditedLetter>(deps, last => store.audit.deadLetters(last?.n ?? 0, PAGE))) {
+    for (const letter of page) {
+      onRow(letter.destination)
+      const where = placeOf(letter)
+      if (isOther(where, connections)) continue
+      if (!letter.event)
+        yield {
+          finding: {
+            check: 'dead_letter.event_missing',
+            where,
+            what: `the event of ${letter.id} is not in the history`,
+            repair: () => store.audit.dropWithoutEvent(letter.destination, letter.eventId),
+          },
+        }
+      else if (letter.holding && !letter.held)
+        yield { finding: { check: 'dead_letter.not_held', where, what: `the order does not wait for ${letter.id}` } }
+    }
+    done += page.length
+    yield { progress: { looking: 'deadLetters', done } }
+  }
+}
+
+async function* eventLog({ store, clock, connections, eventLog: log }: AuditDeps): AsyncGenerator<Step> {
+  for (const { connection, count, oldestObservedAt } of await store.audit.unpublished()) {
+    if (clock.now() - oldestObservedAt < UNPUBLISHED_MS || (connections && !connections.has(connection))) continue
+    const what = `${count} events, the oldest observed at ${new Date(oldestObservedAt).toISOString()}`
+    yield { finding: { check: 'event.unpublished', where: { connection }, what } }
+  }
+  const notice = log.notice()
+  if (notice !== null) yield { finding: { check: 'event_log.went_back', where: {}, what: notice } }
+  const misfit = await log.contradiction()
+  if (misfit !== null) yield { finding: { check: 'event_log.misfit', where: {}, what: misfit } }
+  const offsets = await store.audit.offsets()
+  const { last, given } = await store.audit.history()
+  if (last > given) {
+    const what = `the history goes to ${last}, but the last number given is ${given}`
+    yield { finding: { check: 'history.numbers', where: {}, what } }
+  }
+  for (const { group, partition, position } of offsets) {
+    if (position <= Math.max(last, given)) continue
+    yield {
+      finding: {
+        check: 'offset.ahead',
+        where: {},
+        what: `the group "${group}" is at ${position}, but the last event ever stored was ${given}`,
+        repair: () => store.audit.lowerOffset(group, partition),
+      },
+    }
+  }
+}
+
+type Row = LaneKey & { readonly eventId?: string }
+
+/** An order key is `connection/order id`; a connection's id has no slash. */
+function placeOf({ destination, orderKey, eventId }: Row): Place {
+  const slash = orderKey.indexOf('/')
+  return {
+    destination,
+    connection: orderKey.slice(0, slash),
+    order: orderKey.slice(slash + 1),
+    ...(eventId !== undefined && { event: eventId }),
+  }
+}
+
+const isOther = ({ connection }: Place, connections: ReadonlySet<string> | null): boolean =>
+  connections !== null && (connection === undefined || !connections.has(connection))
+
+const disagrees = ({ event, orderKey, sequence }: AuditedWaiting): boolean =>
+  event !== null && (event.orderKey !== orderKey || event.sequence !== sequence)
+
+const disagreement = ({ event, orderKey, sequence }: AuditedWaiting): string =>
+  `it waits as ${orderKey} #${sequence}, but is ${event?.orderKey} #${event?.sequence}`

@@ -1,0 +1,106 @@
+import { expect, test } from 'vitest'
+import { DEFAULT_DELIVERY } from '../../schemas/config.ts'
+import { createAssignment } from '../../src/dispatch/assignment.ts'
+import { createPersist } from '../../src/dispatch/persist.ts'
+import { createPast } from '../../src/dispatch/replays.ts'
+import type { Store } from '../../src/store/store.ts'
+import { eventsOf } from '../helpers/event-records.ts'
+import { memoryClock } from '../helpers/memory-clock.ts'
+import { memoryEventLog } from '../helpers/memory-event-log.ts'
+import { memoryStore } from '../helpers/memory-store.ts'
+import { outcome, silent } from './rig.ts'
+
+test('a replay whose partition is on its way out waits before it tries again, so that others get their turn', async () => {
+  const clock = memoryClock()
+  const eventLog = memoryEventLog({ partitions: 1 })
+  const store = memoryStore({ partitionOf: eventLog.partitionOf })
+  const stopping = new AbortController()
+  let asked = 0
+  const past = createPast({
+    destination: () => ({
+      id: 'hook',
+      kind: 'endpoint',
+      state: 'active',
+      types: null,
+      connections: null,
+      delivery: DEFAULT_DELIVERY,
+      deliver: async () => outcome('delivered'),
+    }),
+    group: 'test',
+    store,
+    eventLog,
+    assignments: new Map([[0, createAssignment(0, { epoch: null, number: 1, confirmed: false }, () => {})]]),
+    // The log knows already that we have no part in it any more; nobody has told us.
+    caughtUp: async () => {
+      asked++
+      if (asked > 100) throw new Error('asked without a pause')
+      return false
+    },
+    holds: async () => null,
+    setAside: async () => true,
+    persist: createPersist({ clock, log: silent, signal: stopping.signal }),
+    clock,
+    log: silent,
+    changed: () => {},
+  })
+  store.ask('hook', {})
+  past.configure(await store.replays.pending())
+  await clock.advance(2_000)
+  expect(asked).toBeGreaterThan(1)
+  expect(asked).toBeLessThan(10)
+  past.stop()
+  stopping.abort()
+})
+
+test('an event that the log refuses keeps no replay and no new endpoint from beginning, and is not part of it', async () => {
+  const clock = memoryClock()
+  const eventLog = memoryEventLog({ partitions: 1, kind: 'kafka' })
+  const memory = memoryStore({ partitionOf: eventLog.partitionOf })
+  const replayed: string[] = []
+  const store: Pick<Store, 'lanes' | 'replays'> = {
+    replays: {
+      ...memory.replays,
+      published: async () => false,
+      unpublished: async () => new Map([['shop/refused', 2]]),
+    },
+    lanes: {
+      ...memory.lanes,
+      replay: async (_destination, _filter, _now, options) => {
+        const history = [...eventsOf('refused', 3), ...eventsOf('other', 2)]
+        replayed.push(...history.filter(event => options?.wants?.(event) ?? true).map(({ id }) => id))
+        return replayed.length
+      },
+    },
+  }
+  const stopping = new AbortController()
+  const past = createPast({
+    destination: () => ({
+      id: 'hook',
+      kind: 'endpoint',
+      state: 'active',
+      types: null,
+      connections: null,
+      delivery: DEFAULT_DELIVERY,
+      deliver: async () => outcome('delivered'),
+    }),
+    group: 'test',
+    store,
+    eventLog,
+    assignments: new Map([[0, createAssignment(0, { epoch: null, number: 0, confirmed: false }, () => {})]]),
+    caughtUp: async () => true,
+    holds: async () => null,
+    setAside: async () => true,
+    persist: createPersist({ clock, log: silent, signal: stopping.signal }),
+    clock,
+    log: silent,
+    changed: () => {},
+  })
+  memory.ask('hook', {})
+  past.configure(await store.replays.pending())
+  await clock.advance(5_000)
+  expect(replayed).toEqual([])
+  await clock.until(() => replayed.length > 0, 30_000)
+  expect(replayed).toEqual([eventsOf('refused', 1), eventsOf('other', 2)].flat().map(({ id }) => id))
+  past.stop()
+  stopping.abort()
+})
