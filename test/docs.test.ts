@@ -9,7 +9,7 @@ import {
   ShoplazzaConnection,
   TuyaConnection,
 } from '../schemas/config.ts'
-import { createMetrics } from '../src/telemetry/observe.ts'
+import { createMetrics } from '../src/telemetry/metrics.ts'
 
 /** What the documents say of the code is still so. They promise more than this; these are the parts that rot first. */
 

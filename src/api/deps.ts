@@ -1,9 +1,11 @@
 import type { Config } from '../../schemas/config.ts'
-import type { DispatchControl, IngestControl } from '../control.ts'
+import type { DispatchControl } from '../dispatch/dispatch-control.ts'
 import type { EventLog } from '../event-log/event-log.ts'
+import type { IngestControl } from '../ingest/ingest-control.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
-import type { Log, Metrics } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 
 export type Role = 'ingest' | 'dispatch' | 'api'
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { EventStore } from '../store/port/events.ts'
-import type { Log } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
 
 /** While somebody waits and nobody tells, the store is asked this often whether there are new events. */
 const ASK_EVERY_MS = 1_000

@@ -1,5 +1,5 @@
 import type { FieldError } from '../../schemas/api.ts'
-import type { DestinationView } from '../control.ts'
+import type { DestinationView } from '../dispatch/dispatch-control.ts'
 import type { ApiDeps } from './deps.ts'
 import { invalid } from './problem.ts'
 

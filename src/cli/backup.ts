@@ -1,6 +1,6 @@
 import { resolve } from 'node:path'
 import { backupStore } from '../app.ts'
-import type { Settings } from '../config/config.ts'
+import type { Settings } from '../config/environment.ts'
 import { usage } from './commands.ts'
 import type { Output } from './output.ts'
 

@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import type { Settings } from '../config/config.ts'
+import type { Settings } from '../config/environment.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { complaintsOf, keyOf } from '../lib/explain.ts'
 

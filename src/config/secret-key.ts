@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { link, mkdir, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { AppError, messageOf } from '../lib/errors.ts'
-import type { Settings } from './config.ts'
+import type { Settings } from './environment.ts'
 
 const FILE = 'secret.key'
 const BYTES = 32

@@ -1,7 +1,8 @@
 import type { Clock } from '../lib/clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
 import type { BacklogOrigin } from '../store/port/lanes.ts'
-import type { Log, Metrics } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { AttemptRecorder } from './attempts.ts'
 import type { Outcome } from './destination.ts'
 

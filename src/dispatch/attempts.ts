@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { AttemptRow, DeliveryStore } from '../store/port/deliveries.ts'
-import type { Log } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
 
 /** Writes delivery attempts in batches: they are what people look at, nothing is decided by them, and none may slow a delivery down. */
 export interface AttemptRecorder {

@@ -1,5 +1,5 @@
-import type { DispatchControl } from '../control.ts'
 import { AppError } from '../lib/errors.ts'
+import type { DispatchControl } from './dispatch-control.ts'
 import { narrowed, wantedBy } from './replay-filter.ts'
 import { createLife, type LifeDeps } from './session.ts'
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import type { Log } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
 
 const [FIRST_PAUSE, LONGEST_PAUSE] = [100, 5_000]
 

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { LEASE_LOST, type Lease, type LeaseStore } from '../store/port/leases.ts'
-import type { Log } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
 
 const LEASE_MS = 15_000
 const RENEW_MS = 5_000

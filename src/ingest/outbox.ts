@@ -6,7 +6,7 @@ import { withoutLines } from '../order/without-lines.ts'
 import type { StoredEvent } from '../store/port/events.ts'
 import { LEASE_LOST } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
-import type { Log } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
 import { createHeldBack, type Hold } from './held-back.ts'
 import type { HeldLease } from './lease.ts'
 

@@ -1,8 +1,8 @@
 import { nanoid } from 'nanoid'
-import type { IngestControl, PollOptions, PollResult, ReadResult } from '../control.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, type Intent, messageOf } from '../lib/errors.ts'
 import type { PollRequest, PollRequestStore } from '../store/port/poll-requests.ts'
+import type { IngestControl, PollOptions, PollResult, ReadResult } from './ingest-control.ts'
 
 /**
  * A poll for which the process asked (an API without ingest, a standby, one of several that does not hold the connection's lease) is not

@@ -1,7 +1,7 @@
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Store } from '../store/store.ts'
-import type { Log } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
 import type { Worker } from './connection-worker.ts'
 import { answerPoll } from './poll-request.ts'
 

@@ -3,7 +3,7 @@ import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/sourc
 import type { Lease } from '../store/port/leases.ts'
 import type { Progress, Span } from '../store/port/passes.ts'
 import type { Store } from '../store/store.ts'
-import type { Log } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
 import { backfill } from './backfill.ts'
 import { createWindowReader, type WindowReader } from './window-reader.ts'
 

@@ -2,7 +2,8 @@ import { messageOf } from '../lib/errors.ts'
 import { createMutex } from '../lib/mutex.ts'
 import type { ConnectionPatch, ConnectionState, ConnectionStore } from '../store/port/connections.ts'
 import type { Lease } from '../store/port/leases.ts'
-import type { Log, Metrics } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 
 /** The loops of a connection besides the polls, as a person reads of them. */
 const LOOPS = {

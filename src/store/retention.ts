@@ -1,7 +1,8 @@
 import type { Config } from '../../schemas/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import type { Log, Metrics } from '../telemetry/observe.ts'
+import type { Log } from '../telemetry/log.ts'
+import type { Metrics } from '../telemetry/metrics.ts'
 import type { Store } from './store.ts'
 
 const FIRST_MS = 60_000

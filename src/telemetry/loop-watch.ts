@@ -1,5 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
-import type { Log, Metrics } from './observe.ts'
+import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
 
 const EVERY_MS = 500
 /** Longer than this delays polls, leases and heartbeats noticeably. */

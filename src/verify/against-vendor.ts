@@ -1,7 +1,7 @@
 import type { Connection } from '../../schemas/config.ts'
 import type { OrderSnapshot } from '../../schemas/order.ts'
 import type { OrderEvent } from '../../schemas/order-event.ts'
-import type { IngestControl } from '../control.ts'
+import type { IngestControl } from '../ingest/ingest-control.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { ConnectionRow } from '../store/port/connections.ts'

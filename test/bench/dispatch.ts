@@ -16,7 +16,7 @@ import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { newSecret } from '../../src/lib/secret-box.ts'
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
-import { createMetrics } from '../../src/telemetry/observe.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { endpointRow } from '../helpers/endpoint-row.ts'
 import { eventRecord } from '../helpers/event-records.ts'
 

@@ -15,7 +15,7 @@ import { newSecret } from '../../src/lib/secret-box.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createMetrics } from '../../src/telemetry/observe.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { endpointRow } from '../helpers/endpoint-row.ts'
 
 const clock = systemClock()

@@ -5,7 +5,7 @@ import { findServer } from '../../src/cli/client.ts'
 import { type CommandContext, deadLetters, endpoints, events, keys, poll, replay } from '../../src/cli/commands.ts'
 import { createOutput } from '../../src/cli/output.ts'
 import { verify } from '../../src/cli/verify-command.ts'
-import { readSettings } from '../../src/config/config.ts'
+import { readSettings } from '../../src/config/environment.ts'
 import { AppError } from '../../src/lib/errors.ts'
 
 /** ORDERWIRE_URL names another program: commands say so, whatever it answers. */

@@ -1,7 +1,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { loadConfig, readSettings } from '../../src/config/config.ts'
+import { loadConfig } from '../../src/config/config-file.ts'
+import { readSettings } from '../../src/config/environment.ts'
 import { messageOf } from '../../src/lib/errors.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 

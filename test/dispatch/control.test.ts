@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { createMetrics } from '../../src/telemetry/observe.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { createRig, event, eventsOfOrders, outcome, type Rig } from './rig.ts'
 
 describe('dead letters', () => {

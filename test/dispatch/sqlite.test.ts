@@ -12,7 +12,7 @@ import type { EventRecord } from '../../src/order/event-record.ts'
 import type { Lease } from '../../src/store/port/leases.ts'
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
-import { createMetrics } from '../../src/telemetry/observe.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { event, eventsOfOrders, outcome, silent } from './rig.ts'
 
 const clock = systemClock()

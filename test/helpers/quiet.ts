@@ -1,5 +1,5 @@
 import { pino } from 'pino'
-import type { Log } from '../../src/telemetry/observe.ts'
+import type { Log } from '../../src/telemetry/log.ts'
 
 /** A log for tests that do not look at it. */
 export const quietLog: Log = pino({ level: 'silent' })

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { TuyaConnection } from '../../schemas/config.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
-import { createMetrics } from '../../src/telemetry/observe.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { paid, refundTotal, snapshot } from '../helpers/snapshots.ts'

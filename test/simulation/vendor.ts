@@ -1,7 +1,7 @@
 import { Connection } from '../../schemas/config.ts'
 import type { Connected } from '../../src/ingest/ingest.ts'
 import type { Random } from '../../src/sandbox/random.ts'
-import type { Log } from '../../src/telemetry/observe.ts'
+import type { Log } from '../../src/telemetry/log.ts'
 import { createDirect } from './direct.ts'
 import type { Plan } from './plan.ts'
 import type { PortDeps } from './port.ts'

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import type { PruneBounds } from '../../src/store/port/retention.ts'
 import { startRetention } from '../../src/store/retention.ts'
-import { createMetrics } from '../../src/telemetry/observe.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 
 const DAY = 86_400_000

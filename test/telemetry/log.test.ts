@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { visibleLine } from '../../src/lib/control-characters.ts'
-import { createLog } from '../../src/telemetry/observe.ts'
+import { createLog } from '../../src/telemetry/log.ts'
 
 /** What a buyer may write as the reason of a cancellation. */
 const FORGED = 'no\r\n[10:00:00] ERROR: all is lost\u0000 \u001b[2J\u001b[31m \u009b31m \u202e \u2028 end'

@@ -2,7 +2,7 @@ import { pino } from 'pino'
 import { expect, test } from 'vitest'
 import { createAtWork } from '../../src/destinations/handlers/at-work.ts'
 import { watchEventLoop } from '../../src/telemetry/loop-watch.ts'
-import { createMetrics } from '../../src/telemetry/observe.ts'
+import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 
 function setUp() {

@@ -2,7 +2,7 @@ import { timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { KeyRole, KeyRow, KeyStore } from '../../store/port/keys.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 
 /** What was read of the keys is good for so long: how late another process learns of a new or removed one. */
 const FRESH_MS = 2_000

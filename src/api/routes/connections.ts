@@ -1,7 +1,7 @@
 import { Connection, PollAnswer, pageOf } from '../../../schemas/api.ts'
 import { FollowOrder, Paging, PollQuery } from '../../../schemas/api-requests.ts'
 import type { Config } from '../../../schemas/config.ts'
-import type { IngestControl } from '../../control.ts'
+import type { IngestControl } from '../../ingest/ingest-control.ts'
 import { askPoll } from '../../ingest/poll-request.ts'
 import { clockWords, lagMs } from '../../ingest/vendor-clock.ts'
 import { isSilent } from '../../ingest/webhook-watch.ts'

@@ -1,7 +1,7 @@
 import { Destination, DestinationResumed, Queued, ReplayPreview, Retried } from '../../../schemas/api.ts'
 import { Replay, ReplayQuery } from '../../../schemas/api-requests.ts'
 import { DEFAULT_DELIVERY } from '../../../schemas/config.ts'
-import type { DestinationView, DestinationWants } from '../../control.ts'
+import type { DestinationView, DestinationWants } from '../../dispatch/dispatch-control.ts'
 import { narrowed, wantedBy } from '../../dispatch/replay-filter.ts'
 import { compileFilter } from '../../dispatch/subscription-filter.ts'
 import type { EventFilter } from '../../store/port/events.ts'

@@ -1,6 +1,6 @@
 import { Destination, pageOf } from '../../../schemas/api.ts'
 import { Paging } from '../../../schemas/api-requests.ts'
-import type { DestinationView } from '../../control.ts'
+import type { DestinationView } from '../../dispatch/dispatch-control.ts'
 import { timestamp } from '../../lib/clock.ts'
 import { LONGEST_REST } from '../../lib/retry-after.ts'
 import type { DeliveryStats } from '../../store/port/deliveries.ts'

@@ -1,7 +1,7 @@
 import type { z } from 'zod'
 import { VerifyLine } from '../../../schemas/api.ts'
 import { VerifyQuery } from '../../../schemas/api-requests.ts'
-import type { IngestControl } from '../../control.ts'
+import type { IngestControl } from '../../ingest/ingest-control.ts'
 import { askPoll, askRead } from '../../ingest/poll-request.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { verify } from '../../verify/verify.ts'

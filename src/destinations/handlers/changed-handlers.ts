@@ -2,7 +2,7 @@ import type { Destination } from '../../dispatch/destination.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { Store } from '../../store/store.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 
 const AGAIN_MS = 5_000
 

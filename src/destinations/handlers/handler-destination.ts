@@ -1,7 +1,7 @@
 import { type Delivery, withOptions } from '../../../schemas/config.ts'
 import type { Destination, Outcome } from '../../dispatch/destination.ts'
 import type { Clock } from '../../lib/clock.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import { handlersAtWork } from './at-work.ts'
 import type { ReadHandler } from './handler-file.ts'
 import { reportOf } from './handler-report.ts'

@@ -9,7 +9,7 @@ import { EventType } from '../../../schemas/order-event.ts'
 import { errorData, onBehalfOf } from '../../lib/accidents.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import { complaintsOf, keyOf } from '../../lib/explain.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { Handler } from './define-handler.ts'
 import { reportOf } from './handler-report.ts'
 

@@ -1,6 +1,6 @@
 import type { ErrorData } from '../../lib/accidents.ts'
 import { messageOf } from '../../lib/errors.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { HandlerContext } from './define-handler.ts'
 
 /** What a handler says, and what becomes known of it, during one delivery or outside of any. */

@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { newSecret, type SecretBox } from '../../lib/secret-box.ts'
 import type { EndpointRow, EndpointStore } from '../../store/port/endpoints.ts'
 import { formerSecrets, opened, sealHeaders } from '../../store/sealed.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { Guard } from './egress.ts'
 
 const REMOVED = 'no longer in the configuration'

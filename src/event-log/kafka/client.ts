@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import kafkajs, { type Kafka, type SASLOptions } from 'kafkajs'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import { lz4, snappy, zstd } from './codecs.ts'
 import { bearLeaderlessPartitions } from './leaderless.ts'
 

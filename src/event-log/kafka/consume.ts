@@ -1,7 +1,7 @@
 import kafkajs, { type Admin, type Cluster, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { Consumption, LogConsumer, LogEntry } from '../event-log.ts'
 import type { Patience } from './client.ts'
 import type { MisfitFound } from './notices.ts'

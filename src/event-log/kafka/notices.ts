@@ -1,5 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
-import type { Log, Metrics } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
+import type { Metrics } from '../../telemetry/metrics.ts'
 import type { Misfit } from './position.ts'
 
 /** A position that does not fit the log of its partition. */

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { LogEntry } from '../event-log.ts'
 import { type Anchor, createAnchors, type Start } from './position.ts'
 

@@ -1,6 +1,6 @@
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import type { LogConsumer } from '../event-log.ts'
 import type { MisfitFound } from './notices.ts'
 import { type PartitionReader, partitionReader } from './partition-reader.ts'

@@ -6,7 +6,7 @@ import { parseJson } from '../../lib/exact-json.ts'
 import { parseHttpDate } from '../../lib/http-date.ts'
 import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../../lib/open-files.ts'
 import { retryAfterMs } from '../../lib/retry-after.ts'
-import type { Log } from '../../telemetry/observe.ts'
+import type { Log } from '../../telemetry/log.ts'
 import { readText } from './body.ts'
 import { aborted, createPace, type Pace, type Priority } from './pace.ts'
 

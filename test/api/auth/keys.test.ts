@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createMetrics } from '../../../src/telemetry/observe.ts'
+import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { recordingLog } from '../../helpers/quiet.ts'
 import { type Harness, NOW, openHarness } from '../harness.ts'
 

@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vite
 import type { EventLog } from '../../../src/event-log/event-log.ts'
 import type { KafkaLogOptions } from '../../../src/event-log/kafka/kafka-log.ts'
 import type { EventRecord } from '../../../src/order/event-record.ts'
-import { createMetrics } from '../../../src/telemetry/observe.ts'
+import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { bareClient, committedOffsets, createTopic, endOffsets } from '../../helpers/kafka/client.ts'
 import { type Recorder, record } from '../../helpers/kafka/consumer.ts'

@@ -2,7 +2,8 @@ import { pino } from 'pino'
 import type { EventLog } from '../../../src/event-log/event-log.ts'
 import { createKafkaLog, type KafkaLogOptions } from '../../../src/event-log/kafka/kafka-log.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { createMetrics, type Log } from '../../../src/telemetry/observe.ts'
+import type { Log } from '../../../src/telemetry/log.ts'
+import { createMetrics } from '../../../src/telemetry/metrics.ts'
 
 /** A log whose lines a test can look at. */
 export function memoryLog(): { log: Log; lines: { level: number; msg: string; [key: string]: unknown }[] } {

@@ -1,54 +1,12 @@
-import { type Logger, pino } from 'pino'
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
-import { escapeJson, visibleInJson, visibleLine } from '../lib/control-characters.ts'
+import { visibleInJson, visibleLine } from '../lib/control-characters.ts'
 
-export type Log = Logger
+export type LogStream = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean }
 
-/** Keys whose values never reach a log line, wherever they stand. */
-const SECRETS = [
-  'token',
-  'accessToken',
-  'clientSecret',
-  'secret',
-  'webhookSecret',
-  'authorization',
-  'apiKey',
-  'password',
-]
-
-export interface LogOptions {
-  readonly level: string
-  readonly format: 'pretty' | 'json'
-  /** Default: standard output. */
-  readonly stream?: LogStream
-}
-
-type LogStream = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean }
-
-/**
- * Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. Each entry is one line in both, without
- * control characters, whatever texts of vendors or endpoints it holds.
- */
-export async function createLog({ level, format, stream = process.stdout }: LogOptions): Promise<Log> {
-  const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
-  const base = { level, redact, base: null, timestamp: pino.stdTimeFunctions.isoTime }
-  if (format === 'json') return pino(base, { write: entry => void stream.write(escapeJson(entry)) })
-  const { prettyFactory } = await import('pino-pretty')
-  const pretty = prettyFactory({
-    colorize: stream.isTTY === true,
-    translateTime: 'SYS:HH:MM:ss',
-    singleLine: true,
-    // Errors are shown like everything else: their stacks would be lines of their own.
-    errorLikeObjectKeys: [],
-    messageKey: MESSAGE,
-  })
-  return pino(base, { write: entry => void stream.write(pretty(shownEntry(entry))) })
-}
-
-const MESSAGE = 'msg'
+export const MESSAGE = 'msg'
 
 /** The entry as `pretty` gets it. It prints the message as it is, and everything else as JSON. */
-function shownEntry(entry: string): Record<string, unknown> {
+export function shownEntry(entry: string): Record<string, unknown> {
   const fields: Record<string, unknown> = JSON.parse(visibleInJson(entry))
   const message = fields[MESSAGE]
   return typeof message === 'string' ? { ...fields, [MESSAGE]: visibleLine(message) } : fields
@@ -58,6 +16,7 @@ function shownEntry(entry: string): Record<string, unknown> {
 const DELIVERY_OUTCOMES = ['delivered', 'retry', 'dead'] as const
 
 const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30]
+
 const LATENCY = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
 
 /**
@@ -143,4 +102,5 @@ export function createMetrics() {
     },
   }
 }
+
 export type Metrics = ReturnType<typeof createMetrics>

@@ -1,8 +1,5 @@
-import type { Doubt, OrderSnapshot } from '../schemas/order.ts'
-import type { EventType } from '../schemas/order-event.ts'
-import type { EventRecord } from './order/event-record.ts'
-import type { EndpointRow } from './store/port/endpoints.ts'
-import type { EventFilter } from './store/port/events.ts'
+import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
+import type { EventRecord } from '../order/event-record.ts'
 
 /** What the faces (HTTP API, command line) may ask of the working parts. Wired in `app.ts`; a process without that role has null. */
 
@@ -57,40 +54,4 @@ export interface ReadResult {
   readonly snapshots: readonly OrderSnapshot[]
   /** Orders that cannot be understood, and why. */
   readonly rejects: readonly (Doubt & { readonly orderId: string | null })[]
-}
-
-export interface DispatchControl {
-  /** Reads the endpoints again (one was added, changed or removed). */
-  refresh(): Promise<void>
-  /** Lanes were queued in the store: look now instead of at the next tick. */
-  wake(): void
-  /** One test event (type `orderwire.test`), outside of the history and the lanes. */
-  test(endpoint: EndpointRow): Promise<{ statusCode: number | null; ms: number; error: string | null }>
-  /** Queues past events again for one destination, in order; returns how many. */
-  replay(destination: string, filter: EventFilter): Promise<number>
-  /** All destinations known to this process, handlers included. */
-  destinations(): readonly DestinationView[]
-  health(): string | null
-}
-
-/** Which events it takes, and how fast; see `Destination` of dispatch. */
-export interface DestinationWants {
-  readonly types: ReadonlySet<EventType> | null
-  readonly connections: ReadonlySet<string> | null
-  readonly matches?: ((event: unknown) => boolean) | null
-  readonly concurrency: number
-  /** Its rate limit; null: none. */
-  readonly perSecond: number | null
-}
-
-export interface DestinationView {
-  readonly id: string
-  readonly kind: 'handler' | 'endpoint'
-  readonly state: 'active' | 'paused' | 'disabled' | 'open'
-  /** It asked to be left alone until then; absent: not known here. */
-  readonly restUntil?: number | null
-  /** Absent: not known here. */
-  readonly wants?: DestinationWants
-  /** Events that wait in this process besides those of the stored backlog; absent: not known here. */
-  readonly inMemory?: { readonly size: number; readonly oldestObservedAt: number | null }
 }

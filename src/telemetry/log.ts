@@ -1,0 +1,44 @@
+import { type Logger, pino } from 'pino'
+import { escapeJson } from '../lib/control-characters.ts'
+import { type LogStream, MESSAGE, shownEntry } from './metrics.ts'
+
+export type Log = Logger
+
+/** Keys whose values never reach a log line, wherever they stand. */
+const SECRETS = [
+  'token',
+  'accessToken',
+  'clientSecret',
+  'secret',
+  'webhookSecret',
+  'authorization',
+  'apiKey',
+  'password',
+]
+
+export interface LogOptions {
+  readonly level: string
+  readonly format: 'pretty' | 'json'
+  /** Default: standard output. */
+  readonly stream?: LogStream
+}
+
+/**
+ * Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. Each entry is one line in both, without
+ * control characters, whatever texts of vendors or endpoints it holds.
+ */
+export async function createLog({ level, format, stream = process.stdout }: LogOptions): Promise<Log> {
+  const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
+  const base = { level, redact, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  if (format === 'json') return pino(base, { write: entry => void stream.write(escapeJson(entry)) })
+  const { prettyFactory } = await import('pino-pretty')
+  const pretty = prettyFactory({
+    colorize: stream.isTTY === true,
+    translateTime: 'SYS:HH:MM:ss',
+    singleLine: true,
+    // Errors are shown like everything else: their stacks would be lines of their own.
+    errorLikeObjectKeys: [],
+    messageKey: MESSAGE,
+  })
+  return pino(base, { write: entry => void stream.write(pretty(shownEntry(entry))) })
+}
