@@ -4,11 +4,11 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node'
 /** Short files with little in them that take long: one that came last would keep one core waiting for it. */
 const LONG = [
   'e2e/cluster',
-  'event-log/kafka-consume',
+  'event-log/kafka/consume',
   'e2e/outages',
   'e2e/kill',
   'simulation/simulation',
-  'store/postgres',
+  'store/postgres/postgres',
 ]
 
 class LongFirst extends BaseSequencer {

@@ -9,6 +9,7 @@ import type { Role } from './api/deps.ts'
 import type { LoadedConfig } from './config/config-file.ts'
 import type { Settings } from './config/environment.ts'
 import { loadSecretKey } from './config/secret-key.ts'
+import { createConsole } from './console/page.ts'
 import { handlersAtWork } from './destinations/handlers/at-work.ts'
 import { retryChangedHandlers } from './destinations/handlers/changed-handlers.ts'
 import type { HandlerDeps } from './destinations/handlers/handler-destination.ts'
@@ -194,6 +195,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       checkUrl: guard.checkUrl,
       onEvents: eventLog.onEvents,
       trusted: local,
+      console: createConsole(),
     })
     return {
       api,

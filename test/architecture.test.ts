@@ -1,32 +1,31 @@
 import { readdirSync, readFileSync } from 'node:fs'
-import { dirname, join, relative, resolve } from 'node:path'
-import { expect, test } from 'vitest'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { describe, expect, test } from 'vitest'
 
-/** The arrows of docs/design.md, read from the imports: data enters at sources, leaves at webhook or a handler, and never turns back. */
+/** The house, read from the imports: docs/design.md says why each layer lies where it does. */
 
 const ROOT = resolve(import.meta.dirname, '..')
 
-/** Which folders of src each folder may import, besides itself, schemas and lib. `.`: the files directly in src that everybody may use. */
-const ALLOWED: Readonly<Record<string, readonly string[]>> = {
-  lib: [],
-  order: [],
-  sources: ['.', 'lib'],
-  store: ['.', 'order', 'sources', 'event-log'],
-  'event-log': ['.', 'order', 'store'],
-  ingest: ['.', 'lib', 'order', 'sources', 'store', 'event-log'],
-  verify: ['.', 'order', 'store', 'event-log'],
-  webhook: ['.', 'order', 'dispatch', 'store', 'event-log'],
-  dispatch: ['.', 'order', 'store', 'event-log'],
-  sandbox: ['.'],
-  http: ['.', 'order', 'store', 'event-log', 'dispatch', 'verify'],
-  cli: ['.', 'http', 'app'],
-}
+/** From the ground up. A folder imports from its own layer's left, and from lower layers. */
+const LAYERS: readonly (readonly string[])[] = [
+  ['lib'],
+  ['telemetry', 'config', 'order', 'receiver'],
+  ['sources', 'store', 'event-log', 'sandbox'],
+  ['ingest', 'dispatch', 'verify'],
+  ['destinations'],
+  ['api', 'console'],
+  ['app.ts', 'index.ts'],
+  ['cli'],
+  ['main.ts'],
+]
 
-/** Only these (a folder ends with a slash) may be imported across folders, where a folder is a port with adapters behind it. */
+/** Only these may be imported from outside, where a folder is a port with adapters behind it. A folder ends with a slash. */
 const PORTS: Readonly<Record<string, readonly string[]>> = {
-  store: ['store/store.ts', 'store/port/'],
+  store: ['store/store.ts', 'store/port/', 'store/sealed.ts'],
   sources: ['sources/source.ts'],
-  'event-log': ['event-log/event-log.ts', 'event-log/ahead.ts', 'event-log/partition.ts'],
+  'event-log': ['event-log/event-log.ts', 'event-log/ahead.ts'],
+  destinations: [],
+  sandbox: [],
 }
 
 interface Import {
@@ -34,88 +33,108 @@ interface Import {
   readonly to: string
 }
 
+const filesOf = (folder: string) =>
+  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts'))
+
 const imports: readonly Import[] = ['src', 'schemas', 'handlers'].flatMap(folder =>
-  readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
-    .filter(file => file.endsWith('.ts'))
-    .flatMap(file => {
-      const path = join(ROOT, folder, file)
-      const targets = [...readFileSync(path, 'utf8').matchAll(/(?:from|import\()\s*'(\.{1,2}\/[^']+)'/g)]
-      return targets.map(([, target = '']) => ({
-        from: relative(ROOT, path),
-        to: relative(ROOT, resolve(dirname(path), target)),
-      }))
-    }),
+  filesOf(folder).flatMap(file => {
+    const path = join(ROOT, folder, file)
+    const targets = [...readFileSync(path, 'utf8').matchAll(/(?:from|import\()\s*'(\.{1,2}\/[^']+)'/g)]
+    return targets.map(([, target = '']) => ({
+      from: relative(ROOT, path),
+      to: relative(ROOT, resolve(dirname(path), target)),
+    }))
+  }),
 )
 
-const placeOf = (file: string): string =>
-  /^src\/(?:([^/]+)\/)?/.exec(file)?.[1] ?? (file === 'src/app.ts' ? 'app' : '.')
-const isSource = ({ from, to }: Import) => from.startsWith('src/') && to.startsWith('src/')
+/** `src/dispatch/lanes.ts` → `dispatch`; a file directly in src is a place of its own. */
+const placeOf = (file: string): string => file.split('/')[1] ?? ''
+const layerOf = (file: string): number => LAYERS.findIndex(layer => layer.includes(placeOf(file)))
+const ours = imports.filter(({ from, to }) => from.startsWith('src/') && to.startsWith('src/'))
 const show = ({ from, to }: Import) => `${from} → ${to}`
 
-test('imports point one way', () => {
-  const wrong = imports.filter(isSource).filter(({ from, to }) => {
-    const [place, target] = [placeOf(from), placeOf(to)]
-    const isWiring = ['src/app.ts', 'src/main.ts', 'src/index.ts'].includes(from)
-    if (place === target || target === 'lib' || isWiring) return false
-    return (
-      !ALLOWED[place]?.includes(target) && !(place === '.' && ['.', 'order', 'store', 'event-log'].includes(target))
-    )
-  })
-  expect(wrong.map(show)).toEqual([])
-})
-
-test('only app.ts knows which adapter is used; everything else knows the port', () => {
-  const wrong = imports.filter(isSource).filter(({ from, to }) => {
-    const target = placeOf(to)
-    if (placeOf(from) === target || from === 'src/app.ts') return false
-    return PORTS[target] !== undefined && !PORTS[target].some(port => to.startsWith(`src/${port}`))
-  })
-  expect(wrong.map(show)).toEqual([])
-})
-
-test('schemas know nothing of the program, and handlers know the event and how to define a handler', () => {
-  const wrong = imports.filter(
-    ({ from, to }) =>
-      (from.startsWith('schemas/') && !to.startsWith('schemas/')) ||
-      (from.startsWith('handlers/') &&
-        !['src/destinations/handlers/define-handler.ts', 'schemas/order-event.ts'].includes(to)),
-  )
-  expect(wrong.map(show)).toEqual([])
-})
-
-test('no file is imported in a circle', () => {
-  const next = new Map<string, string[]>()
-  for (const { from, to } of imports) next.set(from, [...(next.get(from) ?? []), to])
+/** The circles of a graph, each once, as the names on their way. */
+function circlesIn(edges: readonly (readonly [from: string, to: string])[]): string[] {
+  const next = new Map<string, Set<string>>()
+  for (const [from, to] of edges) next.set(from, (next.get(from) ?? new Set()).add(to))
   const done = new Set<string>()
   const circles: string[] = []
-  const visit = (file: string, path: readonly string[]): void => {
-    if (path.includes(file)) circles.push([...path.slice(path.indexOf(file)), file].join(' → '))
-    if (done.has(file) || path.includes(file)) return
-    for (const target of next.get(file) ?? []) visit(target, [...path, file])
-    done.add(file)
+  const visit = (name: string, path: readonly string[]): void => {
+    if (path.includes(name)) circles.push([...path.slice(path.indexOf(name)), name].join(' → '))
+    if (done.has(name) || path.includes(name)) return
+    for (const target of next.get(name) ?? []) visit(target, [...path, name])
+    done.add(name)
   }
-  for (const file of next.keys()) visit(file, [])
-  expect(circles).toEqual([])
+  for (const name of next.keys()) visit(name, [])
+  return circles
+}
+
+describe('the imports', () => {
+  test('of src come from a place in the layers, and no file lies loose but main.ts, index.ts and app.ts', () => {
+    const places = new Set(filesOf('src').map(file => placeOf(`src/${file}`)))
+    expect([...places].sort()).toEqual(LAYERS.flat().sort())
+  })
+
+  test('point from a layer to itself or to a lower one', () => {
+    expect(ours.filter(({ from, to }) => layerOf(to) > layerOf(from)).map(show)).toEqual([])
+  })
+
+  test('of lib are of lib, and those of the receiver are types of the event only', () => {
+    const wrong = imports.filter(
+      ({ from, to }) =>
+        (from.startsWith('src/lib/') && !to.startsWith('src/lib/') && to !== 'package.json') ||
+        (from.startsWith('src/receiver/') && !to.startsWith('src/receiver/') && to !== 'schemas/order-event.ts'),
+    )
+    expect(wrong.map(show)).toEqual([])
+  })
+
+  test('of a port come from outside only through the port; app.ts alone knows the adapters', () => {
+    const wrong = ours.filter(({ from, to }) => {
+      const port = PORTS[placeOf(to)]
+      if (placeOf(from) === placeOf(to) || ['src/app.ts', 'src/index.ts'].includes(from) || !port) return false
+      return !port.some(one => to.startsWith(`src/${one}`))
+    })
+    expect(wrong.map(show)).toEqual([])
+  })
+
+  test('of schemas are of schemas, and handlers import the package by its name', () => {
+    const wrong = imports.filter(
+      ({ from, to }) => (from.startsWith('schemas/') && !to.startsWith('schemas/')) || from.startsWith('handlers/'),
+    )
+    expect(wrong.map(show)).toEqual([])
+  })
+
+  test('form no circle of files, and none of folders', () => {
+    expect(circlesIn(imports.map(({ from, to }) => [from, to]))).toEqual([])
+    const folders = ours.map(({ from, to }) => [placeOf(from), placeOf(to)] as const)
+    expect(circlesIn(folders.filter(([from, to]) => from !== to))).toEqual([])
+  })
 })
 
-const srcFiles = readdirSync(join(ROOT, 'src'), { recursive: true, encoding: 'utf8' }).filter(file =>
-  file.endsWith('.ts'),
-)
+const srcFiles = filesOf('src')
 const filesWith = (pattern: RegExp) =>
   srcFiles.filter(file => pattern.test(readFileSync(join(ROOT, 'src', file), 'utf8')))
 
-test('only config.ts and main.ts read the environment, and only main.ts ends the process', () => {
-  expect(
-    filesWith(/process\.env\b/).filter(file => !['config.ts', 'define-config.ts', 'main.ts'].includes(file)),
-  ).toEqual([])
-  expect(filesWith(/process\.exit\(/)).toEqual(['main.ts'])
+describe('only', () => {
+  test('the configuration and main.ts read the environment, and only main.ts ends the process', () => {
+    const inConfig = (file: string) => file.startsWith('config/') || file === 'main.ts'
+    expect(filesWith(/process\.env\b/).filter(file => !inConfig(file))).toEqual([])
+    expect(filesWith(/process\.exit\(/)).toEqual(['main.ts'])
+  })
+
+  test('lib/clock.ts reads a clock or sets a timer; the receiver runs in other programs', () => {
+    const timers = /\bDate\.now\(|\bnew Date\(\)|\bsetTimeout\(|\bsetInterval\(|\bperformance\.now\(/
+    const elsewhere = filesWith(timers).filter(file => file !== 'lib/clock.ts' && !file.startsWith('receiver/'))
+    expect(elsewhere).toEqual([])
+  })
+
+  test('event-log/kafka knows kafkajs', () => {
+    expect(filesWith(/from 'kafkajs'/).filter(file => !file.startsWith('event-log/kafka/'))).toEqual([])
+  })
 })
 
-test('only clock.ts reads a clock or sets a timer', () => {
-  const timers = /\bDate\.now\(|\bnew Date\(\)|\bsetTimeout\(|\bsetInterval\(|\bperformance\.now\(/
-  expect(filesWith(timers).filter(file => file !== 'clock.ts' && !file.startsWith('receiver/'))).toEqual([])
-})
-
-test('only the files of the Kafka log know kafkajs', () => {
-  expect(filesWith(/from 'kafkajs'/).filter(file => !file.startsWith('event-log/kafka'))).toEqual([])
+test('no two files in src have one name', () => {
+  const faces = new Set(['api/routes', 'store/port', 'store/sql', 'store/migrations', 'sandbox', 'cli'])
+  const names = srcFiles.filter(file => !faces.has(dirname(file))).map(file => basename(file))
+  expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
 })

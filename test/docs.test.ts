@@ -30,7 +30,7 @@ function rowsOf(heading: string): string {
 }
 
 describe('docs/operating.md', () => {
-  const config = read('src/config/config.ts')
+  const config = read('src/config/environment.ts') + read('src/config/config-file.ts')
   const variables = new Set([
     ...matches(config, /\((?:\s*)'([A-Z][A-Z_]{3,})'/g),
     ...matches(config, /\benv\.([A-Z][A-Z_]+)/g),
@@ -59,7 +59,7 @@ describe('docs/operating.md', () => {
 
   test('lists every metric with its labels, and no other', async () => {
     const metrics = await createMetrics().registry.getMetricsAsJSON()
-    const source = read('src/telemetry/observe.ts')
+    const source = read('src/telemetry/metrics.ts')
     const expected = metrics
       .map(({ name }) => name)
       .filter(name => name.startsWith('orderwire_'))

@@ -1,5 +1,4 @@
 import { type Context, Hono } from 'hono'
-import { signInPage } from '../console/page.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { createAuthentication } from './auth/authenticate.ts'
 import { isLoopback, refuseForeign, secureHeaders } from './auth/foreign-requests.ts'
@@ -32,7 +31,7 @@ export function createApi(deps: ApiDeps): Hono {
     keyring,
     trusted: deps.trusted ?? false,
     loopback: isLoopback,
-    ...(full && { signIn: signInPage }),
+    ...(full && deps.console && { signIn: deps.console.signIn }),
   })
   for (const route of routes) if (route.access === 'open') mount(route)
   // What is open is open to questions for what is not there, too.

@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Route } from './route.ts'
 
 export type Role = 'ingest' | 'dispatch' | 'api'
 
@@ -46,4 +47,13 @@ export interface ApiDeps {
   readonly onEvents?: (listener: () => void) => () => void
   /** Refreshes the gauges before `/metrics` answers; default: `gauges.ts`. */
   readonly collect?: () => Promise<void>
+  /** The console's pages; absent: none are served. */
+  readonly console?: Console
+}
+
+/** What people see in a browser, wired in `app.ts`. */
+export interface Console {
+  readonly routes: readonly Route[]
+  /** The page that asks for a key. */
+  signIn(): Response
 }

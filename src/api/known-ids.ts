@@ -12,7 +12,7 @@ function listed(ids: readonly string[]): string {
 }
 
 /** What exists: a filter that names something else is a mistake of the caller, not an empty list. */
-export interface Known {
+export interface KnownIds {
   /** Refuses connections that are neither configured nor in the store. */
   connections(ids: readonly string[] | null | undefined, path: string): Promise<void>
   /** Refuses a destination there is none of. */
@@ -23,12 +23,12 @@ export interface Known {
 
 const isOpen = (stored: DestinationView, view: DestinationView) => stored.state === 'active' && view.state === 'open'
 
-export function createKnown({
+export function createKnownIds({
   config,
   store,
   dispatch,
   handlers = [],
-}: Pick<ApiDeps, 'config' | 'store' | 'dispatch' | 'handlers'>): Known {
+}: Pick<ApiDeps, 'config' | 'store' | 'dispatch' | 'handlers'>): KnownIds {
   async function destinations(): Promise<readonly DestinationView[]> {
     const [endpoints, paused] = await Promise.all([store.endpoints.list(), store.pauses.list()])
     // As the store says: another process may have paused or resumed it a moment ago.

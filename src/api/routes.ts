@@ -1,7 +1,6 @@
-import { consoleRoutes } from '../console/page.ts'
 import type { Keyring } from './auth/keyring.ts'
 import type { ApiDeps } from './deps.ts'
-import { createKnown } from './known-ids.ts'
+import { createKnownIds } from './known-ids.ts'
 import type { Route } from './route.ts'
 import { backfillRoutes } from './routes/backfills.ts'
 import { connectionRoutes } from './routes/connections.ts'
@@ -24,7 +23,7 @@ import { verifyRoutes } from './routes/verification.ts'
 
 /** Every call of the API, in the order in which they are matched. */
 export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
-  const known = createKnown(deps)
+  const known = createKnownIds(deps)
   const routes: Route[] = [
     ...healthRoutes(deps),
     ...connectionRoutes(deps),
@@ -44,7 +43,7 @@ export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
     ...keyRoutes(deps),
     ...hookRoutes(deps),
     ...documentRoutes(() => routes),
-    ...consoleRoutes(),
+    ...(deps.console?.routes ?? []),
   ]
   return routes
 }

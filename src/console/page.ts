@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { z } from 'zod'
+import type { Console } from '../api/deps.ts'
 import { type Route, route } from '../api/route.ts'
 
 /** A page of one file: script and style are put into the document, so that it needs nothing else from anywhere. */
@@ -48,10 +49,10 @@ ${read(body).trim()}
 const consolePage = page(200, 'console.html', 'console.js')
 
 /** Asks for the key; for browsers, which cannot send it when a person opens the console. */
-export const signInPage = page(401, 'sign-in.html', 'sign-in.js')
+const signInPage = page(401, 'sign-in.html', 'sign-in.js')
 
 /** `/`: what a person looks at. */
-export function consoleRoutes(): Route[] {
+function consoleRoutes(): Route[] {
   return [
     route({
       method: 'GET',
@@ -65,3 +66,6 @@ export function consoleRoutes(): Route[] {
     }),
   ]
 }
+
+/** The console, for `ApiDeps`. */
+export const createConsole = (): Console => ({ routes: consoleRoutes(), signIn: signInPage })

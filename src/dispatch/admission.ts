@@ -5,7 +5,7 @@ import { createBreaker } from './breaker.ts'
 import type { Destination, Outcome } from './destination.ts'
 
 /** Whether a destination may be sent to now: its state, the rest it asked for, its circuit, its rate limit. */
-export interface Gate {
+export interface Admission {
   /** Events may wait in memory for it. False: they belong into the store, for it will take longer. */
   readonly open: boolean
   readonly circuitOpen: boolean
@@ -16,7 +16,7 @@ export interface Gate {
   /** A send begins. */
   sent(): void
   /** How a send ended; says what follows from it. */
-  note(outcome: Outcome, orderKey: string): Turn
+  note(outcome: Outcome, orderKey: string): HealthChange
   /** It asked for a rest that is not over. */
   readonly resting: boolean
   configure(destination: Known): void
@@ -28,24 +28,24 @@ export interface Gate {
  * `shut`: it has just become unfit to be sent to. `recovered`: the circuit has closed. `failing`: it still fails; who knows for how
  * long. `expired`: it has failed for days.
  */
-export type Turn = 'none' | 'shut' | 'recovered' | 'gone' | 'failing' | 'expired'
+export type HealthChange = 'none' | 'shut' | 'recovered' | 'gone' | 'failing' | 'expired'
 
 /** An endpoint that has failed this long without a single success is disabled. */
 export const GIVE_UP_AFTER = 5 * 86_400_000
-/** What the gate knows of its destination. */
+/** What the admission knows of its destination. */
 type Known = Pick<Destination, 'state' | 'delivery' | 'restUntil' | 'changedAt'>
 
 /** A rest is written down when it is longer than what is written by more than this: many answers of one moment ask for the same. */
 const SAME_REST = 1_000
 /** A failure that has lasted so long is worth a look at how long it really has. */
-const FIRST_DOUBT = 60_000
+const CHECK_FAILING_AFTER = 60_000
 
-export function createGate(deps: {
+export function createAdmission(deps: {
   clock: Clock
   destination: Known & Pick<Destination, 'kind'>
   /** It asks for a rest until then, milliseconds since the epoch. */
   rests: (until: number) => void
-}): Gate {
+}): Admission {
   const { clock } = deps
   // A handler is our own code: when it throws, that is about the event. Only endpoints have a circuit.
   const breaker = deps.destination.kind === 'endpoint' ? createBreaker() : null
@@ -114,7 +114,7 @@ export function createGate(deps: {
         return resting && !opened ? 'none' : 'shut'
       }
       if (opened) return 'shut'
-      return now - failingSince < FIRST_DOUBT ? 'none' : 'failing'
+      return now - failingSince < CHECK_FAILING_AFTER ? 'none' : 'failing'
     },
     probe() {
       breaker?.probe(clock.monotonic())

@@ -1,13 +1,13 @@
 import type { Clock } from '../lib/clock.ts'
 import type { LaneStore } from '../store/port/lanes.ts'
-import type { Worker } from './destination-worker.ts'
+import type { DestinationWorker } from './destination-worker.ts'
 import type { Persist } from './persist.ts'
 
 /**
  * Finds out which destinations have no rows in the store, so that taking events in for them asks nothing. A destination is thought to have
  * rows until a count, during which nothing was set aside for it, says otherwise.
  */
-export interface Recount {
+export interface BacklogCount {
   /** Counts soon, at most once a second. */
   ask(): void
   /** Counts now; wakes the destinations that turn out to have rows nobody here knew of. */
@@ -17,12 +17,12 @@ export interface Recount {
 
 const AT_MOST_EVERY = 1_000
 
-export function createRecount(deps: {
+export function createBacklogCount(deps: {
   lanes: Pick<LaneStore, 'counts'>
-  workers: ReadonlyMap<string, Worker>
+  workers: ReadonlyMap<string, DestinationWorker>
   persist: Persist
   clock: Clock
-}): Recount {
+}): BacklogCount {
   let cancel: (() => void) | null = null
   let last = Number.NEGATIVE_INFINITY
   let stopped = false

@@ -1,18 +1,18 @@
 import type { Clock } from '../lib/clock.ts'
 import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
-import type { Gate } from './admission.ts'
+import type { Admission } from './admission.ts'
 import type { Assignment } from './assignment.ts'
 import type { Lanes } from './lanes.ts'
 import type { Persist } from './persist.ts'
 
 /** Works one destination's backlog off: finds the lanes that are due and hands them to `lanes`, a bounded number at a time. */
-export interface Drain {
+export interface BacklogReader {
   /** A lane is due at this time, milliseconds since the epoch. */
-  expect(at: number): void
+  lookAt(at: number): void
   /** Something changed: look now. */
-  poke(): void
+  lookNow(): void
   /** A lane left memory: there may be room for the next. */
-  freed(): void
+  laneFreed(): void
   stop(): void
 }
 
@@ -23,10 +23,10 @@ const HIDDEN_FOR = 250
 /** While so many characters of events are in memory, no more lanes are loaded. */
 const STORED_SIZE = 16 * 1024 * 1024
 
-export function createDrain(deps: {
+export function createBacklogReader(deps: {
   destination: string
   concurrency: () => number
-  gate: Gate
+  admission: Admission
   lanes: Lanes
   store: Pick<LaneStore, 'due'>
   persist: Persist
@@ -39,8 +39,8 @@ export function createDrain(deps: {
   mayHaveRows: () => boolean
   /** Nothing waits, as far as one can see from here. */
   dry: () => void
-}): Drain {
-  const { gate, lanes, clock } = deps
+}): BacklogReader {
+  const { admission, lanes, clock } = deps
   let stopped = false
   let looking = false
   let again = false
@@ -82,10 +82,10 @@ export function createDrain(deps: {
   }
 
   async function lookOnce(): Promise<void> {
-    const blocked = gate.blockedFor()
+    const blocked = admission.blockedFor()
     if (blocked === Number.POSITIVE_INFINITY) return
     if (blocked > 0) return alarm(clock.now() + Math.ceil(blocked))
-    const most = gate.circuitOpen ? 1 : Math.min(Math.max(deps.concurrency() * 4, FEWEST), MOST)
+    const most = admission.circuitOpen ? 1 : Math.min(Math.max(deps.concurrency() * 4, FEWEST), MOST)
     const room = most - lanes.storedCount
     // Whenever a lane leaves memory this is asked again: a few at a time, so that one query brings many.
     if (room <= 0 || room < most / 2) return
@@ -117,16 +117,16 @@ export function createDrain(deps: {
 
   function take(row: LaneRow): void {
     const assignment = deps.assignmentOf(row.orderKey)
-    if (assignment?.state !== 'open' || gate.blockedFor() > 0) return
+    if (assignment?.state !== 'open' || admission.blockedFor() > 0) return
     // It came into memory while we asked; the next question skips it.
     if (lanes.has(row.orderKey)) again = true
     else lanes.open(row.orderKey, assignment, row.attempt)
   }
 
   return {
-    expect: alarm,
-    poke,
-    freed() {
+    lookAt: alarm,
+    lookNow: poke,
+    laneFreed() {
       if (more || lanes.storedCount === 0) poke()
     },
     stop() {

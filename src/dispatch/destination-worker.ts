@@ -6,23 +6,23 @@ import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { createGate, GIVE_UP_AFTER, type Turn } from './admission.ts'
+import { createAdmission, GIVE_UP_AFTER, type HealthChange } from './admission.ts'
 import type { Assignment } from './assignment.ts'
 import { createReport } from './attempt-report.ts'
 import type { AttemptRecorder } from './attempts.ts'
-import { createDrain } from './backlog-reader.ts'
+import { createBacklogReader } from './backlog-reader.ts'
 import type { Destination } from './destination.ts'
-import { createJournal } from './lane-writes.ts'
+import { createLaneWrites } from './lane-writes.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Memory } from './memory.ts'
 import type { Persist } from './persist.ts'
-import { createPast } from './replays.ts'
+import { createReplays } from './replays.ts'
 import { createSpillBatch, type SpillOwner } from './spill.ts'
 
 /** Everything about delivering to one destination, from its first event to its removal. */
-export interface Worker
+export interface DestinationWorker
   extends SpillOwner,
-    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'evacuate' | 'waiting'> {
+    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'spillAll' | 'waiting'> {
   readonly destination: Destination
   /** It can be sent to. */
   readonly open: boolean
@@ -33,9 +33,9 @@ export interface Worker
    * Which of these orders have a row. Until the question is closed, those that get one are added to the answer; so what is decided
    * in the same turn as it is closed is decided by the truth. null: we stopped.
    */
-  askRows(orderKeys: readonly string[]): Promise<RowQuestion | null>
+  lookUpLanes(orderKeys: readonly string[]): Promise<LaneLookup | null>
   /** The partitions we own changed, or what is to be replayed to it. To be called before anything of a new partition is taken in. */
-  reconsider(requests?: readonly ReplayRow[]): void
+  ownershipChanged(requests?: readonly ReplayRow[]): void
   /** Looks for due lanes now. */
   look(): void
   /** There may be rows now that this worker did not write. */
@@ -46,14 +46,14 @@ export interface Worker
   /** `probe`: an open circuit may try again now. */
   configure(destination: Destination, options: { probe: boolean }): void
   /** Resolves when no write is under way. */
-  settled(): Promise<void>
+  writesDone(): Promise<void>
   /** No new sends, no timers. */
   stop(): void
   /** The destination is no more. Resolves when nothing of it is being written any more. */
-  discard(): Promise<void>
+  remove(): Promise<void>
 }
 
-export interface RowQuestion {
+export interface LaneLookup {
   has(orderKey: string): boolean
   close(): void
 }
@@ -63,7 +63,7 @@ const CHUNK = 16
 /** And about so many characters of them; always one event. */
 const CHUNK_SIZE = 128 * 1024
 
-export interface WorkerDeps {
+export interface DestinationWorkerDeps {
   readonly store: Pick<Store, 'lanes' | 'replays'>
   readonly eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
   readonly persist: Persist
@@ -87,36 +87,38 @@ export interface WorkerDeps {
 const DOUBT_EVERY = 3_600_000
 const EXPIRED = 'every delivery failed for 5 days'
 
-export function createWorker(deps: WorkerDeps & { destination: Destination; requests: readonly ReplayRow[] }): Worker {
+export function createDestinationWorker(
+  deps: DestinationWorkerDeps & { destination: Destination; requests: readonly ReplayRow[] },
+): DestinationWorker {
   const { store, persist, clock, log, eventLog, assignments } = deps
   const { id } = deps.destination
   let destination = deps.destination
   let mayHaveRows = true
   let version = 0
   let spilling = 0
-  let doubtAt = 0
-  const unspilled: (() => void)[] = []
+  let nextCheckAt = 0
+  const spillsDone: (() => void)[] = []
   /** Rests that are being written down. */
   const resting = new Set<Promise<unknown>>()
   /** Open questions: a lane that leaves memory for the store is added to their answers. */
   const questions = new Set<{ readonly rows: Set<string>; stale: boolean }>()
 
-  const past = createPast({
+  const replays = createReplays({
     ...deps,
     destination: () => destination,
-    setAside: of => lanes.setAside(of),
+    setAside: of => lanes.spillAndWait(of),
     changed() {
       rowsChanged()
       applyState()
-      drain.poke()
+      backlog.lookNow()
     },
   })
-  past.configure(deps.requests)
-  /** As the gate knows it: a destination whose past is not queued yet is as good as paused. */
-  const gateState = () => (past.closed && destination.state === 'active' ? 'paused' : destination.state)
-  let state = gateState()
-  const gate = createGate({ clock, destination: gated(), rests })
-  const journal = createJournal({ destination, lanes: store.lanes, persist, clock })
+  replays.configure(deps.requests)
+  /** As the admission knows it: a destination whose past is not queued yet is as good as paused. */
+  const admissionState = () => (replays.opening && destination.state === 'active' ? 'paused' : destination.state)
+  let state = admissionState()
+  const admission = createAdmission({ clock, destination: gated(), rests })
+  const writes = createLaneWrites({ destination, lanes: store.lanes, persist, clock })
   const report = createReport({ ...deps, destination: id })
   const chunk = createPageSize({ most: CHUNK, bytes: CHUNK_SIZE })
   const openBatch = () => createSpillBatch({ lanes: store.lanes, persist, clock })
@@ -135,17 +137,17 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     },
     spilled() {
       spilling--
-      if (spilling === 0) for (const resolve of unspilled.splice(0)) resolve()
+      if (spilling === 0) for (const resolve of spillsDone.splice(0)) resolve()
       rowsChanged()
-      drain.expect(clock.now())
+      backlog.lookAt(clock.now())
     },
   }
 
   const lanes = createLanes({
     owner,
     destination: () => destination,
-    gate,
-    journal,
+    admission,
+    writes,
     report,
     clock,
     random: deps.random,
@@ -165,18 +167,18 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     left(orderKey, nextAt) {
       for (const { rows } of questions) rows.add(orderKey)
       rowsChanged()
-      drain.expect(nextAt)
-      drain.freed()
+      backlog.lookAt(nextAt)
+      backlog.laneFreed()
     },
-    emptied: () => drain.freed(),
-    turned,
+    emptied: () => backlog.laneFreed(),
+    healthChanged,
     failed: error => log.error({ destination: id, error: messageOf(error) }, 'a lane went wrong; it is taken up again'),
   })
 
-  const drain = createDrain({
+  const backlog = createBacklogReader({
     destination: id,
     concurrency: () => destination.delivery.concurrency,
-    gate,
+    admission,
     lanes,
     store: store.lanes,
     persist,
@@ -191,25 +193,25 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     },
   })
 
-  function turned(turn: Exclude<Turn, 'none'>): void {
+  function healthChanged(turn: Exclude<HealthChange, 'none'>): void {
     if (turn === 'recovered') {
       log.info({ destination: id }, 'circuit closed: the endpoint answers again')
-      void hasten()
+      void makeAllDue()
       return
     }
-    if (turn === 'failing' || turn === 'shut') void doubt()
+    if (turn === 'failing' || turn === 'shut') void checkFailingSince()
     if (turn === 'failing') return
     if (turn === 'gone') disable('the endpoint answered 410 Gone')
     else if (turn === 'expired') disable(EXPIRED)
-    else log.warn({ destination: id, circuit: gate.circuitOpen ? 'open' : 'closed' }, 'no deliveries for a while')
-    void lanes.evacuate()
-    drain.poke()
+    else log.warn({ destination: id, circuit: admission.circuitOpen ? 'open' : 'closed' }, 'no deliveries for a while')
+    void lanes.spillAll()
+    backlog.lookNow()
   }
 
   /** This process may have been started a moment ago, and the endpoint have failed for days. */
-  async function doubt(): Promise<void> {
-    if (clock.monotonic() < doubtAt) return
-    doubtAt = clock.monotonic() + DOUBT_EVERY
+  async function checkFailingSince(): Promise<void> {
+    if (clock.monotonic() < nextCheckAt) return
+    nextCheckAt = clock.monotonic() + DOUBT_EVERY
     const asked = destination
     const since = await persist('how long an endpoint has failed', async () => (await asked.failingSince?.()) ?? null)
     if (since !== null && clock.now() - since >= GIVE_UP_AFTER && destination === asked) disable(EXPIRED)
@@ -224,13 +226,13 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
   }
 
   /** What waits for a retry far away goes now: the reason to wait is gone. */
-  async function hasten(): Promise<void> {
-    await persist('lanes made due', () => store.lanes.hasten(id, clock.now()))
-    drain.poke()
+  async function makeAllDue(): Promise<void> {
+    await persist('lanes made due', () => store.lanes.makeDue(id, clock.now()))
+    backlog.lookNow()
   }
 
   /**
-   * As the gate is to see it. Several dispatchers keep one rate limit together: each keeps to the part of it that its partitions are of all;
+   * As the admission is to see it. Several dispatchers keep one rate limit together: each keeps to the part of it that its partitions are of all;
    * one that lags behind in learning of a change may exceed its part for a moment, and the others know nothing of it.
    */
   function gated() {
@@ -242,27 +244,27 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     return { ...destination, state, delivery: { ...delivery, rateLimit } }
   }
 
-  /** Brings the gate in line with the destination, its past and our partitions. */
+  /** Brings the admission in line with the destination, its past and our partitions. */
   function applyState(): void {
-    const before = { state, resting: gate.resting }
-    state = gateState()
-    gate.configure(gated())
-    if (state === 'active' && before.state === 'active' && gate.resting !== before.resting) {
-      if (gate.resting) {
-        void lanes.evacuate()
-        drain.poke()
-      } else void hasten()
+    const before = { state, resting: admission.resting }
+    state = admissionState()
+    admission.configure(gated())
+    if (state === 'active' && before.state === 'active' && admission.resting !== before.resting) {
+      if (admission.resting) {
+        void lanes.spillAll()
+        backlog.lookNow()
+      } else void makeAllDue()
     }
-    if (state !== 'active' && before.state === 'active') void lanes.evacuate()
+    if (state !== 'active' && before.state === 'active') void lanes.spillAll()
     if (state === 'active' && before.state !== 'active') {
       // Rows may have come since these were asked.
       for (const question of questions) question.stale = true
-      void hasten()
+      void makeAllDue()
     }
   }
 
   async function settled(): Promise<void> {
-    await Promise.all([journal.settled(), ...resting])
+    await Promise.all([writes.idle(), ...resting])
   }
 
   function disable(reason: string): void {
@@ -281,10 +283,10 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
       return destination
     },
     get open() {
-      return gate.open
+      return admission.open
     },
     get circuitOpen() {
-      return gate.circuitOpen
+      return admission.circuitOpen
     },
     get mayHaveRows() {
       return mayHaveRows
@@ -298,9 +300,9 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
       return lanes.full
     },
     room: lanes.room,
-    look: drain.poke,
+    look: backlog.lookNow,
     dropClosed: lanes.dropClosed,
-    async askRows(orderKeys) {
+    async lookUpLanes(orderKeys) {
       const question = { rows: new Set<string>(), stale: false }
       questions.add(question)
       const found = await persist('a look for lanes', () => store.lanes.existing(id, orderKeys))
@@ -314,13 +316,13 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
         close: () => void questions.delete(question),
       }
     },
-    reconsider(requests) {
-      past.configure(requests)
+    ownershipChanged(requests) {
+      replays.configure(requests)
       applyState()
     },
     wake() {
       rowsChanged()
-      drain.poke()
+      backlog.lookNow()
     },
     noRows(counted) {
       if (counted === version && spilling === 0 && lanes.storedCount === 0) mayHaveRows = false
@@ -328,21 +330,21 @@ export function createWorker(deps: WorkerDeps & { destination: Destination; requ
     configure(next, { probe }) {
       destination = next
       applyState()
-      if (probe && gate.probe()) drain.poke()
+      if (probe && admission.probe()) backlog.lookNow()
       lanes.pump()
     },
-    evacuate: lanes.evacuate,
+    spillAll: lanes.spillAll,
     waiting: lanes.waiting,
-    settled,
+    writesDone: settled,
     stop() {
-      past.stop()
-      drain.stop()
+      replays.stop()
+      backlog.stop()
     },
-    async discard() {
-      past.stop()
-      drain.stop()
-      lanes.discard()
-      if (spilling > 0) await new Promise<void>(resolve => unspilled.push(resolve))
+    async remove() {
+      replays.stop()
+      backlog.stop()
+      lanes.remove()
+      if (spilling > 0) await new Promise<void>(resolve => spillsDone.push(resolve))
       await settled()
     },
   }

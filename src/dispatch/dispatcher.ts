@@ -1,9 +1,9 @@
 import { AppError } from '../lib/errors.ts'
 import type { DispatchControl } from './dispatch-control.ts'
 import { narrowed, wantedBy } from './replay-filter.ts'
-import { createLife, type LifeDeps } from './session.ts'
+import { createSession, type SessionDeps } from './session.ts'
 
-export interface DispatcherDeps extends LifeDeps {
+export interface DispatcherDeps extends SessionDeps {
   /** One delivery outside of the lanes. */
   readonly test: DispatchControl['test']
 }
@@ -25,33 +25,33 @@ export interface Dispatcher extends DispatchControl {
  * `lane.ts` says what a lane is.
  */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
-  let life = createLife(deps)
-  const revive = () => {
-    if (life.state === 'stopped') life = createLife(deps, life.workers.keys())
-    return life
+  let session = createSession(deps)
+  const running = () => {
+    if (session.state === 'stopped') session = createSession(deps, session.workers.keys())
+    return session
   }
 
   return {
-    start: () => revive().start(),
-    stop: (graceMs, end) => life.stop(graceMs, end),
-    refresh: () => revive().refresh({ probe: true }),
+    start: () => running().start(),
+    stop: (graceMs, end) => session.stop(graceMs, end),
+    refresh: () => running().refresh({ probe: true }),
     wake() {
-      for (const worker of life.workers.values()) worker.wake()
+      for (const worker of session.workers.values()) worker.wake()
     },
     test: deps.test,
     async replay(id, filter) {
       // Another process may have made or changed it a moment ago.
-      await life.refresh({ probe: false })
-      const worker = life.workers.get(id)
+      await session.refresh({ probe: false })
+      const worker = session.workers.get(id)
       if (!worker) throw unknown(id)
       const wanted = narrowed(filter, worker.destination)
       if (!wanted) return 0
       const count = await deps.store.replays.add(id, wanted, deps.clock.now(), wantedBy(worker.destination))
-      await life.refresh({ probe: false })
+      await session.refresh({ probe: false })
       return count
     },
     destinations: () =>
-      [...life.workers.values()].map(({ destination, circuitOpen, waiting }) => {
+      [...session.workers.values()].map(({ destination, circuitOpen, waiting }) => {
         const { id, kind, state, types, connections, matches = null, delivery } = destination
         const { concurrency, rateLimit } = delivery
         return {
@@ -63,8 +63,8 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
         }
       }),
     health: () =>
-      life.state === 'running'
-        ? life.health()
+      session.state === 'running'
+        ? session.health()
         : 'the dispatcher is not running: it is starting, stopped, or standing by',
   }
 }

@@ -4,13 +4,13 @@ import { within as waitWithin } from '../lib/deadline.ts'
 import { within } from '../lib/page-size.ts'
 import type { Store } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
-import type { RowQuestion, Worker } from './destination-worker.ts'
+import type { DestinationWorker, LaneLookup } from './destination-worker.ts'
 import type { Persist } from './persist.ts'
 import { createSpillBatch, type SpillBatch } from './spill.ts'
-import type { Routes } from './subscriptions.ts'
+import type { Subscriptions } from './subscriptions.ts'
 
 /** Takes entries of the log in: each into the memory of every destination that wants it, or into the store. */
-export interface Intake {
+export interface FanOut {
   /** Resolves when all are taken in; early when the assignment ends, and then the rest is for the next owner. */
   take(assignment: Assignment | undefined, entries: readonly LogEntry[]): Promise<void>
 }
@@ -25,15 +25,15 @@ const SLICE_SIZE = 8 * 1024 * 1024
  */
 const [BREATH, LONG_BREATH, SLOW_FOR] = [20, 1_000, 1_000]
 
-export function createIntake(deps: {
+export function createFanOut(deps: {
   store: Pick<Store, 'lanes'>
-  routes: Routes<Worker>
-  workers: ReadonlyMap<string, Worker>
+  routes: Subscriptions<DestinationWorker>
+  workers: ReadonlyMap<string, DestinationWorker>
   persist: Persist
   clock: Clock
-}): Intake {
+}): FanOut {
   const { store, routes, workers, persist, clock } = deps
-  const slowUntil = new WeakMap<Worker, number>()
+  const slowUntil = new WeakMap<DestinationWorker, number>()
 
   async function takeSlice(assignment: Assignment, entries: readonly LogEntry[]): Promise<void> {
     const questions = await askRows(entries)
@@ -42,19 +42,19 @@ export function createIntake(deps: {
     for (const question of questions.values()) question.close()
     for (const worker of touched) worker.pump()
     await batch.write()
-    await breathe(touched)
+    await waitForRoom(touched)
   }
 
   /** All in one turn: nothing may come between the answers about rows, the decisions, and the begin of the write. */
   function decide(
     assignment: Assignment,
     entries: readonly LogEntry[],
-    questions: ReadonlyMap<Worker, RowQuestion>,
+    questions: ReadonlyMap<DestinationWorker, LaneLookup>,
     batch: SpillBatch,
-  ): Iterable<Worker> {
-    const touched = new Set<Worker>()
+  ): Iterable<DestinationWorker> {
+    const touched = new Set<DestinationWorker>()
     for (const { position, event } of entries) {
-      const takers = routes.of(event).filter(({ id }) => !assignment.isDone(id, position))
+      const takers = routes.subscribersOf(event).filter(({ id }) => !assignment.isDone(id, position))
       const slot = assignment.take(
         position,
         takers.map(({ id }) => id),
@@ -69,20 +69,20 @@ export function createIntake(deps: {
   }
 
   /** Asks each destination that may have rows at all which orders of these entries have one. */
-  async function askRows(entries: readonly LogEntry[]): Promise<ReadonlyMap<Worker, RowQuestion>> {
-    const keys = new Map<Worker, Set<string>>()
+  async function askRows(entries: readonly LogEntry[]): Promise<ReadonlyMap<DestinationWorker, LaneLookup>> {
+    const keys = new Map<DestinationWorker, Set<string>>()
     for (const { event } of entries)
-      for (const worker of routes.of(event)) {
+      for (const worker of routes.subscribersOf(event)) {
         if (!worker.mayHaveRows) continue
         const wanted = keys.get(worker)
         if (wanted) wanted.add(event.orderKey)
         else keys.set(worker, new Set([event.orderKey]))
       }
-    const questions = new Map<Worker, RowQuestion>()
+    const questions = new Map<DestinationWorker, LaneLookup>()
     if (keys.size === 0) return questions
     await Promise.all(
       [...keys].map(async ([worker, wanted]) => {
-        const question = await worker.askRows([...wanted])
+        const question = await worker.lookUpLanes([...wanted])
         if (question) questions.set(worker, question)
       }),
     )
@@ -93,7 +93,7 @@ export function createIntake(deps: {
    * A burst fills a queue faster than any destination empties it; a short wait often saves writing the rest of the burst down.
    * A destination that made no room in that time is slow, and is not waited for again soon.
    */
-  async function breathe(touched: Iterable<Worker>): Promise<void> {
+  async function waitForRoom(touched: Iterable<DestinationWorker>): Promise<void> {
     const now = clock.monotonic()
     const full = [...touched].filter(worker => worker.full && (slowUntil.get(worker) ?? now) <= now)
     if (full.length === 0) return

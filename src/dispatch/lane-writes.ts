@@ -1,4 +1,4 @@
-import { createGroupCommit } from '../lib/batcher.ts'
+import { createBatcher } from '../lib/batcher.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
 import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
@@ -6,31 +6,31 @@ import type { Destination } from './destination.ts'
 import type { Persist } from './persist.ts'
 
 /** The durable writes about one destination's lanes, many lanes at a time. */
-export interface Journal {
+export interface LaneWrites {
   /** The head of this lane failed for the first time: it and all behind it go into the backlog. False: we stopped before. */
-  setAside(lane: { events: readonly EventRecord[]; nextAt: number; attempt: number }): Promise<boolean>
+  spill(lane: { events: readonly EventRecord[]; nextAt: number; attempt: number }): Promise<boolean>
   /** Acknowledged. Resolves with the order keys of the lanes left empty; null: we stopped before. */
   delivered(orderKey: string, eventId: string): Promise<ReadonlySet<string> | null>
   reschedule(lane: Pick<LaneRow, 'orderKey' | 'nextAt' | 'attempt'>): Promise<boolean>
-  bury(letter: Omit<Parameters<LaneStore['bury']>[0], 'destination' | 'endpoint'>): Promise<boolean>
+  deadLetter(letter: Omit<Parameters<LaneStore['deadLetter']>[0], 'destination' | 'endpoint'>): Promise<boolean>
   /** Resolves when no write is under way. */
-  settled(): Promise<void>
+  idle(): Promise<void>
 }
 
 /** How long completions are collected for one write, milliseconds. */
 const COLLECT = 5
 
-export function createJournal(deps: {
+export function createLaneWrites(deps: {
   destination: Pick<Destination, 'id' | 'kind'>
-  lanes: Pick<LaneStore, 'spill' | 'delivered' | 'reschedule' | 'bury'>
+  lanes: Pick<LaneStore, 'spill' | 'delivered' | 'reschedule' | 'deadLetter'>
   persist: Persist
   clock: Clock
-}): Journal {
+}): LaneWrites {
   const { lanes, persist, clock } = deps
   const { id: destination } = deps.destination
   const endpoint = deps.destination.kind === 'endpoint'
   const group = <T, R>(write: (items: readonly T[]) => Promise<R>) =>
-    createGroupCommit({ clock, collectMs: COLLECT, write })
+    createBatcher({ clock, collectMs: COLLECT, write })
 
   const setAside = group<{ events: readonly EventRecord[]; nextAt: number; attempt: number }, boolean>(async items => {
     // A new lane's time and attempts are given once a call: those that failed go with one of their times, milliseconds apart.
@@ -62,12 +62,12 @@ export function createJournal(deps: {
   const reschedule = group<LaneRow, boolean>(rows => persist.did('a retry', () => lanes.reschedule(rows)))
 
   return {
-    setAside: setAside.add,
+    spill: setAside.add,
     delivered: (orderKey, eventId) => delivered.add({ orderKey, eventId }),
     reschedule: lane => reschedule.add({ ...lane, destination, held: false }),
-    bury: letter => persist.did('a dead letter', () => lanes.bury({ ...letter, destination, endpoint })),
-    settled: async () => {
-      await Promise.all([setAside.settled(), delivered.settled(), reschedule.settled()])
+    deadLetter: letter => persist.did('a dead letter', () => lanes.deadLetter({ ...letter, destination, endpoint })),
+    idle: async () => {
+      await Promise.all([setAside.idle(), delivered.idle(), reschedule.idle()])
     },
   }
 }

@@ -1,12 +1,12 @@
 import type { Clock } from '../lib/clock.ts'
 import type { EventRecord } from '../order/event-record.ts'
-import type { Gate, Turn } from './admission.ts'
+import type { Admission, HealthChange } from './admission.ts'
 import type { Assignment, Slot } from './assignment.ts'
 import { ABORTED, attempted, fateOf } from './attempt.ts'
 import type { AttemptReport, Fate } from './attempt-report.ts'
 import type { Destination, Outcome } from './destination.ts'
 import { createLane, type Item, type Lane } from './lane.ts'
-import type { Journal } from './lane-writes.ts'
+import type { LaneWrites } from './lane-writes.ts'
 import type { MemoryShare } from './memory.ts'
 import type { SpillBatch, SpillOwner } from './spill.ts'
 
@@ -35,13 +35,13 @@ export interface Lanes {
   /** Sends what may be sent. */
   pump(): void
   /** Everything in memory goes to the store, what is in flight as well (its end still counts); `of`: of these assignments only. Resolves with the write. */
-  evacuate(of?: ReadonlySet<Assignment>): Promise<boolean>
+  spillAll(of?: ReadonlySet<Assignment>): Promise<boolean>
   /** The same of these assignments, and what was in flight from memory has ended. */
-  setAside(of: ReadonlySet<Assignment>): Promise<boolean>
+  spillAndWait(of: ReadonlySet<Assignment>): Promise<boolean>
   /** Forgets the lanes of assignments that are not open, but for what is in flight. */
   dropClosed(): void
   /** The destination is no more: nothing waits for it. */
-  discard(): void
+  remove(): void
 }
 
 /** Lanes waiting for a write to finish; beyond that sends pause, so that a slow store is not run over. */
@@ -54,8 +54,8 @@ const STALE_PAUSE = 50
 export function createLanes(deps: {
   owner: SpillOwner
   destination: () => Destination
-  gate: Gate
-  journal: Journal
+  admission: Admission
+  writes: LaneWrites
   report: (report: AttemptReport) => void
   clock: Clock
   random: () => number
@@ -72,11 +72,11 @@ export function createLanes(deps: {
   left: (orderKey: string, nextAt: number) => void
   /** A lane left memory and has no row. */
   emptied: () => void
-  turned: (turn: Exclude<Turn, 'none'>) => void
+  healthChanged: (change: Exclude<HealthChange, 'none'>) => void
   /** Runs background work; an unexpected error is logged and its lane goes back to the store. */
   failed: (error: unknown) => void
 }): Lanes {
-  const { owner, gate, journal, clock, memory } = deps
+  const { owner, admission, writes, clock, memory } = deps
   const lanes = new Map<string, Lane>()
   let ready: Lane[] = []
   let queued = 0
@@ -94,7 +94,7 @@ export function createLanes(deps: {
     for (const { event } of items) memory.release(event.body.length)
   }
 
-  function forget(lane: Lane): boolean {
+  function drop(lane: Lane): boolean {
     if (lanes.get(lane.orderKey) !== lane) return false
     lanes.delete(lane.orderKey)
     if (lane.stored) storedCount--
@@ -104,11 +104,11 @@ export function createLanes(deps: {
   }
 
   /** Its events stay in the store. */
-  function leave(lane: Lane, nextAt: number): void {
-    if (forget(lane)) deps.left(lane.orderKey, nextAt)
+  function dropToStore(lane: Lane, nextAt: number): void {
+    if (drop(lane)) deps.left(lane.orderKey, nextAt)
   }
 
-  function turnStored(lane: Lane, storing: Promise<unknown>): Item[] {
+  function markStored(lane: Lane, storing: Promise<unknown>): Item[] {
     const items = lane.queue
     unqueue(items)
     storedCount++
@@ -119,8 +119,8 @@ export function createLanes(deps: {
   }
 
   /** A lane in memory goes to the store as a whole; what is in flight stays in flight. */
-  function moveOut(lane: Lane, batch: SpillBatch): void {
-    const items = turnStored(lane, batch.written)
+  function spillLane(lane: Lane, batch: SpillBatch): void {
+    const items = markStored(lane, batch.written)
     for (const item of items) {
       batch.add(owner, item.event, item.slot)
       item.slot = null
@@ -128,7 +128,7 @@ export function createLanes(deps: {
     if (lane.busy) lane.queue = items.slice(0, 1)
     void batch.written.then(() => {
       lane.storing = null
-      if (!lane.busy) leave(lane, clock.now())
+      if (!lane.busy) dropToStore(lane, clock.now())
     })
   }
 
@@ -140,18 +140,18 @@ export function createLanes(deps: {
   async function load(lane: Lane): Promise<void> {
     lane.busy = true
     const items = await deps.load(lane.orderKey)
-    if (items === null || !mayWork(lane)) return leave(lane, clock.now())
+    if (items === null || !mayWork(lane)) return dropToStore(lane, clock.now())
     if (items.length === 0) {
       // A row whose events are gone from the history. It is not looked at again soon, and never in a circle.
       const nextAt = clock.now() + VOID_PAUSE
-      await journal.reschedule({ orderKey: lane.orderKey, nextAt, attempt: lane.attempt })
-      return leave(lane, nextAt)
+      await writes.reschedule({ orderKey: lane.orderKey, nextAt, attempt: lane.attempt })
+      return dropToStore(lane, nextAt)
     }
     lane.queue = items.map(item => ({ ...item, slot: null }))
     enqueue(lane)
   }
 
-  const mayWork = (lane: Lane) => !discarded && lane.assignment.state === 'open' && gate.blockedFor() === 0
+  const mayWork = (lane: Lane) => !discarded && lane.assignment.state === 'open' && admission.blockedFor() === 0
 
   // ── sending ──
 
@@ -172,7 +172,7 @@ export function createLanes(deps: {
         ready.shift()
         continue
       }
-      const wait = deps.fresh() ? gate.wait() : STALE_PAUSE
+      const wait = deps.fresh() ? admission.wait() : STALE_PAUSE
       if (wait > 0) {
         if (wait !== Number.POSITIVE_INFINITY) cancelAlarm = clock.after(wait, pump)
         return
@@ -190,7 +190,7 @@ export function createLanes(deps: {
     lane.busy = true
     sending++
     assignment.begin()
-    gate.sent()
+    admission.sent()
     const context = { attempt: sent.attempt, replay: item.origin === 'replay', signal: assignment.signal }
     attempted(deps.destination, item.event, context).then(outcome => finished(lane, sent, outcome))
   }
@@ -200,14 +200,14 @@ export function createLanes(deps: {
     const aborted = answer.result === 'aborted' && lane.assignment.signal.aborted
     const outcome: Outcome = answer.result === 'aborted' && !aborted ? { ...answer, result: 'retry' } : answer
     if (discarded || lane.assignment.state === 'closed' || lanes.get(lane.orderKey) !== lane) {
-      gate.note(ABORTED, lane.orderKey)
-      forget(lane)
+      admission.note(ABORTED, lane.orderKey)
+      drop(lane)
       lane.ended?.()
       lane.assignment.end()
       pump()
       return
     }
-    const turn = gate.note(outcome, lane.orderKey)
+    const turn = admission.note(outcome, lane.orderKey)
     const fate = aborted
       ? null
       : fateOf(outcome, sent.attempt, { delivery: deps.destination().delivery, clock, random: deps.random })
@@ -219,14 +219,14 @@ export function createLanes(deps: {
       sent.item.slot?.assignment.release(sent.item.slot, owner.id)
       unqueue(lane.queue.splice(0, 1))
       if (lane.queue.length > 0) enqueue(lane)
-      else forget(lane)
+      else drop(lane)
       lane.assignment.end()
     } else {
       writing++
-      follow(lane, sent, outcome, fate)
+      recordOutcome(lane, sent, outcome, fate)
         .catch(error => {
           deps.failed(error)
-          leave(lane, clock.now() + SPARE_PAUSE)
+          dropToStore(lane, clock.now() + SPARE_PAUSE)
         })
         .finally(() => {
           writing--
@@ -235,34 +235,34 @@ export function createLanes(deps: {
           pump()
         })
     }
-    if (turn !== 'none') deps.turned(turn)
+    if (turn !== 'none') deps.healthChanged(turn)
     pump()
   }
 
   /** What has to be written after an attempt, and where the lane goes then. */
-  async function follow(lane: Lane, sent: Sent, outcome: Outcome, fate: Fate | null): Promise<void> {
+  async function recordOutcome(lane: Lane, sent: Sent, outcome: Outcome, fate: Fate | null): Promise<void> {
     if (lane.stored && lane.storing) await lane.storing
     // Aborted: what is in the store waits there, what is not is read from the log again.
-    if (fate === null) return leave(lane, clock.now())
+    if (fate === null) return dropToStore(lane, clock.now())
     if (fate.kind === 'delivered') return acknowledge(lane, sent)
     const { item, attempt } = sent
     const nextAt = fate.kind === 'retry' ? fate.nextAt : clock.now() + (fate.kind === 'bury' ? SPARE_PAUSE : 0)
     const counted = fate.kind === 'keep' ? attempt - 1 : attempt
     if (lane.stored) {
-      if (lane.flushed && (await lane.flushed) === null) return leave(lane, nextAt)
-      if (fate.kind !== 'bury') await journal.reschedule({ orderKey: lane.orderKey, nextAt, attempt: counted })
+      if (lane.flushed && (await lane.flushed) === null) return dropToStore(lane, nextAt)
+      if (fate.kind !== 'bury') await writes.reschedule({ orderKey: lane.orderKey, nextAt, attempt: counted })
     } else {
       const { promise, resolve } = Promise.withResolvers<void>()
-      const items = turnStored(lane, promise)
+      const items = markStored(lane, promise)
       const events = items.map(entry => entry.event)
-      const done = await journal.setAside({ events, nextAt, attempt: counted })
+      const done = await writes.spill({ events, nextAt, attempt: counted })
       lane.storing = null
       resolve()
-      if (!done) return leave(lane, nextAt)
+      if (!done) return dropToStore(lane, nextAt)
       for (const { slot } of items) slot?.assignment.release(slot, owner.id)
     }
-    if (fate.kind !== 'bury') return leave(lane, nextAt)
-    await journal.bury({
+    if (fate.kind !== 'bury') return dropToStore(lane, nextAt)
+    await writes.deadLetter({
       orderKey: lane.orderKey,
       eventId: item.event.id,
       at: clock.now(),
@@ -270,12 +270,12 @@ export function createLanes(deps: {
       lastError: outcome.error ?? 'failed',
       hold: deps.destination().delivery.onExhausted === 'hold',
     })
-    leave(lane, clock.now())
+    dropToStore(lane, clock.now())
   }
 
   /** The head of a lane of the store is delivered: on with the next, while the write that says so is under way. */
   async function acknowledge(lane: Lane, sent: Sent): Promise<void> {
-    const flushed = journal.delivered(lane.orderKey, sent.item.event.id)
+    const flushed = writes.delivered(lane.orderKey, sent.item.event.id)
     lane.flushed = flushed
     lane.queue.shift()
     lane.attempt = 0
@@ -287,21 +287,21 @@ export function createLanes(deps: {
     }
     const empty = await flushed
     if (empty?.has(lane.orderKey)) {
-      if (forget(lane)) deps.emptied()
+      if (drop(lane)) deps.emptied()
     } else if (empty && mayWork(lane)) await load(lane)
-    else leave(lane, clock.now())
+    else dropToStore(lane, clock.now())
   }
 
-  function evacuate(of?: ReadonlySet<Assignment>): Promise<boolean> {
+  function spillAll(of?: ReadonlySet<Assignment>): Promise<boolean> {
     const batch = deps.openBatch()
     for (const lane of [...lanes.values()]) {
       if (lane.assignment.state !== 'open' || (of && !of.has(lane.assignment))) continue
-      if (!lane.stored) moveOut(lane, batch)
+      if (!lane.stored) spillLane(lane, batch)
       else if (!lane.busy && !lane.storing) {
         const { flushed } = lane
         lane.busy = true
         lane.queue = []
-        void Promise.resolve(flushed).then(() => leave(lane, clock.now()))
+        void Promise.resolve(flushed).then(() => dropToStore(lane, clock.now()))
       }
     }
     return batch.write()
@@ -320,7 +320,7 @@ export function createLanes(deps: {
       return size
     },
     get full() {
-      return (queued > deps.queueLimit / 2 || memory.full) && gate.open
+      return (queued > deps.queueLimit / 2 || memory.full) && admission.open
     },
     waiting() {
       let oldestObservedAt: number | null = null
@@ -333,7 +333,7 @@ export function createLanes(deps: {
     room: () => new Promise(resolve => waiters.push(resolve)),
     accept(event, slot, inStore, batch) {
       const lane = lanes.get(event.orderKey)
-      const room = gate.open && queued < deps.queueLimit && memory.fits(event.body.length)
+      const room = admission.open && queued < deps.queueLimit && memory.fits(event.body.length)
       if (room && !discarded && (lane ? !lane.stored : !inStore && !batch.has(owner, event.orderKey))) {
         const into = lane ?? createLane(event.orderKey, slot.assignment, false, 0)
         into.queue.push({ event, origin: 'live', slot })
@@ -344,7 +344,7 @@ export function createLanes(deps: {
         enqueue(into)
         return
       }
-      if (lane && !lane.stored) moveOut(lane, batch)
+      if (lane && !lane.stored) spillLane(lane, batch)
       else if (lane?.storing && lane.storing !== batch.written) batch.after(lane.storing)
       batch.add(owner, event, slot)
     },
@@ -356,7 +356,7 @@ export function createLanes(deps: {
       load(lane)
         .catch(error => {
           deps.failed(error)
-          leave(lane, clock.now() + SPARE_PAUSE)
+          dropToStore(lane, clock.now() + SPARE_PAUSE)
         })
         .finally(() => {
           assignment.end()
@@ -364,26 +364,26 @@ export function createLanes(deps: {
         })
     },
     pump,
-    evacuate,
-    async setAside(of) {
+    spillAll,
+    async spillAndWait(of) {
       const ends = [...lanes.values()]
         .filter(lane => !lane.stored && lane.busy && of.has(lane.assignment))
         .map(lane => new Promise<void>(resolve => (lane.ended = resolve)))
-      const done = await evacuate(of)
+      const done = await spillAll(of)
       await Promise.all(ends)
       return done
     },
     dropClosed() {
       for (const lane of [...lanes.values()])
-        if (lane.assignment.state === 'closed' || (lane.assignment.state === 'closing' && !lane.busy)) forget(lane)
+        if (lane.assignment.state === 'closed' || (lane.assignment.state === 'closing' && !lane.busy)) drop(lane)
       ready = ready.filter(lane => lanes.get(lane.orderKey) === lane)
     },
-    discard() {
+    remove() {
       discarded = true
       cancelAlarm?.()
       for (const lane of [...lanes.values()]) {
         for (const { slot } of lane.queue) slot?.assignment.release(slot, owner.id)
-        forget(lane)
+        drop(lane)
       }
       ready = []
     },

@@ -22,9 +22,9 @@ import { narrowed, wantedBy } from './replay-filter.ts'
  * The mark counts only under the owner's claim: a process that has lost the partition without noticing cannot speak for the one that has
  * it, which may not know of the endpoint yet.
  */
-export interface Past {
+export interface Replays {
   /** The destination is new, and not all of its past is queued in the partitions we own: nothing may be sent. */
-  readonly closed: boolean
+  readonly opening: boolean
   /** What is to be replayed to it, or the partitions we own, changed. */
   configure(requests?: readonly ReplayRow[]): void
   stop(): void
@@ -37,7 +37,7 @@ const LOOK_AGAIN_MS = 500
 const REFUSED_MS = 10_000
 const SOME: ReadonlyMap<string, number> = new Map([['', 0]])
 
-export function createPast(deps: {
+export function createReplays(deps: {
   destination: () => Destination
   group: string
   store: Pick<Store, 'lanes' | 'replays'>
@@ -53,7 +53,7 @@ export function createPast(deps: {
   log: Log
   /** Something was queued, or `closed` may have changed. */
   changed: () => void
-}): Past {
+}): Replays {
   const { group, store, eventLog, assignments, persist, clock, log } = deps
   const stopping = new AbortController()
   const { signal } = stopping
@@ -193,7 +193,7 @@ export function createPast(deps: {
   }
 
   return {
-    get closed() {
+    get opening() {
       return requests.some(request => request.opening && missing(request).length > 0)
     },
     configure(list = requests) {

@@ -9,15 +9,15 @@ import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { type Assignment, createAssignment } from './assignment.ts'
 import { createAttemptRecorder } from './attempts.ts'
-import { createRecount } from './backlog-count.ts'
+import { createBacklogCount } from './backlog-count.ts'
 import type { Destination } from './destination.ts'
-import { createWorker, type Worker } from './destination-worker.ts'
-import { createIntake } from './fan-out.ts'
+import { createDestinationWorker, type DestinationWorker } from './destination-worker.ts'
+import { createFanOut } from './fan-out.ts'
 import { createMemory } from './memory.ts'
 import { createPersist } from './persist.ts'
-import { createRoutes } from './subscriptions.ts'
+import { createSubscriptions } from './subscriptions.ts'
 
-export interface LifeDeps {
+export interface SessionDeps {
   readonly store: Pick<Store, 'lanes' | 'deliveries' | 'replays'>
   readonly eventLog: Pick<EventLog, 'consume' | 'partitions' | 'partitionOf' | 'kind'>
   readonly clock: Clock
@@ -39,9 +39,9 @@ export interface LifeDeps {
 }
 
 /** A dispatcher from its start to its stop: the partitions it owns and a worker for each destination. */
-export interface Life {
+export interface Session {
   readonly state: 'new' | 'running' | 'stopped'
-  readonly workers: ReadonlyMap<string, Worker>
+  readonly workers: ReadonlyMap<string, DestinationWorker>
   start(): Promise<void>
   stop(graceMs: number, end?: { readonly lost: boolean }): Promise<void>
   refresh(options: RefreshOptions): Promise<void>
@@ -57,22 +57,22 @@ interface RefreshOptions {
 const [REVOKE_GRACE, ABORT_GRACE] = [8_000, 1_000]
 
 /** `former`: the destinations of the life before. */
-export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life {
+export function createSession(deps: SessionDeps, former: Iterable<string> = []): Session {
   const { store, eventLog, clock, log, metrics, random = Math.random, tickMs = 5_000, queueLimit = 1_000 } = deps
   const stopping = new AbortController()
   const persist = createPersist({ clock, log, signal: stopping.signal })
   const recorder = createAttemptRecorder({ deliveries: store.deliveries, clock, log })
   const assignments = new Map<number, Assignment>()
-  const workers = new Map<string, Worker>()
+  const workers = new Map<string, DestinationWorker>()
   const unseen = new Set(former)
-  const routes = createRoutes<Worker>()
-  const recount = createRecount({ lanes: store.lanes, workers, persist, clock })
-  const intake = createIntake({ store, routes, workers, persist, clock })
+  const routes = createSubscriptions<DestinationWorker>()
+  const recount = createBacklogCount({ lanes: store.lanes, workers, persist, clock })
+  const intake = createFanOut({ store, routes, workers, persist, clock })
   /** What was settled before the log gave us the means to say so. */
   const settledTo = new Map<number, { position: number; ahead: () => Ahead }>()
   let consumption: Consumption | null = null
   const { promise: consuming, resolve: begun } = Promise.withResolvers<Consumption>()
-  let state: Life['state'] = 'new'
+  let state: Session['state'] = 'new'
   let cancelTick: (() => void) | null = null
 
   const shared = {
@@ -112,14 +112,14 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     for (const partition of partitions) {
       const settle = (position: number, now: () => Ahead) => {
         settledTo.set(partition, { position, ahead: now })
-        consumption?.settle(partition, position, now)
+        consumption?.committable(partition, position, now)
       }
       const claim = { epoch, number: claimed.get(partition) ?? 0, confirmed: false }
       assignments.set(partition, createAssignment(partition, claim, settle, ahead?.get(partition)))
     }
     // The former owner may have left rows, which nobody here has counted.
     for (const worker of workers.values()) {
-      worker.reconsider()
+      worker.ownershipChanged()
       worker.wake()
     }
     void recount.look()
@@ -142,7 +142,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     }
     for (const worker of workers.values()) {
       worker.dropClosed()
-      worker.reconsider()
+      worker.ownershipChanged()
     }
   }
 
@@ -150,7 +150,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     // Into the store with all that waits and all that is in flight: else one delivery that hangs would keep the position back, and
     // everything read after it would go to every destination again.
     const of = new Set(leaving)
-    const saved = Promise.all([...workers.values()].map(worker => worker.evacuate(of)))
+    const saved = Promise.all([...workers.values()].map(worker => worker.spillAll(of)))
     const ended = Promise.all(leaving.map(assignment => assignment.drain()))
       .then(() => saved)
       .then(writesDone)
@@ -159,7 +159,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     await within(clock, ended, ABORT_GRACE)
   }
 
-  const writesDone = () => Promise.all([...workers.values()].map(worker => worker.settled()))
+  const writesDone = () => Promise.all([...workers.values()].map(worker => worker.writesDone()))
 
   // ── destinations ──
 
@@ -186,9 +186,9 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
     for (const destination of list) {
       const requests = pending.filter(request => request.destination === destination.id)
       const worker = workers.get(destination.id)
-      if (!worker) workers.set(destination.id, createWorker({ ...shared, destination, requests }))
+      if (!worker) workers.set(destination.id, createDestinationWorker({ ...shared, destination, requests }))
       else {
-        worker.reconsider(requests)
+        worker.ownershipChanged(requests)
         worker.configure(destination, options)
       }
     }
@@ -199,7 +199,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
       recorder.forget(id)
       metrics.forget(id)
       // Taken in or put aside between the removal and our knowing of it.
-      void worker.discard().then(() => persist('what waited for a removed endpoint', () => store.lanes.forget(id)))
+      void worker.remove().then(() => persist('what waited for a removed endpoint', () => store.lanes.forget(id)))
     }
     for (const id of unseen) if (!ids.has(id)) metrics.forget(id)
     unseen.clear()
@@ -241,7 +241,7 @@ export function createLife(deps: LifeDeps, former: Iterable<string> = []): Life 
         revoked: partitions => release(partitions, REVOKE_GRACE),
       })
       begun(consumption)
-      for (const [partition, { position, ahead }] of settledTo) consumption.settle(partition, position, ahead)
+      for (const [partition, { position, ahead }] of settledTo) consumption.committable(partition, position, ahead)
       tick()
     },
     async stop(graceMs, { lost } = { lost: false }) {

@@ -3,9 +3,9 @@ import type { EventRecord } from '../order/event-record.ts'
 import type { Destination } from './destination.ts'
 
 /** Who gets an event. Looked up per event, so it costs nothing per destination that does not want it. */
-export interface Routes<T extends { readonly destination: Destination }> {
+export interface Subscriptions<T extends { readonly destination: Destination }> {
   set(takers: readonly T[]): void
-  of(event: EventRecord): readonly T[]
+  subscribersOf(event: EventRecord): readonly T[]
 }
 
 /** Takers of a type and connection; `picky` if one of them looks into the event as well. */
@@ -14,7 +14,7 @@ interface Group<T> {
   readonly picky: boolean
 }
 
-export function createRoutes<T extends { readonly destination: Destination }>(): Routes<T> {
+export function createSubscriptions<T extends { readonly destination: Destination }>(): Subscriptions<T> {
   let takers: readonly T[] = []
   const known = new Map<EventType, Map<string, Group<T>>>()
   const parse = createParser()
@@ -42,7 +42,7 @@ export function createRoutes<T extends { readonly destination: Destination }>():
       takers = list
       known.clear()
     },
-    of(event) {
+    subscribersOf(event) {
       const group = groupOf(event.type, event.connection)
       if (!group.picky) return group.takers
       const body = parse(event)

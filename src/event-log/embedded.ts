@@ -1,12 +1,12 @@
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import { createTurns } from '../lib/keyed-mutex.ts'
+import { createKeyedMutex } from '../lib/keyed-mutex.ts'
 import { createPageSize } from '../lib/page-size.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Ahead, decodeAhead } from './ahead.ts'
 import type { Consumption, EventLog, LogConsumer, LogEntry } from './event-log.ts'
-import { createSettled } from './offset-commits.ts'
+import { createOffsetCommits } from './offset-commits.ts'
 
 const PARTITION = 0
 const BATCH = 500
@@ -33,7 +33,7 @@ export function createEmbeddedLog(deps: {
   epoch?: () => number
 }): EventLog {
   const readers = new Set<Reader>()
-  const takeTurn = createTurns()
+  const takeTurn = createKeyedMutex()
   return {
     kind: 'embedded',
     partitions: 1,
@@ -45,7 +45,7 @@ export function createEmbeddedLog(deps: {
       const reader = createReader({ ...deps, consumer, takeTurn: () => takeTurn(consumer.group) })
       readers.add(reader)
       return {
-        settle: reader.settle,
+        committable: reader.committable,
         caughtUp: reader.caughtUp,
         // Who reads is settled outside: by the lease of the process, or by turns.
         holds: async () => null,
@@ -88,7 +88,7 @@ function createReader(deps: {
   const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
   let epoch = 0
   const openSettled = () =>
-    createSettled({
+    createOffsetCommits({
       clock,
       write: (position, ahead) => store.offsets.set(consumer.group, PARTITION, position, epoch, ahead),
     })
@@ -217,8 +217,8 @@ function createReader(deps: {
     },
     health: () => trouble ?? settled.health(),
     notice: () => (wentBack && clock.now() - wentBack.at < SHOWN_MS ? wentBack.text : null),
-    settle: (_partition, position, ahead) => {
-      if (!signal.aborted) settled.settle(position, ahead)
+    committable: (_partition, position, ahead) => {
+      if (!signal.aborted) settled.committable(position, ahead)
     },
     caughtUp: async () => {
       const end = await store.events.last()

@@ -81,7 +81,7 @@ export interface Consumption {
    * Everything of the partition up to and including this position is delivered or durably set aside. Written soon, in batches.
    * `ahead`: what is done beyond it at the time of the write.
    */
-  settle(partition: number, position: number, ahead?: () => Ahead): void
+  committable(partition: number, position: number, ahead?: () => Ahead): void
   /**
    * Resolves with true when everything that was in these partitions at the time of the call has been taken in; with false when one of
    * them is not ours any more. Rejects where the log does not answer.

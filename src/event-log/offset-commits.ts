@@ -6,9 +6,9 @@ import { type Ahead, encodeAhead } from './ahead.ts'
 const WRITE_AFTER_MS = 200
 const RETRY_AFTER_MS = 500
 
-export interface Settled {
+export interface OffsetCommits {
   /** A position below one settled before is nothing, and so is the same one unless what is done beyond it may have changed. */
-  settle(position: number, ahead?: () => Ahead): void
+  committable(position: number, ahead?: () => Ahead): void
   /** Writes what is not yet written; never rejects. */
   flush(): Promise<void>
   /** null: what is settled gets written; else one sentence. */
@@ -16,10 +16,10 @@ export interface Settled {
 }
 
 /** The settled position of one group and what is done beyond it, written every 200 ms while they change. */
-export function createSettled(deps: {
+export function createOffsetCommits(deps: {
   clock: Clock
   write: (position: number, ahead: string) => Promise<void>
-}): Settled {
+}): OffsetCommits {
   const { clock, write } = deps
   let settled = 0
   let aheadNow: (() => Ahead) | undefined
@@ -52,7 +52,7 @@ export function createSettled(deps: {
     })
   }
   return {
-    settle: (position, ahead) => {
+    committable: (position, ahead) => {
       if (position < settled || (position === settled && !ahead)) return
       settled = position
       aheadNow = ahead

@@ -14,18 +14,18 @@ import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { digestOf } from './digest.ts'
-import { recheckOfDoubts } from './recheck.ts'
+import { nextRecheck } from './recheck.ts'
 import { tidySnapshot } from './tidy-snapshot.ts'
 
 /** What became of the rows of one page. */
-export interface Taken {
+export interface AppliedPage {
   readonly rows: number
   readonly changed: readonly OrderRow[]
   readonly events: readonly EventRecord[]
   readonly quarantined: number
 }
 
-export interface TakeOptions extends ReadOptions {
+export interface ApplyOptions extends ReadOptions {
   /** Take unchanged orders as well (something besides the row may have changed). */
   readonly force?: boolean
   readonly dryRun?: boolean
@@ -34,14 +34,14 @@ export interface TakeOptions extends ReadOptions {
   readonly userId?: string
 }
 
-export type PageTaker = ReturnType<typeof createPageTaker>
+export type ApplyPage = ReturnType<typeof createPageApplier>
 
 /**
  * normalise → derive → store: takes the rows of a page, drops the unchanged, completes and derives the rest, and writes state, events
  * and quarantine in one transaction. Safe to repeat, and to run for overlapping pages at once: what is slow (the vendor) happens
  * before the state is loaded, and load-derive-commit is one at a time.
  */
-export function createPageTaker(deps: {
+export function createPageApplier(deps: {
   connection: string
   vendor: Vendor
   source: OrderSource
@@ -58,7 +58,7 @@ export function createPageTaker(deps: {
   const oneAtATime = createMutex()
   const seenRejects = createRejectMemory()
 
-  return async function takePage(lease: Lease | null, page: Page, options: TakeOptions): Promise<Taken> {
+  return async function applyPage(lease: Lease | null, page: Page, options: ApplyOptions): Promise<AppliedPage> {
     const listed = new Map(page.orders.map(order => [order.orderId, { order, digest: digestOf(order) }]))
     const changed = options.force ? [...listed.values()].map(({ order }) => order) : await changedOf(listed)
     const rejects = page.rejects.filter(seenRejects.isNew)
@@ -83,7 +83,7 @@ export function createPageTaker(deps: {
 
   async function completed(
     snapshots: readonly OrderSnapshot[],
-    options: TakeOptions,
+    options: ApplyOptions,
   ): Promise<readonly OrderSnapshot[]> {
     if (!source.complete || options.complete || snapshots.length === 0) return snapshots
     return source.complete(snapshots, options)
@@ -92,7 +92,7 @@ export function createPageTaker(deps: {
   async function derive(
     lease: Lease | null,
     { complete, rejects, listed }: { complete: readonly OrderSnapshot[]; rejects: readonly Reject[]; listed: Listed },
-    options: TakeOptions,
+    options: ApplyOptions,
   ): Promise<{ events: readonly EventRecord[]; changed: readonly OrderRow[] }> {
     const rejected = rejects.flatMap(({ orderId }) => (orderId === null ? [] : [orderId]))
     const known = await store.orders.load(connection, [...complete.map(({ orderId }) => orderId), ...rejected])
@@ -104,7 +104,7 @@ export function createPageTaker(deps: {
       const state = before ? await recalled(before, snapshot) : NEW_ORDER
       const decision = decide(state, { connection, vendor, snapshot, observedAt })
       const { order: row = null, digest = '' } = listed.get(snapshot.orderId) ?? {}
-      const doubtful = recheckOfDoubts({ snapshot, row: options.complete ? null : row, before, observedAt })
+      const doubtful = nextRecheck({ snapshot, row: options.complete ? null : row, before, observedAt })
       events.push(...decision.events)
       orders.push({
         connection,

@@ -2,16 +2,16 @@ import type { EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { createMutex } from '../lib/mutex.ts'
-import { type Bell, createBell } from '../lib/wake-up.ts'
+import { createWakeUp, type WakeUp } from '../lib/wake-up.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Taken } from './apply-page.ts'
+import type { AppliedPage } from './apply-page.ts'
 import { backfill, type Gaps } from './backfill.ts'
 import type { IngestControl, PollOptions, PollResult, ReadResult } from './ingest-control.ts'
 import { type HeldLease, withLease } from './lease.ts'
-import { createPublisher } from './outbox.ts'
-import { type Polled, poll, pollOrders } from './poll.ts'
+import { createOutbox } from './outbox.ts'
+import { type PollTarget, poll, pollOrders } from './poll.ts'
 import { askPoll, askRead } from './poll-request.ts'
 import { createReconciler } from './reconcile.ts'
 import { createRefetcher } from './refetch.ts'
@@ -26,15 +26,15 @@ const PUBLISH_MS = 2_000
 
 type Refs = Parameters<IngestControl['read']>[1]
 
-export type Worker = ReturnType<typeof createWorker>
+export type ConnectionWorker = ReturnType<typeof createConnectionWorker>
 
 /**
  * Works one connection while it holds its lease. Loops beside each other: polls on time, gaps (a long look back), single orders and
  * spans on request, reconciliation, and the publishing of what came of them. Whatever a loop was doing when the lease or the process went is done again by
  * the next holder, and by its ids the same.
  */
-export function createWorker(deps: {
-  polled: Polled
+export function createConnectionWorker(deps: {
+  polled: PollTarget
   eventLog: EventLog
   owner: string
   /** Other processes may work this connection. */
@@ -45,23 +45,23 @@ export function createWorker(deps: {
   metrics: Metrics
 }) {
   const { polled, eventLog, owner, shared, store, clock, metrics } = deps
-  const { connection, source, takePage, reader } = polled
+  const { connection, source, applyPage, reader } = polled
   const log = deps.log.child({ connection })
   const troubles = createTroubles({ connection, connections: store.connections, log, metrics })
   const rounds = createRounds({ polled, troubles, log, metrics })
   const oneRoundAtATime = createMutex()
-  const pollBell = createBell(clock)
-  const gapBell = createBell(clock)
+  const pollWakeUp = createWakeUp(clock)
+  const gapWakeUp = createWakeUp(clock)
   /** Rung by every poll that went well. */
   const recovered = {
-    orders: createBell(clock),
-    gaps: createBell(clock),
-    reconcile: createBell(clock),
-    backfills: createBell(clock),
+    orders: createWakeUp(clock),
+    gaps: createWakeUp(clock),
+    reconcile: createWakeUp(clock),
+    backfills: createWakeUp(clock),
   }
   const noteTrouble = (loop: Loop) => (error: unknown) =>
     troubles.report(loop, error === null ? null : messageOf(error))
-  const took = (taken: readonly Taken[]) => publishWhatIsNew(taken)
+  const took = (taken: readonly AppliedPage[]) => publishWhatIsNew(taken)
   const parts = { polled, clock, log, metrics, took }
   const refetcher = createRefetcher(parts)
   const reconciler = createReconciler({
@@ -86,8 +86,8 @@ export function createWorker(deps: {
   let current: { held: HeldLease; publish: () => void; lookBehind: () => void } | null = null
 
   const live = (signal: AbortSignal) => ({ signal, priority: 'live' as const })
-  const publisherOf = (held: HeldLease) =>
-    createPublisher({
+  const outboxOf = (held: HeldLease) =>
+    createOutbox({
       ...{ connection, store, eventLog, held, clock, log },
       report: ({ failing, refused }) => {
         troubles.report('publish', failing)
@@ -96,7 +96,7 @@ export function createWorker(deps: {
     })
 
   async function work(held: HeldLease): Promise<void> {
-    const publisher = publisherOf(held)
+    const publisher = outboxOf(held)
     current = { held, publish: publisher.kick, lookBehind: publisher.lookBehind }
     troubles.under(held.lease)
     try {
@@ -115,7 +115,7 @@ export function createWorker(deps: {
     }
   }
 
-  function publishWhatIsNew(taken: readonly Taken[]): void {
+  function publishWhatIsNew(taken: readonly AppliedPage[]): void {
     if (taken.some(({ events }) => events.length > 0)) current?.publish()
   }
 
@@ -125,14 +125,14 @@ export function createWorker(deps: {
     troubles.report('lease', null)
     if (woken) dueAt = 0
     else if (result.pauseMs !== null) dueAt = clock.monotonic() + result.pauseMs
-    pollBell.ring()
+    pollWakeUp.wake()
     if (result.error === null) {
       if (hasFailed) refetcher.retry()
       publishWhatIsNew(result.taken)
-      for (const bell of Object.values(recovered)) bell.ring()
+      for (const bell of Object.values(recovered)) bell.wake()
     } else current?.publish() // its first pages may be stored
     hasFailed = result.error !== null
-    gapBell.ring()
+    gapWakeUp.wake()
     return result
   }
 
@@ -141,7 +141,7 @@ export function createWorker(deps: {
     dueAt = 0
     while (!held.signal.aborted) {
       const pause = dueAt - clock.monotonic()
-      if (pause > 0) await pollBell.wait(held.signal, pause)
+      if (pause > 0) await pollWakeUp.wait(held.signal, pause)
       else
         await oneRoundAtATime(async () => dueAt <= clock.monotonic() && round(held, held.signal, { onRequest: false }))
     }
@@ -150,11 +150,11 @@ export function createWorker(deps: {
   async function gapLoop(held: HeldLease): Promise<void> {
     if (reader === null) return
     const options = { signal: held.signal, priority: 'backfill' as const }
-    const take = async (page: Parameters<typeof takePage>[1]) => {
-      publishWhatIsNew([await takePage(held.lease, page, options)])
+    const take = async (page: Parameters<typeof applyPage>[1]) => {
+      publishWhatIsNew([await applyPage(held.lease, page, options)])
     }
     while (!held.signal.aborted) {
-      await gapBell.wait(held.signal)
+      await gapWakeUp.wait(held.signal)
       await repeatedly(held, 'backfill', recovered.gaps, 'backfill interrupted; goes on from where it was', () =>
         backfill({ reader, gaps: gapsOf(held), lease: held.lease, take }, options).then(() => null),
       )
@@ -181,7 +181,7 @@ export function createWorker(deps: {
   async function repeatedly(
     { signal }: HeldLease,
     loop: Loop,
-    pollWentWell: Bell,
+    pollWentWell: WakeUp,
     complaint: string,
     /** Resolves with what is wrong all the same; null: nothing. */
     run: () => Promise<string | null>,
@@ -207,7 +207,7 @@ export function createWorker(deps: {
     const result = Promise.withResolvers<T>()
     const leasing = withLease({ ...leaseDeps, signal: AbortSignal.any([signal, done.signal]) }, async held => {
       await run(held).then(result.resolve, result.reject)
-      await publisherOf(held).flush()
+      await outboxOf(held).flush()
       done.abort()
     })
     leasing.then(() => result.reject(elsewhere()))
@@ -222,7 +222,7 @@ export function createWorker(deps: {
     })
 
   /** What is polled on request: an order, or the connection. Dry (no lease): nothing is written. */
-  async function ask(held: HeldLease | null, options: PollOptions): Promise<readonly Taken[]> {
+  async function ask(held: HeldLease | null, options: PollOptions): Promise<readonly AppliedPage[]> {
     const { signal, orderId, userId = null } = options
     const lease = held?.lease ?? null
     if (orderId !== undefined)
@@ -288,7 +288,7 @@ export function createWorker(deps: {
     wake() {
       woken = true
       dueAt = 0
-      pollBell.ring()
+      pollWakeUp.wake()
     },
     /** Why the connection is not worked as it should be; null: polls and publishing go on, as far as the log takes events. */
     trouble: () => troubles.of('lease') ?? rounds.trouble() ?? troubles.of('publish'),
@@ -309,7 +309,7 @@ export function createWorker(deps: {
     async publish(): Promise<void> {
       if (current) return current.lookBehind()
       if (running || (shared && !(await isFree()))) return
-      await once(new AbortController().signal, held => publisherOf(held).publishAll())
+      await once(new AbortController().signal, held => outboxOf(held).publishAll())
     },
 
     /** Reads here, or has the process read that works the connection: the vendor counts requests, and may know one token only. */

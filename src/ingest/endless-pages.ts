@@ -4,7 +4,7 @@ import { AppError } from '../lib/errors.ts'
 const MOST = 20
 
 /** Notices pages that lead nowhere (a page number that is ignored, tokens without end): to be told of each page whether it brought anything. Throws when it is enough. */
-export function countBarren(): (broughtSomething: boolean) => void {
+export function detectEndlessPages(): (broughtSomething: boolean) => void {
   let barren = 0
   return broughtSomething => {
     barren = broughtSomething ? 0 : barren + 1

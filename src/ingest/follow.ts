@@ -6,8 +6,8 @@ import type { Follow } from '../store/port/follows.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { PageTaker, Taken, TakeOptions } from './apply-page.ts'
-import { countBarren } from './endless-pages.ts'
+import type { AppliedPage, ApplyOptions, ApplyPage } from './apply-page.ts'
+import { detectEndlessPages } from './endless-pages.ts'
 import { mayBeOfPage } from './unreadable.ts'
 
 /** Vendors without a change feed: followed orders and users are asked for, the fresh and moving often, the old and finished rarely. */
@@ -62,16 +62,16 @@ export async function followRound(
     store: Store
     clock: Clock
     log: Pick<Log, 'warn'>
-    takePage: PageTaker
+    applyPage: ApplyPage
   },
   lease: Lease | null,
-  options: TakeOptions,
-): Promise<{ taken: readonly Taken[]; more: boolean }> {
-  const { connection, store, clock, source, feed, takePage, pollEveryMs, reconcile } = deps
+  options: ApplyOptions,
+): Promise<{ taken: readonly AppliedPage[]; more: boolean }> {
+  const { connection, store, clock, source, feed, applyPage, pollEveryMs, reconcile } = deps
   const due = lease
     ? await store.follows.due(connection, clock.now(), ROUND)
     : await store.follows.list(connection, { limit: ROUND })
-  const taken: Taken[] = []
+  const taken: AppliedPage[] = []
   const failures: { follow: Follow; error: AppError }[] = []
   let inARow = 0
   let read = 0
@@ -104,7 +104,7 @@ export async function followRound(
   }
 
   /** Others could be read, so it is this order's own trouble (case 43): it is in quarantine until it can be read. A user is only asked again. */
-  async function setAside({ follow, error }: { follow: Follow; error: AppError }): Promise<readonly Taken[]> {
+  async function setAside({ follow, error }: { follow: Follow; error: AppError }): Promise<readonly AppliedPage[]> {
     // Each time for twice as long as before.
     const everyMs = Math.min(Math.max(2 * follow.everyMs, FAILED_PAUSE_MS), LONGEST_FAILED_PAUSE_MS)
     await putOff({ ...follow, everyMs }, everyMs)
@@ -115,10 +115,13 @@ export async function followRound(
     if (follow.kind === 'user' || !mayBeOfPage(error)) return []
     const reject = { orderId: follow.id, path: '', value: 'absent', reason: `It cannot be read: ${error.message}` }
     const userId = follow.userId === null ? {} : { userId: follow.userId }
-    return [await takePage(lease, { orders: [], rejects: [reject] }, { ...options, ...userId })]
+    return [await applyPage(lease, { orders: [], rejects: [reject] }, { ...options, ...userId })]
   }
 
-  async function reschedule(follow: Follow, result: { taken: readonly Taken[]; finished: boolean }): Promise<void> {
+  async function reschedule(
+    follow: Follow,
+    result: { taken: readonly AppliedPage[]; finished: boolean },
+  ): Promise<void> {
     if (!lease) return
     const now = clock.now()
     const changedAt = result.taken.some(({ changed }) => changed.length > 0) ? now : follow.changedAt
@@ -137,18 +140,18 @@ export async function followRound(
     const page = await source.fetch([ref], options)
     const finished = page.orders.length > 0 && page.orders.every(isFinished)
     return {
-      taken: [await takePage(lease, page, { ...options, ...(userId === null ? {} : { userId }) })],
+      taken: [await applyPage(lease, page, { ...options, ...(userId === null ? {} : { userId }) })],
       finished,
     }
   }
 
   async function takeUser(userId: string) {
-    const pages: Taken[] = []
+    const pages: AppliedPage[] = []
     const seen = new Set<string>()
-    const note = countBarren()
+    const note = detectEndlessPages()
     for (let at: string | null = null; ; ) {
       const page = await feed.readUserPage(userId, at, options)
-      pages.push(await takePage(lease, page, { ...options, userId }))
+      pages.push(await applyPage(lease, page, { ...options, userId }))
       if (page.next === null) return { taken: pages, finished: false }
       const before = seen.size
       for (const { orderId } of page.orders) seen.add(orderId)

@@ -6,10 +6,10 @@ import type { OrderSource } from '../sources/source.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { createPageTaker } from './apply-page.ts'
-import { createWorker, type Worker } from './connection-worker.ts'
+import { createPageApplier } from './apply-page.ts'
+import { type ConnectionWorker, createConnectionWorker } from './connection-worker.ts'
 import type { IngestControl } from './ingest-control.ts'
-import type { Polled } from './poll.ts'
+import type { PollTarget } from './poll.ts'
 import { serveRequests } from './serve-poll-requests.ts'
 import { createSpanReaders } from './spans.ts'
 import { createWindowReader } from './window-reader.ts'
@@ -43,13 +43,13 @@ export function createIngest(deps: {
   metrics: Metrics
 }): Ingest {
   const { store, clock, log, metrics, eventLog, shared = false } = deps
-  const workers = new Map<string, Worker>()
+  const workers = new Map<string, ConnectionWorker>()
   for (const connected of deps.connections) {
     if (!connected.config.enabled) continue
-    workers.set(connected.config.id, createWorker({ ...deps, shared, polled: polledOf(connected) }))
+    workers.set(connected.config.id, createConnectionWorker({ ...deps, shared, polled: polledOf(connected) }))
   }
 
-  function polledOf({ config, source, vendorNow }: Connected): Polled {
+  function polledOf({ config, source, vendorNow }: Connected): PollTarget {
     const { id: connection, vendor, overlap: overlapMs, backfill } = config
     const backfillFrom = (firstSeenAt: number) =>
       backfill === undefined
@@ -58,7 +58,7 @@ export function createIngest(deps: {
           ? backfill.since
           : firstSeenAt - backfill.ms
     const commitPublishes = eventLog.kind === 'embedded'
-    const takePage = createPageTaker({
+    const applyPage = createPageApplier({
       ...{ connection, vendor, source, store, clock, log, metrics, commitPublishes },
       reasons: config.reasons,
     })
@@ -70,7 +70,7 @@ export function createIngest(deps: {
       clock,
       log,
       vendorNow,
-      takePage,
+      applyPage,
       reader:
         feed.kind === 'window'
           ? createWindowReader({ connection, feed, quarantine: store.quarantine, clock, log })
@@ -84,7 +84,7 @@ export function createIngest(deps: {
     }
   }
 
-  function workerOf(connection: string): Worker {
+  function workerOf(connection: string): ConnectionWorker {
     const worker = workers.get(connection)
     if (worker) return worker
     throw new AppError(

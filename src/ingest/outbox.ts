@@ -1,7 +1,7 @@
 import { type EventLog, PartlyRefused, TOO_LARGE } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
-import { createBell } from '../lib/wake-up.ts'
+import { createWakeUp } from '../lib/wake-up.ts'
 import { withoutLines } from '../order/without-lines.ts'
 import type { StoredEvent } from '../store/port/events.ts'
 import { LEASE_LOST } from '../store/port/leases.ts'
@@ -23,7 +23,7 @@ const LOOK_BEHIND_MS = 5_000
  * acknowledgement and the mark repeats a batch with the same ids; nothing is skipped, because the mark comes last. What the log refuses
  * is held back with what must not overtake it, and tried again beside the rest.
  */
-export function createPublisher(deps: {
+export function createOutbox(deps: {
   connection: string
   store: Store
   eventLog: EventLog
@@ -34,8 +34,8 @@ export function createPublisher(deps: {
   report?: (trouble: { failing: string | null; refused: string | null }) => void
 }) {
   const { connection, store, eventLog, held: lease, clock, log, report = () => {} } = deps
-  const bell = createBell(clock)
-  const retryBell = createBell(clock)
+  const wakeUp = createWakeUp(clock)
+  const retryBell = createWakeUp(clock)
   const heldBack = createHeldBack({ monotonic: clock.monotonic, partitionOf: eventLog.partitionOf })
   /** Up to this place in the history every event is published, in flight or held back. */
   let reached = 0
@@ -108,7 +108,7 @@ export function createPublisher(deps: {
   }
 
   const waitForNew = () =>
-    eventLog.kind === 'kafka' ? bell.wait(lease.signal, LOOK_BEHIND_MS) : bell.wait(lease.signal)
+    eventLog.kind === 'kafka' ? wakeUp.wait(lease.signal, LOOK_BEHIND_MS) : wakeUp.wait(lease.signal)
 
   function startAnew(): void {
     spread = eventLog.partitions
@@ -145,7 +145,7 @@ export function createPublisher(deps: {
       const large = first && refusal.partition === null && refusal.error.code === TOO_LARGE
       if (large && (await slimmed(event))) hold.dueAt = clock.monotonic()
     }
-    if (held.length > 0) retryBell.ring()
+    if (held.length > 0) retryBell.wake()
   }
 
   /**
@@ -220,11 +220,11 @@ export function createPublisher(deps: {
 
   return {
     /** There may be something to publish. */
-    kick: bell.ring,
+    kick: wakeUp.wake,
     /** Some events were made unpublished again (`republish`). */
     lookBehind(): void {
       lookBehindAt = 0
-      bell.ring()
+      wakeUp.wake()
     },
     /** Publishes what there is, once. */
     publishAll: () => publishNew().then(publishAgain).then(tell),

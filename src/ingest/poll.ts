@@ -4,7 +4,7 @@ import type { ConnectionPatch, ConnectionRow } from '../store/port/connections.t
 import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { PageTaker, Taken, TakeOptions } from './apply-page.ts'
+import type { AppliedPage, ApplyOptions, ApplyPage } from './apply-page.ts'
 import { followRound } from './follow.ts'
 import type { SpanReaders } from './spans.ts'
 import { noteworthy } from './vendor-clock.ts'
@@ -15,7 +15,7 @@ import type { WindowReader } from './window-reader.ts'
 const CLOCK_SET_MS = 60_000
 
 /** What a poll needs to know of its connection. */
-export interface Polled {
+export interface PollTarget {
   readonly connection: string
   readonly source: OrderSource
   readonly store: Store
@@ -23,7 +23,7 @@ export interface Polled {
   readonly log: Log
   /** The vendor's clock: ours may be minutes off. */
   readonly vendorNow: (signal: AbortSignal) => Promise<number>
-  readonly takePage: PageTaker
+  readonly applyPage: ApplyPage
   /** null: the vendor has no list of what changed. */
   readonly reader: WindowReader | null
   /** For spans that are read again by creation and by update time. null: as `reader`. */
@@ -39,7 +39,7 @@ export interface Polled {
 }
 
 export interface Round {
-  readonly taken: readonly Taken[]
+  readonly taken: readonly AppliedPage[]
   /** What the poll changes of its connection, once all of it is stored. */
   readonly patch: ConnectionPatch
   /** More is due now. */
@@ -48,12 +48,12 @@ export interface Round {
 
 /**
  * One poll (`lease` null: a dry run). Reads what changed since the cursor, and again what changed shortly before it; each page is normalised, derived and stored
- * in one transaction (`takePage`); the cursor moves last, so whatever dies in between is read again and changes nothing.
+ * in one transaction (`applyPage`); the cursor moves last, so whatever dies in between is read again and changes nothing.
  */
-export async function poll(polled: Polled, lease: Lease | null, options: TakeOptions): Promise<Round> {
-  const { connection, source, store, clock, takePage, reader, overlapMs } = polled
-  const taken: Taken[] = []
-  const take = async (page: Page) => void taken.push(await takePage(lease, page, options))
+export async function poll(polled: PollTarget, lease: Lease | null, options: ApplyOptions): Promise<Round> {
+  const { connection, source, store, clock, applyPage, reader, overlapMs } = polled
+  const taken: AppliedPage[] = []
+  const take = async (page: Page) => void taken.push(await applyPage(lease, page, options))
 
   if (source.feed.kind === 'follow' || reader === null) {
     if (source.feed.kind !== 'follow') return { taken, more: false, patch: {} }
@@ -105,7 +105,7 @@ export async function poll(polled: Polled, lease: Lease | null, options: TakeOpt
  * does not move where reading begins. A clock that was set back since counts as it is now.
  */
 async function firstSeen(
-  { connection, store, clock }: Polled,
+  { connection, store, clock }: PollTarget,
   row: ConnectionRow | null,
   lease: Lease | null,
 ): Promise<number> {
@@ -118,11 +118,11 @@ async function firstSeen(
 
 /** Reads these orders themselves, changed or not. An order the vendor does not know (any more) yields nothing. */
 export async function pollOrders(
-  { connection, source, store, takePage }: Pick<Polled, 'connection' | 'source' | 'store' | 'takePage'>,
+  { connection, source, store, applyPage }: Pick<PollTarget, 'connection' | 'source' | 'store' | 'applyPage'>,
   lease: Lease | null,
   refs: readonly OrderRef[],
-  options: TakeOptions,
-): Promise<Taken> {
+  options: ApplyOptions,
+): Promise<AppliedPage> {
   const known = await store.orders.load(
     connection,
     refs.map(({ orderId }) => orderId),
@@ -134,5 +134,5 @@ export async function pollOrders(
   const page = await source.fetch(complete, options)
   const [only] = complete
   const userId = complete.length === 1 && only?.userId ? { userId: only.userId } : {}
-  return takePage(lease, page, { ...options, ...userId, force: true, complete: true })
+  return applyPage(lease, page, { ...options, ...userId, force: true, complete: true })
 }

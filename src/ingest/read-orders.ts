@@ -1,14 +1,14 @@
 import { AppError } from '../lib/errors.ts'
 import type { OrderRef } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
-import type { Taken, TakeOptions } from './apply-page.ts'
-import { type Polled, pollOrders } from './poll.ts'
+import type { AppliedPage, ApplyOptions } from './apply-page.ts'
+import { type PollTarget, pollOrders } from './poll.ts'
 
 /** Orders that fail one after the other before it is held to be the vendor's trouble, not theirs. */
 const MOST_FAILURES = 3
 
-export interface Singles {
-  readonly taken: readonly Taken[]
+export interface OrdersRead {
+  readonly taken: readonly AppliedPage[]
   /** Orders that could not be read this time; `error` says why. */
   readonly unread: readonly OrderRef[]
   readonly error: unknown
@@ -22,13 +22,13 @@ const isOfOne = (error: unknown): boolean =>
   !error.code.startsWith('store.')
 
 /** Reads single orders so that one that cannot be read holds up no other: together, and one by one where that fails. */
-export async function pollSingles(
-  polled: Pick<Polled, 'connection' | 'source' | 'store' | 'takePage'>,
+export async function readOrders(
+  polled: Pick<PollTarget, 'connection' | 'source' | 'store' | 'applyPage'>,
   lease: Lease,
   refs: readonly OrderRef[],
-  options: TakeOptions,
-): Promise<Singles> {
-  const taken: Taken[] = []
+  options: ApplyOptions,
+): Promise<OrdersRead> {
+  const taken: AppliedPage[] = []
   const unread: OrderRef[] = []
   let failure: unknown = null
   const read = async (some: readonly OrderRef[]): Promise<boolean> => {

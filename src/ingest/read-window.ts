@@ -1,6 +1,6 @@
 import { AppError } from '../lib/errors.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
-import { countBarren } from './endless-pages.ts'
+import { detectEndlessPages } from './endless-pages.ts'
 import { NO_TOTALS, type Totals } from './totals.ts'
 import { halve } from './window.ts'
 
@@ -117,7 +117,7 @@ async function readOnce(
   { trust: { totals }, mostPages }: Manner,
 ): Promise<Once> {
   const seen = { orders: new Set<string>(), unnamed: 0, repeated: 0, pages: new Set<string>() }
-  const note = countBarren()
+  const note = detectEndlessPages()
   const allowed = totals.allowed(window)
   const ended = (reading: Reading, missing = 0, answer: string | null = null): Once => ({ reading, missing, answer })
   let first: FeedPage | null = null

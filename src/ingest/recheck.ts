@@ -9,7 +9,7 @@ const LAST_MS = 86_400_000
  * After a minute, then each time after twice as long; null: every page shows what is not understood, or it has been so for a day and
  * waits for a person. `row`: the order as a page listed it; null: it was read by itself.
  */
-export function recheckOfDoubts(options: {
+export function nextRecheck(options: {
   snapshot: OrderSnapshot
   row: OrderSnapshot | null
   before: OrderRow | undefined

@@ -2,14 +2,14 @@ import { hash } from 'node:crypto'
 import type { OrderSnapshot } from '../../schemas/order.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import type { Bell } from '../lib/wake-up.ts'
+import type { WakeUp } from '../lib/wake-up.ts'
 import type { FeedPage, WindowFeed } from '../sources/source.ts'
 import type { Reconciliation } from '../store/port/passes.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Taken } from './apply-page.ts'
+import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { Polled } from './poll.ts'
+import type { PollTarget } from './poll.ts'
 import { isStoreError, restAfter } from './rest-after.ts'
 import { begin, FURTHEST_ZONE_MS, readSpans } from './spans.ts'
 
@@ -23,18 +23,18 @@ const LONGEST_SLEEP_MS = 600_000
  * Followed connections need none, as each follow is read whole at least once in that time.
  */
 export function createReconciler(deps: {
-  polled: Polled
+  polled: PollTarget
   clock: Clock
   log: Log
   metrics: Metrics
-  took: (taken: readonly Taken[]) => void
+  took: (taken: readonly AppliedPage[]) => void
   /** Rung by every poll that went well. */
-  pollWentWell: Bell
+  pollWentWell: WakeUp
   /** Told why reconciliation does not go on; null: it does. */
   onTrouble: (error: unknown) => void
 }) {
   const { polled, clock, log, metrics, took, onTrouble } = deps
-  const { connection, store, takePage } = polled
+  const { connection, store, applyPage } = polled
 
   /** Works until the lease ends; at once where there is nothing to do. */
   async function run(held: HeldLease): Promise<void> {
@@ -144,7 +144,7 @@ export function createReconciler(deps: {
       const before = await store.orders.digests(connection, ids)
       // Orders from before the connection was set up are nobody's loss: `backfill` says how far back they are wanted.
       const ours = page.orders.filter(order => before.has(order.orderId) || (lastChange(order) ?? origin) >= origin)
-      const taken = await takePage(lease, { ...page, orders: ours }, options)
+      const taken = await applyPage(lease, { ...page, orders: ours }, options)
       took([taken])
       // A change behind the cursor was passed by; one before it comes with the next poll anyway.
       const passed = new Set(

@@ -1,13 +1,13 @@
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import { createBell } from '../lib/wake-up.ts'
+import { createWakeUp } from '../lib/wake-up.ts'
 import { NO_PICTURE, pictureOf } from '../order/picture.ts'
 import type { OrderRead } from '../store/port/order-reads.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Taken } from './apply-page.ts'
+import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { Polled } from './poll.ts'
-import { pollSingles } from './read-orders.ts'
+import type { PollTarget } from './poll.ts'
+import { readOrders } from './read-orders.ts'
 
 /** When an announced order is read again until it shows a change, milliseconds after the webhook (case 46). */
 const AFTER_MS = [1_000, 3_000, 10_000, 60_000, 600_000]
@@ -36,14 +36,14 @@ function nextReading(read: OrderRead, now: number, failed: boolean): number | nu
  * what it announces, so an announced order is read until it differs from how it looked when the webhook came.
  */
 export function createRefetcher(deps: {
-  polled: Polled
+  polled: PollTarget
   clock: Clock
   log: Log
-  took: (taken: readonly Taken[]) => void
+  took: (taken: readonly AppliedPage[]) => void
 }) {
   const { polled, clock, log, took } = deps
   const { connection, store } = polled
-  const bell = createBell(clock)
+  const wakeUp = createWakeUp(clock)
   const lastRead = new Map<string, number>()
   /** Orders that could not be read more than once in a row: once may be chance. */
   const unreadable = new Set<string>()
@@ -66,7 +66,7 @@ export function createRefetcher(deps: {
     const { taken, unread, error } =
       refs.length === 0
         ? { taken: [], unread: [], error: null }
-        : await pollSingles(polled, lease, refs, { signal, priority: 'live' })
+        : await readOrders(polled, lease, refs, { signal, priority: 'live' })
     took(taken)
     const failed = new Set(unread.map(({ orderId }) => orderId))
     const after = await pictures(wanted)
@@ -114,7 +114,7 @@ export function createRefetcher(deps: {
 
   function report(batch: {
     wanted: readonly OrderRead[]
-    taken: readonly Taken[]
+    taken: readonly AppliedPage[]
     failed: ReadonlySet<string>
     error: unknown
     settled: readonly (OrderRead & { next: number | null })[]
@@ -132,11 +132,11 @@ export function createRefetcher(deps: {
 
   return {
     /** There may be an order to read. */
-    ring: bell.ring,
+    ring: wakeUp.wake,
     /** The vendor works again: what could not be read is read now, not when its turn comes. */
     retry(): void {
       for (const orderId of unreadable) hurried.add(orderId)
-      bell.ring()
+      wakeUp.wake()
     },
     /** Works until the lease ends. `patiently` runs a step again until it succeeds; a step resolves with what is wrong, or null. */
     async run(held: HeldLease, patiently: (step: () => Promise<string | null>) => Promise<void>): Promise<void> {
@@ -147,7 +147,7 @@ export function createRefetcher(deps: {
           waitMs = read.waitMs
           return read.trouble
         })
-        if (waitMs > 0) await bell.wait(held.signal, waitMs)
+        if (waitMs > 0) await wakeUp.wait(held.signal, waitMs)
       }
     },
   }

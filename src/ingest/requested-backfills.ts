@@ -1,12 +1,12 @@
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import { type Bell, createBell } from '../lib/wake-up.ts'
+import { createWakeUp, type WakeUp } from '../lib/wake-up.ts'
 import type { FeedPage, WindowFeed } from '../sources/source.ts'
 import type { Backfill } from '../store/port/passes.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Taken } from './apply-page.ts'
+import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { Polled } from './poll.ts'
+import type { PollTarget } from './poll.ts'
 import { isStoreError, restAfter } from './rest-after.ts'
 import { begin, readSpans } from './spans.ts'
 
@@ -16,18 +16,18 @@ const MOST_FAILURES = 5
 
 /** Backfills that somebody asked for, one after the other, at low priority; kept in the store, so that a restart goes on with them. */
 export function createBackfills(deps: {
-  polled: Polled
+  polled: PollTarget
   clock: Clock
   log: Log
-  took: (taken: readonly Taken[]) => void
+  took: (taken: readonly AppliedPage[]) => void
   /** Rung by every poll that went well. */
-  pollWentWell: Bell
+  pollWentWell: WakeUp
   /** Told why a backfill does not go on; null: it does. */
   onTrouble: (error: unknown) => void
 }) {
   const { polled, clock, log, took, onTrouble } = deps
-  const { connection, store, takePage } = polled
-  const bell = createBell(clock)
+  const { connection, store, applyPage } = polled
+  const bell = createWakeUp(clock)
 
   /** Works on what was asked for until nothing is left. `alone`: no server goes on with it, so it does not try for ever. */
   async function workOff(held: HeldLease, { alone }: { alone: boolean }): Promise<void> {
@@ -65,7 +65,7 @@ export function createBackfills(deps: {
     const options = { signal, priority: 'backfill' as const }
     const until = backfill.until ?? (await polled.vendorNow(signal))
     const take = async (page: FeedPage) => {
-      const taken = await takePage(lease, page, options)
+      const taken = await applyPage(lease, page, options)
       took([taken])
       return taken.events.length
     }
@@ -87,7 +87,7 @@ export function createBackfills(deps: {
 
   return {
     /** A backfill may have been asked for. */
-    ring: bell.ring,
+    ring: bell.wake,
     workOff,
     /** Works until the lease ends. */
     async run(held: HeldLease): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
-import type { Bell } from '../lib/wake-up.ts'
+import type { WakeUp } from '../lib/wake-up.ts'
 import { STOPPED_PAUSE_MS } from './round.ts'
 
 const LONGEST_MS = 600_000
@@ -14,7 +14,7 @@ export const isStoreError = (error: unknown): boolean => error instanceof AppErr
  */
 export async function restAfter(
   error: unknown,
-  options: { failures: number; firstMs: number; pollWentWell: Bell; clock: Clock; signal: AbortSignal },
+  options: { failures: number; firstMs: number; pollWentWell: WakeUp; clock: Clock; signal: AbortSignal },
 ): Promise<void> {
   const { failures, firstMs, pollWentWell, clock, signal } = options
   const { intent, retryAfterMs } = error instanceof AppError ? error : { intent: 'retry', retryAfterMs: undefined }

@@ -4,10 +4,10 @@ import type { OrderRef, Page } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { Taken } from './apply-page.ts'
+import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import { type Polled, poll } from './poll.ts'
-import { pollSingles, type Singles } from './read-orders.ts'
+import { type PollTarget, poll } from './poll.ts'
+import { type OrdersRead, readOrders } from './read-orders.ts'
 import type { Troubles } from './troubles.ts'
 import { clockWords } from './vendor-clock.ts'
 import { isSilent } from './webhook-watch.ts'
@@ -21,7 +21,7 @@ const ABSENT_RECHECK_MS = 3_600_000
 const UNREAD_RECHECK_MS = 60_000
 
 export interface RoundResult {
-  readonly taken: readonly Taken[]
+  readonly taken: readonly AppliedPage[]
   /** Until the next round, milliseconds; null: the next round stays when it was to be. */
   readonly pauseMs: number | null
   /** What went wrong; null: nothing. */
@@ -29,7 +29,7 @@ export interface RoundResult {
 }
 
 /** Polls, writes down how it went, and says when to poll again. One round at a time. */
-export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Log; metrics: Metrics }) {
+export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log: Log; metrics: Metrics }) {
   const { polled, troubles, log, metrics } = deps
   const { connection, store, clock, pollEveryMs } = polled
   let failures = 0
@@ -73,10 +73,10 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
   }
 
   /** Spans in quarantine that are due. Whatever goes wrong with them, the poll went well. */
-  async function revisit(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
-    const taken: Taken[] = []
+  async function revisit(lease: Lease, signal: AbortSignal): Promise<readonly AppliedPage[]> {
+    const taken: AppliedPage[] = []
     const options = { signal, priority: 'live' as const }
-    const take = async (page: Page) => void taken.push(await polled.takePage(lease, page, options))
+    const take = async (page: Page) => void taken.push(await polled.applyPage(lease, page, options))
     await polled.reader?.revisit({ lease, take, options }).catch((error: unknown) => {
       if (signal.aborted || isStoreError(error)) throw error
       log.debug({ error: messageOf(error) }, 'could not read again what is in quarantine')
@@ -85,7 +85,7 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
   }
 
   /** What a poll finds changed, a webhook should have announced: then the order was read already, or the count is ended by that webhook. */
-  async function watchWebhooks(lease: Lease, taken: readonly Taken[]): Promise<void> {
+  async function watchWebhooks(lease: Lease, taken: readonly AppliedPage[]): Promise<void> {
     const changed = taken.reduce((sum, one) => sum + one.changed.length, 0)
     if (changed > 0) await store.connections.found(lease, connection, changed, clock.now())
     const row = await store.connections.get(connection)
@@ -117,7 +117,7 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
   }
 
   /** Orders that must be read again although the vendor may show no change, e.g. for a refund that is not on record yet. */
-  async function recheck(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
+  async function recheck(lease: Lease, signal: AbortSignal): Promise<readonly AppliedPage[]> {
     rereads = { unread: 0, error: null }
     const taken = await readAgain(lease, signal)
     // What could not be read is due again in a minute; until then nothing is known to be better.
@@ -129,7 +129,7 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
     return taken
   }
 
-  async function readAgain(lease: Lease, signal: AbortSignal): Promise<readonly Taken[]> {
+  async function readAgain(lease: Lease, signal: AbortSignal): Promise<readonly AppliedPage[]> {
     const now = clock.now()
     const due = await store.orders.due(connection, now, RECHECKS)
     if (due.length === 0) return []
@@ -144,7 +144,7 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
 
   /** What cannot be read says so and waits; the poll goes on without it. */
   async function readSingles(lease: Lease, refs: readonly OrderRef[], signal: AbortSignal) {
-    const { taken, unread, error }: Singles = await pollSingles(polled, lease, refs, { signal, priority: 'live' })
+    const { taken, unread, error }: OrdersRead = await readOrders(polled, lease, refs, { signal, priority: 'live' })
     rereads = { unread: rereads.unread + unread.length, error: error ?? rereads.error }
     if (unread.length > 0)
       log.warn({ orders: unread.length, error: messageOf(error) }, 'could not read single orders; trying again')
@@ -153,7 +153,7 @@ export function createRounds(deps: { polled: Polled; troubles: Troubles; log: Lo
 
   /** One wide line a poll; a poll that changed nothing speaks at debug level only. */
   function report(began: number, { taken, error }: RoundResult): void {
-    const sum = (of: (one: Taken) => number) => taken.reduce((total, one) => total + of(one), 0)
+    const sum = (of: (one: AppliedPage) => number) => taken.reduce((total, one) => total + of(one), 0)
     const seconds = (clock.monotonic() - began) / 1000
     const outcome = outcomeOf(error)
     metrics.polls.inc({ connection, outcome })

@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { Worker } from './connection-worker.ts'
+import type { ConnectionWorker } from './connection-worker.ts'
 import { answerPoll } from './poll-request.ts'
 
 /** How soon what another process asks for begins; three indexed queries each time. */
@@ -11,7 +11,7 @@ const LOOK_EVERY_MS = 1_000
 /** Does what other processes ask for, of the connections this one works, until the signal aborts: polls, single orders, backfills. */
 export async function serveRequests(
   deps: {
-    workers: readonly Worker[]
+    workers: readonly ConnectionWorker[]
     store: Pick<Store, 'pollRequests' | 'orderReads' | 'backfills'>
     clock: Clock
     log: Log

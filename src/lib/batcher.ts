@@ -4,17 +4,17 @@ import type { Clock } from './clock.ts'
  * Many small durable writes as few large ones: what is added while a write runs, or within `collectMs`, goes with the next one.
  * `write` gets the items in the order added and must not reject (see `persist.ts`); each `add` resolves with its result.
  */
-export interface GroupCommit<T, R> {
+export interface Batcher<T, R> {
   add(item: T): Promise<R>
   /** Resolves when nothing waits. */
-  settled(): Promise<void>
+  idle(): Promise<void>
 }
 
-export function createGroupCommit<T, R>(deps: {
+export function createBatcher<T, R>(deps: {
   clock: Clock
   collectMs: number
   write: (items: readonly T[]) => Promise<R>
-}): GroupCommit<T, R> {
+}): Batcher<T, R> {
   let waiting: { item: T; resolve: (result: R) => void; reject: (error: unknown) => void }[] = []
   let running: Promise<void> | null = null
 
@@ -39,7 +39,7 @@ export function createGroupCommit<T, R>(deps: {
         waiting.push({ item, resolve, reject })
         running ??= run()
       }),
-    settled: async () => {
+    idle: async () => {
       while (running) await running
     },
   }

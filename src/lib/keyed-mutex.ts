@@ -1,5 +1,5 @@
 /** One holder a name at a time, in the order they asked. A turn is given back by calling what was given. */
-export function createTurns(): (name: string) => Promise<() => void> {
+export function createKeyedMutex(): (name: string) => Promise<() => void> {
   const last = new Map<string, Promise<void>>()
   return async name => {
     const before = last.get(name)

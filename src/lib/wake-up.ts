@@ -1,22 +1,22 @@
 import type { Clock } from './clock.ts'
 
 /** Lets one waiter sleep until there is something to do. A ring while nobody waits is not lost. */
-export interface Bell {
-  ring(): void
+export interface WakeUp {
+  wake(): void
   /** Resolves at the next ring (or the one missed), after `ms`, or when the signal aborts. */
   wait(signal: AbortSignal, ms?: number): Promise<void>
 }
 
-export function createBell(clock: Clock): Bell {
-  let rung = false
+export function createWakeUp(clock: Clock): WakeUp {
+  let missed = false
   let wake = () => {}
   return {
-    ring(): void {
-      rung = true
+    wake(): void {
+      missed = true
       wake()
     },
     async wait(signal, ms = Number.MAX_SAFE_INTEGER): Promise<void> {
-      if (!rung && !signal.aborted) {
+      if (!missed && !signal.aborted) {
         const awake = new AbortController()
         wake = () => awake.abort()
         signal.addEventListener('abort', wake, { once: true })
@@ -24,7 +24,7 @@ export function createBell(clock: Clock): Bell {
         signal.removeEventListener('abort', wake)
         wake = () => {}
       }
-      rung = false
+      missed = false
     },
   }
 }

@@ -7,6 +7,7 @@ import { Config } from '../../schemas/config.ts'
 import type { OrderSnapshot } from '../../schemas/order.ts'
 import { createApi } from '../../src/api/api.ts'
 import type { ApiDeps } from '../../src/api/deps.ts'
+import { createConsole } from '../../src/console/page.ts'
 import type { DispatchControl } from '../../src/dispatch/dispatch-control.ts'
 import type { IngestControl, PollOptions, PollResult, ReadResult } from '../../src/ingest/ingest-control.ts'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
@@ -117,6 +118,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
     logContradiction: null,
   }
   const app = createApi({
+    console: createConsole(),
     config,
     store,
     eventLog: {

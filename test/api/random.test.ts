@@ -3,12 +3,13 @@ import addFormats from 'ajv-formats'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generatedFiles } from '../../src/api/documents/write-schemas.ts'
+import { createConsole } from '../../src/console/page.ts'
 import { BODY_MEMBERS } from '../helpers/body-members.ts'
 import { env, type Harness, NOW, openHarness } from './harness.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: documents are read by member
 type Document = any
-const openApi: Document = JSON.parse(generatedFiles()['openapi.json'] ?? '')
+const openApi: Document = JSON.parse(generatedFiles(createConsole())['openapi.json'] ?? '')
 
 const KEY = 'the-key-of-these-calls'
 const AS = { headers: { authorization: `Bearer ${KEY}` } }
@@ -24,7 +25,7 @@ beforeAll(async () => {
   await api.store.lanes.spill(spills, { nextAt: NOW, attempt: 1 })
   const [event] = events
   if (event)
-    await api.store.lanes.bury({
+    await api.store.lanes.deadLetter({
       destination: 'a',
       orderKey: event.orderKey,
       eventId: event.id,

@@ -89,7 +89,7 @@ async function ours(): Promise<{ publish: number; consume: number; idle: number 
       first ||= performance.now()
       count += entries.length
       const last = entries.at(-1)
-      if (last) consumption.settle(partition, last.position)
+      if (last) consumption.committable(partition, last.position)
       if (count >= EVENTS) all.resolve()
     },
   })

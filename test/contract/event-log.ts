@@ -51,7 +51,7 @@ export function eventLogContract(name: string, open: () => Promise<EventLogHarne
             const item = { ...entry, partition }
             if (!owned.has(partition)) misplaced.push(item)
             taken.push(item)
-            if (options.settle?.(item)) consumption.settle(partition, entry.position)
+            if (options.settle?.(item)) consumption.committable(partition, entry.position)
           }
         },
         assigned: async partitions => {
@@ -211,8 +211,8 @@ export function eventLogContract(name: string, open: () => Promise<EventLogHarne
       await eventually(() => expect(before.taken).toHaveLength(3))
       const [first, second] = before.taken
       if (!first || !second) throw new Error('two entries expected')
-      before.consumption.settle(second.partition, second.position)
-      before.consumption.settle(first.partition, first.position)
+      before.consumption.committable(second.partition, second.position)
+      before.consumption.committable(first.partition, first.position)
       await before.stop()
       harness = await harness.reopen()
 

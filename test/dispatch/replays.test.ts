@@ -2,7 +2,7 @@ import { expect, test } from 'vitest'
 import { DEFAULT_DELIVERY } from '../../schemas/config.ts'
 import { createAssignment } from '../../src/dispatch/assignment.ts'
 import { createPersist } from '../../src/dispatch/persist.ts'
-import { createPast } from '../../src/dispatch/replays.ts'
+import { createReplays } from '../../src/dispatch/replays.ts'
 import type { Store } from '../../src/store/store.ts'
 import { eventsOf } from '../helpers/event-records.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
@@ -16,7 +16,7 @@ test('a replay whose partition is on its way out waits before it tries again, so
   const store = memoryStore({ partitionOf: eventLog.partitionOf })
   const stopping = new AbortController()
   let asked = 0
-  const past = createPast({
+  const past = createReplays({
     destination: () => ({
       id: 'hook',
       kind: 'endpoint',
@@ -73,7 +73,7 @@ test('an event that the log refuses keeps no replay and no new endpoint from beg
     },
   }
   const stopping = new AbortController()
-  const past = createPast({
+  const past = createReplays({
     destination: () => ({
       id: 'hook',
       kind: 'endpoint',

@@ -131,7 +131,7 @@ describe('with the embedded store and log', () => {
     up = true
     sent.length = 0
     const again = await start(hook())
-    await store.lanes.hasten('hook', clock.now())
+    await store.lanes.makeDue('hook', clock.now())
     again.wake()
     await publish([event('a', 4)])
     await quiet()

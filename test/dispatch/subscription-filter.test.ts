@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { EndpointFilter } from '../../schemas/endpoint.ts'
 import { compileFilter } from '../../src/dispatch/subscription-filter.ts'
-import { createRoutes } from '../../src/dispatch/subscriptions.ts'
+import { createSubscriptions } from '../../src/dispatch/subscriptions.ts'
 import { createRig, event, outcome } from './rig.ts'
 
 const paid = (own: Record<string, unknown> = {}) => ({
@@ -61,7 +61,7 @@ test('a body is parsed once, however many filters look at it, and not at all wit
   const destination = (id: string, wanted: boolean | null) => ({
     destination: { id, types: null, connections: null, matches: wanted === null ? null : () => wanted } as never,
   })
-  const routes = createRoutes()
+  const routes = createSubscriptions()
   const one = event('a')
   let reads = 0
   const counted = Object.defineProperty({ ...one }, 'body', {
@@ -71,11 +71,11 @@ test('a body is parsed once, however many filters look at it, and not at all wit
     },
   })
   routes.set([destination('all', null)])
-  expect(routes.of(counted)).toHaveLength(1)
+  expect(routes.subscribersOf(counted)).toHaveLength(1)
   expect(reads).toBe(0)
   routes.set([destination('all', null), destination('yes', true), destination('no', false), destination('yes2', true)])
-  expect(routes.of(counted)).toHaveLength(3)
-  expect(routes.of(counted)).toHaveLength(3)
+  expect(routes.subscribersOf(counted)).toHaveLength(3)
+  expect(routes.subscribersOf(counted)).toHaveLength(3)
   expect(reads).toBe(1)
 })
 

@@ -131,7 +131,7 @@ describe('embedded log', () => {
       revoked: async () => void happened.push('revoked'),
       onBatch: async (partition, entries) => {
         taken.push(...entries.map(({ event }) => event.id))
-        consumption.settle(partition, entries.at(-1)?.position ?? 0)
+        consumption.committable(partition, entries.at(-1)?.position ?? 0)
       },
     })
     return { taken, happened }
@@ -202,7 +202,7 @@ describe('embedded log', () => {
     const reading = await log.consume({
       ...ignore,
       group: 'g',
-      onBatch: async (partition, entries) => reading.settle(partition, entries.at(-1)?.position ?? 0),
+      onBatch: async (partition, entries) => reading.committable(partition, entries.at(-1)?.position ?? 0),
     })
     await vi.waitFor(() => expect(log.health()).toMatch(/cannot write its position: gone/), { timeout: 10_000 })
     await vi.waitFor(async () => expect(await store.offsets.get('g', 0)).toBe(await store.events.last()), {

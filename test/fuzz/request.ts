@@ -1,10 +1,13 @@
 import fc from 'fast-check'
 import { generatedFiles } from '../../src/api/documents/write-schemas.ts'
+import { createConsole } from '../../src/console/page.ts'
 import { BODY_MEMBERS } from '../helpers/body-members.ts'
 import { anything } from './mutations.ts'
 import { object, textOf } from './tree.ts'
 
-const paths: Record<string, Record<string, unknown>> = JSON.parse(generatedFiles()['openapi.json'] ?? '').paths
+const paths: Record<string, Record<string, unknown>> = JSON.parse(
+  generatedFiles(createConsole())['openapi.json'] ?? '',
+).paths
 /** Methods and paths of the API. */
 export const operations = Object.entries(paths).flatMap(([path, item]) =>
   Object.keys(item).map(method => [method.toUpperCase(), path] as const),

@@ -114,7 +114,7 @@ export function memoryEventLog({
           return ours()
         },
         holds: async list => list.every(partition => holders.get(partition) === mine),
-        settle(partition, position, ahead) {
+        committable(partition, position, ahead) {
           if (!mine.alive || !mine.owned.has(partition)) return
           if (position < (offsets.get(partition) ?? 0)) return
           offsets.set(partition, position)

@@ -175,11 +175,11 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
           if (lane && !lane.held) Object.assign(lane, { nextAt, attempt })
         }
       },
-      async hasten(destination, now) {
+      async makeDue(destination, now) {
         await store.trouble('hasten')
         for (const lane of of(destination).values()) if (!lane.held && lane.nextAt > now) lane.nextAt = now
       },
-      async bury({ destination, orderKey, eventId, at, attempts: made, lastError, hold }) {
+      async deadLetter({ destination, orderKey, eventId, at, attempts: made, lastError, hold }) {
         await store.trouble('bury')
         const id = `${destination}:${eventId}`
         dead.set(id, {

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { EventLog } from '../../src/event-log/event-log.ts'
 import { type HeldLease, withLease } from '../../src/ingest/lease.ts'
-import { createPublisher } from '../../src/ingest/outbox.ts'
+import { createOutbox } from '../../src/ingest/outbox.ts'
 import type { Lease, LeaseStore } from '../../src/store/port/leases.ts'
 import type { Store } from '../../src/store/store.ts'
 import { eventsOf } from '../helpers/event-records.ts'
@@ -128,7 +128,7 @@ test('a process held beyond its lease publishes nothing, though it had read what
     kind: 'kafka',
     append: async batch => void appended.push(...batch.map(({ id }) => id)),
   } as EventLog
-  const publisher = createPublisher({
+  const publisher = createOutbox({
     connection: 'shop',
     store,
     eventLog,

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type EventLog, PartlyRefused, type Refusal, TOO_LARGE } from '../../src/event-log/event-log.ts'
 import type { HeldLease } from '../../src/ingest/lease.ts'
-import { createPublisher } from '../../src/ingest/outbox.ts'
+import { createOutbox } from '../../src/ingest/outbox.ts'
 import { createTroubles } from '../../src/ingest/troubles.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
@@ -90,7 +90,7 @@ async function publishing(eventLog: EventLog) {
   const metrics = createMetrics()
   const troubles = createTroubles({ connection: 'shop', connections: store.connections, log: quietLog, metrics })
   troubles.under(lease)
-  const publisher = createPublisher({
+  const publisher = createOutbox({
     ...{ connection: 'shop', store, eventLog, held, clock, log: quietLog },
     report: ({ failing, refused }) => {
       troubles.report('publish', failing)

@@ -351,7 +351,7 @@ export function createBroker(deps: {
       void commits()
     })
     return {
-      settle(partition, position) {
+      committable(partition, position) {
         const place = member.held.get(partition)
         if (place && position <= place.handed) place.settled = Math.max(place.settled, position)
       },

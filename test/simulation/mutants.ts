@@ -94,8 +94,8 @@ export const MUTANTS: readonly Mutant[] = [
   aimed(
     SILENT,
     mutant('a reconciliation publishes nothing', 'ingest/reconcile.ts', [
-      'takePage(lease, { ...page, orders: ours }, options)',
-      'takePage(lease, { ...page, orders: ours.slice(ours.length) }, options)',
+      'applyPage(lease, { ...page, orders: ours }, options)',
+      'applyPage(lease, { ...page, orders: ours.slice(ours.length) }, options)',
     ]),
   ),
   mutant('writes are not checked against the epoch', 'store/sql/leases.ts', [
@@ -116,8 +116,8 @@ export const MUTANTS: readonly Mutant[] = [
     'await store.events.markPublished(lease.lease, batch.map(({ n }) => n), clock.now())\n    const refusals = await eventLog.append(batch)',
   ]),
   mutant('events set aside are settled before they are written', 'dispatch/lanes.ts', [
-    'const done = await journal.setAside({ events, nextAt, attempt: counted })',
-    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\n      const done = await journal.setAside({ events, nextAt, attempt: counted })',
+    'const done = await writes.spill({ events, nextAt, attempt: counted })',
+    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\n      const done = await writes.spill({ events, nextAt, attempt: counted })',
   ]),
   mutant('what is open behind a slow event is taken for done', 'dispatch/assignment.ts', [
     'for (const id of slot.open) open.get(id)?.add(slot.position)',
@@ -154,7 +154,10 @@ export const MUTANTS: readonly Mutant[] = [
       'lanes of a revoked partition stay in memory',
       'dispatch/session.ts',
       ['      worker.dropClosed()\n', ''],
-      ['map(worker => worker.evacuate(of))', 'map(worker => (of.size < 0 ? worker.evacuate(of) : worker.settled()))'],
+      [
+        'map(worker => worker.spillAll(of))',
+        'map(worker => (of.size < 0 ? worker.spillAll(of) : worker.writesDone()))',
+      ],
     ),
   ),
   mutant('a failed event is tried again at once', 'dispatch/attempt.ts', ['jittered(pause, random)', '(pause && 0)']),
@@ -190,12 +193,12 @@ export const MUTANTS: readonly Mutant[] = [
     'from events where id = ${eventId} and 1 = 0`',
   ]),
   mutant('a lane in memory is overtaken by what is set aside', 'dispatch/lanes.ts', [
-    'if (lane && !lane.stored) moveOut(lane, batch)\n      else if',
+    'if (lane && !lane.stored) spillLane(lane, batch)\n      else if',
     'if',
   ]),
   mutant('a paused destination forgets what it has in memory', 'dispatch/lanes.ts', [
-    'if (!lane.stored) moveOut(lane, batch)',
-    'if (!lane.stored) forget(lane)',
+    'if (!lane.stored) spillLane(lane, batch)',
+    'if (!lane.stored) drop(lane)',
   ]),
   mutant('quarantine is not cleared when a row can be read again', 'ingest/apply-page.ts', [
     "row ? [{ ...row, digest: '' }] : []",

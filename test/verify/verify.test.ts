@@ -213,7 +213,7 @@ describe('a store', () => {
     const [event] = await store.events.list({}, { limit: 1 })
     if (!event) throw new Error('there is an event')
     const letter = { destination: 'billing', orderKey: event.orderKey, eventId: event.id, at: NOW, attempts: 1 }
-    await store.lanes.bury({ ...letter, lastError: 'x', hold: true })
+    await store.lanes.deadLetter({ ...letter, lastError: 'x', hold: true })
     expect(await checks()).toEqual([])
     tamper('update lanes set held = 0')
     expect(await checks()).toEqual(['dead_letter.not_held'])

@@ -1,5 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { Console } from '../deps.ts'
 import { allRoutes } from '../routes.ts'
 import { asyncApi } from './asyncapi.ts'
 import { eventSchema } from './event-schema.ts'
@@ -7,9 +8,12 @@ import type { JsonSchema } from './json-schema.ts'
 import { openApi } from './openapi.ts'
 
 /** The generated documents as text, by file name. */
-export function generatedFiles(): Record<string, string> {
+/** `pages`: the console's, which the API describes as well. */
+export function generatedFiles(pages: Console): Record<string, string> {
   // The routes are only described here, never called: they need no working parts.
-  const described = { config: { connections: [] }, store: {} } as unknown as Parameters<typeof allRoutes>[0]
+  const described = { config: { connections: [] }, store: {}, console: pages } as unknown as Parameters<
+    typeof allRoutes
+  >[0]
   const text = (document: JsonSchema) => `${JSON.stringify(document, null, 2)}\n`
   return {
     'openapi.json': text(openApi(allRoutes(described))),
@@ -19,10 +23,10 @@ export function generatedFiles(): Record<string, string> {
 }
 
 /** Writes the generated documents (`orderwire schemas --out FOLDER`); returns the paths. */
-export async function writeSchemas(folder: string): Promise<string[]> {
+export async function writeSchemas(folder: string, pages: Console): Promise<string[]> {
   await mkdir(folder, { recursive: true })
   const written: string[] = []
-  for (const [name, text] of Object.entries(generatedFiles())) {
+  for (const [name, text] of Object.entries(generatedFiles(pages))) {
     const path = join(folder, name)
     await writeFile(path, text)
     written.push(path)

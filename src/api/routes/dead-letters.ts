@@ -3,7 +3,7 @@ import { DeadLetterQuery, Redrive } from '../../../schemas/api-requests.ts'
 import { timestamp } from '../../lib/clock.ts'
 import type { ApiDeps } from '../deps.ts'
 import { RawJson, reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { pageByNumber } from '../paging.ts'
 import { notFound } from '../problem.ts'
 import { type Route, route } from '../route.ts'
@@ -15,7 +15,7 @@ export function deadLetterRoutes({
   dispatch,
   clock,
   known,
-}: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: Known }): Route[] {
+}: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: KnownIds }): Route[] {
   return [
     route({
       method: 'GET',

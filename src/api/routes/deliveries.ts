@@ -5,7 +5,7 @@ import type { DeliveryRow } from '../../store/port/deliveries.ts'
 import type { Store } from '../../store/store.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { pageByCursor } from '../paging.ts'
 import { notFound } from '../problem.ts'
 import { type Route, route } from '../route.ts'
@@ -45,7 +45,7 @@ export async function allDeliveriesOf({ deliveries }: Pick<Store, 'deliveries'>,
 }
 
 /** `/v1/deliveries`: which destination got which event, and each attempt. */
-export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: Known }): Route[] {
+export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: KnownIds }): Route[] {
   return [
     route({
       method: 'GET',

@@ -7,14 +7,14 @@ import { compileFilter } from '../../dispatch/subscription-filter.ts'
 import type { EventFilter } from '../../store/port/events.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 import { createStanding } from './destinations.ts'
 import { eventFilter } from './events.ts'
 import { createReplays } from './replay.ts'
 
-type Deps = Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: Known }
+type Deps = Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: KnownIds }
 
 /** What people do with a destination, a handler or an endpoint: hold it back, let it go on, hurry it, give it the past again. */
 export function destinationActionRoutes(deps: Deps): Route[] {
@@ -93,7 +93,7 @@ export function destinationActionRoutes(deps: Deps): Route[] {
           throw new Refusal(409, `"${id}" is ${state}; resume it, and all that waits is delivered.`)
         const waiting = (await store.lanes.backlog()).get(id)?.size ?? 0
         if (kind === 'endpoint') await store.endpoints.update(id, { restUntil: null, updatedAt: clock.now() })
-        await store.lanes.hasten(id, clock.now())
+        await store.lanes.makeDue(id, clock.now())
         await dispatch?.refresh()
         dispatch?.wake()
         return reply({ waiting }, 202)

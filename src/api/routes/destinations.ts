@@ -7,7 +7,7 @@ import type { DeliveryStats } from '../../store/port/deliveries.ts'
 import type { ApiDeps } from '../deps.ts'
 import { backlogOf } from '../gauges.ts'
 import { reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { pageById } from '../paging.ts'
 import { type Route, route } from '../route.ts'
 
@@ -15,7 +15,7 @@ import { type Route, route } from '../route.ts'
 const SAMPLE = 200
 
 /** Handlers and endpoints, and how each is doing. */
-export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }) {
+export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 'clock'> & { known: KnownIds }) {
   /** What its latest attempts tell, and when the next is. */
   async function detailsOf(id: string, state: DestinationView['state'], stats: DeliveryStats | undefined) {
     const works = state === 'active' || state === 'open'
@@ -70,7 +70,7 @@ const restOf = (until: number, now: number): string | null =>
   until > now ? timestamp(Math.min(until, now + LONGEST_REST)) : null
 
 /** `/v1/destinations` */
-export function destinationRoutes(deps: Pick<ApiDeps, 'store' | 'clock'> & { known: Known }): Route[] {
+export function destinationRoutes(deps: Pick<ApiDeps, 'store' | 'clock'> & { known: KnownIds }): Route[] {
   const standing = createStanding(deps)
   return [
     route({

@@ -8,7 +8,7 @@ import { formerSecrets, sealHeaders } from '../../store/sealed.ts'
 import type { ApiDeps } from '../deps.ts'
 import { endpointView, storedDelivery } from '../endpoint-view.ts'
 import { noContent, reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { pageById } from '../paging.ts'
 import { invalid, notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
@@ -17,7 +17,7 @@ import { createStanding } from './destinations.ts'
 const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
 
 /** `/v1/endpoints`: webhook endpoints; what is done with any destination is in `destination-actions.ts`. */
-export function endpointRoutes(deps: ApiDeps & { known: Known }): Route[] {
+export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
   const { store, dispatch, clock, secretBox, known } = deps
   const standing = createStanding(deps)
 

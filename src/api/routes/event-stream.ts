@@ -5,7 +5,7 @@ import { createPageSize, within } from '../../lib/page-size.ts'
 import type { EventFilter, StoredEvent } from '../../store/port/events.ts'
 import type { ApiDeps } from '../deps.ts'
 import { createEventFeed } from '../event-feed.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { invalid, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 import { eventFilter } from './events.ts'
@@ -23,7 +23,7 @@ export function streamRoutes({
   log,
   onEvents,
   known,
-}: Pick<ApiDeps, 'store' | 'clock' | 'log' | 'onEvents'> & { known: Known }): Route[] {
+}: Pick<ApiDeps, 'store' | 'clock' | 'log' | 'onEvents'> & { known: KnownIds }): Route[] {
   const feed = createEventFeed({ events: store.events, clock, log, onEvents })
   let open = 0
 

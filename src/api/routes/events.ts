@@ -5,7 +5,7 @@ import { OrderEvent } from '../../../schemas/order-event.ts'
 import type { EventFilter } from '../../store/port/events.ts'
 import type { ApiDeps } from '../deps.ts'
 import { RawJson, reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { pageByNumber } from '../paging.ts'
 import { notFound } from '../problem.ts'
 import { type Route, route } from '../route.ts'
@@ -29,7 +29,7 @@ export function eventRoutes({
   store,
   eventLog,
   known,
-}: Pick<ApiDeps, 'store' | 'eventLog'> & { known: Known }): Route[] {
+}: Pick<ApiDeps, 'store' | 'eventLog'> & { known: KnownIds }): Route[] {
   return [
     route({
       method: 'GET',

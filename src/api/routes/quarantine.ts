@@ -3,14 +3,14 @@ import { QuarantineQuery } from '../../../schemas/api-requests.ts'
 import { timestamp } from '../../lib/clock.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { pageByNumber } from '../paging.ts'
 import { notFound, Refusal } from '../problem.ts'
 import { readAgain } from '../read-again.ts'
 import { type Route, route } from '../route.ts'
 
 /** `/v1/quarantine`: orders, values and spans of time that were not understood. */
-export function quarantineRoutes(deps: ApiDeps & { known: Known }): Route[] {
+export function quarantineRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
   const { config, store, ingest, clock, known } = deps
   return [
     route({

@@ -5,7 +5,7 @@ import { compileFilter } from '../../dispatch/subscription-filter.ts'
 import type { EventFilter } from '../../store/port/events.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { invalid, notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 
@@ -16,7 +16,7 @@ export const createReplays =
     dispatch ? dispatch.replay(id, filter) : askInStore({ store, clock }, id, filter)
 
 /** One event again; replays of many are in `destination-actions.ts`. */
-export function resendRoutes(deps: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: Known }): Route[] {
+export function resendRoutes(deps: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: KnownIds }): Route[] {
   const { store, known } = deps
   const ask = createReplays(deps)
 

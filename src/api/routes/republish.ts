@@ -2,7 +2,7 @@ import { Republished, Unpublished } from '../../../schemas/api.ts'
 import { Republish } from '../../../schemas/api-requests.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 
@@ -26,7 +26,7 @@ export function republishRoutes({
   eventLog,
   ingest,
   known,
-}: Pick<ApiDeps, 'config' | 'store' | 'eventLog' | 'ingest'> & { known: Known }): Route[] {
+}: Pick<ApiDeps, 'config' | 'store' | 'eventLog' | 'ingest'> & { known: KnownIds }): Route[] {
   const enabled = config.connections.filter(connection => connection.enabled).map(({ id }) => id)
 
   async function asked(connections: readonly string[] | undefined): Promise<readonly string[]> {

@@ -6,14 +6,14 @@ import { askPoll, askRead } from '../../ingest/poll-request.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { verify } from '../../verify/verify.ts'
 import type { ApiDeps } from '../deps.ts'
-import type { Known } from '../known-ids.ts'
+import type { KnownIds } from '../known-ids.ts'
 import { invalid, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 
 const LATEST_ORDERS = 100
 
 /** `/v1/verify`: looks through the store for what contradicts itself, and compares it with the vendors. */
-export function verifyRoutes(deps: ApiDeps & { known: Known }): Route[] {
+export function verifyRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
   const { config, store, eventLog, ingest, dispatch, clock, log, known } = deps
   let running = false
 

@@ -25,7 +25,7 @@ export async function retryChangedHandlers(deps: {
       for (const { id, digest } of handlers) {
         if (digest === undefined || before.get(id) === digest) continue
         if (before.has(id)) {
-          await store.lanes.hasten(id, clock.now())
+          await store.lanes.makeDue(id, clock.now())
           log.info({ handler: id }, 'the file of this handler changed: what waits for it is tried now')
           deps.wake()
         }

@@ -318,7 +318,7 @@ export function consumeFromKafka(deps: {
     problem: () => problem,
     doubt: () => current?.doubt(),
     compare: ends => current?.compare(ends),
-    settle: (partition, position) => current?.settle(partition, position),
+    committable: (partition, position) => current?.settle(partition, position),
     caughtUp: async partitions => {
       const held = current
       if (!held) return false

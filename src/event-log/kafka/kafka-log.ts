@@ -7,7 +7,7 @@ import { type EventLog, PartlyRefused } from '../event-log.ts'
 import { adminHolder } from './admin.ts'
 import { type KafkaSasl, kafkaClient, type Patience } from './client.ts'
 import { consumeFromKafka, type KafkaConsumption } from './consume.ts'
-import { explain } from './errors.ts'
+import { explain } from './kafka-errors.ts'
 import { createNotices } from './notices.ts'
 import { contradictionOf } from './position.ts'
 import { createPublisher } from './publish.ts'
@@ -201,7 +201,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
       })
       consumptions.add(consumption)
       return {
-        settle: consumption.settle,
+        committable: consumption.committable,
         caughtUp: consumption.caughtUp,
         holds: consumption.holds,
         stop: async () => {

@@ -5,7 +5,7 @@ import { partitionFor } from '../../lib/murmur2.ts'
 import type { EventRecord } from '../../order/event-record.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { PartlyRefused, type Refusal } from '../event-log.ts'
-import { createSender, type Sender } from './send.ts'
+import { createSender, type Sender } from './produce.ts'
 import { recordBytes, type SizeLimit } from './size.ts'
 
 /** Limits of one request. */

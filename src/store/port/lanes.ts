@@ -69,9 +69,9 @@ export interface LaneStore {
   ): Promise<ReadonlySet<string>>
   reschedule(lanes: readonly LaneRow[]): Promise<void>
   /** Makes every lane of this destination that waits for a later time due at `now`, its attempts kept; held lanes stay held. */
-  hasten(destination: string, now: number): Promise<void>
+  makeDue(destination: string, now: number): Promise<void>
   /** The head is given up: into the dead letters and, unless `hold`, out of the backlog; the lane goes on at once, or is held. Returns true if the lane is now empty. */
-  bury(letter: {
+  deadLetter(letter: {
     destination: string
     /** As in `Spill`. */
     endpoint?: boolean

@@ -5,7 +5,7 @@ import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, 
 import { type SqlDialect, storable } from './sql.ts'
 import type { Schema } from './tables.ts'
 
-type Letter = Parameters<LaneStore['bury']>[0]
+type Letter = Parameters<LaneStore['deadLetter']>[0]
 
 /** Gives up the head of a lane, in the transaction given. Returns whether the lane is empty now. */
 export async function buryHead(

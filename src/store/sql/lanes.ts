@@ -124,7 +124,7 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
           where lanes.destination = new.destination and lanes.order_key = new.order_key and lanes.held = 0`.execute(trx)
       }),
 
-    hasten: async (destination, now) => {
+    makeDue: async (destination, now) => {
       for (;;) {
         const { rows } = await sql<{ order_key: string }>`
           select order_key from lanes where destination = ${destination} and held = 0 and next_at > ${now}
@@ -145,7 +145,7 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
       }
     },
 
-    bury: letter => transaction(trx => buryHead({ trx, dialect }, letter)),
+    deadLetter: letter => transaction(trx => buryHead({ trx, dialect }, letter)),
 
     replay: async (destination, filter, now, { wants, signal, request, origin = 'replay' } = {}) => {
       let queued = 0

@@ -9,6 +9,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generatedFiles, writeSchemas } from '../../../src/api/documents/write-schemas.ts'
+import { createConsole } from '../../../src/console/page.ts'
 import { type Harness, openHarness } from '../harness.ts'
 
 let api: Harness
@@ -20,7 +21,7 @@ afterAll(() => api.close())
 // biome-ignore lint/suspicious/noExplicitAny: documents are read by member
 type Document = any
 const generated = Object.fromEntries(
-  Object.entries(generatedFiles()).map(([name, text]) => [name, JSON.parse(text) as Document]),
+  Object.entries(generatedFiles(createConsole())).map(([name, text]) => [name, JSON.parse(text) as Document]),
 )
 
 /** Every `$ref` of a document, resolved within it. */
@@ -207,15 +208,15 @@ describe('the generated files', () => {
 
   test('in schemas/generated are up to date (else: npm run orderwire -- schemas)', async () => {
     const folder = new URL('../../../schemas/generated/', import.meta.url)
-    const files = generatedFiles()
+    const files = generatedFiles(createConsole())
     expect((await readdir(folder)).toSorted()).toEqual(Object.keys(files).toSorted())
     for (const [name, text] of Object.entries(files)) expect(await readFile(new URL(name, folder), 'utf8')).toBe(text)
   })
 
   test('are written where they are wanted', async () => {
     const folder = join(tmpdir(), `orderwire-schemas-${process.pid}`, 'new')
-    const paths = await writeSchemas(folder)
-    expect(await readFile(paths[0] ?? '', 'utf8')).toBe(generatedFiles()['openapi.json'])
+    const paths = await writeSchemas(folder, createConsole())
+    expect(await readFile(paths[0] ?? '', 'utf8')).toBe(generatedFiles(createConsole())['openapi.json'])
     await rm(join(folder, '..'), { recursive: true })
   })
 })

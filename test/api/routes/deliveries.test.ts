@@ -28,7 +28,14 @@ async function bury(destination: string, hold = false): Promise<EventRecord> {
     response: 'oops',
   } as const
   await api.store.deliveries.record([{ destination, eventId: event.id, orderKey: event.orderKey, ...attempt }])
-  await api.store.lanes.bury({ ...lane, eventId: event.id, at: NOW, attempts: 1, lastError: 'it answered 500', hold })
+  await api.store.lanes.deadLetter({
+    ...lane,
+    eventId: event.id,
+    at: NOW,
+    attempts: 1,
+    lastError: 'it answered 500',
+    hold,
+  })
   return event
 }
 

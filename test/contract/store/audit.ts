@@ -105,7 +105,7 @@ export function auditContract(world: World): void {
       const events = ['a', 'b'].flatMap(orderId => eventsOf(orderId, 1))
       await wait(store, 'billing', events)
       for (const { orderKey, id } of events)
-        await store.lanes.bury({
+        await store.lanes.deadLetter({
           destination: 'billing',
           orderKey,
           eventId: id,
@@ -131,7 +131,7 @@ export function auditContract(world: World): void {
       if (!kept || !gone || !dead) throw new Error('there are events')
       await wait(store, 'billing', [kept, gone, dead])
       const letter = { destination: 'billing', orderKey: dead.orderKey, eventId: dead.id }
-      await store.lanes.bury({ ...letter, at: NOW, attempts: 1, lastError: 'x', hold: false })
+      await store.lanes.deadLetter({ ...letter, at: NOW, attempts: 1, lastError: 'x', hold: false })
       await world.tamper(`delete from events where order_id in ('gone', 'dead')`)
       expect((await store.audit.backlog(0, 10)).map(({ eventId, event }) => [eventId, event !== null])).toEqual([
         [kept.id, true],

@@ -263,7 +263,7 @@ export function configurationContract(world: World): void {
         { nextAt: NOW, attempt: 0 },
       )
       for (const destination of ['one', 'two'])
-        await store.lanes.bury({
+        await store.lanes.deadLetter({
           destination,
           orderKey: first.orderKey,
           eventId: first.id,

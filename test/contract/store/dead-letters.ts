@@ -9,7 +9,7 @@ export function deadLetterContract(world: World): void {
     const ids = (events: readonly { id: string }[]) => events.map(event => event.id)
 
     const bury = (event: EventRecord, own: { hold?: boolean; destination?: string; at?: number } = {}) =>
-      world.store.lanes.bury({
+      world.store.lanes.deadLetter({
         destination: 'billing',
         orderKey: event.orderKey,
         eventId: event.id,
@@ -82,7 +82,7 @@ export function deadLetterContract(world: World): void {
       await store.lanes.reschedule([
         { destination: 'billing', orderKey: key('a'), nextAt: NOW, attempt: 0, held: false },
       ])
-      await store.lanes.hasten('billing', NOW)
+      await store.lanes.makeDue('billing', NOW)
       await store.lanes.replay('billing', {}, NOW)
       expect(await backlogOf(store, 'billing', key('a'))).toEqual(ids(events))
       expect(await dueLanes(store, 'billing', NOW + 1e9)).toEqual([])

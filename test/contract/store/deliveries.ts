@@ -17,7 +17,7 @@ export function deliveryContract(world: World): void {
       })
 
     const bury = (event: EventRecord, hold = false) =>
-      world.store.lanes.bury({
+      world.store.lanes.deadLetter({
         destination: 'billing',
         orderKey: event.orderKey,
         eventId: event.id,
@@ -147,7 +147,7 @@ export function deliveryContract(world: World): void {
         if (index % 3 === 0) await store.deliveries.record([attemptRow(event, { at: NOW + index * 10 })])
         else if (index % 3 === 1) await store.lanes.spill(spilled('billing', [event]), { nextAt: NOW, attempt: 0 })
         else
-          await store.lanes.bury({
+          await store.lanes.deadLetter({
             destination: 'billing',
             orderKey: event.orderKey,
             eventId: event.id,

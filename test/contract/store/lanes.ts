@@ -99,8 +99,8 @@ export function laneContract(world: World): void {
       const [{ id: eventId } = { id: '' }] = events
       const letter = { orderKey: key('a'), eventId, at: NOW, attempts: 3, lastError: 'no', endpoint: true }
       for (const hold of [true, false]) {
-        expect(await store.lanes.bury({ ...letter, destination: 'gone', hold })).toBe(true)
-        expect(await store.lanes.bury({ ...letter, destination: 'there', hold })).toBe(false)
+        expect(await store.lanes.deadLetter({ ...letter, destination: 'gone', hold })).toBe(true)
+        expect(await store.lanes.deadLetter({ ...letter, destination: 'there', hold })).toBe(false)
       }
       expect([...(await store.deadLetters.counts()).keys()]).toEqual(['there'])
       await store.endpoints.remove('there')
@@ -207,7 +207,7 @@ export function laneContract(world: World): void {
       await store.lanes.spill(spilled('billing', eventsOf('a', 1)), { nextAt: NOW + 500, attempt: 4 })
       await store.lanes.spill(spilled('billing', eventsOf('b', 1)), { nextAt: NOW - 500, attempt: 1 })
       await store.lanes.spill(spilled('search', eventsOf('c', 1)), { nextAt: NOW + 500, attempt: 4 })
-      await store.lanes.hasten('billing', NOW)
+      await store.lanes.makeDue('billing', NOW)
       expect((await dueLanes(store, 'billing')).map(lane => [lane.orderKey, lane.nextAt, lane.attempt])).toEqual([
         [key('b'), NOW - 500, 1],
         [key('a'), NOW, 4],
@@ -220,7 +220,7 @@ export function laneContract(world: World): void {
       const events = Array.from({ length: 1200 }, (_, index) => eventRecord({ orderId: `o${index}` }))
       await remember(store, events)
       await store.lanes.spill(spilled('billing', events), { nextAt: NOW + 500, attempt: 1 })
-      await store.lanes.hasten('billing', NOW)
+      await store.lanes.makeDue('billing', NOW)
       const due = await store.lanes.due({ destination: 'billing', now: NOW, limit: 5000, owned: null, skip: new Set() })
       expect(due).toHaveLength(1200)
     })

@@ -26,7 +26,7 @@ export function retentionContract(world: World): void {
   const prune = (bounds: Partial<PruneBounds> = {}) => world.store.prune({ ...BEFORE_NOW, ...bounds }, go)
   const left = async () => (await world.store.events.list({}, { limit: 1000 })).map(event => event.id)
   const bury = (event: EventRecord, own: { hold?: boolean; at?: number; destination?: string } = {}) =>
-    world.store.lanes.bury({
+    world.store.lanes.deadLetter({
       destination: 'billing',
       orderKey: event.orderKey,
       eventId: event.id,

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import kafkajs from 'kafkajs'
 import { describe, expect, test } from 'vitest'
 import { kafkaClient } from '../../../src/event-log/kafka/client.ts'
-import { explain } from '../../../src/event-log/kafka/errors.ts'
+import { explain } from '../../../src/event-log/kafka/kafka-errors.ts'
 import { memoryLog } from '../../helpers/kafka/log.ts'
 
 const require = createRequire(import.meta.url)

@@ -30,7 +30,7 @@ export async function record(
       for (const entry of entries) taken.push({ ...entry, partition })
       await options.onBatch?.(partition, entries)
       const last = entries.at(-1)
-      if (settle && last) consumption.settle(partition, last.position)
+      if (settle && last) consumption.committable(partition, last.position)
     },
     assigned: async partitions => {
       for (const partition of partitions) owned.add(partition)

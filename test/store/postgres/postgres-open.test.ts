@@ -223,7 +223,7 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
             NOW,
           )
         if (kind === 4)
-          return which.lanes.bury({
+          return which.lanes.deadLetter({
             destination: 'billing',
             orderKey: event.orderKey,
             eventId: event.id,
