@@ -57,7 +57,7 @@ export interface Receiver {
   /** Handlers only: as one process sees it. */
   handler(life: Life, log: Log): Destination
   /** Endpoints only: its row in the store. */
-  row(seal: (text: string) => string): EndpointRow
+  row(seal: (text: string) => string, now: number): EndpointRow
   /** Endpoints only: takes one request of a process. */
   answer(life: Life, request: Parameters<Sender['send']>[0]): Promise<Answer>
   /** The destination, with its attempts told to the checks. */
@@ -201,7 +201,7 @@ export function createReceiver(deps: {
     delivery,
     wants: ({ type, connection }) => (types?.has(type) ?? true) && (connections?.has(connection) ?? true),
     handler,
-    row: seal => ({
+    row: (seal, now) => ({
       id,
       url: `https://${id}.example/hook`,
       types: deps.types,
@@ -216,8 +216,8 @@ export function createReceiver(deps: {
       state: 'active',
       stateReason: null,
       declared: false,
-      createdAt: 0,
-      updatedAt: 0,
+      createdAt: now,
+      updatedAt: now,
     }),
     answer,
     watched,

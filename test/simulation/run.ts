@@ -72,7 +72,8 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
   })
   const receivers = makeReceivers(fork(), checks)
   for (const receiver of receivers)
-    if (receiver.kind === 'endpoint' && !receiver.late) await durable.store.endpoints.insert(receiver.row(BOX.seal))
+    if (receiver.kind === 'endpoint' && !receiver.late)
+      await durable.store.endpoints.insert(receiver.row(BOX.seal, EPOCH))
   const broker =
     plan.mode === 'cluster'
       ? createBroker({

@@ -125,7 +125,7 @@ export function createStrikes(world: {
     if (!by || !receiver) return
     const options = plan.mode === 'solo' || dice.chance(0.5) ? { replaySince: 0 } : { shared: true }
     void by.store.endpoints
-      .insert(receiver.row(BOX.seal), options)
+      .insert(receiver.row(BOX.seal, by.life.clock.now()), options)
       .then(() => {
         opened.add(receiver.id)
         return by.dispatch.refresh()

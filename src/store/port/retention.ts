@@ -15,7 +15,7 @@ export interface PruneBounds {
 /**
  * Promises: an event is kept, whatever its age, while it is unpublished, unread, covered by a replay that is not wholly queued, in a backlog,
  * or has a dead letter; and with it the later events of its order, so that what is left of an order has no gap. The attempts of a delivery that waits or is dead are kept with it. A dead letter that holds its
- * order (`onExhausted: "hold"`) waits for a redrive and never expires.
+ * order (`onExhausted: "hold"`) waits for a redrive and never expires. A replay to an endpoint, its opening included, is kept until it is queued.
  */
 export interface Pruned {
   readonly events: number

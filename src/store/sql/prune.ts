@@ -20,8 +20,11 @@ export function pruner(store: Sql): Store['prune'] {
     const deadLetters = await expireLetters(store, before, signal)
     const events = await pruneEvents(store, before, signal)
     const attempts = await pruneAttempts(store, before.attempts, signal)
-    // Replays to a handler that is no more are never taken up.
-    if (!signal.aborted) await sql`delete from replays where created_at < ${before.events}`.execute(db)
+    // Replays to a handler that is no more are never taken up. What an endpoint waits for is removed with the endpoint.
+    if (!signal.aborted)
+      await sql`
+        delete from replays where created_at < ${before.events}
+        and not exists (select 1 from endpoints where endpoints.id = replays.destination)`.execute(db)
     // Rows without an order id are replaced by nothing; they would pile up.
     if (!signal.aborted)
       await sql`

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { EventRecord } from '../../../src/order/event-record.ts'
 import type { PruneBounds } from '../../../src/store/port/retention.ts'
+import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord } from '../../helpers/event-records.ts'
 import {
   attemptRow,
@@ -141,6 +142,20 @@ export function retentionContract(world: World): void {
         partitions: 1,
       })
       expect(await prune()).toMatchObject({ events: 1 })
+    })
+
+    test('a replay to an endpoint is kept until it is queued, however old, and one to a handler that is gone is not', async () => {
+      const { store } = world
+      await remember(store, [old('a')])
+      await store.endpoints.insert(endpointRow({ id: 'new', createdAt: NOW - 10 }), { replaySince: 0 })
+      await store.endpoints.insert(endpointRow({ id: 'known', createdAt: NOW - 10 }))
+      for (const destination of ['known', 'gone']) await store.replays.add(destination, {}, NOW - 10)
+      await prune()
+      expect((await store.replays.pending()).map(({ destination }) => destination)).toEqual(['new', 'known'])
+      expect(await left()).toEqual([old('a').id])
+      for (const id of ['new', 'known']) await store.endpoints.remove(id)
+      await prune()
+      expect(await left()).toEqual([])
     })
 
     test('dead letters expire after their own time, are counted for good, and take their old events along', async () => {
