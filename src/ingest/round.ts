@@ -1,13 +1,13 @@
 import { timestamp } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
-import type { OrderRef, Page } from '../sources/source.ts'
+import type { Page } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
 import { type PollTarget, poll } from './poll.ts'
-import { type OrdersRead, readOrders } from './read-orders.ts'
+import { readOrders } from './read-orders.ts'
 import type { Troubles } from './troubles.ts'
 import { clockWords } from './vendor-clock.ts'
 import { isSilent } from './webhook-watch.ts'
@@ -37,9 +37,10 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
   let stopped = false
   let trouble: string | null = null
   let saidSilent = false
-  /** Single orders of the present round that could not be read. */
-  let rereads: { unread: number; error: unknown } = { unread: 0, error: null }
-  let unreadUntil = 0
+  /** Orders that could not be read again, and until when that is held to be so, by the clock that only goes forward. */
+  const unreadable = new Map<string, number>()
+  /** The last poll went well after one that failed: they are read at once, not when their turn comes. */
+  let recovered = false
   let saidClock = false
 
   async function succeeded(lease: Lease, signal: AbortSignal): Promise<RoundResult> {
@@ -61,6 +62,7 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     if (polled.takesWebhooks) await watchWebhooks(lease, taken)
     failures = 0
     stopped = false
+    recovered = trouble !== null
     trouble = null
     return { taken: [...rechecked, ...taken, ...revisited], pauseMs, error: null }
   }
@@ -118,37 +120,41 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
 
   /** Orders that must be read again although the vendor may show no change, e.g. for a refund that is not on record yet. */
   async function recheck(lease: Lease, signal: AbortSignal): Promise<readonly AppliedPage[]> {
-    rereads = { unread: 0, error: null }
-    const taken = await readAgain(lease, signal)
-    // What could not be read is due again in a minute; until then nothing is known to be better.
-    const { unread, error } = rereads
-    const now = clock.monotonic()
-    if (unread > 0) unreadUntil = now + 2 * UNREAD_RECHECK_MS
-    if (unread > 0) troubles.report('recheck', `${unread} cannot be read: ${messageOf(error)}`)
-    else if (now >= unreadUntil) troubles.report('recheck', null)
-    return taken
-  }
-
-  async function readAgain(lease: Lease, signal: AbortSignal): Promise<readonly AppliedPage[]> {
     const now = clock.now()
-    const due = await store.orders.due(connection, now, RECHECKS)
-    if (due.length === 0) return []
-    const { taken, unread } = await readSingles(lease, due, signal)
-    const read = new Set(taken.flatMap(({ changed }) => changed.map(({ orderId }) => orderId)))
-    const absent = due
-      .filter(({ orderId }) => !read.has(orderId))
-      .map(order => ({ ...order, next: now + (unread.has(order.orderId) ? UNREAD_RECHECK_MS : ABSENT_RECHECK_MS) }))
-    if (absent.length > 0) await store.orders.postpone(lease, connection, absent)
+    const soon = recovered ? now + UNREAD_RECHECK_MS : now
+    const due = (await store.orders.due(connection, soon, RECHECKS)).filter(
+      ({ orderId, recheckAt }) => recheckAt <= now || unreadable.has(orderId),
+    )
+    recovered = false
+    const taken = due.length > 0 ? await readAgain(lease, due, signal) : []
+    // What was not due again in that time is read otherwise, or is no more.
+    for (const [orderId, until] of unreadable) if (until <= clock.monotonic()) unreadable.delete(orderId)
+    if (unreadable.size === 0) troubles.report('recheck', null)
     return taken
   }
 
   /** What cannot be read says so and waits; the poll goes on without it. */
-  async function readSingles(lease: Lease, refs: readonly OrderRef[], signal: AbortSignal) {
-    const { taken, unread, error }: OrdersRead = await readOrders(polled, lease, refs, { signal, priority: 'live' })
-    rereads = { unread: rereads.unread + unread.length, error: error ?? rereads.error }
-    if (unread.length > 0)
+  async function readAgain(
+    lease: Lease,
+    due: Awaited<ReturnType<typeof store.orders.due>>,
+    signal: AbortSignal,
+  ): Promise<readonly AppliedPage[]> {
+    const now = clock.now()
+    const { taken, unread, error } = await readOrders(polled, lease, due, { signal, priority: 'live' })
+    const failed = new Set(unread.map(({ orderId }) => orderId))
+    for (const { orderId } of due)
+      if (failed.has(orderId)) unreadable.set(orderId, clock.monotonic() + 2 * UNREAD_RECHECK_MS)
+      else unreadable.delete(orderId)
+    if (unread.length > 0) {
       log.warn({ orders: unread.length, error: messageOf(error) }, 'could not read single orders; trying again')
-    return { taken, unread: new Set(unread.map(({ orderId }) => orderId)) }
+      troubles.report('recheck', `${unreadable.size} cannot be read: ${messageOf(error)}`)
+    }
+    const read = new Set(taken.flatMap(({ changed }) => changed.map(({ orderId }) => orderId)))
+    const absent = due
+      .filter(({ orderId }) => !read.has(orderId))
+      .map(order => ({ ...order, next: now + (failed.has(order.orderId) ? UNREAD_RECHECK_MS : ABSENT_RECHECK_MS) }))
+    if (absent.length > 0) await store.orders.postpone(lease, connection, absent)
+    return taken
   }
 
   /** One wide line a poll; a poll that changed nothing speaks at debug level only. */

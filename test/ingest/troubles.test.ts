@@ -3,9 +3,9 @@ import { AppError } from '../../src/lib/errors.ts'
 import { pictureOf } from '../../src/order/picture.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { ordersUpdatedAt } from '../helpers/scripted-feed.ts'
-import { paid } from '../helpers/snapshots.ts'
+import { paid, refundTotal, snapshot } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
-import { clock, memoryLog, scene, store } from './scene.ts'
+import { clock, memoryLog, scene, signal, store } from './scene.ts'
 
 const row = async () => store.connections.get('shop')
 
@@ -103,4 +103,42 @@ test('a store that takes no writes is told although it cannot be stored', async 
   await until('it is over', () => ingest.health() === null && ingest.troubles?.().size === 0)
   stop.abort()
   await running
+})
+
+test('an order that cannot be read again is shown, read as soon as the vendor works again, and over when it was read', async () => {
+  const updatedAt = new Date(clock.now()).toISOString()
+  const order = snapshot({ updatedAt, paid: paid(), refund: refundTotal('5.00', { records: 'delayed' }) })
+  const down = new AppError('The vendor answered 500.', { code: 'vendor.unavailable', intent: 'retry' })
+  let works = true
+  const script: FeedScript = {
+    rows: [order],
+    before: () => {
+      if (!works) throw down
+      return undefined
+    },
+  }
+  let readable = true
+  const { ingest, fetches } = await scene({
+    script,
+    now: clock.now(),
+    fetched: [order],
+    fetchFails: () => (readable ? null : down),
+  })
+  const poll = () => ingest.poll('shop', { signal })
+  await poll()
+  clock.shift(6_000)
+  readable = false
+  await poll()
+  const shown = { state: 'failing', lastError: 'Orders to read again: 1 cannot be read: The vendor answered 500.' }
+  expect(await row()).toMatchObject(shown)
+  await poll()
+  expect([await row(), fetches.length]).toMatchObject([shown, 1])
+  works = false
+  await expect(poll()).rejects.toThrow('500')
+  works = true
+  readable = true
+  await poll()
+  expect([await row(), fetches.length]).toMatchObject([shown, 1])
+  await poll()
+  expect([await row(), fetches.length]).toMatchObject([{ state: 'ok', lastError: null }, 2])
 })

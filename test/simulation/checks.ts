@@ -33,6 +33,8 @@ export interface Checks extends Watch {
   quarantined(): { connection: string; orderId: string }[]
   /** Spans of update time in quarantine. */
   spans(): { id: string; connection: string; span_from: number; span_to: number }[]
+  /** Connections in trouble, and with what. */
+  failing(): string[]
   /** Whether orders updated then are in quarantine with all else of their span. */
   inSpan(connection: string, at: number): boolean
   /** What has to hold at the end. */
@@ -199,6 +201,11 @@ export function createChecks(deps: {
   const spans: Checks['spans'] = () =>
     durable.query('select id, connection, span_from, span_to from quarantine where span_from is not null order by id')
 
+  const failing: Checks['failing'] = () =>
+    durable
+      .query<{ id: string; last_error: string }>("select id, last_error from connections where state = 'failing'")
+      .map(row => `${row.id}: ${row.last_error}`)
+
   return {
     violations,
     violated,
@@ -209,6 +216,7 @@ export function createChecks(deps: {
     undelivered,
     quarantined,
     spans,
+    failing,
     inSpan: (connection, at) =>
       spans().some(span => span.connection === connection && span.span_from <= at && at <= span.span_to),
 
@@ -282,11 +290,7 @@ export function createChecks(deps: {
       for (const delivery of undelivered()) violated(`never delivered: ${delivery}`)
       for (const { connection, orderId } of quarantined()) violated(`still in quarantine: ${connection}/${orderId}`)
       for (const { connection, span_from } of spans()) violated(`still in quarantine: ${connection}, at ${span_from}`)
-      // A single order may wait for its next reading, up to 10 minutes away.
-      for (const row of durable.query<{ id: string; last_error: string }>(
-        "select * from connections where state = 'failing'",
-      ))
-        if (!row.last_error.startsWith('Single orders:')) violated(`still failing: ${row.id}: ${row.last_error}`)
+      for (const trouble of failing()) violated(`still failing: ${trouble}`)
       for (const [table, what] of [
         ['lanes', 'a lane'],
         ['backlog', 'an event'],

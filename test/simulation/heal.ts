@@ -120,7 +120,12 @@ export async function heal(world: {
   for (const vendor of vendors) vendor.recordAll()
   await time.run(2_000)
   const clean = () =>
-    idle() && checks.quarantined().length === 0 && checks.spans().length === 0 && checks.untold().length === 0
+    idle() &&
+    checks.quarantined().length === 0 &&
+    checks.spans().length === 0 &&
+    checks.untold().length === 0 &&
+    // A loop may wait for its next turn, minutes away.
+    checks.failing().length === 0
   await time.until(clean, patience, 5_000)
   await time.run(12_000)
   checks.finally()
