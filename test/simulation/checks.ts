@@ -51,11 +51,11 @@ export function createChecks(deps: {
   receivers: () => readonly Receiver[]
   /** Wall clocks never jump in this run, and no second process works the same lanes: a retry comes when it was written down for. */
   retriesAlone: boolean
-  /** Wall clocks never jump in this run. */
-  steady: boolean
+  /** When a total of refunds rose can be told from the order's update time: no wall clock jumps, and no change leaves the update time alone. */
+  datedRises: boolean
 }): Checks {
   const { durable, time, trace } = deps
-  const truth = createTruth({ durable, shops: deps.vendors, steady: deps.steady })
+  const truth = createTruth({ durable, shops: deps.vendors, datedRises: deps.datedRises })
   const violations: string[] = []
   const acknowledged = new Set<string>()
   /** By whom, at last, and when. */

@@ -29,8 +29,8 @@ export interface Truth {
   judge(violated: (what: string) => void): void
 }
 
-/** `steady`: wall clocks never jump in this run. */
-export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; steady: boolean }): Truth {
+/** `datedRises`: an order's update time says when its total of refunds rose, so that the records have all of the grace. */
+export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; datedRises: boolean }): Truth {
   const { durable, shops } = deps
   /** Events are only ever added, so each is read once. */
   const known: Said[] = []
@@ -105,7 +105,7 @@ export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; st
     const records = refunds.filter(({ refundId }) => refundId.startsWith('R'))
     if (records.length > 0 && records.length < refunds.length) violated(`${orderId} told refunds in two ways`)
     const prompt = !order.recordless && order.refunds.every(({ at, onRecordAt }) => onRecordAt - at < 500_000)
-    if (shop.habits.refunds === 'records' && prompt && deps.steady && records.length < refunds.length)
+    if (shop.habits.refunds === 'records' && prompt && deps.datedRises && records.length < refunds.length)
       violated(`${orderId} has records of all its refunds, and they were told by totals`)
   }
 
