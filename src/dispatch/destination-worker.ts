@@ -65,7 +65,7 @@ const CHUNK_SIZE = 128 * 1024
 
 export interface DestinationWorkerDeps {
   readonly store: Pick<Store, 'lanes' | 'replays'>
-  readonly eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
+  readonly eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'commitPublishes' | 'ownsAllPartitions'>
   readonly persist: Persist
   readonly recorder: AttemptRecorder
   readonly metrics: Metrics
@@ -184,7 +184,7 @@ export function createDestinationWorker(
     persist,
     clock,
     owned: () =>
-      eventLog.kind === 'embedded' ? null : { partitions: eventLog.partitions, of: new Set(assignments.keys()) },
+      eventLog.ownsAllPartitions ? null : { partitions: eventLog.partitions, of: new Set(assignments.keys()) },
     assignmentOf: orderKey => assignments.get(eventLog.partitionOf(orderKey)) ?? null,
     owns: () => assignments.size > 0,
     mayHaveRows: () => mayHaveRows,

@@ -41,7 +41,7 @@ export function createReplays(deps: {
   destination: () => Destination
   group: string
   store: Pick<Store, 'lanes' | 'replays'>
-  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
+  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'commitPublishes'>
   assignments: ReadonlyMap<number, Assignment>
   caughtUp: (partitions: readonly number[]) => Promise<boolean>
   /** Puts what waits in memory only into the store, and waits for what is in flight from there. */
@@ -143,7 +143,7 @@ export function createReplays(deps: {
   ): Promise<ReadonlyMap<string, number> | null> {
     let later: ReadonlyMap<string, number> = new Map()
     // The embedded log is the history itself; Kafka gets events a moment later.
-    for (let waited = 0; eventLog.kind === 'kafka' && ours(); waited += LOOK_AGAIN_MS) {
+    for (let waited = 0; !eventLog.commitPublishes && ours(); waited += LOOK_AGAIN_MS) {
       const patient = waited < REFUSED_MS
       const found = await persist('a look for unpublished events', () => unpublished(through, patient))
       later = found ?? later

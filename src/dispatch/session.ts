@@ -19,7 +19,7 @@ import { createSubscriptions } from './subscriptions.ts'
 
 export interface SessionDeps {
   readonly store: Pick<Store, 'lanes' | 'deliveries' | 'replays'>
-  readonly eventLog: Pick<EventLog, 'consume' | 'partitions' | 'partitionOf' | 'kind'>
+  readonly eventLog: Pick<EventLog, 'consume' | 'partitions' | 'partitionOf' | 'commitPublishes' | 'ownsAllPartitions'>
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics

@@ -35,7 +35,8 @@ export function createEmbeddedLog(deps: {
   const readers = new Set<Reader>()
   const takeTurn = createKeyedMutex()
   return {
-    kind: 'embedded',
+    commitPublishes: true,
+    ownsAllPartitions: true,
     partitions: 1,
     partitionOf: () => PARTITION,
     append: async () => {

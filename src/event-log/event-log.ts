@@ -12,7 +12,10 @@ import type { Ahead } from './ahead.ts'
  *   `notice` says so, and nothing is passed over.
  */
 export interface EventLog {
-  readonly kind: 'embedded' | 'kafka'
+  /** True: the log reads the store itself. Committing an event publishes it; `append` only wakes the readers. */
+  readonly commitPublishes: boolean
+  /** True: whoever reads this log reads all of its partitions. False: a group shares them between its members. */
+  readonly ownsAllPartitions: boolean
   /** Rejects with `PartlyRefused` where the log took the other events; with any other error the log may have taken any of them. */
   append(events: readonly EventRecord[]): Promise<void>
   /** False: the log is known to refuse this event for its size. Absent: it takes any. */

@@ -53,7 +53,7 @@ describe('a crash', () => {
     await fc.assert(
       fc.asyncProperty(script, async ({ orders, events, batch, partitions, concurrency, crashes, answers, pauses }) => {
         const delivery = { concurrency, retries: [50, 100, 200, 400, 800, 1600, 3200] }
-        const rig = createRig({ batch, partitions, delivery, kind: partitions > 1 ? 'kafka' : 'embedded' })
+        const rig = createRig({ batch, partitions, delivery, embedded: partitions === 1 })
         let n = 0
         // At least one of them is fine, or an endpoint would rightly be disabled in the end.
         const script = [...answers, { result: 'delivered', ms: 0 } as const]

@@ -15,7 +15,7 @@ function cluster(partitions = 4) {
   const clock = memoryClock()
   const log = memoryEventLog({
     partitions,
-    kind: 'kafka',
+    embedded: false,
     batch: 5,
     share: index => partition => partition % 2 === index,
   })

@@ -19,7 +19,7 @@ function held() {
 
 describe('a revoke', () => {
   test('waits for what is in flight, settles it, and sends nothing more of these partitions', async () => {
-    const rig = createRig({ kind: 'kafka', partitions: 2 })
+    const rig = createRig({ embedded: false, partitions: 2 })
     const { script, answer } = held()
     rig.destination('hook', script)
     await rig.start()
@@ -50,7 +50,7 @@ describe('a revoke', () => {
   })
 
   test('ends within 10 s although a delivery hangs, and what hung is sent again by whoever is assigned next', async () => {
-    const rig = createRig({ kind: 'kafka' })
+    const rig = createRig({ embedded: false })
     const { script, answer } = held()
     rig.destination('hook', script)
     await rig.start()
@@ -81,7 +81,7 @@ describe('a revoke', () => {
   })
 
   test('ends although a destination ignores its signal, and its late answer changes nothing', async () => {
-    const rig = createRig({ kind: 'kafka' })
+    const rig = createRig({ embedded: false })
     const answers: ((answer: Outcome) => void)[] = []
     rig.destination('deaf', () => new Promise<Outcome>(resolve => answers.push(resolve)))
     await rig.start()
@@ -100,7 +100,7 @@ describe('a revoke', () => {
   })
 
   test('hands over lanes of the backlog: only the owner of a partition works them off', async () => {
-    const rig = createRig({ kind: 'kafka', partitions: 2, delivery: { retries: [1_000] } })
+    const rig = createRig({ embedded: false, partitions: 2, delivery: { retries: [1_000] } })
     rig.destination('hook', ({ attempt }) => outcome(attempt === 1 ? 'retry' : 'delivered'))
     await rig.start()
     const orders = Array.from({ length: 8 }, (_, index) => `o${index}`)

@@ -54,7 +54,7 @@ test('a replay whose partition is on its way out waits before it tries again, so
 
 test('an event that the log refuses keeps no replay and no new endpoint from beginning, and is not part of it', async () => {
   const clock = memoryClock()
-  const eventLog = memoryEventLog({ partitions: 1, kind: 'kafka' })
+  const eventLog = memoryEventLog({ partitions: 1, embedded: false })
   const memory = memoryStore({ partitionOf: eventLog.partitionOf })
   const replayed: string[] = []
   const store: Pick<Store, 'lanes' | 'replays'> = {

@@ -35,7 +35,8 @@ type Script = (send: Send, signal: AbortSignal) => Outcome | Promise<Outcome>
 export interface RigOptions {
   readonly partitions?: number
   readonly batch?: number
-  readonly kind?: 'embedded' | 'kafka'
+  /** True, the default: the log behaves as the embedded one. False: as Kafka. */
+  readonly embedded?: boolean
   readonly delivery?: Partial<Delivery>
   readonly random?: () => number
   readonly queueLimit?: number

@@ -93,7 +93,7 @@ test('an event that does not match is not for the destination: live, replayed, a
 })
 
 test('a rate limit is shared by the partitions: who owns a quarter of them sends a quarter', async () => {
-  const rig = createRig({ kind: 'kafka', partitions: 4, delivery: { rateLimit: { perSecond: 8, burst: 8 } } })
+  const rig = createRig({ embedded: false, partitions: 4, delivery: { rateLimit: { perSecond: 8, burst: 8 } } })
   rig.destination('hook', () => outcome('delivered'))
   await rig.start()
   await rig.log.revoke([1, 2, 3])

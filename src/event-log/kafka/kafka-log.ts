@@ -164,7 +164,8 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
   if (options.watch !== false) void watch()
 
   return {
-    kind: 'kafka',
+    commitPublishes: false,
+    ownsAllPartitions: false,
     get partitions() {
       return found ?? options.partitions
     },
