@@ -29,7 +29,7 @@ test('a replay whose partition is on its way out waits before it tries again, so
     group: 'test',
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, { epoch: null, number: 1, confirmed: false }, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, { lease: null, number: 1, confirmed: false }, () => {})]]),
     // The log knows already that we have no part in it any more; nobody has told us.
     caughtUp: async () => {
       asked++
@@ -37,7 +37,7 @@ test('a replay whose partition is on its way out waits before it tries again, so
       return false
     },
     holds: async () => null,
-    setAside: async () => true,
+    spill: async () => true,
     persist: createPersist({ clock, log: silent, signal: stopping.signal }),
     clock,
     log: silent,
@@ -86,10 +86,10 @@ test('an event that the log refuses keeps no replay and no new endpoint from beg
     group: 'test',
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, { epoch: null, number: 0, confirmed: false }, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, { lease: null, number: 0, confirmed: false }, () => {})]]),
     caughtUp: async () => true,
     holds: async () => null,
-    setAside: async () => true,
+    spill: async () => true,
     persist: createPersist({ clock, log: silent, signal: stopping.signal }),
     clock,
     log: silent,
