@@ -10,7 +10,7 @@ import { memoryEventLog } from '../helpers/memory-event-log.ts'
 import { memoryStore } from '../helpers/memory-store.ts'
 import { outcome, silent } from './rig.ts'
 
-test('a replay whose partition is on its way out waits before it tries again, so that others get their turn', async () => {
+test('a replay whose partition is being revoked waits before it tries again, so that other work can run', async () => {
   const clock = memoryClock()
   const eventLog = memoryEventLog({ partitions: 1 })
   const store = memoryStore({ partitionOf: eventLog.partitionOf })
@@ -52,7 +52,7 @@ test('a replay whose partition is on its way out waits before it tries again, so
   stopping.abort()
 })
 
-test('an event that the log refuses keeps no replay and no new endpoint from beginning, and is not part of it', async () => {
+test('an event that the log refuses is not part of a replay and does not delay it or a new endpoint', async () => {
   const clock = memoryClock()
   const eventLog = memoryEventLog({ partitions: 1, embedded: false })
   const memory = memoryStore({ partitionOf: eventLog.partitionOf })
