@@ -251,14 +251,14 @@ async function work(
       startRetention({
         store,
         retention: loaded.config.retention,
-        reader: eventLog.kind === 'embedded' ? EMBEDDED_GROUP : null,
+        reader: eventLog.commitPublishes ? EMBEDDED_GROUP : null,
         metrics,
         clock,
         log,
       }),
   }
   const stopWatch = watchEventLoop({ clock, log, metrics, suspects: handlersAtWork.suspects })
-  const isPair = eventLog.kind === 'embedded' && settings.databaseUrl !== null
+  const isPair = eventLog.ownsAllPartitions && settings.databaseUrl !== null
   try {
     if (!isPair) return await workTogether(all, signal)
     const failure = new AbortController()

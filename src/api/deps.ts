@@ -14,7 +14,7 @@ export type Role = 'ingest' | 'dispatch' | 'api'
 export interface ApiDeps {
   readonly config: Pick<Config, 'connections' | 'retention'>
   readonly store: Store
-  readonly eventLog: Pick<EventLog, 'kind' | 'health' | 'notice' | 'contradiction'>
+  readonly eventLog: Pick<EventLog, 'commitPublishes' | 'health' | 'notice' | 'contradiction'>
   /** null: another process polls. */
   readonly ingest: IngestControl | null
   /** null: another process delivers. */

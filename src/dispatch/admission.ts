@@ -4,75 +4,78 @@ import { LONGEST_REST } from '../lib/retry-after.ts'
 import { createBreaker } from './breaker.ts'
 import type { Destination, Outcome } from './destination.ts'
 
-/** Whether a destination may be sent to now: its state, the rest it asked for, its circuit, its rate limit. */
+/** Decides whether a destination may be sent to now, from its state, the rest it asked for, its circuit and its rate limit. */
 export interface Admission {
-  /** Events may wait in memory for it. False: they belong into the store, for it will take longer. */
+  /** Events may wait in memory. False: the wait will be long, so they belong in the store. */
   readonly open: boolean
   readonly circuitOpen: boolean
-  /** Milliseconds until a send may begin, the rate limit left aside; Infinity: something else has to happen first. */
+  /** Milliseconds until a send may begin, without the rate limit; Infinity: until something else happens. */
   blockedFor(): number
-  /** The same, the rate limit included. */
+  /** The same with the rate limit. */
   wait(): number
   /** A send begins. */
   sent(): void
-  /** How a send ended; says what follows from it. */
+  /** A send ended. Returns what it changes. */
   note(outcome: Outcome, orderKey: string): HealthChange
-  /** It asked for a rest that is not over. */
+  /** The rest that the destination asked for is not over. */
   readonly resting: boolean
-  configure(destination: Known): void
-  /** Lets the next probe of an open circuit go now. False: it is closed. */
+  configure(destination: Admitted): void
+  /** The next probe of an open circuit may go now. False: the circuit is closed. */
   probe(): boolean
 }
 
 /**
- * `shut`: it has just become unfit to be sent to. `recovered`: the circuit has closed. `failing`: it still fails; who knows for how
- * long. `expired`: it has failed for days.
+ * - `blocked`: the circuit opened, or a rest began
+ * - `recovered`: the circuit closed
+ * - `gone`: the endpoint answered 410
+ * - `failing`: it has failed for a while, and no other process may have had a success either
+ * - `expired`: it has failed for days
  */
-export type HealthChange = 'none' | 'shut' | 'recovered' | 'gone' | 'failing' | 'expired'
+export type HealthChange = 'none' | 'blocked' | 'recovered' | 'gone' | 'failing' | 'expired'
 
-/** An endpoint that has failed this long without a single success is disabled. */
-export const GIVE_UP_AFTER = 5 * 86_400_000
-/** What the admission knows of its destination. */
-type Known = Pick<Destination, 'state' | 'delivery' | 'restUntil' | 'changedAt'>
+/** An endpoint is disabled after it has failed this long without a success. */
+export const DISABLE_AFTER_MS = 5 * 86_400_000
+/** The part of a destination that decides. */
+type Admitted = Pick<Destination, 'state' | 'delivery' | 'restUntil' | 'changedAt'>
 
-/** A rest is written down when it is longer than what is written by more than this: many answers of one moment ask for the same. */
-const SAME_REST = 1_000
-/** A failure that has lasted so long is worth a look at how long it really has. */
-const CHECK_FAILING_AFTER = 60_000
+/** Persist a new Retry-After only if it extends the stored one by more than this; a burst of 429s usually repeats the same value. */
+const SAME_REST_MS = 1_000
+/** After this time of failures, ask the store how long the endpoint has failed for all processes. */
+const CHECK_FAILING_AFTER_MS = 60_000
 
 export function createAdmission(deps: {
   clock: Clock
-  destination: Known & Pick<Destination, 'kind'>
-  /** It asks for a rest until then, milliseconds since the epoch. */
+  destination: Admitted & Pick<Destination, 'kind'>
+  /** Persists a rest, milliseconds since the epoch. */
   rests: (until: number) => void
 }): Admission {
   const { clock } = deps
-  // A handler is our own code: when it throws, that is about the event. Only endpoints have a circuit.
+  // Only endpoints have a circuit: a handler that throws says something about the event, not about itself.
   const breaker = deps.destination.kind === 'endpoint' ? createBreaker() : null
   let state = deps.destination.state
   let bucket = createBucket(deps.destination.delivery.rateLimit, clock)
   let { changedAt } = deps.destination
-  /** By the clock that only goes forward. */
+  /** By the monotonic clock: the end of the rest, and of the persisted rest. */
   let restUntil = 0
-  /** As far as it is written down, by the same clock; and the wall time of the last that was read. */
-  let writtenUntil = 0
-  let readUntil: number | null = null
-  takeUp(deps.destination.restUntil)
+  let persistedUntil = 0
+  /** Wall time of the persisted rest that was read or written last. */
+  let knownUntil: number | null = null
+  takePersisted(deps.destination.restUntil)
 
-  /** What was written down, by whatever process; once, so that it ends even if a wall clock is wrong. */
-  function takeUp(until: number | null | undefined): void {
-    if (until === undefined || until === null || until === readUntil) return
-    readUntil = until
-    writtenUntil = clock.monotonic() + Math.min(until - clock.now(), LONGEST_REST)
-    restUntil = Math.max(restUntil, writtenUntil)
+  /** Takes a persisted rest of any process. Each is taken once and for an hour at most, so it ends even if a wall clock is wrong. */
+  function takePersisted(until: number | null | undefined): void {
+    if (until === undefined || until === null || until === knownUntil) return
+    knownUntil = until
+    persistedUntil = clock.monotonic() + Math.min(until - clock.now(), LONGEST_REST)
+    restUntil = Math.max(restUntil, persistedUntil)
   }
 
   function rest(now: number, ms: number): void {
     restUntil = Math.max(restUntil, now + ms)
-    if (restUntil - writtenUntil <= SAME_REST) return
-    writtenUntil = restUntil
-    readUntil = clock.now() + restUntil - now
-    deps.rests(readUntil)
+    if (restUntil - persistedUntil <= SAME_REST_MS) return
+    persistedUntil = restUntil
+    knownUntil = clock.now() + restUntil - now
+    deps.rests(knownUntil)
   }
 
   function blockedFor(): number {
@@ -107,14 +110,14 @@ export function createAdmission(deps: {
       }
       const opened = breaker?.failed(orderKey, now) ?? false
       const failingSince = breaker?.failingSince ?? now
-      if (now - failingSince >= GIVE_UP_AFTER) return 'expired'
+      if (now - failingSince >= DISABLE_AFTER_MS) return 'expired'
       if (outcome.restMs !== null && outcome.restMs > 0) {
         const resting = restUntil > now
         rest(now, outcome.restMs)
-        return resting && !opened ? 'none' : 'shut'
+        return resting && !opened ? 'none' : 'blocked'
       }
-      if (opened) return 'shut'
-      return now - failingSince < CHECK_FAILING_AFTER ? 'none' : 'failing'
+      if (opened) return 'blocked'
+      return now - failingSince < CHECK_FAILING_AFTER_MS ? 'none' : 'failing'
     },
     probe() {
       breaker?.probe(clock.monotonic())
@@ -125,15 +128,15 @@ export function createAdmission(deps: {
     },
     configure(destination) {
       const resumed = destination.state === 'active' && state !== 'active'
-      // Whoever resumes or changes it says that it works again; unless what is known of it then still says otherwise.
+      // Somebody who resumes or edits the destination believes that it works again. A rest persisted since then still counts.
       if (resumed) breaker?.reset()
       if (resumed || destination.changedAt !== changedAt) {
         restUntil = 0
-        writtenUntil = 0
-        readUntil = null
+        persistedUntil = 0
+        knownUntil = null
       }
       changedAt = destination.changedAt
-      takeUp(destination.restUntil)
+      takePersisted(destination.restUntil)
       state = destination.state
       if (!bucket.sameAs(destination.delivery.rateLimit)) bucket = createBucket(destination.delivery.rateLimit, clock)
     },

@@ -1,44 +1,44 @@
 import { type Ahead, isDone } from '../event-log/ahead.ts'
 
 /**
- * One partition while it is ours: which of its events are still open, and the right to send them. After a revoke a later
- * `assigned` makes a new one, so late completions of the old change nothing.
+ * One partition while it is ours: which of its events are open, and the right to send them. Each time the partition is assigned it gets
+ * a new one, so late completions of the old one change nothing.
  *
- * A position is settled when no event at or before it is open. Only open events are kept, so memory follows what is in flight
- * and not how far the reading has got ahead of a slow destination.
+ * A position is committable when no event at or before it is open. Only open events are kept, so memory does not grow with how far
+ * reading is ahead of a slow destination.
  */
 export interface Assignment {
   readonly partition: number
-  readonly claim: Claim
-  /** `open`: send. `closing`: finish what has begun, begin nothing. `closed`: nothing counts any more. */
+  readonly epoch: PartitionEpoch
+  /** `open`: send. `closing`: deliveries in flight may end, none begins. `closed`: nothing counts any more. */
   readonly state: 'open' | 'closing' | 'closed'
-  /** Aborts what is in flight. */
+  /** Aborts the deliveries in flight. */
   readonly signal: AbortSignal
-  /** An event was read; these destinations have to deliver it or set it aside. */
+  /** An event was read. It is open until each of these destinations has acknowledged it or has it in its backlog. */
   take(position: number, destinations: readonly string[]): Slot
-  /** One of them has. */
+  /** It is no longer open for this destination. */
   release(slot: Slot, destination: string): void
-  /** A former owner of the partition has brought this position to the destination, or into its backlog. */
+  /** The former owner of the partition has done this: delivered the event to the destination, or put it into its backlog. */
   isDone(destination: string, position: number): boolean
-  /** The destination is no more: what was done for it says nothing of one that is called the same later. */
+  /** The destination was removed. A later one with the same id starts anew. */
   forget(destination: string): void
-  /** A send, with the writes that follow it, begins and ends. */
+  /** A delivery begins; it ends when its writes are done. */
   begin(): void
   end(): void
-  /** Begins nothing any more; resolves when what has begun has ended. */
+  /** No delivery begins any more. Resolves when those in flight have ended. */
   drain(): Promise<void>
-  /** Aborts what is still in flight; nothing that happens later counts. */
+  /** Aborts the deliveries in flight; nothing that happens later counts. */
   close(): void
-  /** Aborts what is still in flight; its end still counts. */
+  /** Aborts the deliveries in flight; their end still counts. */
   abort(): void
 }
 
-/** That a partition is ours, as the store knows it; see `past.ts`. */
-export interface Claim {
-  /** Of the lease under which it is read; null: the log says whose it is. */
-  readonly epoch: number | null
+/** The store's record that a partition is ours; see `replays.ts`. */
+export interface PartitionEpoch {
+  /** Epoch of the lease under which the partition is read; null: the log decides who owns it. */
+  readonly lease: number | null
   number: number
-  /** The log has said, after we claimed it, that it is ours. */
+  /** The log confirmed that the partition is ours, after the store gave us this number. */
   confirmed: boolean
 }
 
@@ -48,23 +48,23 @@ export interface Slot {
   /** The last position before this event. */
   readonly before: number
   readonly position: number
-  /** The destinations that have yet to deliver it or set it aside. */
+  /** The destinations it is open for. */
   open: readonly string[]
   older: Slot | null
   newer: Slot | null
 }
 
-/** Open events that are written down one by one; what comes behind more of them is repeated after a crash. */
+/** Open events listed in `ahead`. Events behind more open ones than this are delivered again after a crash. */
 const MOST_OPEN = 5_000
 
 /**
- * `settle` is told the highest position at or before which nothing is open, each time it grows or something behind it is done.
- * `former`: what the owner before us had done beyond the position from which we read.
+ * `committable` gets the highest position with no open event at or before it, whenever it grows or an event behind it is done.
+ * `former`: what the former owner had done beyond the position that we read from.
  */
 export function createAssignment(
   partition: number,
-  claim: Claim,
-  settle: (position: number, ahead: () => Ahead) => void,
+  epoch: PartitionEpoch,
+  committable: (position: number, ahead: () => Ahead) => void,
   former: Ahead = { through: 0, destinations: new Map() },
 ): Assignment {
   const abort = new AbortController()
@@ -74,20 +74,20 @@ export function createAssignment(
   let newest: Slot | null = null
   let running = 0
   let idle: () => void = () => {}
-  /** Since when each destination is given what it wants. */
+  /** The position after which each destination gets its events. */
   const since = new Map([...former.destinations].map(([id, { after }]) => [id, after]))
   const formerly = new Map(former.destinations)
 
   function advance(): void {
     const position = oldest ? oldest.before : taken
-    if (position !== null && state !== 'closed') settle(position, ahead)
+    if (position !== null && state !== 'closed') committable(position, ahead)
   }
 
-  /** What we know ourselves up to `taken`, and what the former owner knew behind that. */
+  /** Our own knowledge up to `taken`, and the former owner's behind it. */
   function ahead(): Ahead {
     const read = taken ?? 0
     let through = Math.max(read, former.through)
-    // Of what is not read again yet, only the former owner knows.
+    // Only the former owner knows about events that we have not read yet.
     const known = [...since].filter(([id]) => through <= read || formerly.has(id))
     const open = new Map(known.map(([id]) => [id, new Set<number>()]))
     let count = 0
@@ -108,13 +108,13 @@ export function createAssignment(
 
   const assignment: Assignment = {
     partition,
-    claim,
+    epoch,
     get state() {
       return state
     },
     signal: abort.signal,
     take(position, destinations) {
-      // Positions may have holes, and a log read anew from further back starts over.
+      // Positions may have holes, and a log that is read again starts lower.
       const before = taken !== null && taken < position ? taken : position - 1
       taken = position
       const slot: Slot = { assignment, before, position, open: destinations, older: newest, newer: null }

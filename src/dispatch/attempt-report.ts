@@ -3,13 +3,9 @@ import type { EventRecord } from '../order/event-record.ts'
 import type { BacklogOrigin } from '../store/port/lanes.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Fate } from './attempt.ts'
 import type { AttemptRecorder } from './attempts.ts'
 import type { Outcome } from './destination.ts'
-
-/** What becomes of an event after an attempt. `keep`: it waits for its destination to be taken up again; the attempt does not count. */
-export type Fate =
-  | { readonly kind: 'delivered' | 'bury' | 'keep' }
-  | { readonly kind: 'retry'; readonly nextAt: number }
 
 export interface AttemptReport {
   readonly event: EventRecord
@@ -22,9 +18,9 @@ export interface AttemptReport {
   readonly fate: Fate
 }
 
-const OUTCOME = { delivered: 'delivered', bury: 'dead', retry: 'retry', keep: 'retry' } as const
+const OUTCOME = { delivered: 'delivered', 'dead-letter': 'dead', retry: 'retry', keep: 'retry' } as const
 
-/** Tells of one destination's attempts: a row, the metrics, one wide log line. */
+/** Reports each attempt of one destination: a row for people to look at, the metrics, one wide log line. */
 export function createReport(deps: {
   destination: string
   recorder: AttemptRecorder

@@ -2,15 +2,13 @@ import type { Delivery } from '../../schemas/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
-import type { Fate } from './attempt-report.ts'
 import type { Destination, Outcome } from './destination.ts'
-import { jittered, pauseAfter } from './retry.ts'
 
 export const ABORTED: Outcome = { result: 'aborted', statusCode: null, error: null, response: null, restMs: null }
 
 /**
- * One attempt. A destination promises never to reject; one that does all the same has failed to deliver. What one that was changed while it was asked
- * said of itself (gone, or in want of rest) counts no more: it may be another address now.
+ * One attempt. Never rejects: a destination that rejects has failed to deliver. If the destination was edited while the request was in
+ * flight, what it says about itself (gone, Retry-After) is ignored.
  */
 export async function attempted(
   destination: () => Destination,
@@ -27,7 +25,12 @@ export async function attempted(
   }
 }
 
-/** What becomes of an event after its attempt number `attempt` (from 1). */
+/** What happens to an event after an attempt. `keep`: it waits until its destination is resumed; the attempt does not count. */
+export type Fate =
+  | { readonly kind: 'delivered' | 'dead-letter' | 'keep' }
+  | { readonly kind: 'retry'; readonly nextAt: number }
+
+/** `attempt` counts from 1. `delivery.retries` holds the pause after each failed attempt; after the last comes the dead letter. */
 export function fateOf(
   outcome: Outcome,
   attempt: number,
@@ -35,7 +38,12 @@ export function fateOf(
 ): Fate {
   if (outcome.result === 'delivered') return { kind: 'delivered' }
   if (outcome.result === 'gone') return { kind: 'keep' }
-  const pause = pauseAfter(attempt, delivery)
-  if (outcome.result === 'give-up' || pause === null) return { kind: 'bury' }
+  const pause = delivery.retries[attempt - 1]
+  if (outcome.result === 'give-up' || pause === undefined) return { kind: 'dead-letter' }
   return { kind: 'retry', nextAt: clock.now() + Math.max(jittered(pause, random), outcome.restMs ?? 0) }
 }
+
+/** Retries are spread by this share, so that events that failed together do not return together. */
+const JITTER = 0.2
+
+const jittered = (ms: number, random: () => number): number => Math.round(ms * (1 - JITTER + 2 * JITTER * random()))

@@ -3,16 +3,16 @@ import { messageOf } from '../lib/errors.ts'
 import type { AttemptRow, DeliveryStore } from '../store/port/deliveries.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** Writes delivery attempts in batches: they are what people look at, nothing is decided by them, and none may slow a delivery down. */
+/** Writes delivery attempts in batches, for people to look at. Nothing depends on them, and they must not slow a delivery down. */
 export interface AttemptRecorder {
   record(attempt: AttemptRow): void
-  /** Forgets what is not yet written about a removed destination. */
+  /** Drops unwritten attempts of a removed destination. */
   forget(destination: string): void
   flush(): Promise<void>
 }
 
-const [ROWS, EVERY_MS, AGAIN_MS] = [500, 100, 2_000]
-/** While the store is away the newest are kept. */
+const [ROWS, EVERY_MS, RETRY_MS] = [500, 100, 2_000]
+/** Attempts kept while the store fails, newest first. */
 const KEEP = 10_000
 
 export function createAttemptRecorder(deps: {
@@ -52,7 +52,7 @@ export function createAttemptRecorder(deps: {
     await writing
   }
   const schedule = (): void => {
-    cancel ??= deps.clock.after(failing ? AGAIN_MS : EVERY_MS, () => {
+    cancel ??= deps.clock.after(failing ? RETRY_MS : EVERY_MS, () => {
       cancel = null
       void flush()
     })

@@ -4,18 +4,18 @@ import type { DestinationWorker } from './destination-worker.ts'
 import type { Persist } from './persist.ts'
 
 /**
- * Finds out which destinations have no rows in the store, so that taking events in for them asks nothing. A destination is thought to have
- * rows until a count, during which nothing was set aside for it, says otherwise.
+ * Finds out which destinations have no rows in the store, so that the fan-out need not ask about their lanes. A destination counts as
+ * having rows until a count finds none and nothing was spilled for it meanwhile.
  */
 export interface BacklogCount {
   /** Counts soon, at most once a second. */
   ask(): void
-  /** Counts now; wakes the destinations that turn out to have rows nobody here knew of. */
+  /** Counts now, and wakes destinations with rows that this process did not know. */
   look(): Promise<void>
   stop(): void
 }
 
-const AT_MOST_EVERY = 1_000
+const AT_MOST_EVERY_MS = 1_000
 
 export function createBacklogCount(deps: {
   lanes: Pick<LaneStore, 'counts'>
@@ -42,7 +42,7 @@ export function createBacklogCount(deps: {
     look,
     ask() {
       if (cancel || stopped) return
-      const pause = Math.max(0, last + AT_MOST_EVERY - deps.clock.monotonic())
+      const pause = Math.max(0, last + AT_MOST_EVERY_MS - deps.clock.monotonic())
       cancel = deps.clock.after(pause, () => {
         cancel = null
         void look()

@@ -2,10 +2,11 @@ import type { Clock } from '../lib/clock.ts'
 import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
 import type { Admission } from './admission.ts'
 import type { Assignment } from './assignment.ts'
+import type { LaneTable } from './lane-table.ts'
 import type { Lanes } from './lanes.ts'
 import type { Persist } from './persist.ts'
 
-/** Works one destination's backlog off: finds the lanes that are due and hands them to `lanes`, a bounded number at a time. */
+/** Works through the backlog of one destination: finds due lanes in the store and opens them, a bounded number at a time. */
 export interface BacklogReader {
   /** A lane is due at this time, milliseconds since the epoch. */
   lookAt(at: number): void
@@ -16,31 +17,33 @@ export interface BacklogReader {
   stop(): void
 }
 
-/** Later than any lane is due: the lanes come earliest first, so one query gives those that are due and when the next will be. */
+/** Asked for with this time, the store returns all lanes, earliest first: the due ones, and when the next is due. */
 const EVER = Number.MAX_SAFE_INTEGER
+/** Lanes open at the same time: four times the concurrency, within these bounds. */
 const [FEWEST, MOST] = [32, 256]
-const HIDDEN_FOR = 250
-/** While so many characters of events are in memory, no more lanes are loaded. */
-const STORED_SIZE = 16 * 1024 * 1024
+const HIDDEN_FOR_MS = 250
+/** No more lanes are opened while their events in memory have more characters than this. */
+const STORED_SIZE_LIMIT = 16 * 1024 * 1024
 
 export function createBacklogReader(deps: {
   destination: string
   concurrency: () => number
   admission: Admission
-  lanes: Lanes
+  lanes: Pick<Lanes, 'open'>
+  table: LaneTable
   store: Pick<LaneStore, 'due'>
   persist: Persist
   clock: Clock
   owned: () => Parameters<LaneStore['due']>[0]['owned']
-  /** The assignment to work this lane under; null: it is not ours. */
+  /** The assignment of this lane's partition; null: the partition is not ours. */
   assignmentOf: (orderKey: string) => Assignment | null
-  /** False: no partition is ours (not started, stopped), so nothing here is ours to send. */
+  /** False: no partition is ours, so nothing may be sent. */
   owns: () => boolean
   mayHaveRows: () => boolean
-  /** Nothing waits, as far as one can see from here. */
-  dry: () => void
+  /** No row was found and no lane is open. */
+  empty: () => void
 }): BacklogReader {
-  const { admission, lanes, clock } = deps
+  const { admission, lanes, table, clock } = deps
   let stopped = false
   let looking = false
   let again = false
@@ -56,11 +59,11 @@ export function createBacklogReader(deps: {
     cancel = clock.after(Math.max(0, at - clock.now()), () => {
       cancel = null
       alarmAt = Number.POSITIVE_INFINITY
-      poke()
+      lookNow()
     })
   }
 
-  function poke(): void {
+  function lookNow(): void {
     if (stopped || !deps.owns()) return
     if (looking) {
       again = true
@@ -86,14 +89,14 @@ export function createBacklogReader(deps: {
     if (blocked === Number.POSITIVE_INFINITY) return
     if (blocked > 0) return alarm(clock.now() + Math.ceil(blocked))
     const most = admission.circuitOpen ? 1 : Math.min(Math.max(deps.concurrency() * 4, FEWEST), MOST)
-    const room = most - lanes.storedCount
-    // Whenever a lane leaves memory this is asked again: a few at a time, so that one query brings many.
+    const room = most - table.storedCount
+    // Wait until half the room is free, so that one query brings many lanes. Each lane that leaves asks again.
     if (room <= 0 || room < most / 2) return
-    if (lanes.storedSize > STORED_SIZE) {
+    if (table.storedSize > STORED_SIZE_LIMIT) {
       more = true
       return
     }
-    const skip = lanes.keys()
+    const skip = table.keys()
     const found = await deps.persist('a look for due lanes', () =>
       deps.store.due({
         destination: deps.destination,
@@ -104,9 +107,9 @@ export function createBacklogReader(deps: {
       }),
     )
     if (found === null || stopped) return
-    // Live lanes hide rows of theirs that a replay made; nobody tells when they end, for that costs every delivery something.
-    if (skip.size > lanes.storedCount && deps.mayHaveRows()) alarm(clock.now() + HIDDEN_FOR)
-    if (found.length === 0 && lanes.storedCount === 0) deps.dry()
+    // A replay may have made rows for lanes that were skipped because they are in memory. Their end is not announced, so look again.
+    if (skip.size > table.storedCount && deps.mayHaveRows()) alarm(clock.now() + HIDDEN_FOR_MS)
+    if (found.length === 0 && table.storedCount === 0) deps.empty()
     const now = clock.now()
     more = found.length === room && found.every(row => row.nextAt <= now)
     for (const row of found) {
@@ -118,16 +121,16 @@ export function createBacklogReader(deps: {
   function take(row: LaneRow): void {
     const assignment = deps.assignmentOf(row.orderKey)
     if (assignment?.state !== 'open' || admission.blockedFor() > 0) return
-    // It came into memory while we asked; the next question skips it.
-    if (lanes.has(row.orderKey)) again = true
+    // The lane came into memory during the query; the next query skips it.
+    if (table.has(row.orderKey)) again = true
     else lanes.open(row.orderKey, assignment, row.attempt)
   }
 
   return {
     lookAt: alarm,
-    lookNow: poke,
+    lookNow,
     laneFreed() {
-      if (more || lanes.storedCount === 0) poke()
+      if (more || table.storedCount === 0) lookNow()
     },
     stop() {
       stopped = true

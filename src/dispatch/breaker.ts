@@ -1,8 +1,7 @@
 /**
- * The circuit of one endpoint. It opens when the endpoint fails steadily: ten attempts in a row, over at least five seconds, of
- * at least three orders (one order that always fails says nothing about the endpoint, and must not delay others). Open, it lets one
- * probe through at a time, at growing pauses; the first success closes it. It is kept in memory only: after a restart
- * a dead endpoint is found dead again within seconds.
+ * The circuit of one endpoint. It opens after ten failures in a row, over at least five seconds and of at least three orders: one order
+ * that always fails must not delay others. While open, it lets one probe through at a time, at growing pauses; the first success closes
+ * it. It is kept in memory only, because a restarted process finds a dead endpoint again within seconds.
  */
 export interface Breaker {
   readonly open: boolean
@@ -10,13 +9,13 @@ export interface Breaker {
   wait(now: number): number
   /** Something is being sent. */
   sent(): void
-  /** What was sent says nothing (aborted). */
+  /** A send ended without saying anything about the endpoint, e.g. aborted. */
   forget(): void
   /** True: this success closed the circuit. */
   succeeded(): boolean
   /** True: this failure opened the circuit. */
   failed(orderKey: string, now: number): boolean
-  /** Since when nothing has succeeded, where at least one attempt failed since; null: it succeeded last, or was never tried. */
+  /** When the current row of failures began; null: the last attempt succeeded, or there was none. */
   readonly failingSince: number | null
   /** The next probe may go now. */
   probe(now: number): void
@@ -71,7 +70,7 @@ export function createBreaker(): Breaker {
       failingSince ??= now
       if (orders.size < ORDERS) orders.add(orderKey)
       if (open) {
-        // A late answer to something sent before the circuit opened is no probe and changes no pause.
+        // A late answer to a send from before the circuit opened is no probe and changes no pause.
         if (probing) {
           pause = Math.min(pause * 2, LAST_PROBE)
           probeAt = now + pause

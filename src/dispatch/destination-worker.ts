@@ -6,12 +6,14 @@ import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { createAdmission, GIVE_UP_AFTER, type HealthChange } from './admission.ts'
+import { createAdmission, DISABLE_AFTER_MS, type HealthChange } from './admission.ts'
 import type { Assignment } from './assignment.ts'
 import { createReport } from './attempt-report.ts'
 import type { AttemptRecorder } from './attempts.ts'
 import { createBacklogReader } from './backlog-reader.ts'
 import type { Destination } from './destination.ts'
+import { createKnownRows, type KnownRows } from './known-rows.ts'
+import { createLaneTable, type LaneTable } from './lane-table.ts'
 import { createLaneWrites } from './lane-writes.ts'
 import { createLanes, type Lanes } from './lanes.ts'
 import type { Memory } from './memory.ts'
@@ -22,25 +24,22 @@ import { createSpillBatch, type SpillOwner } from './spill.ts'
 /** Everything about delivering to one destination, from its first event to its removal. */
 export interface DestinationWorker
   extends SpillOwner,
-    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'spillAll' | 'waiting'> {
+    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'spillAll'>,
+    Pick<LaneTable, 'waiting'> {
   readonly destination: Destination
-  /** It can be sent to. */
+  /** Events may wait in memory for it: it is active, its circuit is closed and it does not rest. */
   readonly open: boolean
   readonly circuitOpen: boolean
-  /** Its lanes may have rows in the store. False: they certainly have none. */
+  /** False: its lanes certainly have no rows in the store. */
   readonly mayHaveRows: boolean
-  /**
-   * Which of these orders have a row. Until the question is closed, those that get one are added to the answer; so what is decided
-   * in the same turn as it is closed is decided by the truth. null: we stopped.
-   */
-  lookUpLanes(orderKeys: readonly string[]): Promise<LaneLookup | null>
-  /** The partitions we own changed, or what is to be replayed to it. To be called before anything of a new partition is taken in. */
+  readonly lookUpLanes: KnownRows['lookUp']
+  /** Call it when our partitions or the replays to it changed, before events of a new partition are taken in. */
   ownershipChanged(requests?: readonly ReplayRow[]): void
   /** Looks for due lanes now. */
   look(): void
   /** There may be rows now that this worker did not write. */
   wake(): void
-  /** The store has no rows for it, as counted while its `version` did not change. */
+  /** The store was counted and has no rows for it. `version`: from before the count. */
   noRows(version: number): void
   readonly version: number
   /** `probe`: an open circuit may try again now. */
@@ -49,23 +48,18 @@ export interface DestinationWorker
   writesDone(): Promise<void>
   /** No new sends, no timers. */
   stop(): void
-  /** The destination is no more. Resolves when nothing of it is being written any more. */
+  /** The destination was removed. Resolves when nothing of it is being written any more. */
   remove(): Promise<void>
 }
 
-export interface LaneLookup {
-  has(orderKey: string): boolean
-  close(): void
-}
-
-/** Events of a lane loaded at a time. */
-const CHUNK = 16
-/** And about so many characters of them; always one event. */
-const CHUNK_SIZE = 128 * 1024
+/** Events of a lane that are loaded at a time, and about how many characters; always at least one event. */
+const [LOAD_EVENTS, LOAD_SIZE] = [16, 128 * 1024]
+const CHECK_FAILING_EVERY_MS = 3_600_000
+const EXPIRED = 'every delivery failed for 5 days'
 
 export interface DestinationWorkerDeps {
   readonly store: Pick<Store, 'lanes' | 'replays'>
-  readonly eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
+  readonly eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'commitPublishes' | 'ownsAllPartitions'>
   readonly persist: Persist
   readonly recorder: AttemptRecorder
   readonly metrics: Metrics
@@ -84,158 +78,103 @@ export interface DestinationWorkerDeps {
   readonly recount: () => void
 }
 
-const DOUBT_EVERY = 3_600_000
-const EXPIRED = 'every delivery failed for 5 days'
-
+/**
+ * Each part is made after the parts it reads: rows, replays, admission, lanes, backlog. A part tells a later one only through callbacks,
+ * which run after all are made.
+ */
 export function createDestinationWorker(
   deps: DestinationWorkerDeps & { destination: Destination; requests: readonly ReplayRow[] },
 ): DestinationWorker {
   const { store, persist, clock, log, eventLog, assignments } = deps
-  const { id } = deps.destination
+  const { id, kind } = deps.destination
   let destination = deps.destination
-  let mayHaveRows = true
-  let version = 0
-  let spilling = 0
-  let nextCheckAt = 0
-  const spillsDone: (() => void)[] = []
-  /** Rests that are being written down. */
-  const resting = new Set<Promise<unknown>>()
-  /** Open questions: a lane that leaves memory for the store is added to their answers. */
-  const questions = new Set<{ readonly rows: Set<string>; stale: boolean }>()
+  let checkFailingAt = 0
+  /** Writes of Retry-After that are under way. */
+  const restWrites = new Set<Promise<unknown>>()
+
+  const rows = createKnownRows({ destination: id, lanes: store.lanes, persist })
+  const owner: SpillOwner = {
+    id,
+    kind,
+    spilling: rows.spilling,
+    spilled() {
+      rows.spilled()
+      backlog.lookAt(clock.now())
+    },
+  }
 
   const replays = createReplays({
     ...deps,
     destination: () => destination,
-    setAside: of => lanes.spillAndWait(of),
+    spill: of => lanes.spillAndWait(of),
     changed() {
-      rowsChanged()
+      rows.changed()
       applyState()
       backlog.lookNow()
     },
   })
   replays.configure(deps.requests)
-  /** As the admission knows it: a destination whose past is not queued yet is as good as paused. */
-  const admissionState = () => (replays.opening && destination.state === 'active' ? 'paused' : destination.state)
-  let state = admissionState()
-  const admission = createAdmission({ clock, destination: gated(), rests })
+  let state = effectiveState()
+  const admission = createAdmission({ clock, destination: admitted(), rests })
+
+  const memory = deps.memory.share()
+  const table = createLaneTable(memory)
   const writes = createLaneWrites({ destination, lanes: store.lanes, persist, clock })
-  const report = createReport({ ...deps, destination: id })
-  const chunk = createPageSize({ most: CHUNK, bytes: CHUNK_SIZE })
-  const openBatch = () => createSpillBatch({ lanes: store.lanes, persist, clock })
-
-  function rowsChanged(): void {
-    version++
-    mayHaveRows = true
-  }
-
-  const owner: SpillOwner = {
-    id,
-    kind: destination.kind,
-    spilling() {
-      spilling++
-      rowsChanged()
-    },
-    spilled() {
-      spilling--
-      if (spilling === 0) for (const resolve of spillsDone.splice(0)) resolve()
-      rowsChanged()
-      backlog.lookAt(clock.now())
-    },
-  }
-
+  const loadSize = createPageSize({ most: LOAD_EVENTS, bytes: LOAD_SIZE })
   const lanes = createLanes({
-    owner,
+    ...{ owner, table, admission, writes, clock, memory },
     destination: () => destination,
-    admission,
-    writes,
-    report,
-    clock,
+    report: createReport({ ...deps, destination: id }),
     random: deps.random,
     queueLimit: deps.queueLimit,
     fresh: deps.fresh,
-    memory: deps.memory.share(),
-    openBatch,
+    openBatch: () => createSpillBatch({ lanes: store.lanes, persist, clock }),
     load: orderKey =>
       persist('a look at a lane', async () => {
-        const events = await store.lanes.head(id, orderKey, chunk.limit)
-        chunk.seen(
+        const events = await store.lanes.head(id, orderKey, loadSize.limit)
+        loadSize.seen(
           events.length,
           events.reduce((sum, { body }) => sum + body.length, 0),
         )
-        return within(events, CHUNK_SIZE, ({ body }) => body.length).map(event => ({ event, origin: event.origin }))
+        return within(events, LOAD_SIZE, ({ body }) => body.length).map(event => ({ event, origin: event.origin }))
       }),
     left(orderKey, nextAt) {
-      for (const { rows } of questions) rows.add(orderKey)
-      rowsChanged()
+      rows.added(orderKey)
       backlog.lookAt(nextAt)
       backlog.laneFreed()
     },
     emptied: () => backlog.laneFreed(),
     healthChanged,
-    failed: error => log.error({ destination: id, error: messageOf(error) }, 'a lane went wrong; it is taken up again'),
+    failed: error => log.error({ destination: id, error: messageOf(error) }, 'a lane failed; it starts again'),
   })
 
   const backlog = createBacklogReader({
     destination: id,
     concurrency: () => destination.delivery.concurrency,
-    admission,
-    lanes,
+    ...{ admission, lanes, table, persist, clock },
     store: store.lanes,
-    persist,
-    clock,
     owned: () =>
-      eventLog.kind === 'embedded' ? null : { partitions: eventLog.partitions, of: new Set(assignments.keys()) },
+      eventLog.ownsAllPartitions ? null : { partitions: eventLog.partitions, of: new Set(assignments.keys()) },
     assignmentOf: orderKey => assignments.get(eventLog.partitionOf(orderKey)) ?? null,
     owns: () => assignments.size > 0,
-    mayHaveRows: () => mayHaveRows,
-    dry: () => {
-      if (mayHaveRows) deps.recount()
+    mayHaveRows: () => rows.any,
+    empty: () => {
+      if (rows.any) deps.recount()
     },
   })
 
-  function healthChanged(turn: Exclude<HealthChange, 'none'>): void {
-    if (turn === 'recovered') {
-      log.info({ destination: id }, 'circuit closed: the endpoint answers again')
-      void makeAllDue()
-      return
-    }
-    if (turn === 'failing' || turn === 'shut') void checkFailingSince()
-    if (turn === 'failing') return
-    if (turn === 'gone') disable('the endpoint answered 410 Gone')
-    else if (turn === 'expired') disable(EXPIRED)
-    else log.warn({ destination: id, circuit: admission.circuitOpen ? 'open' : 'closed' }, 'no deliveries for a while')
-    void lanes.spillAll()
-    backlog.lookNow()
-  }
+  // ── state ──
 
-  /** This process may have been started a moment ago, and the endpoint have failed for days. */
-  async function checkFailingSince(): Promise<void> {
-    if (clock.monotonic() < nextCheckAt) return
-    nextCheckAt = clock.monotonic() + DOUBT_EVERY
-    const asked = destination
-    const since = await persist('how long an endpoint has failed', async () => (await asked.failingSince?.()) ?? null)
-    if (since !== null && clock.now() - since >= GIVE_UP_AFTER && destination === asked) disable(EXPIRED)
-  }
-
-  function rests(until: number): void {
-    destination = { ...destination, restUntil: until }
-    const written = persist('the rest an endpoint asked for', async () => destination.rest?.(until)).finally(() =>
-      resting.delete(written),
-    )
-    resting.add(written)
-  }
-
-  /** What waits for a retry far away goes now: the reason to wait is gone. */
-  async function makeAllDue(): Promise<void> {
-    await persist('lanes made due', () => store.lanes.makeDue(id, clock.now()))
-    backlog.lookNow()
+  /** A destination whose past is not queued yet is treated as paused. */
+  function effectiveState(): Destination['state'] {
+    return replays.opening && destination.state === 'active' ? 'paused' : destination.state
   }
 
   /**
-   * As the admission is to see it. Several dispatchers keep one rate limit together: each keeps to the part of it that its partitions are of all;
-   * one that lags behind in learning of a change may exceed its part for a moment, and the others know nothing of it.
+   * The destination as the admission sees it. Dispatchers share one rate limit: each takes the part that its partitions are of all.
+   * A dispatcher that learns late of a change may exceed its part for a moment.
    */
-  function gated() {
+  function admitted() {
     const { delivery } = destination
     const share = Math.max(1, assignments.size) / eventLog.partitions
     if (!delivery.rateLimit || share >= 1) return { ...destination, state }
@@ -244,11 +183,11 @@ export function createDestinationWorker(
     return { ...destination, state, delivery: { ...delivery, rateLimit } }
   }
 
-  /** Brings the admission in line with the destination, its past and our partitions. */
+  /** Brings the admission in line with the destination, its replays and our partitions. */
   function applyState(): void {
     const before = { state, resting: admission.resting }
-    state = admissionState()
-    admission.configure(gated())
+    state = effectiveState()
+    admission.configure(admitted())
     if (state === 'active' && before.state === 'active' && admission.resting !== before.resting) {
       if (admission.resting) {
         void lanes.spillAll()
@@ -257,24 +196,70 @@ export function createDestinationWorker(
     }
     if (state !== 'active' && before.state === 'active') void lanes.spillAll()
     if (state === 'active' && before.state !== 'active') {
-      // Rows may have come since these were asked.
-      for (const question of questions) question.stale = true
+      rows.doubtLookups()
       void makeAllDue()
     }
   }
 
-  async function settled(): Promise<void> {
-    await Promise.all([writes.idle(), ...resting])
+  /** The reason to wait is over: lanes that wait for a retry go now. */
+  async function makeAllDue(): Promise<void> {
+    await persist('lanes made due', () => store.lanes.makeDue(id, clock.now()))
+    backlog.lookNow()
+  }
+
+  // ── health ──
+
+  function healthChanged(change: Exclude<HealthChange, 'none'>): void {
+    if (change === 'recovered') {
+      log.info({ destination: id }, 'circuit closed: the endpoint answers again')
+      void makeAllDue()
+      return
+    }
+    if (change === 'failing' || change === 'blocked') void checkFailingSince()
+    if (change === 'failing') return
+    if (change === 'gone') disable('the endpoint answered 410 Gone')
+    else if (change === 'expired') disable(EXPIRED)
+    else log.warn({ destination: id, circuit: admission.circuitOpen ? 'open' : 'closed' }, 'no deliveries for a while')
+    void lanes.spillAll()
+    backlog.lookNow()
+  }
+
+  /** The endpoint may have failed for days before this process started. */
+  async function checkFailingSince(): Promise<void> {
+    if (clock.monotonic() < checkFailingAt) return
+    checkFailingAt = clock.monotonic() + CHECK_FAILING_EVERY_MS
+    const asked = destination
+    const since = await persist('how long an endpoint has failed', async () => (await asked.failingSince?.()) ?? null)
+    if (since !== null && clock.now() - since >= DISABLE_AFTER_MS && destination === asked) disable(EXPIRED)
+  }
+
+  function rests(until: number): void {
+    destination = { ...destination, restUntil: until }
+    const written = persist('the rest an endpoint asked for', async () => destination.rest?.(until)).finally(() =>
+      restWrites.delete(written),
+    )
+    restWrites.add(written)
   }
 
   function disable(reason: string): void {
-    // What was in flight may say so, too.
+    // Several deliveries in flight may ask for it.
     if (destination.state === 'disabled') return
     log.error({ destination: id, reason }, 'endpoint disabled; its events wait for `endpoints resume`')
     const { changedAt } = destination
     destination = { ...destination, state: 'disabled' }
     applyState()
     void persist('a disabled endpoint', () => deps.disable(id, reason, changedAt))
+  }
+
+  // ── end ──
+
+  async function writesDone(): Promise<void> {
+    await Promise.all([writes.idle(), ...restWrites])
+  }
+
+  function stop(): void {
+    replays.stop()
+    backlog.stop()
   }
 
   return {
@@ -289,43 +274,32 @@ export function createDestinationWorker(
       return admission.circuitOpen
     },
     get mayHaveRows() {
-      return mayHaveRows
+      return rows.any
     },
     get version() {
-      return version
+      return rows.version
     },
-    accept: lanes.accept,
-    pump: lanes.pump,
     get full() {
       return lanes.full
     },
+    accept: lanes.accept,
+    pump: lanes.pump,
     room: lanes.room,
-    look: backlog.lookNow,
     dropClosed: lanes.dropClosed,
-    async lookUpLanes(orderKeys) {
-      const question = { rows: new Set<string>(), stale: false }
-      questions.add(question)
-      const found = await persist('a look for lanes', () => store.lanes.existing(id, orderKeys))
-      if (found === null) {
-        questions.delete(question)
-        return null
-      }
-      for (const orderKey of found) question.rows.add(orderKey)
-      return {
-        has: orderKey => question.stale || question.rows.has(orderKey),
-        close: () => void questions.delete(question),
-      }
-    },
+    spillAll: lanes.spillAll,
+    waiting: table.waiting,
+    look: backlog.lookNow,
+    lookUpLanes: rows.lookUp,
     ownershipChanged(requests) {
       replays.configure(requests)
       applyState()
     },
     wake() {
-      rowsChanged()
+      rows.changed()
       backlog.lookNow()
     },
-    noRows(counted) {
-      if (counted === version && spilling === 0 && lanes.storedCount === 0) mayHaveRows = false
+    noRows(version) {
+      if (table.storedCount === 0) rows.none(version)
     },
     configure(next, { probe }) {
       destination = next
@@ -333,19 +307,13 @@ export function createDestinationWorker(
       if (probe && admission.probe()) backlog.lookNow()
       lanes.pump()
     },
-    spillAll: lanes.spillAll,
-    waiting: lanes.waiting,
-    writesDone: settled,
-    stop() {
-      replays.stop()
-      backlog.stop()
-    },
+    writesDone,
+    stop,
     async remove() {
-      replays.stop()
-      backlog.stop()
+      stop()
       lanes.remove()
-      if (spilling > 0) await new Promise<void>(resolve => spillsDone.push(resolve))
-      await settled()
+      await rows.spillsDone()
+      await writesDone()
     },
   }
 }

@@ -2,7 +2,7 @@ import type { Delivery } from '../../schemas/config.ts'
 import type { EventType } from '../../schemas/order-event.ts'
 import type { EventRecord } from '../order/event-record.ts'
 
-/** A place events are delivered to: a handler or a webhook endpoint. The dispatcher knows no difference. */
+/** The port to a handler or a webhook endpoint. The dispatcher treats both alike, except that only endpoints have a circuit. */
 export interface Destination {
   readonly id: string
   readonly kind: 'handler' | 'endpoint'
@@ -12,21 +12,21 @@ export interface Destination {
   readonly types: ReadonlySet<EventType> | null
   /** null: all connections. */
   readonly connections: ReadonlySet<string> | null
-  /** Whether it wants an event, asked with the parsed body; none: whatever is in it. */
+  /** Whether it wants an event with this parsed body; absent or null: any. */
   readonly matches?: ((event: unknown) => boolean) | null
-  /** It asked to be left alone until then, whatever process it told, milliseconds since the epoch; absent or null: it did not. */
+  /** End of the rest it asked for, in whatever process, milliseconds since the epoch; absent or null: none. */
   readonly restUntil?: number | null
-  /** When a person last changed it or took it up again: what was found out about it before counts no more. */
+  /** When a person last edited or resumed it. What was learned about it before does not count. */
   readonly changedAt?: number
-  /** Writes `restUntil` down, for later and for other processes. */
+  /** Persists `restUntil` for restarts and for other processes. */
   rest?(until: number): Promise<void>
-  /** Since when all attempts have failed, whatever process made them; null: the last did not. */
+  /** When the current row of failed attempts began, in whatever process; null: the last attempt succeeded. */
   failingSince?(): Promise<number | null>
-  /** Of the file it was loaded from: a handler with another one than last time may do better with what waits. */
+  /** Digest of the handler's file. Waiting events are retried after it changes. */
   readonly digest?: string
-  /** Gives back what it holds (threads). */
+  /** Frees its threads. */
   close?(): Promise<void>
-  /** One attempt. Never rejects; `signal` aborts at shutdown (the timeout is the destination's own business). */
+  /** One attempt. Never rejects. `signal` aborts at shutdown; the destination keeps its own timeout. */
   deliver(event: EventRecord, context: { attempt: number; replay: boolean; signal: AbortSignal }): Promise<Outcome>
 }
 
@@ -34,16 +34,16 @@ export interface Destination {
 export interface Outcome {
   /**
    * - `delivered`: acknowledged
-   * - `retry`: failed, may pass
+   * - `retry`: failed, may succeed later
    * - `give-up`: no retry will help; dead letter now
-   * - `gone`: the destination itself is no more (410): disable it and keep what waits
-   * - `aborted`: we stopped it ourselves (shutdown); not an attempt
+   * - `gone`: the destination does not exist any more (410): disable it and keep its events
+   * - `aborted`: we aborted it (shutdown); does not count as an attempt
    */
   readonly result: 'delivered' | 'retry' | 'give-up' | 'gone' | 'aborted'
   readonly statusCode: number | null
   readonly error: string | null
-  /** Beginning of the answer's body, redacted; null for handlers. */
+  /** Start of the response body, redacted; null for handlers. */
   readonly response: string | null
-  /** The destination asked to be left alone this long (429/503 with Retry-After), milliseconds, at most 1 h. */
+  /** Retry-After of a 429 or 503, milliseconds, at most 1 h; null: none. */
   readonly restMs: number | null
 }

@@ -2,12 +2,13 @@ import type { EventType } from '../../schemas/order-event.ts'
 import type { EndpointRow } from '../store/port/endpoints.ts'
 import type { EventFilter } from '../store/port/events.ts'
 
+/** What the API may ask of the dispatcher. */
 export interface DispatchControl {
   /** Reads the endpoints again (one was added, changed or removed). */
   refresh(): Promise<void>
-  /** Lanes were queued in the store: look now instead of at the next tick. */
+  /** Rows were added to backlogs: look now instead of at the next tick. */
   wake(): void
-  /** One test event (type `orderwire.test`), outside of the history and the lanes. */
+  /** Sends one test event (type `orderwire.test`) without history and lanes. */
   test(endpoint: EndpointRow): Promise<{ statusCode: number | null; ms: number; error: string | null }>
   /** Queues past events again for one destination, in order; returns how many. */
   replay(destination: string, filter: EventFilter): Promise<number>
@@ -30,10 +31,10 @@ export interface DestinationView {
   readonly id: string
   readonly kind: 'handler' | 'endpoint'
   readonly state: 'active' | 'paused' | 'disabled' | 'open'
-  /** It asked to be left alone until then; absent: not known here. */
+  /** End of the rest it asked for, milliseconds since the epoch; absent: not known here. */
   readonly restUntil?: number | null
   /** Absent: not known here. */
   readonly wants?: DestinationWants
-  /** Events that wait in this process besides those of the stored backlog; absent: not known here. */
+  /** Events that wait in the memory of this process, in addition to the backlog; absent: not known here. */
   readonly inMemory?: { readonly size: number; readonly oldestObservedAt: number | null }
 }

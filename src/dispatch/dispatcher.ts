@@ -11,18 +11,20 @@ export interface DispatcherDeps extends SessionDeps {
 export interface Dispatcher extends DispatchControl {
   /** Loads the destinations and begins to read. Rejects if two destinations share an id. A store that is away is waited for. */
   start(): Promise<void>
-  /** No new sends; what is in flight gets `graceMs`, then is aborted and tried again after the next start. It may be started again.
-   * `lost`: another process works in our place already; what is in flight is aborted, and what waits in memory is left to that process. */
+  /**
+   * Sends nothing new. Deliveries in flight get `graceMs`, then are aborted and tried again after the next start. It may be started again.
+   * `lost`: another process has taken over. Deliveries in flight are aborted at once, and that process delivers what waits in memory here.
+   */
   stop(graceMs: number, end?: { readonly lost: boolean }): Promise<void>
 }
 
 /**
- * Reads the event log and brings each event to every destination that wants it: one lane per destination and order, strictly one
- * delivery at a time in it, and no lane waits for another.
+ * Reads the event log and delivers each event to every destination that wants it. Each destination has a lane per order with one delivery
+ * at a time; no lane waits for another.
  *
- * The way of an event: `intake.ts` takes it from the log into the memory or the backlog of each destination; `lanes.ts` sends it and
- * does what follows; `drain.ts` brings the backlog back when it is due; `assignment.ts` counts what is settled.
- * `lane.ts` says what a lane is.
+ * The way of an event: `session.ts` owns partitions and workers; `fan-out.ts` hands the event to each destination that wants it;
+ * `lanes.ts` sends it; `lane-outcomes.ts` writes what the attempt means; `backlog-reader.ts` brings it back from the backlog when it is
+ * due; `assignment.ts` finds the committable offset. `lane.ts` draws the states of a lane.
  */
 export function createDispatcher(deps: DispatcherDeps): Dispatcher {
   let session = createSession(deps)
@@ -40,7 +42,7 @@ export function createDispatcher(deps: DispatcherDeps): Dispatcher {
     },
     test: deps.test,
     async replay(id, filter) {
-      // Another process may have made or changed it a moment ago.
+      // Another process may have created or changed the destination a moment ago.
       await session.refresh({ probe: false })
       const worker = session.workers.get(id)
       if (!worker) throw unknown(id)

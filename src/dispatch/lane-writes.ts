@@ -5,11 +5,11 @@ import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
 import type { Destination } from './destination.ts'
 import type { Persist } from './persist.ts'
 
-/** The durable writes about one destination's lanes, many lanes at a time. */
+/** The writes to the store for the lanes of one destination, batched over many lanes. */
 export interface LaneWrites {
-  /** The head of this lane failed for the first time: it and all behind it go into the backlog. False: we stopped before. */
+  /** A lane in memory failed: its events go to the backlog. False: the dispatcher stopped before. */
   spill(lane: { events: readonly EventRecord[]; nextAt: number; attempt: number }): Promise<boolean>
-  /** Acknowledged. Resolves with the order keys of the lanes left empty; null: we stopped before. */
+  /** Acknowledges an event. Resolves with the order keys of lanes that are now empty; null: the dispatcher stopped before. */
   delivered(orderKey: string, eventId: string): Promise<ReadonlySet<string> | null>
   reschedule(lane: Pick<LaneRow, 'orderKey' | 'nextAt' | 'attempt'>): Promise<boolean>
   deadLetter(letter: Omit<Parameters<LaneStore['deadLetter']>[0], 'destination' | 'endpoint'>): Promise<boolean>
@@ -17,8 +17,8 @@ export interface LaneWrites {
   idle(): Promise<void>
 }
 
-/** How long completions are collected for one write, milliseconds. */
-const COLLECT = 5
+/** How long outcomes are collected for one write. */
+const COLLECT_MS = 5
 
 export function createLaneWrites(deps: {
   destination: Pick<Destination, 'id' | 'kind'>
@@ -30,10 +30,10 @@ export function createLaneWrites(deps: {
   const { id: destination } = deps.destination
   const endpoint = deps.destination.kind === 'endpoint'
   const group = <T, R>(write: (items: readonly T[]) => Promise<R>) =>
-    createBatcher({ clock, collectMs: COLLECT, write })
+    createBatcher({ clock, collectMs: COLLECT_MS, write })
 
-  const setAside = group<{ events: readonly EventRecord[]; nextAt: number; attempt: number }, boolean>(async items => {
-    // A new lane's time and attempts are given once a call: those that failed go with one of their times, milliseconds apart.
+  const spill = group<{ events: readonly EventRecord[]; nextAt: number; attempt: number }, boolean>(async items => {
+    // One call takes one time and one attempt for all its lanes. Lanes of a batch failed within milliseconds, so the latest time does.
     for (const attempt of new Set(items.map(item => item.attempt))) {
       const same = items.filter(item => item.attempt === attempt)
       const nextAt = Math.max(...same.map(item => item.nextAt))
@@ -62,12 +62,12 @@ export function createLaneWrites(deps: {
   const reschedule = group<LaneRow, boolean>(rows => persist.did('a retry', () => lanes.reschedule(rows)))
 
   return {
-    spill: setAside.add,
+    spill: spill.add,
     delivered: (orderKey, eventId) => delivered.add({ orderKey, eventId }),
     reschedule: lane => reschedule.add({ ...lane, destination, held: false }),
     deadLetter: letter => persist.did('a dead letter', () => lanes.deadLetter({ ...letter, destination, endpoint })),
     idle: async () => {
-      await Promise.all([setAside.idle(), delivered.idle(), reschedule.idle()])
+      await Promise.all([spill.idle(), delivered.idle(), reschedule.idle()])
     },
   }
 }

@@ -3,35 +3,60 @@ import type { BacklogOrigin } from '../store/port/lanes.ts'
 import type { Assignment, Slot } from './assignment.ts'
 
 /**
- * One destination × one order, while something of it is queued or in flight. A lane is either all in memory (`stored` false: it has no
- * row in the store, its events are open in the log) or all in the store (`stored` true: what is in `queue` is a copy of the
- * backlog's head, and newer events go to the backlog behind it). It turns from the first into the second as a whole, never back.
+ * One lane: one destination × one order, while this process queues or delivers its events. Its state is `place` and `doing`:
+ *
+ *               memory              spilling              stored
+ *
+ *   accept ──▶ waiting ─── spill ─▶ waiting ── written ─▶ left
+ *               │    ▲
+ *          send │    │ delivered
+ *               ▼    │
+ *             in flight ── spill ─▶ in flight ─ written ▶ in flight ─── failed ──▶ left
+ *                        or failed                         │    ▲
+ *                                                delivered │    │ send
+ *                                                          ▼    │
+ *   open ──────────────────────────────────▶ loading ───▶ waiting ─── leaving ──▶ left
+ *
+ * `left` means that the lane is not in memory any more. A lane in memory leaves after its last delivery; a stored lane then loads the
+ * next events of its backlog, or leaves when the backlog is empty. No lane goes back from the store to memory.
  */
 export interface Lane {
   readonly orderKey: string
   readonly assignment: Assignment
-  stored: boolean
-  /** Head first; the one in flight included. */
+  /**
+   * - `memory`: it has no row in the store; its events count as open in the log
+   * - `spilling`: its events are being written to the backlog
+   * - `stored`: it has a row; `queue` is a copy of the head of its backlog
+   *
+   * New events of a lane that is not in `memory` go to the backlog.
+   */
+  place: 'memory' | 'spilling' | 'stored'
+  /** `in flight` lasts until the writes after the attempt are done. Only `waiting` lets others change the queue. */
+  doing: 'waiting' | 'loading' | 'in flight' | 'leaving'
+  /** Head first; includes the event in flight. */
   queue: Item[]
-  /** From a send until it is decided what follows from it: nobody else touches its queue. */
-  busy: boolean
   /** Attempts made for the head. */
   attempt: number
-  /** The write that brings it into the store, while it runs. */
-  storing: Promise<unknown> | null
+  /** The write that ends `spilling`. */
+  spilled: Promise<unknown> | null
   /** The last write of acknowledgements. */
-  flushed: Promise<ReadonlySet<string> | null> | null
-  /** Somebody waits for the end of what is in flight, its writes included. */
-  ended: (() => void) | null
+  acknowledged: Promise<ReadonlySet<string> | null> | null
+  /** Called when the event in flight and its writes are done. */
+  onEnd: (() => void) | null
 }
 
 export interface Item {
   readonly event: EventRecord
   readonly origin: BacklogOrigin
-  /** null: it is not open in the log (any more). */
+  /** null: the event is not open in the log. */
   slot: Slot | null
 }
 
-export function createLane(orderKey: string, assignment: Assignment, stored: boolean, attempt: number): Lane {
-  return { orderKey, assignment, stored, queue: [], busy: false, attempt, storing: null, flushed: null, ended: null }
+/** An attempt in flight. */
+export interface Sent {
+  readonly item: Item
+  readonly attempt: number
+  /** Milliseconds since the epoch, and of the monotonic clock. */
+  readonly at: number
+  readonly begun: number
 }

@@ -1,18 +1,18 @@
-/** Of live events, in characters of their bodies: what one destination may have queued in memory, and all of them together. */
+/** Limits in characters of event bodies: for one destination, and for all together. */
 const [DESTINATION, TOTAL] = [16 * 1024 * 1024, 96 * 1024 * 1024]
 
 /**
- * What live events of all destinations may take of the memory. Events of up to 900 kB are allowed, so a count of events bounds nothing: what does
- * not fit goes to the store, as where a queue has too many.
+ * Limits how much memory the queued live events take. A count alone is no limit, since an event may have up to 900 kB. Events that do not
+ * fit go to the store.
  */
 export interface Memory {
-  /** The share of one destination. An event that is alone in its queue always fits, so that each destination goes on. */
+  /** The share of one destination. The first event of an empty queue always fits, so every destination makes progress. */
   share(): MemoryShare
 }
 
 export interface MemoryShare {
   fits(size: number): boolean
-  /** More than half of what is allowed is taken. */
+  /** More than half of the limit is taken. */
   readonly full: boolean
   take(size: number): void
   release(size: number): void

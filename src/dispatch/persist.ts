@@ -5,8 +5,8 @@ import type { Log } from '../telemetry/log.ts'
 const [FIRST_PAUSE, LONGEST_PAUSE] = [100, 5_000]
 
 /**
- * Runs what must happen in the store until it does: a store that is away stops the dispatch, and loses nothing of it.
- * Every write handed in may be done twice, as the first time may have happened although it failed.
+ * Retries a call to the store until it succeeds: without its store the dispatcher waits and loses nothing.
+ * Every write must be safe to repeat, because one that failed may still have happened.
  */
 export interface Persist {
   /** null: the dispatcher stopped before it succeeded. */

@@ -2,7 +2,7 @@ import type { EventRecord } from '../order/event-record.ts'
 import type { EventFilter } from '../store/port/events.ts'
 import type { Destination } from './destination.ts'
 
-/** The part of a replay that its destination wants at all; null: none of it. */
+/** Narrows a replay to what its destination subscribes to; null: nothing is left. */
 export function narrowed(
   filter: EventFilter,
   destination: Pick<Destination, 'types' | 'connections'>,
@@ -13,7 +13,7 @@ export function narrowed(
   return { ...filter, ...(types ? { types } : {}), ...(connections ? { connections } : {}) }
 }
 
-/** What its destination wants of the events that such a filter finds; undefined: all. */
+/** Which of the events found by a narrowed filter the destination wants; undefined: all. */
 export function wantedBy({ matches }: Pick<Destination, 'matches'>): ((event: EventRecord) => boolean) | undefined {
   return matches ? event => matches(JSON.parse(event.body)) : undefined
 }

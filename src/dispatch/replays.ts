@@ -10,30 +10,28 @@ import type { Persist } from './persist.ts'
 import { narrowed, wantedBy } from './replay-filter.ts'
 
 /**
- * Brings past events into the backlog of one destination: replays, and what a new endpoint asked for (`opening`).
+ * Queues past events in the backlog of one destination: for replays, and for a new endpoint that asked for the past (`opening`).
  *
- * Each partition's part is put in by whoever owns the partition, because only the owner knows what has been taken from the log. What it
- * has not taken in yet is not past: it will come by itself, and queued now it could overtake earlier events that are still in the log. So
- * the owner first takes in all there is, then queues the history up to there. A new endpoint is sent nothing meanwhile: what is taken
- * in for it goes into its backlog, which orders both by sequence. An event taken in before the owner knew of the endpoint was in the
- * history before that, so the look back, which begins later, finds it.
+ * The owner of each partition queues its part, because only it knows what has been taken from the log. An event still in the log would
+ * overtake earlier ones if it were queued now. So the owner takes in the log first, then queues the history up to there. A new endpoint
+ * gets nothing meanwhile: its new events go to its backlog, which is ordered by sequence. Events taken in before the owner knew of the
+ * endpoint were in the history by then, so queueing, which begins later, finds them.
  *
- * A crash before a partition is marked as done means that its owner, the same or another, does it again; nothing has been sent by then.
- * The mark counts only under the owner's claim: a process that has lost the partition without noticing cannot speak for the one that has
- * it, which may not know of the endpoint yet.
+ * After a crash the part of a partition that is not marked as queued is queued again; nothing of it was sent. The mark counts only under
+ * the partition's newest epoch: a former owner that did not notice its loss must not mark for the present one.
  */
 export interface Replays {
-  /** The destination is new, and not all of its past is queued in the partitions we own: nothing may be sent. */
+  /** The destination is new, and its past is not queued yet in all our partitions: nothing may be sent. */
   readonly opening: boolean
-  /** What is to be replayed to it, or the partitions we own, changed. */
+  /** The replays to the destination, or our partitions, changed. */
   configure(requests?: readonly ReplayRow[]): void
   stop(): void
 }
 
-/** After the mark was refused, where the log cannot say whose a partition is: by then whoever took it from us has shown itself, or is no more. */
-const CLAIM_AGAIN_MS = 30_000
+/** Wait this long for a new epoch if the log cannot say who owns a partition: by then the other owner has revoked it from us, or is gone. */
+const NEW_EPOCH_AFTER_MS = 30_000
 const LOOK_AGAIN_MS = 500
-/** What is not published after so long is held to be refused by the log. */
+/** The log is thought to refuse events that are still unpublished after this time. */
 const REFUSED_MS = 10_000
 const SOME: ReadonlyMap<string, number> = new Map([['', 0]])
 
@@ -41,28 +39,28 @@ export function createReplays(deps: {
   destination: () => Destination
   group: string
   store: Pick<Store, 'lanes' | 'replays'>
-  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'kind'>
+  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'commitPublishes'>
   assignments: ReadonlyMap<number, Assignment>
   caughtUp: (partitions: readonly number[]) => Promise<boolean>
-  /** Puts what waits in memory only into the store, and waits for what is in flight from there. */
-  setAside: (of: ReadonlySet<Assignment>) => Promise<boolean>
-  /** Whether they are ours by the log's own word; null: it cannot say. */
+  /** Spills what waits in memory, and waits for deliveries in flight that came from memory. */
+  spill: (of: ReadonlySet<Assignment>) => Promise<boolean>
+  /** Asks the log whether these partitions are ours; null: it cannot say. */
   holds: (partitions: readonly number[]) => Promise<boolean | null>
   persist: Persist
   clock: Clock
   log: Log
-  /** Something was queued, or `closed` may have changed. */
+  /** Events were queued, or `opening` may have changed. */
   changed: () => void
 }): Replays {
   const { group, store, eventLog, assignments, persist, clock, log } = deps
   const stopping = new AbortController()
   const { signal } = stopping
-  /** What is done, by replay; more than the rows we were given last may say. */
+  /** Finished parts by replay; newer than the rows given by `configure`. */
   const done = new Map<number, WeakSet<Assignment>>()
   let requests: readonly ReplayRow[] = []
   let running = false
 
-  /** Partitions of ours that are still to be done. */
+  /** Our partitions whose part is not queued yet. */
   const missing = ({ n, queued }: ReplayRow): Assignment[] =>
     [...assignments.values()].filter(
       assignment =>
@@ -74,16 +72,16 @@ export function createReplays(deps: {
       const next = requests.find(request => missing(request).length > 0)
       if (!next) break
       const queued = await queue(next, missing(next)).catch(error => {
-        log.warn({ destination: deps.destination().id, error: messageOf(error) }, 'a replay goes on later')
+        log.warn({ destination: deps.destination().id, error: messageOf(error) }, 'a replay failed; it is tried again')
         return false
       })
-      // Never at once: what is in the way may need its turn to go.
+      // Give other work a chance to run: it may be what this waits for.
       if (!queued) await clock.sleep(LOOK_AGAIN_MS, signal)
     }
     running = false
   }
 
-  /** False: it is not done, because the partitions are not surely ours (yet, or any more), or the program is on its way out. */
+  /** False: not queued, because the partitions are not certainly ours, or the dispatcher stops. */
   async function queue(request: ReplayRow, targets: readonly Assignment[]): Promise<boolean> {
     const ours = () => !signal.aborted && targets.every(({ state }) => state === 'open')
     const partitions = new Set(targets.map(({ partition }) => partition))
@@ -91,8 +89,8 @@ export function createReplays(deps: {
     const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
     const later = through === null ? null : await takenIn(through, [...partitions], ours)
     if (through === null || later === null) return false
-    // What has never been delivered waits as what it is before the replay comes upon it; else it would be sent as a replay after a crash.
-    if (!(await deps.setAside(new Set(targets)))) return false
+    // An event that was never delivered must be in the backlog as live before the replay finds it, or a crash would make it a replay.
+    if (!(await deps.spill(new Set(targets)))) return false
     const destination = deps.destination()
     const filter = narrowed({ ...request.filter, through }, destination)
     const wanted = wantedBy(destination)
@@ -100,7 +98,7 @@ export function createReplays(deps: {
     const options = {
       signal,
       request: request.n,
-      // What came between the making of an endpoint and our knowing of it is not past to anybody.
+      // Events between the creation of an endpoint and our learning of it are live for it.
       ...(request.filter.behind !== undefined && { origin: 'live' as const }),
       ...((wanted || !everywhere || later.size > 0) && {
         wants: (event: Parameters<NonNullable<typeof wanted>>[0]) =>
@@ -119,22 +117,21 @@ export function createReplays(deps: {
   }
 
   /**
-   * A process that was held up between being given a partition and claiming it may claim it after its successor. So a claim is good once the log
-   * has said after it that the partition is ours: whoever gets it later claims it later, too. A log that cannot say has leases, whose epochs order claims.
+   * A process that was paused after an assignment may take its epoch later than its successor. So an epoch counts once the log, asked after
+   * it was taken, says that the partition is ours. A log that cannot say has leases, whose epochs decide.
    */
   async function confirmed(targets: readonly Assignment[]): Promise<boolean> {
-    const open = targets.filter(({ claim }) => !claim.confirmed)
+    const open = targets.filter(({ epoch }) => !epoch.confirmed)
     if (open.length === 0) return true
     const held = await deps.holds(open.map(({ partition }) => partition)).catch(() => false)
     if (held === false) return false
-    for (const { claim } of open) claim.confirmed = true
+    for (const { epoch } of open) epoch.confirmed = true
     return true
   }
 
   /**
-   * Waits until all up to this place in the history that is in our partitions has been taken from the log. What the log refuses is not waited
-   * for: it is no past yet, and comes by itself once it is published. Resolves with the orders that have such events, and the first of each;
-   * null: the partitions are not ours any more.
+   * Waits until the history of our partitions up to `through` is taken in from the log, without the events that the log refuses: they come
+   * once they are published. Resolves with the first refused sequence of each order that has one; null: the partitions are not ours any more.
    */
   async function takenIn(
     through: number,
@@ -142,8 +139,8 @@ export function createReplays(deps: {
     ours: () => boolean,
   ): Promise<ReadonlyMap<string, number> | null> {
     let later: ReadonlyMap<string, number> = new Map()
-    // The embedded log is the history itself; Kafka gets events a moment later.
-    for (let waited = 0; eventLog.kind === 'kafka' && ours(); waited += LOOK_AGAIN_MS) {
+    // Unless the log is the history itself, it gets events a moment later.
+    for (let waited = 0; !eventLog.commitPublishes && ours(); waited += LOOK_AGAIN_MS) {
       const patient = waited < REFUSED_MS
       const found = await persist('a look for unpublished events', () => unpublished(through, patient))
       later = found ?? later
@@ -153,39 +150,42 @@ export function createReplays(deps: {
     return ours() && (await deps.caughtUp(partitions)) && ours() ? later : null
   }
 
-  /** In full only once it matters: normally there is nothing a moment later. */
+  /** Lists the orders only when patience is over: normally everything is published a moment later. */
   const unpublished = async (through: number, patient: boolean): Promise<ReadonlyMap<string, number>> => {
     if (await store.replays.published(through)) return new Map()
     return patient ? SOME : store.replays.unpublished(through)
   }
 
   async function mark({ n }: ReplayRow, assignment: Assignment): Promise<boolean> {
-    const { partition, claim } = assignment
-    const said = { group, partition, claim: claim.number, partitions: eventLog.partitions }
-    const counted = await persist('a replay that is queued', () => store.replays.queued(n, said))
+    const { partition, epoch } = assignment
+    const part = { group, partition, claim: epoch.number, partitions: eventLog.partitions }
+    const counted = await persist('a replay that is queued', () => store.replays.queued(n, part))
     if (counted) {
       const list = done.get(n) ?? new WeakSet()
       done.set(n, list.add(assignment))
     } else if (counted === false) {
-      log.warn({ partition }, 'another process has taken this partition over; its replays wait until that is clear')
-      await claimAgain(assignment)
+      log.warn(
+        { partition },
+        'another process has taken this partition over; its replays wait until the log says who owns it',
+      )
+      await takeNewEpoch(assignment)
     }
     return counted ?? false
   }
 
   /**
-   * Another process has claimed our partition: it has it now, and we do not know yet, or it had it and was late. The log's word
-   * before a new claim keeps us from taking the claim of who has it; its word after it is asked for by `confirmed`.
+   * Another process has a newer epoch: it owns the partition now, or it was late to take an epoch for an earlier ownership. Ask the log before
+   * taking a new epoch, so that we do not take it from the owner; `confirmed` asks again afterwards.
    */
-  async function claimAgain(assignment: Assignment): Promise<void> {
-    const { partition, claim } = assignment
+  async function takeNewEpoch(assignment: Assignment): Promise<void> {
+    const { partition, epoch } = assignment
     const ours = () => assignment.state === 'open' && !signal.aborted
     const held = () => deps.holds([partition]).catch(() => false)
     for (let waited = 0; ours(); waited += LOOK_AGAIN_MS) {
       const before = await held()
-      if (ours() && (before ?? waited >= CLAIM_AGAIN_MS)) {
-        claim.confirmed = false
-        claim.number = (await store.replays.claim(group, [partition], claim.epoch)).get(partition) ?? 0
+      if (ours() && (before ?? waited >= NEW_EPOCH_AFTER_MS)) {
+        epoch.confirmed = false
+        epoch.number = (await store.replays.claim(group, [partition], epoch.lease)).get(partition) ?? 0
         return
       }
       await clock.sleep(LOOK_AGAIN_MS, signal)

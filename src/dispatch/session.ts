@@ -19,22 +19,22 @@ import { createSubscriptions } from './subscriptions.ts'
 
 export interface SessionDeps {
   readonly store: Pick<Store, 'lanes' | 'deliveries' | 'replays'>
-  readonly eventLog: Pick<EventLog, 'consume' | 'partitions' | 'partitionOf' | 'kind'>
+  readonly eventLog: Pick<EventLog, 'consume' | 'partitions' | 'partitionOf' | 'commitPublishes' | 'ownsAllPartitions'>
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
   /** The consumer group. */
   readonly group: string
-  /** Handlers and endpoints as they are now; asked at the start, at `refresh` and at every tick. */
+  /** Handlers and endpoints as they are now; called at the start, at `refresh` and at every tick. */
   destinations(): Promise<readonly Destination[]>
-  /** Writes down that an endpoint is disabled; nothing where somebody has changed it since `changedAt`. */
+  /** Persists that an endpoint is disabled, unless somebody has edited it since `changedAt`. */
   disable(id: string, reason: string, changedAt?: number): Promise<void>
-  /** How often to look for what other processes changed, milliseconds; default 5 s. */
+  /** How often to look for changes by other processes, milliseconds; default 5 s. */
   readonly tickMs?: number
   /** Live events each destination may have in memory; default 1000. */
   readonly queueLimit?: number
   readonly random?: () => number
-  /** Whether what is read is still ours to send, by a clock that goes on while the process is paused; default: always. */
+  /** False: our lease may have expired, by a clock that runs while the process is paused; default: always true. */
   readonly fresh?: () => boolean
 }
 
@@ -48,15 +48,15 @@ export interface Session {
   health(): string | null
 }
 
-/** `probe`: somebody changed something, so open circuits may try again now. */
+/** `probe`: a person changed something, so open circuits may try again now. */
 interface RefreshOptions {
   readonly probe: boolean
 }
 
-/** How long a revoke may wait for what is in flight, and how long for the writes after an abort; together within the log's 10 s. */
-const [REVOKE_GRACE, ABORT_GRACE] = [8_000, 1_000]
+/** How long a revoke waits for deliveries in flight, and then for the writes after their abort. The log allows 10 s in all. */
+const [REVOKE_GRACE_MS, ABORT_GRACE_MS] = [8_000, 1_000]
 
-/** `former`: the destinations of the life before. */
+/** `former`: the destinations of the session before. */
 export function createSession(deps: SessionDeps, former: Iterable<string> = []): Session {
   const { store, eventLog, clock, log, metrics, random = Math.random, tickMs = 5_000, queueLimit = 1_000 } = deps
   const stopping = new AbortController()
@@ -65,13 +65,13 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
   const assignments = new Map<number, Assignment>()
   const workers = new Map<string, DestinationWorker>()
   const unseen = new Set(former)
-  const routes = createSubscriptions<DestinationWorker>()
+  const subscriptions = createSubscriptions<DestinationWorker>()
   const recount = createBacklogCount({ lanes: store.lanes, workers, persist, clock })
-  const intake = createFanOut({ store, routes, workers, persist, clock })
-  /** What was settled before the log gave us the means to say so. */
-  const settledTo = new Map<number, { position: number; ahead: () => Ahead }>()
+  const fanOut = createFanOut({ store, subscriptions, workers, persist, clock })
+  /** The newest committable offset of each partition. The log may assign partitions before `consume` returns. */
+  const committableTo = new Map<number, { position: number; ahead: () => Ahead }>()
   let consumption: Consumption | null = null
-  const { promise: consuming, resolve: begun } = Promise.withResolvers<Consumption>()
+  const { promise: consuming, resolve: consumptionBegun } = Promise.withResolvers<Consumption>()
   let state: Session['state'] = 'new'
   let cancelTick: (() => void) | null = null
 
@@ -99,25 +99,25 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
 
   async function assigned(
     partitions: readonly number[],
-    epoch: number | null,
+    lease: number | null,
     ahead?: ReadonlyMap<number, Ahead>,
   ): Promise<void> {
-    // What is known of destinations must not be older than the claim: see `past.ts`.
-    const claimed = await store.replays.claim(deps.group, partitions, epoch)
+    // Destinations are read after the epoch is taken: see `replays.ts`.
+    const epochs = await store.replays.claim(deps.group, partitions, lease)
     await refresh({ probe: false }).catch(error => {
       if (!(error instanceof AppError) || error.code !== ID_TAKEN) throw error
-      log.error({ error: error.message }, 'what other processes changed could not be taken in')
+      log.error({ error: error.message }, 'cannot apply what other processes changed')
     })
     if (state !== 'running') return
     for (const partition of partitions) {
-      const settle = (position: number, now: () => Ahead) => {
-        settledTo.set(partition, { position, ahead: now })
+      const committable = (position: number, now: () => Ahead) => {
+        committableTo.set(partition, { position, ahead: now })
         consumption?.committable(partition, position, now)
       }
-      const claim = { epoch, number: claimed.get(partition) ?? 0, confirmed: false }
-      assignments.set(partition, createAssignment(partition, claim, settle, ahead?.get(partition)))
+      const epoch = { lease, number: epochs.get(partition) ?? 0, confirmed: false }
+      assignments.set(partition, createAssignment(partition, epoch, committable, ahead?.get(partition)))
     }
-    // The former owner may have left rows, which nobody here has counted.
+    // The former owner may have left rows that this process has not counted.
     for (const worker of workers.values()) {
       worker.ownershipChanged()
       worker.wake()
@@ -125,19 +125,19 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
     void recount.look()
   }
 
-  /** A first claim of a partition comes with its first reading; a history that is empty was read by nobody. */
+  /** The first owner of a partition gets epoch 1. Nobody has read an empty history. */
   async function hasReadBefore(): Promise<boolean> {
-    const claimedBefore = [...assignments.values()].some(({ claim }) => claim.number > 1)
-    return claimedBefore && (await store.replays.end()) > 0
+    const ownedBefore = [...assignments.values()].some(({ epoch }) => epoch.number > 1)
+    return ownedBefore && (await store.replays.end()) > 0
   }
 
-  /** `lost`: another process reads them already, and delivers from the log what is in our memory. */
+  /** `lost`: another process reads the partitions already, and delivers from the log what is in our memory. */
   async function release(partitions: readonly number[], graceMs: number, lost = false): Promise<void> {
     const leaving = partitions.flatMap(partition => assignments.get(partition) ?? [])
     if (!lost) await finish(leaving, graceMs)
     for (const assignment of leaving) {
       assignment.close()
-      settledTo.delete(assignment.partition)
+      committableTo.delete(assignment.partition)
       if (assignments.get(assignment.partition) === assignment) assignments.delete(assignment.partition)
     }
     for (const worker of workers.values()) {
@@ -147,8 +147,8 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
   }
 
   async function finish(leaving: readonly Assignment[], graceMs: number): Promise<void> {
-    // Into the store with all that waits and all that is in flight: else one delivery that hangs would keep the position back, and
-    // everything read after it would go to every destination again.
+    // Spill the deliveries in flight as well. Otherwise one that hangs keeps the committable offset back, and the next owner would deliver
+    // everything behind it again.
     const of = new Set(leaving)
     const saved = Promise.all([...workers.values()].map(worker => worker.spillAll(of)))
     const ended = Promise.all(leaving.map(assignment => assignment.drain()))
@@ -156,7 +156,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       .then(writesDone)
     await within(clock, ended, graceMs)
     for (const assignment of leaving) assignment.abort()
-    await within(clock, ended, ABORT_GRACE)
+    await within(clock, ended, ABORT_GRACE_MS)
   }
 
   const writesDone = () => Promise.all([...workers.values()].map(worker => worker.writesDone()))
@@ -170,7 +170,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
     return next
   }
 
-  /** In this order: a new endpoint that is seen at all is seen with its past. */
+  /** In this order: a new endpoint is never seen without the replay of its past. */
   async function read(): Promise<Known> {
     const list = await deps.destinations()
     return { list, pending: await store.replays.pending() }
@@ -180,7 +180,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
     if (state === 'stopped') return
     const ids = new Set<string>()
     for (const { id } of list) {
-      if (ids.has(id)) throw twice(id)
+      if (ids.has(id)) throw idTaken(id)
       ids.add(id)
     }
     for (const destination of list) {
@@ -198,16 +198,16 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       for (const assignment of assignments.values()) assignment.forget(id)
       recorder.forget(id)
       metrics.forget(id)
-      // Taken in or put aside between the removal and our knowing of it.
+      // Events may have been spilled between the removal and our learning of it.
       void worker.remove().then(() => persist('what waited for a removed endpoint', () => store.lanes.forget(id)))
     }
     for (const id of unseen) if (!ids.has(id)) metrics.forget(id)
     unseen.clear()
-    routes.set([...workers.values()])
+    subscriptions.set([...workers.values()])
     for (const worker of workers.values()) if (worker.mayHaveRows) worker.look()
   }
 
-  /** Finds what other processes changed: endpoints, and lanes queued for destinations that had none. */
+  /** Finds changes by other processes: endpoints, and rows of destinations that had none. */
   function tick(): void {
     cancelTick = clock.after(tickMs, async () => {
       try {
@@ -215,7 +215,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
         const quiet = [...workers.values()].filter(worker => !worker.mayHaveRows).map(worker => worker.destination.id)
         if (quiet.length > 0 && (await store.lanes.nextDue(quiet)) !== null) await recount.look()
       } catch (error) {
-        log.error({ error: messageOf(error) }, 'what other processes changed could not be read')
+        log.error({ error: messageOf(error) }, 'cannot read what other processes changed')
       }
       if (state === 'running') tick()
     })
@@ -235,13 +235,13 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       if (stopping.signal.aborted) return
       consumption = await eventLog.consume({
         group: deps.group,
-        onBatch: (partition, entries) => intake.take(assignments.get(partition), entries),
+        onBatch: (partition, entries) => fanOut.take(assignments.get(partition), entries),
         assigned,
         hasReadBefore,
-        revoked: partitions => release(partitions, REVOKE_GRACE),
+        revoked: partitions => release(partitions, REVOKE_GRACE_MS),
       })
-      begun(consumption)
-      for (const [partition, { position, ahead }] of settledTo) consumption.committable(partition, position, ahead)
+      consumptionBegun(consumption)
+      for (const [partition, { position, ahead }] of committableTo) consumption.committable(partition, position, ahead)
       tick()
     },
     async stop(graceMs, { lost } = { lost: false }) {
@@ -252,8 +252,8 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       for (const worker of workers.values()) worker.stop()
       await release([...assignments.keys()], graceMs, lost)
       stopping.abort()
-      await within(clock, recorder.flush(), ABORT_GRACE)
-      await consumption?.stop().catch(error => log.error({ error: messageOf(error) }, 'positions not written'))
+      await within(clock, recorder.flush(), ABORT_GRACE_MS)
+      await consumption?.stop().catch(error => log.error({ error: messageOf(error) }, 'offsets were not committed'))
     },
     refresh,
     health: () => persist.health(),
@@ -267,7 +267,7 @@ interface Known {
 
 const ID_TAKEN = 'dispatch.id_taken'
 
-const twice = (id: string) =>
+const idTaken = (id: string) =>
   new AppError(
     `Two destinations are called "${id}". A handler's id is its file name, and an endpoint's id must differ from it: ` +
       'rename the file or the endpoint.',

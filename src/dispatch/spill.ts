@@ -6,22 +6,23 @@ import type { Destination } from './destination.ts'
 import type { Persist } from './persist.ts'
 
 /**
- * Events that go from memory into the backlog together. Those of one lane are added in order, the unacknowledged ones in memory
- * first: so whenever an event is in the store, so is every earlier one of its lane that is not acknowledged, and a drain
- * after a crash cannot overtake what is still to be read again from the log.
+ * Events that go from memory to the backlog in one write. The events of a lane are added in order, starting with the unacknowledged ones
+ * in memory. So the backlog never holds an event without the earlier unacknowledged ones of its lane, and after a crash nothing in the
+ * backlog overtakes events that are read again from the log.
  */
 export interface SpillBatch {
-  /** Resolves with the write; false: we stopped before it succeeded. */
+  /** Resolves with the write; false: the dispatcher stopped before it succeeded. */
   readonly written: Promise<boolean>
   /** `slot` is released when the event is written. */
   add(owner: SpillOwner, event: EventRecord, slot: Slot | null): void
-  /** Something of this lane is in it: what comes later must not stay in memory. */
+  /** It contains events of this lane, so later ones must not stay in memory. */
   has(owner: SpillOwner, orderKey: string): boolean
-  /** Waits for an earlier write of the same lane. */
+  /** The write waits for an earlier write of the same lane. */
   after(earlier: Promise<unknown>): void
   write(): Promise<boolean>
 }
 
+/** The destination whose events are spilled; it is told when a write begins and ends. */
 export interface SpillOwner {
   readonly id: string
   readonly kind: Destination['kind']
@@ -29,7 +30,7 @@ export interface SpillOwner {
   spilled(): void
 }
 
-/** Rows in one write: a larger one would keep the store, and an embedded store's process, busy for too long. */
+/** Rows in one write. A larger write would block an embedded store, and so its process, for too long. */
 const ROWS = 2_000
 
 export function createSpillBatch(deps: {
@@ -53,7 +54,7 @@ export function createSpillBatch(deps: {
     for (let from = 0; from < spills.length && done; from += ROWS) {
       const rows = spills.slice(from, from + ROWS)
       const lane = { nextAt: deps.clock.now(), attempt: 0 }
-      done = await deps.persist.did('events set aside', () => deps.lanes.spill(rows, lane))
+      done = await deps.persist.did('events to spill', () => deps.lanes.spill(rows, lane))
     }
     if (done) for (const { slot, id } of slots) slot.assignment.release(slot, id)
     resolve(done)

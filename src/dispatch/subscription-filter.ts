@@ -3,7 +3,7 @@ import { compareAmounts } from '../order/money.ts'
 
 const DECIMAL = /^-?\d{1,30}(\.\d{1,30})?$/
 
-/** Whether a parsed event fulfils all conditions of a filter. */
+/** Compiles a subscription's filter: does a parsed event fulfil all its conditions? */
 export function compileFilter(filter: EndpointFilter): (event: unknown) => boolean {
   const checks = Object.entries(filter).map(([path, condition]) => {
     const names = path.split('.')
@@ -29,7 +29,7 @@ function compileCondition(condition: Condition): (value: unknown) => boolean {
   }
 }
 
-/** Own members of objects only. */
+/** Reads own properties of objects only. */
 function memberAt(event: unknown, names: readonly string[]): unknown {
   let value = event
   for (const name of names) {

@@ -2,20 +2,20 @@ import type { EventType } from '../../schemas/order-event.ts'
 import type { EventRecord } from '../order/event-record.ts'
 import type { Destination } from './destination.ts'
 
-/** Who gets an event. Looked up per event, so it costs nothing per destination that does not want it. */
+/** Finds the destinations that want an event. Those that do not want its type or connection cost nothing. */
 export interface Subscriptions<T extends { readonly destination: Destination }> {
-  set(takers: readonly T[]): void
+  set(subscribers: readonly T[]): void
   subscribersOf(event: EventRecord): readonly T[]
 }
 
-/** Takers of a type and connection; `picky` if one of them looks into the event as well. */
+/** Subscribers to one type of one connection; `filters`: at least one of them has a filter on the event's content. */
 interface Group<T> {
-  readonly takers: readonly T[]
-  readonly picky: boolean
+  readonly subscribers: readonly T[]
+  readonly filters: boolean
 }
 
 export function createSubscriptions<T extends { readonly destination: Destination }>(): Subscriptions<T> {
-  let takers: readonly T[] = []
+  let subscribers: readonly T[] = []
   const known = new Map<EventType, Map<string, Group<T>>>()
   const parse = createParser()
 
@@ -27,11 +27,11 @@ export function createSubscriptions<T extends { readonly destination: Destinatio
     }
     let found = byConnection.get(connection)
     if (!found) {
-      const wanting = takers.filter(
+      const wanting = subscribers.filter(
         ({ destination: { types, connections } }) =>
           (types?.has(type) ?? true) && (connections?.has(connection) ?? true),
       )
-      found = { takers: wanting, picky: wanting.some(({ destination }) => destination.matches) }
+      found = { subscribers: wanting, filters: wanting.some(({ destination }) => destination.matches) }
       byConnection.set(connection, found)
     }
     return found
@@ -39,19 +39,19 @@ export function createSubscriptions<T extends { readonly destination: Destinatio
 
   return {
     set(list) {
-      takers = list
+      subscribers = list
       known.clear()
     },
     subscribersOf(event) {
       const group = groupOf(event.type, event.connection)
-      if (!group.picky) return group.takers
+      if (!group.filters) return group.subscribers
       const body = parse(event)
-      return group.takers.filter(({ destination: { matches } }) => matches?.(body) ?? true)
+      return group.subscribers.filter(({ destination: { matches } }) => matches?.(body) ?? true)
     },
   }
 }
 
-/** Parses the body of an event once, however often it is asked for while the record lives. */
+/** Parses the body of an event once: the fan-out asks for its subscribers several times. */
 function createParser(): (event: EventRecord) => unknown {
   const bodies = new WeakMap<EventRecord, { readonly body: unknown }>()
   return event => {

@@ -1,20 +1,19 @@
 import { z } from 'zod'
 
 /**
- * What is done of a partition beyond its settled position, for each destination: delivered, in the backlog, or not wanted. One slow
- * delivery keeps the position back; who reads the partition next goes by this instead of repeating all that was delivered behind it.
- * A destination that is not named here has nothing of it.
+ * What each destination has done of a partition beyond the committed offset: delivered, in the backlog, or not wanted. One slow delivery
+ * keeps the offset back; the next reader uses this to repeat only the open events. Nothing is done for a destination that is not listed.
  */
 export interface Ahead {
-  /** The last position this speaks of. */
+  /** The last position that is described. */
   readonly through: number
   readonly destinations: ReadonlyMap<string, Coverage>
 }
 
 interface Coverage {
-  /** Nothing is said of this position and those before it. */
+  /** Positions up to this one are not described. */
   readonly after: number
-  /** What it still waits for, between `after` and `through`. */
+  /** The positions between `after` and `through` that are not done. */
   readonly open: ReadonlySet<number>
 }
 
@@ -23,7 +22,7 @@ export const isDone = ({ through, destinations }: Ahead, destination: string, po
   return coverage !== undefined && position <= through && position > coverage.after && !coverage.open.has(position)
 }
 
-/** Positions are written as distances: a set of a thousand neighbours is two kilobytes. */
+/** Positions are written as distances, so a thousand neighbours take two kilobytes. */
 const Written = z.object({
   through: z.number(),
   destinations: z.record(z.string(), z.object({ after: z.number(), open: z.array(z.number()) })),
@@ -45,7 +44,7 @@ export function encodeAhead({ through, destinations }: Ahead): string {
   return JSON.stringify({ through, destinations: Object.fromEntries(written) })
 }
 
-/** null: there is none, or it is not understood; then what it spoke of is delivered again. */
+/** null: there is none, or it cannot be read. Then its events are delivered again. */
 export function decodeAhead(text: string | null): Ahead | null {
   const parsed = Written.safeParse(parsedJson(text))
   if (!parsed.success) return null

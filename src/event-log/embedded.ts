@@ -10,44 +10,44 @@ import { createOffsetCommits } from './offset-commits.ts'
 
 const PARTITION = 0
 const BATCH = 500
-/** And about so many characters of events at a time. */
+/** About how many characters of events are read at a time. */
 const BATCH_SIZE = 4 * 1024 * 1024
-/** `append` wakes the readers; this only catches what another process put into the store. */
+/** `append` wakes the readers of this process. Events of other processes are found after this time. */
 const IDLE_MS = 5_000
 const LOOK_EVERY_MS = 20
 const FIRST_RETRY_MS = 100
 const LONGEST_RETRY_MS = 10_000
-/** How long `/readyz` shows that the history went back. */
+/** How long `notice` says that the history went back. */
 const SHOWN_MS = 24 * 3_600_000
 
 /**
- * The event log that is the store itself: one partition, the position of an event is its `n`. Events are in the store before they are
- * appended (the page's transaction wrote them), so `append` only wakes the readers. A group reads from the beginning of the history
- * unless it has settled something.
+ * The event log that is the store itself, with one partition; the position of an event is its `n`. The transaction of a page writes its
+ * events, so `append` only wakes the readers. A group without an offset reads from the beginning of the history.
  */
 export function createEmbeddedLog(deps: {
   store: Store
   clock: Clock
   log?: Log
-  /** Of the lease under which this process reads, where there is one: what is settled under an earlier one counts no more. */
+  /** Epoch of the lease under which this process reads, if there is one. Commits under an earlier epoch do not count. */
   epoch?: () => number
 }): EventLog {
   const readers = new Set<Reader>()
-  const takeTurn = createKeyedMutex()
+  const mutex = createKeyedMutex()
   return {
-    kind: 'embedded',
+    commitPublishes: true,
+    ownsAllPartitions: true,
     partitions: 1,
     partitionOf: () => PARTITION,
     append: async () => {
       for (const reader of readers) reader.wake()
     },
     consume: async consumer => {
-      const reader = createReader({ ...deps, consumer, takeTurn: () => takeTurn(consumer.group) })
+      const reader = createReader({ ...deps, consumer, lock: () => mutex(consumer.group) })
       readers.add(reader)
       return {
         committable: reader.committable,
         caughtUp: reader.caughtUp,
-        // Who reads is settled outside: by the lease of the process, or by turns.
+        // The lease of the process, or the mutex, decides who reads.
         holds: async () => null,
         stop: async () => {
           await reader.stop()
@@ -57,7 +57,7 @@ export function createEmbeddedLog(deps: {
     },
     health: () => [...readers].map(reader => reader.health()).find(trouble => trouble !== null) ?? null,
     notice: () => [...readers].map(reader => reader.notice()).find(text => text !== null) ?? null,
-    // The audit of the store compares the position with the history.
+    // The audit of the store compares the offset with the history.
     contradiction: async () => null,
     check: () => deps.store.check(),
     close: async () => {
@@ -79,28 +79,28 @@ function createReader(deps: {
   log?: Log
   epoch?: () => number
   consumer: LogConsumer
-  /** Resolves when no other reader of the group reads; gives back the turn. */
-  takeTurn: () => Promise<() => void>
+  /** Resolves when no other reader of the group reads. Returns the release. */
+  lock: () => Promise<() => void>
 }): Reader {
   const { store, clock, log, consumer } = deps
   const stopping = new AbortController()
   const { signal } = stopping
   const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
   let epoch = 0
-  const openSettled = () =>
+  const openCommits = () =>
     createOffsetCommits({
       clock,
       write: (position, ahead) => store.offsets.set(consumer.group, PARTITION, position, epoch, ahead),
     })
-  let settled = openSettled()
+  let commits = openCommits()
   let trouble: string | null = null
   let wentBack: { readonly text: string; readonly at: number } | null = null
-  /** The last event taken in; null: not reading yet. */
+  /** Position of the last event taken in; null: not reading yet. */
   let taken: number | null = null
   let awake = false
   let wakeUp = () => {}
 
-  /** Until an append, the idle time, or the end. */
+  /** Waits for an append, the idle time, or the stop. */
   const idle = async () => {
     if (awake) return
     const nap = new AbortController()
@@ -108,7 +108,7 @@ function createReader(deps: {
     await clock.sleep(IDLE_MS, AbortSignal.any([signal, nap.signal]))
   }
 
-  /** Tries until it succeeds or the reader stops (then null). */
+  /** Retries until it succeeds; null: the reader stopped. */
   const persistently = async <T>(what: string, run: () => Promise<T>): Promise<T | null> => {
     for (let pause = FIRST_RETRY_MS; !signal.aborted; pause = Math.min(pause * 2, LONGEST_RETRY_MS)) {
       try {
@@ -124,13 +124,13 @@ function createReader(deps: {
     return null
   }
 
-  /** `ahead`: what was delivered beyond the position; null: nothing is known. */
+  /** `ahead`: what is done beyond the position; null: not known. */
   const assign = (ahead: Ahead | null) =>
     persistently('give its partition to the consumer', () =>
       consumer.assigned([PARTITION], epoch, new Map(ahead ? [[PARTITION, ahead]] : [])),
     )
 
-  /** The history may have been restored from a backup, under us or before: then its next events are below the position. True: it was set back. */
+  /** After a restore from a backup the history ends below our position. True: the position was set back to the beginning. */
   const setBack = async (): Promise<boolean> => {
     const was = await persistently('compare its position', () => store.offsets.rewind(consumer.group, PARTITION))
     if (was === null) return false
@@ -142,17 +142,17 @@ function createReader(deps: {
     return true
   }
 
-  /** A history that retention has emptied ends nowhere; the last number given is the end then. */
+  /** A history emptied by retention has no end; then the last number ever given counts. */
   const isBeyond = async (position: number): Promise<boolean> => {
     const history = await persistently('see how far its history went', () => store.audit.history())
     return history !== null && position > Math.max(history.last, history.given)
   }
 
-  /** As if the partition had been lost and given back. */
+  /** Starts over, as if the partition had been revoked and assigned again. */
   const begin = async (): Promise<void> => {
     await persistently('take its partition from the consumer', () => consumer.revoked([PARTITION]))
-    await settled.flush()
-    settled = openSettled()
+    await commits.flush()
+    commits = openCommits()
     await setBack()
     await assign(null)
   }
@@ -162,7 +162,7 @@ function createReader(deps: {
     const claim = () => store.offsets.claim(consumer.group, PARTITION, epoch)
     let position = await persistently('take its position over', claim)
     if (position === null) return
-    // After the claim nobody else writes it.
+    // After the takeover nobody else writes it.
     const before = await persistently('read what is done', async () => ({
       ahead: decodeAhead(await store.offsets.ahead(consumer.group, PARTITION)),
     }))
@@ -194,7 +194,7 @@ function createReader(deps: {
         continue
       }
       const entries = events.map(({ n, ...event }): LogEntry => ({ position: n, event }))
-      // A consumer that is still busy with a batch must not keep us from stopping.
+      // A consumer that is busy with a batch must not delay the stop.
       await persistently('hand events over', () => Promise.race([consumer.onBatch(PARTITION, entries), stopped]))
       position = last.n
       taken = position
@@ -202,12 +202,12 @@ function createReader(deps: {
   }
 
   const running = (async () => {
-    const turn = deps.takeTurn()
-    await Promise.race([turn, stopped])
+    const locked = deps.lock()
+    await Promise.race([locked, stopped])
     if (!signal.aborted) await read()
-    await settled.flush()
-    // One that never had its turn passes it on when it comes.
-    void turn.then(giveBack => giveBack())
+    await commits.flush()
+    // A reader that stopped while it waited releases the mutex when it gets it.
+    void locked.then(release => release())
   })()
 
   return {
@@ -215,10 +215,10 @@ function createReader(deps: {
       awake = true
       wakeUp()
     },
-    health: () => trouble ?? settled.health(),
+    health: () => trouble ?? commits.health(),
     notice: () => (wentBack && clock.now() - wentBack.at < SHOWN_MS ? wentBack.text : null),
     committable: (_partition, position, ahead) => {
-      if (!signal.aborted) settled.committable(position, ahead)
+      if (!signal.aborted) commits.committable(position, ahead)
     },
     caughtUp: async () => {
       const end = await store.events.last()

@@ -3,47 +3,50 @@ import type { EventRecord } from '../order/event-record.ts'
 import type { Ahead } from './ahead.ts'
 
 /**
- * The port to the log that carries events from ingest to dispatch: partitioned by order key, ordered within a partition,
- * read by groups that remember how far they are. Promises, for every adapter (see test/contract/event-log.ts):
- * - what `append` resolved for survives a crash and reaches every group; a crash in between may append twice (same id);
- * - one order key is always in one partition, in the order appended;
- * - a group's partitions are each read by one consumer at a time; after a restart reading goes on behind the last settled position;
- * - where the log ends below that position, or is another log, it is read from its beginning: the partition is revoked and assigned again,
- *   `notice` says so, and nothing is passed over.
+ * The port to the log that carries events from ingest to dispatch. It is partitioned by order key, ordered within a partition, and read
+ * by groups that remember their offsets. Promises of every adapter (see test/contract/event-log.ts):
+ * - Appended events survive a crash and reach every group. A crash during `append` may append an event twice, under the same id.
+ * - An order key is always in the same partition, in the order appended.
+ * - Each partition of a group is read by one consumer at a time. After a restart reading continues behind the last committed offset.
+ * - If the log ends below that offset, or is another log, it is read from its beginning: the partition is revoked and assigned again, and
+ *   `notice` says so.
  */
 export interface EventLog {
-  readonly kind: 'embedded' | 'kafka'
-  /** Rejects with `PartlyRefused` where the log took the other events; with any other error the log may have taken any of them. */
+  /** True: the log reads the store itself. Committing an event publishes it; `append` only wakes the readers. */
+  readonly commitPublishes: boolean
+  /** True: whoever reads this log reads all of its partitions. False: a group shares them between its members. */
+  readonly ownsAllPartitions: boolean
+  /** Rejects with `PartlyRefused` if the log took the other events. After any other error the log may have taken some of them. */
   append(events: readonly EventRecord[]): Promise<void>
-  /** False: the log is known to refuse this event for its size. Absent: it takes any. */
+  /** False: the log is known to refuse an event of this size. Absent: it takes any. */
   fits?(event: EventRecord): boolean
   consume(consumer: LogConsumer): Promise<Consumption>
-  /** In how many partitions order keys are spread: `partitionOf(orderKey)` is in [0, partitions). */
+  /** Number of partitions: `partitionOf(orderKey)` is in [0, partitions). */
   readonly partitions: number
   partitionOf(orderKey: string): number
   /** null: healthy; else one sentence. */
   health(): string | null
-  /** What people should know although the log works: it went back, for example. One sentence; null: nothing. */
+  /** One sentence that people should know although the log works, e.g. that it went back; null: nothing. */
   notice(): string | null
-  /** What does not fit between the log and the position of the dispatcher's group, asked for now, for `verify`. One sentence; null: nothing. */
+  /** For `verify`: one sentence if the log and the offsets of the dispatcher's group contradict each other now; null: they do not. */
   contradiction(): Promise<string | null>
   /** Resolves with a short description of what answered, for `check`; rejects with an AppError that says what to do. */
   check(signal: AbortSignal): Promise<string>
   close(): Promise<void>
 }
 
-/** Why the log does not take an event now. */
+/** An event that the log does not take now, and why. */
 export interface Refusal {
   readonly event: EventRecord
   readonly error: AppError
-  /** The partition that takes no event at present; null: it is this event, or an earlier one of its order, that the log does not take. */
+  /** The partition takes no events at present; null: the log refuses this event, or an earlier one of its order. */
   readonly partition: number | null
 }
 
 /** Code of a refusal for the size of the event. */
 export const TOO_LARGE = 'kafka.too_large'
 
-/** Some events were refused; the log has all others of the call. Behind a refused event no later one of its order was written. */
+/** The log refused some events and has all others of the call. It has no later event of an order behind a refused one. */
 export class PartlyRefused extends AppError {
   readonly refusals: readonly Refusal[]
 
@@ -60,14 +63,16 @@ export class PartlyRefused extends AppError {
 
 export interface LogConsumer {
   readonly group: string
-  /** Entries of one partition, in order. Resolves when they are taken in (not when settled): a slow answer is back-pressure. */
+  /** Entries of one partition, in order. Resolves when they are taken in, not when they are committable. Slowness is back-pressure. */
   onBatch(partition: number, entries: readonly LogEntry[]): Promise<void>
-  /** `epoch`: of the lease under which they are read; who reads under a later one has them. null: the log itself settles whose they are.
-   * `ahead`: what their former reader had done beyond the settled positions, where the log keeps that. */
+  /**
+   * `epoch`: of the lease under which they are read; the latest epoch owns them. null: the log itself decides who owns them.
+   * `ahead`: what their former reader had done beyond the committed offsets, if the log keeps that.
+   */
   assigned(partitions: readonly number[], epoch: number | null, ahead?: ReadonlyMap<number, Ahead>): Promise<void>
-  /** Stop work on these partitions; once it resolves nothing of them may be sent or settled. Must resolve within 10 s. */
+  /** Stops work on these partitions: once it resolves, nothing of them is sent or committed. Must resolve within 10 s. */
   revoked(partitions: readonly number[]): Promise<void>
-  /** Whether an earlier process of the group has read events, as the consumer knows; asked where the log knows no position of the group. */
+  /** Whether the consumer knows of an earlier process of the group that read events. Asked if the log has no offset of the group. */
   hasReadBefore?(): Promise<boolean>
 }
 
@@ -78,20 +83,20 @@ export interface LogEntry {
 
 export interface Consumption {
   /**
-   * Everything of the partition up to and including this position is delivered or durably set aside. Written soon, in batches.
-   * `ahead`: what is done beyond it at the time of the write.
+   * All events of the partition up to and including this position are acknowledged or in the backlog. Written soon, in batches.
+   * `ahead`: called at the write for what is done beyond it.
    */
   committable(partition: number, position: number, ahead?: () => Ahead): void
   /**
-   * Resolves with true when everything that was in these partitions at the time of the call has been taken in; with false when one of
-   * them is not ours any more. Rejects where the log does not answer.
+   * Resolves with true when all events that were in these partitions at the call are taken in; with false if one of the partitions is
+   * not ours any more. Rejects if the log does not answer.
    */
   caughtUp(partitions: readonly number[]): Promise<boolean>
   /**
-   * Whether these partitions are ours by the word of the log itself, asked after the call, and nobody else's before that. null: it cannot say.
-   * Rejects where it does not answer.
+   * Whether the log, asked now, says that these partitions are ours and that nobody else got them since. null: it cannot say.
+   * Rejects if it does not answer.
    */
   holds(partitions: readonly number[]): Promise<boolean | null>
-  /** Writes what is settled and leaves the group. */
+  /** Commits and leaves the group. */
   stop(): Promise<void>
 }

@@ -2,26 +2,26 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { type Ahead, encodeAhead } from './ahead.ts'
 
-/** How long a settled position may stay unwritten: a crash within this time repeats what it settled. */
+/** How long a committable offset may stay unwritten. A crash within this time repeats its events. */
 const WRITE_AFTER_MS = 200
 const RETRY_AFTER_MS = 500
 
 export interface OffsetCommits {
-  /** A position below one settled before is nothing, and so is the same one unless what is done beyond it may have changed. */
+  /** A lower position than before changes nothing. The same one counts only with `ahead`, which may have changed. */
   committable(position: number, ahead?: () => Ahead): void
-  /** Writes what is not yet written; never rejects. */
+  /** Writes what is not written yet. Never rejects. */
   flush(): Promise<void>
-  /** null: what is settled gets written; else one sentence. */
+  /** null: offsets get written; else one sentence. */
   health(): string | null
 }
 
-/** The settled position of one group and what is done beyond it, written every 200 ms while they change. */
+/** Writes the committable offset of one group and what is done beyond it, every 200 ms while they change. */
 export function createOffsetCommits(deps: {
   clock: Clock
   write: (position: number, ahead: string) => Promise<void>
 }): OffsetCommits {
   const { clock, write } = deps
-  let settled = 0
+  let committable = 0
   let aheadNow: (() => Ahead) | undefined
   let changed = false
   let trouble: string | null = null
@@ -32,7 +32,7 @@ export function createOffsetCommits(deps: {
     if (!changed) return
     changed = false
     try {
-      await write(settled, aheadNow ? encodeAhead(aheadNow()) : '')
+      await write(committable, aheadNow ? encodeAhead(aheadNow()) : '')
       trouble = null
     } catch (error) {
       changed = true
@@ -40,7 +40,7 @@ export function createOffsetCommits(deps: {
       schedule(RETRY_AFTER_MS)
     }
   }
-  /** One write at a time. */
+  /** Runs one write at a time. */
   const enqueue = () => {
     writing = writing.then(writeNow)
     return writing
@@ -53,8 +53,8 @@ export function createOffsetCommits(deps: {
   }
   return {
     committable: (position, ahead) => {
-      if (position < settled || (position === settled && !ahead)) return
-      settled = position
+      if (position < committable || (position === committable && !ahead)) return
+      committable = position
       aheadNow = ahead
       changed = true
       schedule(WRITE_AFTER_MS)

@@ -57,7 +57,7 @@ export function createIngest(deps: {
         : 'since' in backfill
           ? backfill.since
           : firstSeenAt - backfill.ms
-    const commitPublishes = eventLog.kind === 'embedded'
+    const { commitPublishes } = eventLog
     const applyPage = createPageApplier({
       ...{ connection, vendor, source, store, clock, log, metrics, commitPublishes },
       reasons: config.reasons,

@@ -64,7 +64,7 @@ export function createOutbox(deps: {
 
   async function publishNew(): Promise<void> {
     // The embedded log reads the store itself: its events are published by their commit, and its readers need a nudge only.
-    if (eventLog.kind === 'embedded') return eventLog.append([])
+    if (eventLog.commitPublishes) return eventLog.append([])
     for (;;) {
       if (eventLog.partitions !== spread) startAnew()
       const before = reached
@@ -100,7 +100,7 @@ export function createOutbox(deps: {
   }
 
   async function publishForward(): Promise<void> {
-    if (eventLog.kind === 'kafka' && clock.monotonic() >= lookBehindAt) {
+    if (!eventLog.commitPublishes && clock.monotonic() >= lookBehindAt) {
       lookBehindAt = clock.monotonic() + LOOK_BEHIND_MS
       await publishBehind()
     }
@@ -108,7 +108,7 @@ export function createOutbox(deps: {
   }
 
   const waitForNew = () =>
-    eventLog.kind === 'kafka' ? wakeUp.wait(lease.signal, LOOK_BEHIND_MS) : wakeUp.wait(lease.signal)
+    eventLog.commitPublishes ? wakeUp.wait(lease.signal) : wakeUp.wait(lease.signal, LOOK_BEHIND_MS)
 
   function startAnew(): void {
     spread = eventLog.partitions

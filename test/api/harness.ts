@@ -55,7 +55,7 @@ interface Parts {
   ingestTroubles: Map<string, string>
   dispatchHealth: string | null
   logHealth: string | null
-  logKind: 'embedded' | 'kafka'
+  logCommitPublishes: boolean
   logNotice: string | null
   logContradiction: string | null
 }
@@ -113,7 +113,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
     ingestTroubles: new Map(),
     dispatchHealth: null,
     logHealth: null,
-    logKind: 'embedded',
+    logCommitPublishes: true,
     logNotice: null,
     logContradiction: null,
   }
@@ -122,8 +122,8 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
     config,
     store,
     eventLog: {
-      get kind() {
-        return parts.logKind
+      get commitPublishes() {
+        return parts.logCommitPublishes
       },
       health: () => parts.logHealth,
       notice: () => parts.logNotice,

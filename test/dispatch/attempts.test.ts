@@ -30,7 +30,7 @@ const row = (n: number, destination = 'hook'): AttemptRow => ({
   response: null,
 })
 
-test('attempts are written together, soon', async () => {
+test('attempts are written together within a moment', async () => {
   const { clock, writes, recorder } = recording()
   for (let n = 0; n < 20; n++) recorder.record(row(n))
   expect(writes).toEqual([])
@@ -45,7 +45,7 @@ test('many attempts are written without waiting', async () => {
   expect(writes.map(rows => rows.length)).toEqual([500])
 })
 
-test('attempts a store does not take are kept and written when it is back, in their order', async () => {
+test('attempts that the store does not take are kept, and written in order when it works again', async () => {
   const { clock, writes, store, recorder } = recording()
   store.fails = true
   recorder.record(row(1))
@@ -56,7 +56,7 @@ test('attempts a store does not take are kept and written when it is back, in th
   expect(writes.flat().map(one => one.at)).toEqual([1, 2])
 })
 
-test('of more attempts than memory is given to, the newest are kept', async () => {
+test('when too many attempts are kept, the newest stay', async () => {
   const { clock, writes, store, recorder } = recording()
   store.fails = true
   for (let n = 0; n < 12_000; n++) recorder.record(row(n))
@@ -68,7 +68,7 @@ test('of more attempts than memory is given to, the newest are kept', async () =
   expect(kept.at(-1)).toBe(11_999)
 })
 
-test('what is not yet written of a removed destination is forgotten', async () => {
+test('unwritten attempts of a removed destination are dropped', async () => {
   const { clock, writes, recorder } = recording()
   recorder.record(row(1, 'gone'))
   recorder.record(row(2))

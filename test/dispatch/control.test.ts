@@ -260,7 +260,7 @@ describe('pause and resume', () => {
     expect(rig.violations).toEqual([])
   })
 
-  test('a pause while deliveries are in flight and queued puts the queue into the store', async () => {
+  test('a pause while deliveries are in flight and queued spills the queue', async () => {
     const rig = createRig()
     const { promise, resolve } = Promise.withResolvers<void>()
     rig.destination(
@@ -289,7 +289,7 @@ describe('pause and resume', () => {
     expect(rig.violations).toEqual([])
   })
 
-  test('a resume makes due what waited for a retry far away', async () => {
+  test('a resume makes events due that waited for a late retry', async () => {
     const rig = createRig({ delivery: { retries: [86_400_000] } })
     let up = false
     rig.destination('hook', () => outcome(up ? 'delivered' : 'retry'), { kind: 'endpoint' })
@@ -305,7 +305,7 @@ describe('pause and resume', () => {
     expect(rig.sends.map(send => send.attempt)).toEqual([1, 2])
   })
 
-  test('a removed destination holds no position, and its id can be used again', async () => {
+  test('a removed destination keeps no offset back, and its id can be used again', async () => {
     const rig = createRig()
     rig.destination('hook', () => new Promise(() => {}), { kind: 'endpoint' })
     rig.destination('fine')

@@ -36,7 +36,7 @@ describe('an endpoint that fails steadily', () => {
     expect(rig.violations).toEqual([])
   })
 
-  test('delivers all that waited as soon as a probe succeeds, however far away its retry was', async () => {
+  test('delivers all waiting events as soon as a probe succeeds, however late their retry was', async () => {
     const rig = createRig({ delivery: { retries: [1_000, 86_400_000, 86_400_000] } })
     let up = false
     down(rig, () => up)
@@ -57,7 +57,7 @@ describe('an endpoint that fails steadily', () => {
     expect(rig.violations).toEqual([])
   })
 
-  test('is disabled after five days without a success, and keeps what waits', async () => {
+  test('is disabled after five days without a success, and keeps its waiting events', async () => {
     const rig = createRig({ delivery: { retries: Array(400).fill(3_600_000) } })
     down(rig, () => false)
     await rig.start()
@@ -166,7 +166,7 @@ describe('an endpoint that fails steadily', () => {
     expect(rig.trace('hook').toSorted()).toEqual(['a:1', 'a:1', 'b:1', 'c:1'])
   })
 
-  test('that asks for rest writes that down once for all answers of a moment, and again when it asks for more', async () => {
+  test('that asks for rest persists it once for a burst of answers, and again when it asks for more', async () => {
     const rig = createRig({ delivery: { retries: [600_000] } })
     const rests: number[] = []
     let restMs = 60_000
@@ -187,7 +187,7 @@ describe('an endpoint that fails steadily', () => {
     expect(rests).toEqual([begin + 60_100, begin + 62_400])
   })
 
-  test('that another process was told to leave alone is left alone; what waits in memory goes to the store, and all of it when that is over', async () => {
+  test('that asked another process for rest gets it; waiting events are spilled, and delivered when the rest is over', async () => {
     const rig = createRig({ delivery: { concurrency: 1 } })
     rig.destination('hook', async () => {
       await rig.clock.sleep(1_000)
@@ -215,7 +215,7 @@ describe('an endpoint that fails steadily', () => {
     await rig.clock.until(rig.quiet, 2_000)
   })
 
-  test('is probed at once when somebody changes something about it', async () => {
+  test('is probed at once when somebody edits it', async () => {
     const rig = createRig()
     let up = false
     down(rig, () => up)

@@ -35,7 +35,7 @@ test('whatever happens, with a slow store and little memory, nothing is lost and
       const random = seeded(seed)
       const rig = createRig({
         ...options,
-        kind: options.partitions > 1 ? 'kafka' : 'embedded',
+        embedded: options.partitions === 1,
         delivery: { concurrency: options.concurrency, retries: [20, 100, 500, 1_000, 2_000, 4_000] },
         latency: () => Math.floor(random() * storeMs),
       })

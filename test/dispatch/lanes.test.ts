@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { createRig, event, eventsOfOrders, outcome } from './rig.ts'
 
 describe('lanes', () => {
-  test('every event reaches every destination that wants it, once, and its position is settled', async () => {
+  test('every event is delivered once to every destination that wants it, and its offset is committed', async () => {
     const rig = createRig()
     rig.destination('all')
     rig.destination('refunds', undefined, { types: ['order.refunded'] })
@@ -58,7 +58,7 @@ describe('lanes', () => {
     }
   })
 
-  test('a position is settled when the failed event is in the backlog, not when it is delivered', async () => {
+  test('an offset is committable when the failed event is in the backlog, not when it is delivered', async () => {
     const rig = createRig()
     rig.destination('hook', () => outcome('retry'))
     await rig.start()
@@ -68,7 +68,7 @@ describe('lanes', () => {
     expect(rig.store.waiting('hook', 'shop/a')).toEqual([event('a', 1).id])
   })
 
-  test('a position is not settled while an earlier event is in flight', async () => {
+  test('an offset is not committable while an earlier event is in flight', async () => {
     const rig = createRig()
     const { promise, resolve } = Promise.withResolvers<void>()
     rig.destination('hook', async ({ event }) => {
@@ -159,7 +159,7 @@ describe('lanes', () => {
     expect(rig.violations).toEqual([])
   })
 
-  test('a burst for a destination that keeps others from nothing waits in the log instead', async () => {
+  test('a burst for the only destination waits in the log instead of the backlog', async () => {
     const rig = createRig({ batch: 500 })
     rig.destination(
       'only',
@@ -185,7 +185,7 @@ describe('lanes', () => {
     expect(spills).toBe(0)
   })
 
-  test('no more than `concurrency` deliveries of a destination are in flight, live ones and backlog together', async () => {
+  test('at most `concurrency` deliveries of a destination are in flight, live events and backlog together', async () => {
     const rig = createRig({ delivery: { concurrency: 3, retries: [100] } })
     let now = 0
     let most = 0
@@ -202,7 +202,7 @@ describe('lanes', () => {
     expect(rig.violations).toEqual([])
   })
 
-  test('a destination gets no more than its rate, and everything in the end', async () => {
+  test('a destination gets its rate at most, and all events in the end', async () => {
     const rig = createRig()
     rig.destination('limited', undefined, { delivery: { rateLimit: { perSecond: 2, burst: 4 } } })
     await rig.start()
@@ -221,7 +221,7 @@ describe('lanes', () => {
     expect(rig.clock.now() - begin).toBeLessThan(9_000)
   })
 
-  test('a destination that rejects, against its promise, has failed and nothing else', async () => {
+  test('a destination that rejects instead of answering counts as a failed attempt', async () => {
     const rig = createRig()
     rig.destination('broken', ({ attempt }) => {
       if (attempt === 1) throw new Error('boom')
@@ -235,7 +235,7 @@ describe('lanes', () => {
     expect(rig.store.attempts[0]).toMatchObject({ outcome: 'retry', error: 'boom', attempt: 1 })
   })
 
-  test('every attempt is recorded with what was answered', async () => {
+  test('every attempt is recorded with its answer', async () => {
     const rig = createRig()
     rig.destination('hook', ({ attempt }) =>
       attempt === 1

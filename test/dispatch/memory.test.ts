@@ -22,7 +22,7 @@ describe('the memory for live events', () => {
     expect(second.fits(11)).toBe(true)
   })
 
-  test('takes an event of any size where the destination has no other, so that each goes on', () => {
+  test('takes an event of any size if the destination has no other, so that each makes progress', () => {
     const memory = createMemory({ destination: 100, total: 150 })
     const [greedy, other] = [memory.share(), memory.share()]
     greedy.take(150)

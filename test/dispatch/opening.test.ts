@@ -10,12 +10,12 @@ import { memoryStore } from '../helpers/memory-store.ts'
 import { watchOrder } from '../helpers/seam.ts'
 import { event, outcome, silent } from './rig.ts'
 
-/** Several dispatchers on one log, which learn of a new endpoint at different times: `past.ts` says why nothing is lost. */
+/** Several dispatchers on one log, which learn of a new endpoint at different times: `replays.ts` says why nothing is lost. */
 function cluster(partitions = 4) {
   const clock = memoryClock()
   const log = memoryEventLog({
     partitions,
-    kind: 'kafka',
+    embedded: false,
     batch: 5,
     share: index => partition => partition % 2 === index,
   })
@@ -73,7 +73,7 @@ function cluster(partitions = 4) {
   }
 }
 
-test('dispatchers that learn late of a new endpoint lose none of what they took in before, and send nothing too early', async () => {
+test('dispatchers that learn late of a new endpoint lose no event they took in before, and send nothing too early', async () => {
   const { clock, store, watch, dispatcher, publish, create, done } = cluster()
   const [quick, slow] = [dispatcher(100), dispatcher(3_000)]
   await quick.start()
@@ -113,7 +113,7 @@ test('a dispatcher that dies before it knew of a new endpoint does not block it,
   expect(watch.inversions).toEqual([])
 })
 
-test('an owner whose claim was overtaken by the late word of another goes on at once, for the log says whose the partition is', async () => {
+test('an owner whose epoch was replaced by a late process continues at once, because the log says who owns the partition', async () => {
   const { clock, log, store, watch, dispatcher, publish, create, done } = cluster()
   await dispatcher(100).start()
   await log.assign([1, 3], 0)
@@ -125,7 +125,7 @@ test('an owner whose claim was overtaken by the late word of another goes on at 
   expect(watch.inversions).toEqual([])
 })
 
-test('a process that lost a partition without noticing cannot say that it is queued', async () => {
+test('a process that lost a partition without noticing cannot mark its replay as queued', async () => {
   const { clock, log, store, watch, dispatcher, publish, create, done } = cluster()
   const [owner, late] = [dispatcher(100), dispatcher(5_000)]
   await owner.start()

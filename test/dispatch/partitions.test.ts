@@ -18,8 +18,8 @@ function held() {
 }
 
 describe('a revoke', () => {
-  test('waits for what is in flight, settles it, and sends nothing more of these partitions', async () => {
-    const rig = createRig({ kind: 'kafka', partitions: 2 })
+  test('waits for deliveries in flight, commits them, and sends nothing more of these partitions', async () => {
+    const rig = createRig({ embedded: false, partitions: 2 })
     const { script, answer } = held()
     rig.destination('hook', script)
     await rig.start()
@@ -49,8 +49,8 @@ describe('a revoke', () => {
     expect(rig.violations).toEqual([])
   })
 
-  test('ends within 10 s although a delivery hangs, and what hung is sent again by whoever is assigned next', async () => {
-    const rig = createRig({ kind: 'kafka' })
+  test('ends within 10 s although a delivery hangs, and the next owner sends its event again', async () => {
+    const rig = createRig({ embedded: false })
     const { script, answer } = held()
     rig.destination('hook', script)
     await rig.start()
@@ -81,7 +81,7 @@ describe('a revoke', () => {
   })
 
   test('ends although a destination ignores its signal, and its late answer changes nothing', async () => {
-    const rig = createRig({ kind: 'kafka' })
+    const rig = createRig({ embedded: false })
     const answers: ((answer: Outcome) => void)[] = []
     rig.destination('deaf', () => new Promise<Outcome>(resolve => answers.push(resolve)))
     await rig.start()
@@ -99,8 +99,8 @@ describe('a revoke', () => {
     expect(rig.sends).toHaveLength(1)
   })
 
-  test('hands over lanes of the backlog: only the owner of a partition works them off', async () => {
-    const rig = createRig({ kind: 'kafka', partitions: 2, delivery: { retries: [1_000] } })
+  test('hands over lanes of the backlog: only the owner of a partition delivers them', async () => {
+    const rig = createRig({ embedded: false, partitions: 2, delivery: { retries: [1_000] } })
     rig.destination('hook', ({ attempt }) => outcome(attempt === 1 ? 'retry' : 'delivered'))
     await rig.start()
     const orders = Array.from({ length: 8 }, (_, index) => `o${index}`)
@@ -118,7 +118,7 @@ describe('a revoke', () => {
 })
 
 describe('a stop', () => {
-  test('lets what is in flight finish, settles it, and begins nothing new', async () => {
+  test('lets deliveries in flight finish, commits them, and begins none', async () => {
     const rig = createRig()
     rig.destination('hook', async () => {
       await rig.clock.sleep(3_000)
@@ -141,7 +141,7 @@ describe('a stop', () => {
     expect(rig.trace('hook')).toEqual(['a:1', 'a:2'])
   })
 
-  test('aborts what hangs after the grace, within 10 s, and it is tried again with no attempt counted', async () => {
+  test('aborts hanging deliveries after the grace, within 10 s, and the events are tried again with no attempt counted', async () => {
     const rig = createRig()
     const { script } = held()
     rig.destination('hook', script)

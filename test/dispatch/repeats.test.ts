@@ -139,7 +139,7 @@ describe('a takeover', () => {
     }
   })
 
-  test('that dies in turn before it has read all again keeps what the one before it had done', async () => {
+  test('that dies before it has read everything again keeps what its predecessor had done', async () => {
     const { rig, deliveries, publish, start, crash, complete } = await setUp({ hook: () => 30 })
     await publish(busyShop())
     for (let life = 0; life < 4; life++) {

@@ -10,7 +10,7 @@ import { memoryEventLog } from '../helpers/memory-event-log.ts'
 import { memoryStore } from '../helpers/memory-store.ts'
 import { outcome, silent } from './rig.ts'
 
-test('a replay whose partition is on its way out waits before it tries again, so that others get their turn', async () => {
+test('a replay whose partition is being revoked waits before it tries again, so that other work can run', async () => {
   const clock = memoryClock()
   const eventLog = memoryEventLog({ partitions: 1 })
   const store = memoryStore({ partitionOf: eventLog.partitionOf })
@@ -29,7 +29,7 @@ test('a replay whose partition is on its way out waits before it tries again, so
     group: 'test',
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, { epoch: null, number: 1, confirmed: false }, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, { lease: null, number: 1, confirmed: false }, () => {})]]),
     // The log knows already that we have no part in it any more; nobody has told us.
     caughtUp: async () => {
       asked++
@@ -37,7 +37,7 @@ test('a replay whose partition is on its way out waits before it tries again, so
       return false
     },
     holds: async () => null,
-    setAside: async () => true,
+    spill: async () => true,
     persist: createPersist({ clock, log: silent, signal: stopping.signal }),
     clock,
     log: silent,
@@ -52,9 +52,9 @@ test('a replay whose partition is on its way out waits before it tries again, so
   stopping.abort()
 })
 
-test('an event that the log refuses keeps no replay and no new endpoint from beginning, and is not part of it', async () => {
+test('an event that the log refuses is not part of a replay and does not delay it or a new endpoint', async () => {
   const clock = memoryClock()
-  const eventLog = memoryEventLog({ partitions: 1, kind: 'kafka' })
+  const eventLog = memoryEventLog({ partitions: 1, embedded: false })
   const memory = memoryStore({ partitionOf: eventLog.partitionOf })
   const replayed: string[] = []
   const store: Pick<Store, 'lanes' | 'replays'> = {
@@ -86,10 +86,10 @@ test('an event that the log refuses keeps no replay and no new endpoint from beg
     group: 'test',
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, { epoch: null, number: 0, confirmed: false }, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, { lease: null, number: 0, confirmed: false }, () => {})]]),
     caughtUp: async () => true,
     holds: async () => null,
-    setAside: async () => true,
+    spill: async () => true,
     persist: createPersist({ clock, log: silent, signal: stopping.signal }),
     clock,
     log: silent,

@@ -35,7 +35,8 @@ type Script = (send: Send, signal: AbortSignal) => Outcome | Promise<Outcome>
 export interface RigOptions {
   readonly partitions?: number
   readonly batch?: number
-  readonly kind?: 'embedded' | 'kafka'
+  /** True, the default: the log behaves as the embedded one. False: as Kafka. */
+  readonly embedded?: boolean
   readonly delivery?: Partial<Delivery>
   readonly random?: () => number
   readonly queueLimit?: number
@@ -211,7 +212,7 @@ export function createRig(options: RigOptions = {}) {
       for (const event of events) store.events.set(event.id, event)
       await log.append(events)
     },
-    /** Everything published is settled and no lane waits. */
+    /** Everything published is committed and no lane waits. */
     quiet: () =>
       Array.from({ length: log.partitions }, (_, partition) => log.settled(partition)).reduce((a, b) => a + b, 0) >=
         store.events.size &&

@@ -122,7 +122,7 @@ describe('an endpoint made with replaySince', () => {
     expect(await store.replays.pending()).toEqual([])
   }, 60_000)
 
-  test('is finished by the next start where a process ended in between', async () => {
+  test('is finished by the next start if the process ended in between', async () => {
     const { page, published } = shop(50)
     await page(400, PAST)
     await store.endpoints.insert(endpoint('new'), { replaySince: PAST })

@@ -79,7 +79,7 @@ test('a body is parsed once, however many filters look at it, and not at all wit
   expect(reads).toBe(1)
 })
 
-test('an event that does not match is not for the destination: live, replayed, and settled all the same', async () => {
+test('an event that does not match is not delivered, live or replayed, and its offset is still committed', async () => {
   const rig = createRig()
   rig.destination('hook')
   rig.set('hook', { matches: compileFilter(EndpointFilter.parse({ 'data.orderId': ['a'] })) })
@@ -93,7 +93,7 @@ test('an event that does not match is not for the destination: live, replayed, a
 })
 
 test('a rate limit is shared by the partitions: who owns a quarter of them sends a quarter', async () => {
-  const rig = createRig({ kind: 'kafka', partitions: 4, delivery: { rateLimit: { perSecond: 8, burst: 8 } } })
+  const rig = createRig({ embedded: false, partitions: 4, delivery: { rateLimit: { perSecond: 8, burst: 8 } } })
   rig.destination('hook', () => outcome('delivered'))
   await rig.start()
   await rig.log.revoke([1, 2, 3])

@@ -98,7 +98,7 @@ describe('embedded log', () => {
     await cleanUp()
   })
 
-  test('while the store cannot be reached the log says so, and goes on when it can', async () => {
+  test('while the store cannot be reached the log says so, and continues when it can', async () => {
     const { store, cleanUp } = await setUp()
     await storeEvents(store, eventsOf('a', 2))
     let broken = true
@@ -122,7 +122,7 @@ describe('embedded log', () => {
     await cleanUp()
   })
 
-  /** Consumes and settles at once; what was taken, and what happened to the partition. */
+  /** Consumes and commits at once; what was taken, and what happened to the partition. */
   async function reading(log: ReturnType<typeof createEmbeddedLog>) {
     const [taken, happened]: [string[], string[]] = [[], []]
     const consumption = await log.consume({
@@ -153,7 +153,7 @@ describe('embedded log', () => {
     await cleanUp()
   })
 
-  test('a history restored while it is read is noticed, and its next events are passed over by nobody', async () => {
+  test('a history restored while it is read is noticed, and none of its next events is skipped', async () => {
     const { store, folder, cleanUp } = await setUp()
     await storeEvents(store, eventsOf('a', 6))
     const log = createEmbeddedLog({ store, clock })
@@ -172,7 +172,7 @@ describe('embedded log', () => {
     await cleanUp()
   })
 
-  test('a history emptied by its retention is no reason to go back', async () => {
+  test('a history emptied by retention does not count as restored', async () => {
     const { store, folder, cleanUp } = await setUp()
     await storeEvents(store, eventsOf('a', 3))
     const log = createEmbeddedLog({ store, clock })
@@ -232,7 +232,7 @@ describe('embedded log', () => {
     await cleanUp()
   })
 
-  test('stopping does not wait for a consumer that is busy for good', async () => {
+  test('stopping does not wait for a consumer that hangs', async () => {
     const { store, cleanUp } = await setUp()
     await storeEvents(store, eventsOf('a', 1))
     const log = createEmbeddedLog({ store, clock })
@@ -251,7 +251,7 @@ describe('embedded log', () => {
     await cleanUp()
   })
 
-  test('a reader that is stopped before its turn does not keep the next one from reading', async () => {
+  test('a reader that is stopped while it waits for another does not block the next one', async () => {
     const { store, cleanUp } = await setUp()
     await storeEvents(store, eventsOf('a', 1))
     const log = createEmbeddedLog({ store, clock })

@@ -6,7 +6,11 @@ import type { EventRecord } from '../../src/order/event-record.ts'
  * An event log in memory that outlives its consumers. Positions are per partition, from 1. What a consumer settled is where the
  * next one goes on. `crash` forgets the consumer as if its process had died: it is told nothing and nothing it settles counts.
  */
-export interface MemoryEventLog extends Pick<EventLog, 'append' | 'consume' | 'partitions' | 'partitionOf' | 'kind'> {
+export interface MemoryEventLog
+  extends Pick<
+    EventLog,
+    'append' | 'consume' | 'partitions' | 'partitionOf' | 'commitPublishes' | 'ownsAllPartitions'
+  > {
   /** Highest settled position of a partition; 0: none. */
   settled(partition?: number): number
   /** How many entries have been handed to a consumer and taken in, all partitions. */
@@ -27,7 +31,8 @@ interface Reader {
 export function memoryEventLog({
   partitions = 1,
   batch = 100,
-  kind = 'embedded' as EventLog['kind'],
+  /** True: as the embedded log. False: as Kafka. */
+  embedded = true,
   /** Which partitions the consumer with this index gets when it comes; default: all. */
   share = (_index: number) =>
     (_partition: number): boolean =>
@@ -66,7 +71,7 @@ export function memoryEventLog({
   const aheadOf = (list: readonly number[]): ReadonlyMap<number, Ahead> =>
     new Map(
       list.flatMap(partition => {
-        const ahead = kind === 'embedded' ? decodeAhead(aheads.get(partition) ?? null) : null
+        const ahead = embedded ? decodeAhead(aheads.get(partition) ?? null) : null
         return ahead ? [[partition, ahead] as const] : []
       }),
     )
@@ -88,7 +93,8 @@ export function memoryEventLog({
   }
 
   return {
-    kind,
+    commitPublishes: embedded,
+    ownsAllPartitions: embedded,
     partitions,
     partitionOf,
     settled: (partition = 0) => offsets.get(partition) ?? 0,

@@ -2,7 +2,8 @@ import type { EventLog } from '../../src/event-log/event-log.ts'
 
 /** An embedded event log that nobody reads: what is stored is published by that. */
 export const unreadLog: EventLog = {
-  kind: 'embedded',
+  commitPublishes: true,
+  ownsAllPartitions: true,
   partitions: 1,
   partitionOf: () => 0,
   append: async () => {},

@@ -32,7 +32,13 @@ test.each([
       connections: [{ config, source, vendorNow: async () => time.now() }],
       store,
       eventLog: {
-        ...{ kind: 'embedded', partitions: 1, partitionOf: () => 0, append: async () => {} },
+        ...{
+          commitPublishes: true,
+          ownsAllPartitions: true,
+          partitions: 1,
+          partitionOf: () => 0,
+          append: async () => {},
+        },
         ...{ consume: () => Promise.reject(new Error('not consumed here')), health: () => null },
         ...{ check: async () => 'memory', close: async () => {} },
         ...{ notice: () => null, contradiction: async () => null },

@@ -25,7 +25,8 @@ function refusingLog() {
   const partitionOf = (orderKey: string) => Number(orderKey.at(-1)) % 4
   const isLarge = ({ body }: EventRecord) => Buffer.byteLength(body) > control.largest
   const log: EventLog = {
-    kind: 'kafka',
+    commitPublishes: false,
+    ownsAllPartitions: false,
     partitions: 4,
     partitionOf,
     notice: () => null,

@@ -37,11 +37,12 @@ afterEach(async () => {
 })
 
 /** An event log that keeps what it was given; `refuses` makes it unreachable. */
-export function memoryLog(kind: EventLog['kind'] = 'kafka') {
+export function memoryLog({ commitPublishes = false } = {}) {
   const appended: string[] = []
   const control = { refuses: false, appended }
   const log: EventLog = {
-    kind,
+    commitPublishes,
+    ownsAllPartitions: commitPublishes,
     partitions: 1,
     partitionOf: () => 0,
     append: async events => {
@@ -85,7 +86,7 @@ export async function scene({
   complete,
   backfill,
   reasons = true,
-  eventLog = memoryLog('embedded').log,
+  eventLog = memoryLog({ commitPublishes: true }).log,
   now = MINUTE_START + 60_000,
   reconcile,
   pollEvery = '50ms',

@@ -47,7 +47,14 @@ async function followed(broken: Set<string>) {
   for (const id of ['1', '2', '3', '4', '5']) await store.follows.put('tuya', 'order', id, 'u', clock.now())
   const ingest = createIngest({
     connections: [{ config, source, vendorNow: async () => clock.now() }],
-    ...{ store, eventLog: memoryLog('embedded').log, owner: 'one', clock, log: quietLog, metrics: createMetrics() },
+    ...{
+      store,
+      eventLog: memoryLog({ commitPublishes: true }).log,
+      owner: 'one',
+      clock,
+      log: quietLog,
+      metrics: createMetrics(),
+    },
   })
   return { ingest, asked }
 }

@@ -466,7 +466,8 @@ export function createBroker(deps: {
     },
     quiet: () => !moving && logs.every((log, partition) => (committed[partition]?.offset ?? 0) === log.length),
     connect: port => ({
-      kind: 'kafka',
+      commitPublishes: false,
+      ownsAllPartitions: false,
       partitions: deps.partitions,
       partitionOf,
       append: events =>

@@ -115,9 +115,9 @@ export const MUTANTS: readonly Mutant[] = [
     'const refusals = await eventLog.append(batch)',
     'await store.events.markPublished(lease.lease, batch.map(({ n }) => n), clock.now())\n    const refusals = await eventLog.append(batch)',
   ]),
-  mutant('events set aside are settled before they are written', 'dispatch/lanes.ts', [
-    'const done = await writes.spill({ events, nextAt, attempt: counted })',
-    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\n      const done = await writes.spill({ events, nextAt, attempt: counted })',
+  mutant('events set aside are settled before they are written', 'dispatch/lane-outcomes.ts', [
+    'const done = await writes.spill({ events, nextAt, attempt })',
+    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\n    const done = await writes.spill({ events, nextAt, attempt })',
   ]),
   mutant('what is open behind a slow event is taken for done', 'dispatch/assignment.ts', [
     'for (const id of slot.open) open.get(id)?.add(slot.position)',
@@ -131,8 +131,8 @@ export const MUTANTS: readonly Mutant[] = [
     'await Promise.all(earlier)',
     'for (const { slot, id } of slots) slot.assignment.release(slot, id)\n    slots.length = 0\n    await Promise.all(earlier)',
   ]),
-  mutant('lane rows in the store are ignored', 'dispatch/destination-worker.ts', [
-    'for (const orderKey of found) question.rows.add(orderKey)',
+  mutant('lane rows in the store are ignored', 'dispatch/known-rows.ts', [
+    'for (const orderKey of found) lookup.rows.add(orderKey)',
     '',
   ]),
   mutant('sequence numbers start anew with each observation', 'order/decide.ts', [
@@ -144,7 +144,7 @@ export const MUTANTS: readonly Mutant[] = [
     'await store.orders.commit(lease, {\n      connection,\n      // A',
     'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, doubts: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
   ]),
-  mutant('events behind a failing one are not set aside', 'dispatch/lanes.ts', [
+  mutant('events behind a failing one are not set aside', 'dispatch/lane-outcomes.ts', [
     'const events = items.map(entry => entry.event)',
     'const events = items.slice(0, 1).map(entry => entry.event)',
   ]),
@@ -193,12 +193,12 @@ export const MUTANTS: readonly Mutant[] = [
     'from events where id = ${eventId} and 1 = 0`',
   ]),
   mutant('a lane in memory is overtaken by what is set aside', 'dispatch/lanes.ts', [
-    'if (lane && !lane.stored) spillLane(lane, batch)\n      else if',
+    "if (lane?.place === 'memory') spillLane(lane, batch)\n      else if",
     'if',
   ]),
   mutant('a paused destination forgets what it has in memory', 'dispatch/lanes.ts', [
-    'if (!lane.stored) spillLane(lane, batch)',
-    'if (!lane.stored) drop(lane)',
+    "if (lane.place === 'memory') spillLane(lane, batch)",
+    "if (lane.place === 'memory') table.remove(lane)",
   ]),
   mutant('quarantine is not cleared when a row can be read again', 'ingest/apply-page.ts', [
     "row ? [{ ...row, digest: '' }] : []",
@@ -226,8 +226,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   aimed(
     { ...COMEBACKS, batch: 1, mostOrders: 2, wildness: 1 },
-    mutant('a question does not hear of rows that come meanwhile', 'dispatch/destination-worker.ts', [
-      'for (const { rows } of questions) rows.add(orderKey)',
+    mutant('a question does not hear of rows that come meanwhile', 'dispatch/known-rows.ts', [
+      'for (const { rows } of lookups) rows.add(orderKey)',
       '',
     ]),
   ),
@@ -236,8 +236,8 @@ export const MUTANTS: readonly Mutant[] = [
     'order by backlog.sequence desc limit',
   ]),
   mutant('new events of a lane in the store stay in memory', 'dispatch/lanes.ts', [
-    '(lane ? !lane.stored : !inStore',
-    '(lane ? true : !inStore',
+    "lane ? lane.place === 'memory' : !inStore",
+    'lane ? true : !inStore',
   ]),
   mutant('a dead letter holds nothing back', 'store/sql/insert-dead-letter.ts', [
     'update lanes set held = 1,',

@@ -64,7 +64,7 @@ export function republishRoutes({
       problems: [409],
       async handle({ body: { since, until, connection } }) {
         const connections = await asked(connection)
-        if (eventLog.kind === 'embedded') return reply({ republished: 0, note: EMBEDDED }, 202)
+        if (eventLog.commitPublishes) return reply({ republished: 0, note: EMBEDDED }, 202)
         let republished = 0
         for (const id of connections) {
           republished += await unpublish(id, { since, ...(until !== undefined && { until }) })

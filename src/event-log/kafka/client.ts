@@ -2,7 +2,7 @@ import { createRequire } from 'node:module'
 import kafkajs, { type Kafka, type SASLOptions } from 'kafkajs'
 import type { Log } from '../../telemetry/log.ts'
 import { lz4, snappy, zstd } from './codecs.ts'
-import { bearLeaderlessPartitions } from './leaderless.ts'
+import { tolerateLeaderlessPartitions } from './leaderless.ts'
 
 const { CompressionCodecs, CompressionTypes } = kafkajs
 
@@ -20,7 +20,7 @@ export interface KafkaSasl {
   readonly password: string
 }
 
-/** kafkajs reads gzip alone; what it cannot read would stop the consumer for good, and a broker may compress as it likes. */
+/** kafkajs reads only gzip. A broker or another producer may use other codecs, and an unknown one would stop the consumer for good. */
 function registerCodecs(): void {
   CompressionCodecs[CompressionTypes.Snappy] = () => snappy
   CompressionCodecs[CompressionTypes.LZ4] = () => lz4
@@ -34,9 +34,9 @@ interface RequestQueue {
 }
 
 /**
- * kafkajs re-arms a timer after every response, each connection, for ever, and with a negative time (so 1 ms and a warning):
- * idle, it burns CPU. A timer is needed only while requests wait. If the internals are not as known here they are left alone,
- * and a test says so.
+ * After every response kafkajs sets a timer with a negative time on each connection, which means every 1 ms and a warning, and burns CPU
+ * while idle. With this patch the timer runs only while requests wait. If the internals of kafkajs differ, nothing is patched, and a test
+ * fails.
  */
 function quietQueue(): void {
   let prototype: Partial<RequestQueue> | undefined
@@ -55,19 +55,19 @@ function quietQueue(): void {
 let prepared = false
 
 export interface Patience {
-  /** How often a connection is tried before an error is seen. */
+  /** How often a connection is retried before the error is reported. */
   readonly retries: number
-  /** Once aborted, kafkajs finds no broker to try any more: it cannot be told to stop in the midst of retries. */
+  /** After an abort kafkajs gets no brokers to try: there is no other way to stop its retries. */
   readonly signal: AbortSignal
 }
 
-/** A client of its own: kafkajs shares committed offsets between the consumers of one client, which we never want. */
+/** Each consumer gets its own client, because kafkajs shares committed offsets between the consumers of one client. */
 export function kafkaClient({ brokers, ssl, sasl, clientId, log }: KafkaConnection, patience?: Patience): Kafka {
   if (!prepared) {
     prepared = true
     registerCodecs()
     quietQueue()
-    bearLeaderlessPartitions()
+    tolerateLeaderlessPartitions()
   }
   return new kafkajs.Kafka({
     brokers: async () => (patience?.signal.aborted ? [] : [...brokers]),
@@ -78,7 +78,7 @@ export function kafkaClient({ brokers, ssl, sasl, clientId, log }: KafkaConnecti
     authenticationTimeout: 10_000,
     requestTimeout: 15_000,
     retry: { retries: patience?.retries ?? 2, initialRetryTime: 100, maxRetryTime: 1_000 },
-    // Its own words are for whoever debugs; what a person needs is said by us, once.
+    // Messages of kafkajs are for debugging. We log what people need ourselves, once.
     logCreator: () => entry => {
       const { message, timestamp: _, ...fields } = entry.log
       log.debug({ kafkajs: entry.namespace, ...fields }, message)

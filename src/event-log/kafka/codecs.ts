@@ -3,15 +3,15 @@ import { zstdCompress, zstdDecompress } from 'node:zlib'
 import { AppError } from '../../lib/errors.ts'
 
 /**
- * Reading what a broker or another producer compressed. We write plain or gzip, so only zstd, which Node has, is also written.
- * Snappy and LZ4 are decoded here: their formats are small, and no package of either is both alive and free of native code.
+ * Reads batches that a broker or another producer compressed. We write plain or gzip. Snappy and LZ4 are decoded here, because their
+ * formats are small and no maintained package without native code exists for them.
  */
 interface Codec {
   compress(encoder: { buffer: Buffer }): Promise<Buffer>
   decompress(buffer: Buffer): Promise<Buffer>
 }
 
-const writesNot = (name: string) => async () => {
+const cannotWrite = (name: string) => async () => {
   throw new AppError(`Events are not written with ${name}.`, { code: 'kafka.codec', intent: 'fix' })
 }
 
@@ -26,7 +26,7 @@ export const zstd: Codec = { compress: encoder => deflate(encoder.buffer), decom
 const XERIAL = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
 
 export const snappy: Codec = {
-  compress: writesNot('Snappy'),
+  compress: cannotWrite('Snappy'),
   decompress: async buffer => {
     if (!buffer.subarray(0, 8).equals(XERIAL)) return snappyBlock(buffer)
     const blocks: Buffer[] = []
@@ -85,7 +85,7 @@ function snappyBlock(input: Buffer): Buffer {
 const LZ4_MAGIC = 0x184d2204
 
 export const lz4: Codec = {
-  compress: writesNot('LZ4'),
+  compress: cannotWrite('LZ4'),
   decompress: async buffer => {
     if (buffer.readUInt32LE(0) !== LZ4_MAGIC) throw damaged('LZ4')
     const flags = buffer.readUInt8(4)
@@ -99,7 +99,7 @@ export const lz4: Codec = {
       at += 4
       if (header === 0) return output.subarray(0, end)
       const size = header & 0x7fffffff
-      // Blocks may refer back into those before, so all of them share one buffer.
+      // Blocks may refer to earlier ones, so they share one buffer.
       if (output.length - end < largest) output = Buffer.concat([output, Buffer.alloc(output.length + largest)])
       const block = buffer.subarray(at, at + size)
       if (header >>> 31) end += block.copy(output, end)

@@ -18,53 +18,53 @@ import {
 import { type Assignment, assignment, type Member, within } from './rebalance.ts'
 import { eventOf } from './record.ts'
 
-/** A member that says nothing this long is out of the group, and its partitions go to others. */
+/** A member without a heartbeat for this long is removed from the group, and its partitions go to others. */
 const SESSION_MS = 20_000
-/** How long the group waits for its members when partitions are handed round; more than an assignment's drain. */
+/** How long the group waits for its members during a rebalance; longer than an assignment takes to drain. */
 const REBALANCE_MS = 30_000
 const HEARTBEAT_MS = 3_000
-/** A fetch waits this long for data. Heartbeats, and partitions resumed meanwhile, wait as long. */
+/** A fetch waits this long for data. Heartbeats and resumed partitions wait for it as well. */
 const FETCH_WAIT_MS = 250
 const FETCH_BYTES_PER_PARTITION = 256 * 1024
 const FETCH_BYTES = 4 * 1024 * 1024
 const LEAVE_MS = 3_000
 const CATCH_UP_EVERY_MS = 50
-/** Fetches that are this close leave no time to delete a topic, make it again and fill it; an error between them is seen otherwise. */
+/** A topic cannot be deleted, created again and filled between two fetches that are closer than this. */
 const FETCH_GAP_MS = 1_000
-/** An end that is below a position is asked for twice: a leader that has just been elected may not know its end yet. */
+/** Ask twice for an end that is below our position: a newly elected leader may not know its end yet. */
 const ASK_AGAIN_MS = 500
 
 export interface KafkaConsumption extends Consumption {
   readonly group: string
-  /** What this member holds now. */
+  /** The partitions that this member holds now. */
   owned(): readonly number[]
-  /** null: it is in its group and reads; else why not. */
+  /** Why it does not read; null: it is in its group and reads. */
   problem(): AppError | null
   /** The topic was not there a moment ago. */
   doubt(): void
-  /** Tells it the ends of the partitions: an end below what was read means that the log went back. */
+  /** Compares the ends of the partitions: an end below our position means that the log went back. */
   compare(ends: ReadonlyMap<number, number>): void
 }
 
 /**
- * kafkajs' way of committing that tries once. `consumer.commitOffsets` tries again later, when the group may have gone on
- * to another generation, in whose name it then commits.
+ * Commits with a single try. `consumer.commitOffsets` retries, and a late retry would commit under a newer generation of the group, which
+ * may have given the partition to another member.
  */
 type Commit = EachBatchPayload['commitOffsetsIfNecessary']
 
 /**
- * A member of a consumer group that stays one: kafkajs ends its consumer on errors it does not know how to retry (and forgets to
- * start it again after some it does), so it is supervised here, and every new start is a new client.
+ * Keeps a member in its consumer group. kafkajs stops its consumer on errors that it cannot retry, and after some that it can, so this
+ * supervises it and starts a new client each time.
  */
 export function consumeFromKafka(deps: {
   client: (patience: Patience) => Kafka
   admin: <T>(use: (admin: Admin) => Promise<T>) => Promise<T>
   topic: string
   consumer: LogConsumer
-  /** Resolves when the topic is there and fit to be read. */
+  /** Resolves when the topic exists and can be read. */
   ready: () => Promise<void>
   explain: (error: unknown) => AppError
-  /** It fails again and again, or needs a person. */
+  /** It keeps failing, or needs a person. */
   onProblem: (error: AppError) => void
   /** A position does not fit its log. */
   onMisfit: (found: MisfitFound) => void
@@ -94,7 +94,7 @@ export function consumeFromKafka(deps: {
     if (current === held) current = null
   }
 
-  /** What this consumer knows to be committed; Kafka forgets it with the topic. */
+  /** Offsets that this consumer committed. Kafka forgets them with a deleted topic. */
   const committedHere = new Map<number, number>()
 
   async function bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
@@ -169,7 +169,7 @@ export function consumeFromKafka(deps: {
   async function takeBatch({ batch, resolveOffset }: Pick<EachBatchPayload, 'batch' | 'resolveOffset'>): Promise<void> {
     const held = current
     const reader = held?.reader(batch.partition)
-    // Being given up, or asked for under an earlier assignment: whoever holds the partition reads it again.
+    // The partition is being revoked, or the batch was fetched under an earlier assignment: its owner reads it again.
     if (!held || !reader) return
     const asked = fetchedOffset(batch)
     if (asked !== null && asked !== reader.next) return held.reposition(reader)
@@ -201,9 +201,9 @@ export function consumeFromKafka(deps: {
     if (entries.length < anchors.length) held.touch()
   }
 
-  /** One life of a kafkajs consumer: resolves with the error that ended it, or with null when we stop. */
+  /** Runs one kafkajs consumer. Resolves with the error that ended it, or with null when we stop. */
   async function live(): Promise<unknown> {
-    // Long enough for brokers to come back: the member is still in its group then, and nothing is handed round.
+    // Long enough for brokers to come back while the member is still in its group, so no rebalance is needed.
     const kafka = deps.client({ retries: 300, signal: stopping.signal }).consumer({
       groupId: group,
       sessionTimeout: SESSION_MS,
@@ -230,11 +230,11 @@ export function consumeFromKafka(deps: {
     const member = memberOf(kafka, () => commit)
     kafka.on(kafka.events.GROUP_JOIN, ({ payload }) => {
       const partitions = payload.memberAssignment[topic] ?? []
-      // Nothing may be fetched before the partitions are taken over: kafkajs starts as soon as it has joined.
+      // kafkajs fetches as soon as it has joined. Pause until the partitions are taken over.
       member.pause(partitions)
       joins++
       memberId = payload.memberId
-      // Released before joining, unless kafkajs has changed inside; then at least in order.
+      // Normally released before joining. If the internals of kafkajs changed, release here, still in order.
       void current?.release({ commit: false, revoke: true })
       problem = null
       current = assignment({
@@ -249,7 +249,7 @@ export function consumeFromKafka(deps: {
       log.info({ group, partitions }, 'reads from Kafka')
     })
     kafka.on(kafka.events.START_BATCH_PROCESS, ({ payload }) => {
-      // Batches of nothing but transaction markers pass by `eachBatch`.
+      // `eachBatch` is not called for batches that contain only transaction markers.
       const reader = payload.batchSize === 0 ? current?.reader(payload.partition) : null
       const last = Number(payload.lastOffset)
       if (!reader || last < reader.next) return
@@ -305,7 +305,7 @@ export function consumeFromKafka(deps: {
       pause = joins > joined ? 250 : Math.min(pause * 2, 5_000)
       const before = problem
       problem = deps.explain(error)
-      // A new group's coordinator may need a moment: that is worth no word.
+      // The coordinator of a new group may need a moment; do not log that.
       if (before || problem.intent !== 'retry') deps.onProblem(problem)
       await clock.sleep(pause, stopping.signal)
     }
@@ -318,7 +318,7 @@ export function consumeFromKafka(deps: {
     problem: () => problem,
     doubt: () => current?.doubt(),
     compare: ends => current?.compare(ends),
-    committable: (partition, position) => current?.settle(partition, position),
+    committable: (partition, position) => current?.committable(partition, position),
     caughtUp: async partitions => {
       const held = current
       if (!held) return false
@@ -332,7 +332,7 @@ export function consumeFromKafka(deps: {
     holds: async partitions => {
       const held = current
       const { groups } = await deps.admin(admin => admin.describeGroups([group]))
-      // In a stable group each member has what it was dealt, and nobody is being dealt something else.
+      // In a stable group each member holds its assignment, and no rebalance is under way.
       const us = groups.find(found => found.state === 'Stable')?.members.find(member => member.memberId === memberId)
       const dealt = us && kafkajs.AssignerProtocol.MemberAssignment.decode(us.memberAssignment)?.assignment[topic]
       return held !== null && current === held && partitions.every(partition => dealt?.includes(partition))
@@ -347,8 +347,8 @@ export function consumeFromKafka(deps: {
 const NOTHING: Committed = { offset: null, anchor: null }
 
 /**
- * kafkajs rebalances eagerly and tells nobody before: when it joins again, all its partitions are up for others. Looking the
- * coordinator up is the first thing it does for that, and waits for, so partitions are given up there.
+ * kafkajs rebalances eagerly and has no hook for a revoke: when it joins again, others may get all its partitions. It looks up the
+ * coordinator first and waits for that, so partitions are revoked there.
  */
 function beforeJoining(cluster: Cluster, release: () => Promise<void>): void {
   const find = cluster.findGroupCoordinator.bind(cluster)
@@ -358,7 +358,7 @@ function beforeJoining(cluster: Cluster, release: () => Promise<void>): void {
   }
 }
 
-/** kafkajs asks for the metadata again when a fetch was refused: there was no topic, or its leader has moved. */
+/** kafkajs refreshes metadata after a refused fetch: the topic did not exist, or its leader moved. */
 function afterTrouble(cluster: Cluster, doubt: () => void): void {
   const refresh = cluster.refreshMetadata.bind(cluster)
   cluster.refreshMetadata = async () => {
@@ -367,7 +367,7 @@ function afterTrouble(cluster: Cluster, doubt: () => void): void {
   }
 }
 
-/** The offset a batch was asked for; null if this kafkajs does not say. */
+/** The offset that a batch was fetched from; null if kafkajs does not tell it. */
 function fetchedOffset(batch: object): number | null {
   const offset = 'fetchedOffset' in batch ? Number(batch.fetchedOffset) : Number.NaN
   return Number.isNaN(offset) ? null : offset

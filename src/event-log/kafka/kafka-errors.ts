@@ -8,7 +8,7 @@ export interface KafkaTarget {
 
 interface Link {
   readonly name: string
-  /** Kafka's own name of a protocol error, e.g. `TOPIC_AUTHORIZATION_FAILED`. */
+  /** Kafka's name of a protocol error, e.g. `TOPIC_AUTHORIZATION_FAILED`. */
   readonly type: string
   /** The operating system's code, e.g. `ECONNREFUSED`. */
   readonly code: string
@@ -16,7 +16,7 @@ interface Link {
   readonly message: string
 }
 
-/** Errors come wrapped in errors about retries, and several topics' or partitions' errors as one: all of them, outermost first. */
+/** All errors wrapped in an error, outermost first: kafkajs wraps errors in retry errors, and joins those of topics and partitions. */
 function chain(error: unknown, depth = 0): Link[] {
   if (typeof error !== 'object' || error === null || depth > 8) return []
   const fields = error as Record<string, unknown>
@@ -32,7 +32,7 @@ function chain(error: unknown, depth = 0): Link[] {
   return [own, ...inner.flatMap(next => chain(next, depth + 1))]
 }
 
-/** What a person can do about an error of the Kafka client: one sentence, and the intent that goes with it. */
+/** Explains an error of the Kafka client: one sentence on what to do, and the intent. */
 export function explain(error: unknown, { brokers, topic, group }: KafkaTarget): AppError {
   if (error instanceof AppError) return error
   const links = chain(error)

@@ -21,7 +21,7 @@ export interface KafkaLogOptions {
   readonly sasl: KafkaSasl | null
   readonly clientId: string
   readonly topic: string
-  /** The group that will consume, for `check` to see whether it may. */
+  /** The consumer group; `check` finds out whether we may use it. */
   readonly group?: string
   /** Used when the topic is created. */
   readonly partitions: number
@@ -32,21 +32,21 @@ export interface KafkaLogOptions {
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
-  /** False: reach nothing until asked to (`check`). */
+  /** False: connects to nothing until `check` is called. */
   readonly watch?: boolean
-  /** The topic is unfit (compacted), or its settings impossible: no waiting helps. Called once. */
+  /** The topic cannot be used (compacted), or its settings are impossible: waiting does not help. Called once. */
   readonly onUnfit?: (error: AppError) => void
 }
 
 const WATCH_MS = 5_000
-/** How often the topic is asked how large its batches may be. */
+/** How often the batch limit of the topic is read. */
 const SIZE_EVERY_MS = 60_000
-/** Bytes of a partition's batch, whatever the topic takes. */
+/** Maximum bytes of a partition's batch, even if the topic takes more. */
 const MOST_BYTES = 512 * 1024
 
 /**
- * The event log on Kafka. Creating it waits for nothing: as long as no broker answers, `append` rejects with intent `retry`,
- * consumers wait, `health` says why, and all goes on when one does.
+ * The event log on Kafka. It is created without waiting for a broker. While no broker answers, `append` rejects with intent `retry`,
+ * consumers wait, and `health` says why.
  */
 export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog> {
   const { brokers, topic, group, clock, log, metrics } = options
@@ -62,7 +62,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
   const consumptions = new Set<KafkaConsumption>()
   const notices = createNotices({ topic, clock, log, metrics })
   const closing = new AbortController()
-  /** The topic's partitions; null: not seen yet. */
+  /** Number of partitions of the topic; null: not known yet. */
   let found: number | null = null
   let problem: AppError | null = new AppError(`Kafka at ${brokers.join(', ')} was not reached yet.`, {
     code: 'kafka.unreachable',
@@ -73,7 +73,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
   let unfit = false
   let said: string | null = null
 
-  /** Said once, not at every attempt. */
+  /** Logs a message once, not at every attempt. */
   function say(error: AppError): void {
     if (error.message === said) return
     said = error.message
@@ -156,7 +156,7 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
         await seen()
         for (const consumption of consumptions) await measure(consumption)
       } catch {
-        // `look` has said it; the lag of a Kafka that does not answer is not known.
+        // `look` has logged it. The lag is not known while Kafka does not answer.
       }
       await clock.sleep(WATCH_MS, closing.signal)
     }
@@ -164,7 +164,8 @@ export async function createKafkaLog(options: KafkaLogOptions): Promise<EventLog
   if (options.watch !== false) void watch()
 
   return {
-    kind: 'kafka',
+    commitPublishes: false,
+    ownsAllPartitions: false,
     get partitions() {
       return found ?? options.partitions
     },

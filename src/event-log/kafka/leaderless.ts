@@ -11,11 +11,11 @@ const LEADER_NOT_AVAILABLE = 5
 const VERSIONS = [0, 1, 2, 3, 4, 5, 6]
 
 /**
- * kafkajs refuses the whole answer about a topic while one of its partitions has no leader (a broker that is away and held the only
- * copy), so nothing could be written to or read from the others. With this, such a partition has the leader -1 and the others work.
- * If the internals are not as known here they are left alone, and a test says so.
+ * Lets the other partitions of a topic work while one has no leader, e.g. because the broker with its only copy is down. kafkajs rejects
+ * the metadata of the whole topic then; with this patch such a partition has the leader -1. If the internals of kafkajs differ, nothing
+ * is patched, and a test fails.
  */
-export function bearLeaderlessPartitions(): void {
+export function tolerateLeaderlessPartitions(): void {
   const require = createRequire(import.meta.url)
   for (const version of VERSIONS) {
     let response: ResponseOf | undefined

@@ -8,23 +8,23 @@ export interface MisfitFound {
   readonly group: string
   readonly partition: number
   readonly misfit: Misfit
-  /** What was to be read next. */
+  /** The next offset by the old position. */
   readonly next: number
-  /** Where reading goes on. */
+  /** The offset where reading continues. */
   readonly from: number
 }
 
 export interface Notices {
   add(found: MisfitFound): void
-  /** What people should know of the log: one sentence; null: nothing. */
+  /** One sentence that people should know about the log; null: nothing. */
   text(): string | null
   close(): void
 }
 
-/** A log usually goes back in all partitions; what is found within this time is one warning, and what is found a little later is no other. */
+/** A log usually goes back in all partitions. Findings within GATHER_MS are one message; later ones within SAME_MS are no new warning. */
 const GATHER_MS = 500
 const SAME_MS = 60_000
-/** How long `/readyz` shows it. */
+/** How long `text` returns it. */
 const SHOWN_MS = 24 * 3_600_000
 
 const CAUSE = 'the topic was made anew or restored, or an unclean leader was elected'
@@ -38,7 +38,7 @@ const ANY = `ends below what was read, or is not the log that was read (${CAUSE}
 const PUT_BACK =
   'Put back what the log has lost: `orderwire republish --since T`, with a time before the loss; T is a time or an age such as 2d.'
 
-/** Says once for many partitions when the log went back, and keeps it to be shown. */
+/** Logs once for many partitions that the log went back, and keeps the message for `/readyz`. */
 export function createNotices(deps: { topic: string; clock: Clock; log: Log; metrics: Metrics }): Notices {
   const { topic, clock, log, metrics } = deps
   let gathered: MisfitFound[] = []

@@ -4,45 +4,45 @@ import type { Log } from '../../telemetry/log.ts'
 import type { LogEntry } from '../event-log.ts'
 import { type Anchor, createAnchors, type Start } from './position.ts'
 
-/** How much of a partition is held in memory before its fetching is paused, and when it goes on (bytes of events). */
+/** Bytes of events of a partition in memory at which fetching pauses, and at which it resumes. */
 const PAUSE_ABOVE = 1024 * 1024
 const RESUME_BELOW = 512 * 1024
-/** Entries handed out at once. */
+/** Entries in one call of `onBatch`. */
 const HAND_OUT = 200
 
-/** One partition as long as this consumer holds it: what was read, handed out and settled of it. */
+/** One partition while this consumer holds it: what is fetched, handed out and committable. */
 export interface PartitionReader {
   readonly partition: number
-  /** The offset to be fetched next. A batch that starts elsewhere was asked for under an earlier assignment. */
+  /** The next offset to fetch. A batch that starts elsewhere was fetched under an earlier assignment. */
   next: number
-  /** The record that the next batch must begin with, so that the log is still the one that was read; null: nothing is doubted. */
+  /** The record that must come first in the next batch to prove that the log is the one that was read; null: no proof is needed. */
   readonly expected: Anchor | null
-  /** Its fetching waits until some of what is in memory has been taken in. */
+  /** Fetching waits until the consumer has taken in some of the events in memory. */
   readonly paused: boolean
   /** From now on `onBatch` may be called. */
   open(): void
-  /** No batch is handed out any more; settling goes on. */
+  /** Hands out no more batches. Offsets still become committable. */
   drain(): void
   /**
-   * The log may be another one since the last fetch. True: `next` went back to a record that has been read, which has to be there.
-   * False: no record is known.
+   * The log may be another one since the last fetch. True: `next` went back to a record that was read, to check that it is still there.
+   * False: no such record is known.
    */
   doubt(): boolean
-  /** The record expected is there. */
+  /** The expected record is there. */
   trust(): void
-  /** What is before this offset is there no more: goes on there. */
+  /** Records before this offset are gone: continues there. */
   skip(offset: number): void
-  /** The offset from which on records are new to us. */
+  /** Records from this offset on are new to us. */
   readonly fresh: number
-  /** Takes in what was fetched, up to and including offset `last`. `entries` lacks the records that are none of ours. */
+  /** Takes in a fetched batch up to and including offset `last`. `entries` does not contain foreign records. */
   take(entries: readonly LogEntry[], last: number, anchors?: readonly Anchor[]): void
-  /** False: nothing of this partition was handed out under this position, so the word is late or wrong. */
-  settle(position: number): boolean
-  /** The offset before which everything has been taken in, foreign records included. */
+  /** Everything up to this position is acknowledged or in the backlog. False: this position was not handed out, so the call is late or wrong. */
+  committable(position: number): boolean
+  /** Everything before this offset is taken in, including foreign records. */
   reached(): number
-  /** The offset to commit: everything before it is settled. null: nothing new. */
+  /** The offset to commit; null: nothing new. */
   uncommitted(): number | null
-  /** What to recognise the log by, for whoever goes on at this offset. */
+  /** The record that identifies the log to a reader that continues at this offset. */
   anchor(offset: number): Anchor | null
   committed(offset: number): void
 }
@@ -63,10 +63,10 @@ export function partitionReader(deps: {
   let paused = false
   let state: 'waiting' | 'open' | 'draining' = 'waiting'
   let pumping = false
-  /** Position of the last entry taken in, of the last handed out, and of the last settled. */
-  let [taken, handed, settled] = [-1, -1, -1]
+  /** Position of the last entry taken in, of the last handed out, and of the last that is committable. */
+  let [taken, handed, done] = [-1, -1, -1]
   let reached = start.next
-  /** Last offset fetched, foreign records included. */
+  /** Last fetched offset, including foreign records. */
   let end = start.next - 1
   /** A position that does not fit the log is replaced at once. */
   let written = start.misfit === null ? start.next : -1
@@ -90,7 +90,7 @@ export function partitionReader(deps: {
     pumping = false
   }
 
-  /** A batch that cannot be taken in is offered again: skipping it would lose events. */
+  /** Offers a batch again if the consumer fails to take it in: skipping it would lose events. */
   async function handOut(entries: readonly LogEntry[]): Promise<void> {
     for (let pause = 100; state === 'open'; pause = Math.min(pause * 2, 5_000)) {
       try {
@@ -161,15 +161,15 @@ export function partitionReader(deps: {
       }
       if (state === 'open' && !pumping) void pump()
     },
-    settle(position) {
+    committable(position) {
       if (position > handed || position < start.next) return false
-      settled = Math.max(settled, position)
+      done = Math.max(done, position)
       return true
     },
     reached: () => reached,
     uncommitted: () => {
-      // Foreign records behind the last event are settled with it, else they would be read again for ever.
-      const offset = settled >= taken ? end + 1 : Math.max(settled + 1, start.next)
+      // Foreign records behind the last event are committed with it. Otherwise every restart would read them again.
+      const offset = done >= taken ? end + 1 : Math.max(done + 1, start.next)
       return offset > written ? offset : null
     },
     anchor: anchors.before,

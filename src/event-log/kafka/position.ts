@@ -2,39 +2,39 @@ import type { Admin } from 'kafkajs'
 import { keyHash } from '../../lib/murmur2.ts'
 
 /**
- * A record of a partition, remembered to recognise the log by: a topic that was made anew, restored or cut has another record at this
- * offset, or none. It is committed with the position, as the metadata of the offset.
+ * A record that identifies the log of a partition. A topic that was created again, restored or truncated has another record at this
+ * offset, or none. It is committed as the metadata of the offset.
  */
 export interface Anchor {
   readonly offset: number
   readonly mark: string
 }
 
-/** The first offset of a partition, and the one that its next record will get. */
+/** The first offset of a partition, and the offset of its next record. */
 export interface Bounds {
   readonly low: number
   readonly high: number
 }
 
-/** Where a group is in a partition. */
+/** The position of a group in a partition. */
 export interface Committed {
-  /** The offset to be read next; null: Kafka knows none. */
+  /** The next offset to read; null: Kafka has none. */
   readonly offset: number | null
   readonly anchor: Anchor | null
 }
 
-/** What is wrong with a position, where it does not fit the log. */
+/** Why a position does not fit the log. */
 export type Misfit = 'ends-below' | 'other-record' | 'position-gone' | 'expired'
 
 /** Where reading begins. */
 export interface Start {
   readonly next: number
-  /** To be found before anything is taken in; null: nothing is known that could be looked for. */
+  /** Must be found before anything is taken in; null: no record is known. */
   readonly expected: Anchor | null
   readonly misfit: Misfit | null
 }
 
-/** The time of a record, its key and its length: two logs that agree on them at one offset agree on the record. */
+/** Time, key and length of a record: if they are equal at one offset of two logs, the record is the same. */
 export function markOf(record: {
   readonly timestamp: string
   readonly key: Buffer | null
@@ -44,7 +44,7 @@ export function markOf(record: {
   return `${Number(record.timestamp).toString(36)}.${key}.${record.value?.length ?? ''}`
 }
 
-/** Where to begin in a log with these bounds, by what the group has committed. */
+/** Where reading begins in a log with these bounds, given what the group has committed. */
 export function startAt({ offset, anchor }: Committed, { low, high }: Bounds): Start {
   if (offset === null) return { next: low, expected: null, misfit: null }
   if (offset > high) return { next: low, expected: null, misfit: 'ends-below' }
@@ -58,22 +58,22 @@ const METADATA = /^orderwire:1:(\d+):(.+)$/
 
 export const metadataOf = (anchor: Anchor | null): string => (anchor ? `${PREFIX}${anchor.offset}:${anchor.mark}` : '')
 
-/** null: committed by another program, or by a version that kept no anchor. */
+/** null: committed by another program, or by a version without anchors. */
 export function anchorOf(metadata: string | null | undefined): Anchor | null {
   const [, offset, mark] = METADATA.exec(metadata ?? '') ?? []
   return offset === undefined || mark === undefined ? null : { offset: Number(offset), mark }
 }
 
-/** Anchors kept for one partition; above this number every second one goes. */
+/** Anchors kept for one partition; above this number every second one is dropped. */
 const MOST = 10_000
 
-/** The anchors of what was read of one partition and is not committed yet, and the last one before that. */
+/** The anchors of one partition that were read and are not committed yet, and the last one before them. */
 export interface Anchors {
-  /** Offsets grow. */
+  /** Call it with growing offsets. */
   add(anchor: Anchor): void
-  /** The last one before this offset; null: none is known. */
+  /** The last anchor before this offset; null: none is known. */
   before(offset: number): Anchor | null
-  /** Only offsets from here on will be asked for. */
+  /** Only offsets from this one on will be asked for. */
   committed(offset: number): void
 }
 
@@ -94,7 +94,7 @@ export function createAnchors(first: Anchor | null): Anchors {
     add(anchor) {
       if (anchor.offset <= (list.at(-1)?.offset ?? -1)) return
       list.push(anchor)
-      // A delivery that takes long may hold the position back while much is read behind it.
+      // A slow delivery may keep the committable offset back while much is read behind it.
       if (list.length > MOST) list = list.filter((_, index) => index % 2 === 0 || index === list.length - 1)
     },
     before: offset => list[before(offset)] ?? null,
@@ -105,7 +105,7 @@ export function createAnchors(first: Anchor | null): Anchors {
   }
 }
 
-/** Where the committed positions of a group do not fit the topic, in one sentence; null: they do. What their records are is not looked at. */
+/** One sentence if committed offsets of a group do not fit the topic; null: they fit. Compares offsets only, not records. */
 export async function contradictionOf(admin: Admin, topic: string, group: string): Promise<string | null> {
   const [committed] = await admin.fetchOffsets({ groupId: group, topics: [topic] })
   const bounds = new Map((await admin.fetchTopicOffsets(topic)).map(found => [found.partition, found]))

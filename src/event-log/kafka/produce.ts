@@ -10,21 +10,21 @@ import { recordBytes, type SizeLimit } from './size.ts'
 
 /** An event this large is compressed to stay below the topic's limit. */
 const LARGE = 256 * 1024
-/** So many records of a partition refused one after the other: then it takes none at present. */
+/** After this many refused records in a row, the partition is thought to take none at present. */
 const MOST_BAD_RECORDS = 16
 const PAUSES_MS = [100, 300, 600]
 
-/** Codes of errors of brokers that answer and are not ready. */
+/** Error codes of brokers that answer but are not ready. */
 const PASSING = new Set(['kafka.busy', 'kafka.incomplete', 'kafka.topic'])
-/** Codes of errors that concern records; the others concern partitions, or everything. */
+/** Error codes about single records; all others are about partitions or the whole request. */
 const OF_RECORDS = new Set(['kafka.too_large', 'kafka.record'])
 const isOfPartitions = ({ code }: AppError) =>
   code === 'kafka.busy' || code === 'kafka.incomplete' || OF_RECORDS.has(code)
 
 export interface SenderDeps {
-  /** A client each time: a failed one is thrown away. */
+  /** Returns a new client each time: a failed one is not used again. */
   readonly client: () => Kafka
-  /** Resolves when the topic is there. */
+  /** Resolves when the topic exists. */
   readonly ready: () => Promise<void>
   readonly topic: string
   readonly partitions: () => number
@@ -34,14 +34,14 @@ export interface SenderDeps {
   readonly clock: Clock
   readonly metrics: Metrics
   readonly explain: (error: unknown) => AppError
-  /** Whether to wait a moment for a partition that is not ready: a new topic, a leader that moves. */
+  /** Whether to wait a moment for a partition that is not ready, e.g. of a new topic or during a leader election. */
   readonly patient: boolean
 }
 
 export interface Sender {
   /**
-   * Resolves with what was refused; all else is written and replicated. Rejects with an AppError where nothing is known to be written,
-   * and then any part may have been.
+   * Resolves with the refused events; all others are written and replicated. Rejects with an AppError if no event is known to be written;
+   * some may have been.
    */
   send(events: readonly EventRecord[]): Promise<readonly Refusal[]>
   close(): Promise<void>
@@ -50,13 +50,12 @@ export interface Sender {
 type Part = readonly [partition: number, events: readonly EventRecord[]]
 
 /**
- * Sends batches and says what became of each partition's part. kafkajs reports one error for a whole request, so requests are made
- * one for each leader, and after an error one for each partition. As they go out under the same producer and with the same sequence
- * numbers, the broker drops what it has already.
+ * Sends batches and reports the result of each partition. kafkajs reports one error for a whole request, so each leader gets its own
+ * request, and after an error each partition. These have the same producer id and sequence numbers, so the broker drops what it has.
  *
- * A failed request may have been written all the same. kafkajs then reuses its sequence numbers for the next, different events,
- * and the broker would take those for a repeat and drop them. So a partition that stays refused ends the producer, and the next request
- * goes out under a new producer id: events may come twice, none is lost.
+ * A failed request may still have been written. kafkajs reuses its sequence numbers for the next events, which the broker would drop as
+ * duplicates. So a partition that stays refused ends the producer, and the next request has a new producer id: events may come twice,
+ * none is lost.
  */
 export function createSender(deps: SenderDeps): Sender {
   const { topic, leaders, size, clock, metrics, explain } = deps
@@ -103,7 +102,7 @@ export function createSender(deps: SenderDeps): Sender {
     void old?.then(found => found.disconnect()).catch(() => {})
   }
 
-  /** One call of kafkajs. Resolves with events that it left out although it reported success, as after a change of leaders. */
+  /** One call of kafkajs. Resolves with the events that it left out although it reported success, e.g. after a leader election. */
   async function post(sender: Producer, events: readonly EventRecord[]): Promise<readonly EventRecord[]> {
     const timestamp = String(clock.now())
     const messages = events.map(
@@ -124,13 +123,13 @@ export function createSender(deps: SenderDeps): Sender {
     })
   }
 
-  /** The events of partitions that one leader has go together; of a partition whose leader is not known, alone. */
+  /** Groups partitions by leader. A partition whose leader is not known is alone. */
   function byLeader(parts: readonly Part[]): Part[][] {
     const groups = Map.groupBy(parts, ([partition]) => leaders.get(partition) ?? `partition ${partition}`)
     return [...groups.values()]
   }
 
-  /** Everything once. Whole requests that failed reject only if all did. */
+  /** Sends everything once. Rejects only if every request failed as a whole. */
   async function attempt(events: readonly EventRecord[]): Promise<readonly Refusal[]> {
     const started = clock.monotonic()
     producer ??= connect()
@@ -169,7 +168,7 @@ export function createSender(deps: SenderDeps): Sender {
     return refusals
   }
 
-  /** One partition's events, whose first request failed with `error` (null: not sent alone yet). What is too large is halved down to a record. */
+  /** Sends the events of one partition again after `error` (null: not sent alone yet). A batch that is too large is halved, down to a record. */
   async function resolvePart(sender: Producer, [partition, events]: Part, error: AppError | null) {
     const refusals: Refusal[] = []
     const held = new Map<string, AppError>()
@@ -187,7 +186,7 @@ export function createSender(deps: SenderDeps): Sender {
       known = null
       if (why === null) inRow = 0
       else if (!OF_RECORDS.has(why.code) || inRow === MOST_BAD_RECORDS) {
-        // Of an order that is held back nothing is tried again before the event that was refused.
+        // Later events of an order must not be written before its refused event.
         for (const event of [...batch, ...pending.flat()]) {
           const refused = held.get(event.orderKey)
           refusals.push(refused ? { event, error: refused, partition: null } : { event, error: why, partition })
@@ -230,7 +229,7 @@ export function createSender(deps: SenderDeps): Sender {
       intent: 'retry',
     })
 
-  /** Where several partitions share an error it is the same sentence, so that it is said once. */
+  /** The sentence does not name the partition, so an error of several partitions is logged once. */
   const refusePart = ([partition, events]: Part, error: AppError): Refusal[] =>
     events.map(event => ({ event, error, partition }))
 

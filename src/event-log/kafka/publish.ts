@@ -14,8 +14,8 @@ const MOST_BYTES = 512 * 1024
 
 export interface Publisher {
   /**
-   * Resolves when all are written and replicated; rejects with `PartlyRefused`, or with another AppError, and then any part of them may have
-   * been written.
+   * Resolves when all events are written and replicated. Rejects with `PartlyRefused`, or with another AppError; then some may have been
+   * written.
    */
   append(events: readonly EventRecord[]): Promise<void>
   close(): Promise<void>
@@ -36,10 +36,9 @@ interface Call {
 }
 
 /**
- * Publishes in the order of the calls, many calls in one request: with one request in flight a broker (which the idempotence of
- * kafkajs asks for) the request is the cost, not the event. A partition that refuses is tried by a producer of its own until it takes
- * events again, as its answers may take 10 s; all that waits behind a refused event of its order or its partition is refused with it,
- * for an order's later event must not be written before its earlier one.
+ * Publishes in the order of the calls, with many calls in one request: the idempotent producer of kafkajs allows one request in flight
+ * per broker, so requests are the cost. A partition that refuses gets its own producer until it takes events again, because its answers
+ * may take 10 s. Events that wait behind a refused one of their order or partition are refused with it, which keeps them in order.
  */
 export function createPublisher(deps: {
   client: () => Kafka
@@ -53,7 +52,7 @@ export function createPublisher(deps: {
 }): Publisher {
   const { partitions, size } = deps
   const leaders = new Map<number, number>()
-  /** Partitions that refused and have taken nothing since. */
+  /** Partitions that refused and have not taken an event since. */
   const sick = new Set<number>()
   const main = createQueue(createSender({ ...deps, leaders, patient: true }))
   const aside = createQueue(createSender({ ...deps, leaders, patient: false }))
@@ -88,7 +87,7 @@ export function createPublisher(deps: {
       finish(call)
     }
 
-    /** What waits behind a refused event of its order or its partition is refused as well. */
+    /** Events that wait behind a refused one of their order or partition are refused as well. */
     function refuseBehind(refusals: readonly Refusal[]): void {
       const ofPartition = new Map(refusals.map(refusal => [refusal.partition, refusal]))
       const ofOrder = new Map(refusals.map(refusal => [refusal.event.orderKey, refusal]))
@@ -143,7 +142,7 @@ export function createPublisher(deps: {
         waiting.push(item)
         if (running) return
         running = true
-        // The rest of the call comes before the first request.
+        // Wait for the other events of this call before the first request.
         queueMicrotask(run)
       },
       has: (partition: number) =>
@@ -169,7 +168,7 @@ export function createPublisher(deps: {
         const queueOf = new Map<number, typeof main>()
         for (const event of events) {
           const partition = partitionFor(event.orderKey, count)
-          // Back to the others only when nothing of it waits aside.
+          // The partition goes back to the shared producer only when none of its events wait for the own one.
           const queue = queueOf.get(partition) ?? (sick.has(partition) || aside.has(partition) ? aside : main)
           queueOf.set(partition, queue)
           queue.add({ event, partition, call })

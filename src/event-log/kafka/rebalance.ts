@@ -6,24 +6,24 @@ import type { MisfitFound } from './notices.ts'
 import { type PartitionReader, partitionReader } from './partition-reader.ts'
 import { type Anchor, type Bounds, type Misfit, type Start, startAt } from './position.ts'
 
-/** How long partitions may take to be given up; the group waits for it (30 s at most, `rebalanceTimeout`). */
+/** How long a revoke may take. The group waits for it, at most 30 s (`rebalanceTimeout`). */
 const DRAIN_MS = 10_000
 const COMMIT_EVERY_MS = 300
 const LAST_COMMIT_MS = 5_000
 
-/** What the group's member can do for the assignment it was given. */
+/** What an assignment needs from its group member. */
 export interface Member {
   pause(partitions: readonly number[]): void
-  /** Goes on reading at this offset. */
+  /** Continues reading at this offset. */
   resumeAt(partition: number, offset: number): void
   resume(partition: number): void
   commit(offsets: ReadonlyMap<number, Place>): Promise<void>
-  /** Where the group goes on in each of these partitions: at the committed offset, else at the first there is. */
+  /** Where the group continues in each of these partitions: at the committed offset, else at the first offset. */
   starts(partitions: readonly number[]): Promise<ReadonlyMap<number, Start>>
   bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>>
 }
 
-/** A position with what the log is recognised by. */
+/** An offset with the record that identifies the log. */
 interface Place {
   readonly offset: number
   readonly anchor: Anchor | null
@@ -31,27 +31,28 @@ interface Place {
 
 export interface Assignment {
   readonly partitions: readonly number[]
-  /** null: not ours, not ready yet, or being given up. */
+  /** null: not ours, not ready yet, or being revoked. */
   reader(partition: number): PartitionReader | null
-  /** Asks where this partition stands and goes on there. */
+  /** Asks for the bounds of this partition and continues at a position that fits. */
   reposition(reader: PartitionReader): void
-  /** The log of this partition is not the one that was read: what is under way is put aside, and it is read again from its beginning. */
+  /** The log of this partition is another one: it is revoked, assigned again, and read from its beginning. */
   restart(reader: PartitionReader, misfit: Misfit): void
-  /** No fetch has succeeded for a while: makes sure that the log is still the one that was read. */
+  /** No fetch succeeded for a while: checks that the log is still the one that was read. */
   doubt(): void
-  /** The ends of the partitions as just asked for: whether one is below what was read. */
+  /** Checks whether one of these ends is below our position. */
   compare(ends: ReadonlyMap<number, number>): void
-  settle(partition: number, position: number): void
-  /** Something may be committed: foreign records were skipped. */
+  /** Everything up to this position is acknowledged or in the backlog. */
+  committable(partition: number, position: number): void
+  /** Offsets may be committable: foreign records were skipped. */
   touch(): void
-  /** Gives the partitions up: nothing is handed out from now on, `revoked` is awaited, what is settled is committed. */
+  /** Gives the partitions up: hands out nothing more, waits for `revoked`, commits. */
   release(options: { commit: boolean; revoke: boolean }): Promise<void>
 }
 
 /**
- * The partitions of one generation of the group. kafkajs commits under whatever generation it is in, so a word about an earlier
- * one must not reach it: everything of an assignment (readers, settling, committing) ends with `release`, which is awaited
- * before the group is joined again. `order` runs the consumer's callbacks strictly one after the other, across assignments.
+ * The partitions of one generation of the group. kafkajs commits under its present generation, so nothing of an earlier one may be
+ * committed later. Therefore all work of an assignment ends with `release`, which is awaited before the group is joined again. `order`
+ * runs the consumer's callbacks one after the other, across assignments.
  */
 export function assignment(deps: {
   partitions: readonly number[]
@@ -73,7 +74,7 @@ export function assignment(deps: {
   let released: Promise<void> | null = null
   const over = new AbortController()
 
-  /** Again and again until it works or the partitions are gone. */
+  /** Retries until it works or the partitions are gone. */
   async function insist<T>(what: string, attempt: () => Promise<T>): Promise<T | null> {
     for (let pause = 100; state === 'held'; pause = Math.min(pause * 2, 5_000)) {
       try {
@@ -103,7 +104,7 @@ export function assignment(deps: {
       pause: () => member.pause([partition]),
       resume() {
         if (state !== 'held') return
-        // Nothing was fetched meanwhile, so nothing would have shown that the log is another one.
+        // Nothing was fetched meanwhile that could show that the log is another one.
         if (reader.doubt()) member.resumeAt(partition, reader.next)
         else member.resume(partition)
       },
@@ -118,7 +119,7 @@ export function assignment(deps: {
 
   const isRead = (reader: PartitionReader) => state === 'held' && readers.get(reader.partition) === reader
 
-  /** As if the partition had been lost and given back: the consumer puts what it has aside, and gets all of it anew. */
+  /** As if the partition had been revoked and assigned again: the consumer spills its events and gets all of them again. */
   function restart(reader: PartitionReader, misfit: Misfit): void {
     const { partition } = reader
     if (!isRead(reader)) return
@@ -220,8 +221,8 @@ export function assignment(deps: {
         if (isRead(reader) && (ends.get(reader.partition) ?? Number.POSITIVE_INFINITY) < reader.fresh)
           void reposition(reader)
     },
-    settle(partition, position) {
-      if (readers.get(partition)?.settle(position)) touch()
+    committable(partition, position) {
+      if (readers.get(partition)?.committable(position)) touch()
     },
     touch,
     release: options => (released ??= end(options)),

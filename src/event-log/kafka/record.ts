@@ -4,21 +4,21 @@ import { EventType, OccurredAtSource } from '../../../schemas/order-event.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import type { EventRecord } from '../../order/event-record.ts'
 
-/** What a record says about itself, beside the bytes (contract, section 6): structured CloudEvents, and two headers to filter by. */
+/** Headers of a record (contract, section 6): structured CloudEvents, and id and type to filter by. */
 export const headersOf = (event: EventRecord) => ({
   'content-type': 'application/cloudevents+json; charset=utf-8',
   ce_id: event.id,
   ce_type: event.type,
 })
 
-/** Only the form that events are written in: `Date.parse` would read others in this machine's zone. */
+/** Accepts only the format that events have: `Date.parse` would read others in the local time zone. */
 const instant = Timestamp.transform((text, context) => {
   const ms = Date.parse(text)
   if (Number.isNaN(ms)) context.addIssue({ code: 'custom', message: 'not a time' })
   return ms
 })
 
-/** What is needed to route an event. The rest of it is the business of whoever it is delivered to, and stays as the bytes it came in. */
+/** The fields that are needed to route an event. The event itself is delivered as the bytes that came in. */
 const Routed = z.object({
   id: z.string().min(1),
   type: EventType,
@@ -33,7 +33,7 @@ const Routed = z.object({
   }),
 })
 
-/** The event in a record's value. Throws an AppError (`skip`) where it is none of ours: anyone may write to a topic. */
+/** Reads the event from a record's value. Throws an AppError (`skip`) for a foreign record: anyone may write to a topic. */
 export function eventOf(value: Buffer | null): EventRecord {
   if (!value) throw foreign('it has no value')
   const body = value.toString('utf8')

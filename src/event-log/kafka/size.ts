@@ -3,13 +3,13 @@ import { messageOf } from '../../lib/errors.ts'
 import type { EventRecord } from '../../order/event-record.ts'
 import { headersOf } from './record.ts'
 
-/** A record batch has a header of 61 bytes, and each record a few for its lengths, its time and its place. */
+/** A record batch has a header of 61 bytes; each record has a few bytes for its lengths, time and offset. */
 const BATCH_OVERHEAD = 61
 const RECORD_OVERHEAD = 40
 
-/** A batch is never made smaller than this because a larger one was refused. */
+/** Refusals never reduce the batch below this size. */
 const LEAST_BATCH = 16 * 1024
-/** What was learned from a refusal counts for so long: the topic may be altered. */
+/** How long a limit learned from a refusal holds: the topic may be altered. */
 const LEARNED_MS = 10 * 60_000
 
 /** Bytes of one event in a record batch, uncompressed. */
@@ -20,17 +20,17 @@ export function recordBytes(event: EventRecord): number {
 }
 
 export interface SizeLimit {
-  /** Bytes of records that one batch of a partition may have. */
+  /** Maximum bytes of records in one batch of a partition. */
   batch(): number
   /** False: the topic's settings say that it does not take this event. */
   fits(event: EventRecord): boolean
-  /** Asks the topic. A user who may not see its settings leaves them unknown; other failures leave what was known. */
+  /** Reads the limit of the topic. Without the permission it becomes unknown; other failures change nothing. */
   refresh(admin: Admin): Promise<void>
-  /** A batch of several records with so many bytes was refused. */
+  /** A batch of several records with this many bytes was refused. */
   tooLarge(bytes: number): void
 }
 
-/** How large a batch the topic takes: by its settings where these can be seen, else by what it refused. */
+/** Finds the largest batch that the topic takes: from its settings if they can be read, else from refusals. */
 export function createSizeLimit(deps: { topic: string; most: number; now: () => number }): SizeLimit {
   const { topic, most, now } = deps
   /** `max.message.bytes`; null: not known. */
@@ -45,7 +45,7 @@ export function createSizeLimit(deps: { topic: string; most: number; now: () => 
     fits: event => told === null || recordBytes(event) <= told - BATCH_OVERHEAD,
     async refresh(admin) {
       try {
-        // The effective value: the brokers' own where the topic has none.
+        // The effective value, which is the broker's default if the topic sets none.
         const { resources } = await admin.describeConfigs({
           includeSynonyms: false,
           resources: [{ type: kafkajs.ConfigResourceTypes.TOPIC, name: topic, configNames: ['max.message.bytes'] }],

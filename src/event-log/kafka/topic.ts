@@ -13,7 +13,7 @@ export interface TopicWish {
   readonly retentionMs: number | null
 }
 
-/** Number of partitions of the topic as it is; null: there is no such topic. */
+/** Number of partitions; null: the topic does not exist. */
 export async function partitionsOf(admin: Admin, topic: string): Promise<number | null> {
   try {
     const { topics } = await admin.fetchTopicMetadata({ topics: [topic] })
@@ -28,7 +28,7 @@ const isUnknownTopic = (error: unknown): boolean =>
   error instanceof Error &&
   ('type' in error ? error.type === 'UNKNOWN_TOPIC_OR_PARTITION' : isUnknownTopic(error.cause))
 
-/** Creates the topic if it is absent and refuses it if it forgets events; never alters one that is there. Returns its partitions. */
+/** Creates the topic if it is absent, and refuses a compacted one. Never alters an existing topic. Returns its number of partitions. */
 export async function ensureTopic(admin: Admin, wish: TopicWish, clock: Clock, log: Log): Promise<number> {
   const { topic, partitions, replication, retentionMs } = wish
   const there = await partitionsOf(admin, topic)
@@ -40,14 +40,14 @@ export async function ensureTopic(admin: Admin, wish: TopicWish, clock: Clock, l
   if (retentionMs !== null) configEntries.push({ name: 'retention.ms', value: String(retentionMs) })
   const created = await admin.createTopics({
     topics: [{ topic, numPartitions: partitions, replicationFactor: replication ?? -1, configEntries }],
-    // kafkajs' own wait fails where the broker asked does not know the topic yet.
+    // The wait of kafkajs fails if the broker that it asks does not know the topic yet.
     waitForLeaders: false,
   })
   if (created) log.info({ topic, partitions }, `created the Kafka topic "${topic}"`)
   for (let waited = 0; waited < 50; waited++) {
     const now = await partitionsOf(admin, topic)
     if (now !== null) {
-      // Another process may have been quicker, with other settings.
+      // Another process may have created it first, with other settings.
       if (!created) await refuseCompacted(admin, topic, log)
       return now
     }
@@ -59,7 +59,7 @@ export async function ensureTopic(admin: Admin, wish: TopicWish, clock: Clock, l
   })
 }
 
-/** Compaction keeps one event an order key and drops the others. */
+/** Compaction keeps only the last event of each order key. */
 export async function refuseCompacted(admin: Admin, topic: string, log: Log): Promise<void> {
   let policy: string
   try {
@@ -69,7 +69,7 @@ export async function refuseCompacted(admin: Admin, topic: string, log: Log): Pr
     })
     policy = resources[0]?.configEntries.find(entry => entry.configName === 'cleanup.policy')?.configValue ?? ''
   } catch (error) {
-    // Seeing the settings is a permission of its own, which nothing else here needs.
+    // Reading the settings needs a permission of its own, which nothing else here needs.
     if (!/AUTHORIZATION|not authorized/i.test(messageOf(error))) throw error
     log.warn({ topic }, 'cannot see the settings of the Kafka topic; make sure that its cleanup.policy is "delete"')
     return

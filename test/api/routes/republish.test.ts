@@ -4,7 +4,7 @@ import { type Harness, NOW, openHarness } from '../harness.ts'
 let api: Harness
 beforeEach(async () => {
   api = await openHarness()
-  api.parts.logKind = 'kafka'
+  api.parts.logCommitPublishes = false
 })
 afterEach(() => api.close())
 
@@ -66,7 +66,7 @@ describe('republish', () => {
   })
 
   test('has nothing to do with the embedded log, and says why', async () => {
-    api.parts.logKind = 'embedded'
+    api.parts.logCommitPublishes = true
     await api.seed('shop', '1')
     await publishAll('shop')
     const { status, body } = await api.call('POST', '/v1/events/republish', { body: { since: iso(0) } })

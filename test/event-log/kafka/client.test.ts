@@ -8,7 +8,7 @@ import { memoryLog } from '../../helpers/kafka/log.ts'
 const require = createRequire(import.meta.url)
 const target = { brokers: ['k1:9092', 'k2:9092'], topic: 'order-events', group: 'orderwire-dispatch' }
 
-describe('what is known of kafkajs inside', () => {
+describe('the internals of kafkajs', () => {
   kafkaClient({ brokers: ['127.0.0.1:1'], ssl: false, sasl: null, clientId: 't', log: memoryLog().log })
   const RequestQueue = require('kafkajs/src/network/requestQueue')
   const queue = (maxInFlightRequests: number | null) =>

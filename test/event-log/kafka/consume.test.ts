@@ -43,7 +43,7 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
   const orders = (count: number, sequence = 1): EventRecord[] =>
     Array.from({ length: count }, (_, index) => eventRecord({ orderId: `o${index}`, sequence }))
 
-  test('a member gives its partitions up, and has them committed, before another is given them', async () => {
+  test('a member gives its partitions up and commits before another member gets them', async () => {
     fresh('handover')
     const first = await open()
     await first.append(orders(60))
@@ -53,7 +53,7 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     await eventually(() => expect(a.taken).toHaveLength(60))
     const b = await record(await open(), group, { name: 'b ', happened })
     await eventually(() => expect(happened.at(-1)).toBe('a revoking 0,1,2'))
-    // What is settled while partitions are given up still counts.
+    // Offsets that become committable during a revoke still count.
     for (const { partition, position } of a.taken) a.consumption.committable(partition, position)
     expect(b.owned.size).toBe(0)
     gate.resolve()
@@ -65,7 +65,7 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     expect(b.taken.every(({ event }) => event.sequence === 2)).toBe(true)
   })
 
-  test('nothing is settled by a member that no longer holds the partition', async () => {
+  test('a member that no longer holds the partition commits nothing', async () => {
     fresh('late')
     const first = await open()
     await first.append(orders(60))
@@ -82,7 +82,7 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     expect(sum((await committedOffsets(bare.admin, group, topic)).map(offset => Math.max(0, offset)))).toBe(0)
   })
 
-  test('a consumer that takes nothing in holds up neither the group nor its own heartbeat', async () => {
+  test('a consumer that takes nothing in delays neither the group nor its own heartbeat', async () => {
     fresh('stuck')
     const first = await open()
     await first.append(orders(60))
@@ -128,7 +128,7 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     await eventually(async () => expect(sum(await committedOffsets(bare.admin, group, topic))).toBe(10_000))
   })
 
-  test('records that are no order events are skipped with a word in the log, and do not stay', async () => {
+  test('foreign records are skipped with a log line, and are committed', async () => {
     fresh('foreign')
     const { log: logger, lines } = memoryLog()
     const log = await open({ partitions: 1, log: logger })

@@ -140,7 +140,7 @@ describe.skipIf(!kafka)('an event log on Kafka that goes back', { timeout: 120_0
     )
   })
 
-  test('a group that has never read is no reason for a warning', async () => {
+  test('a group that has never read causes no warning', async () => {
     const log = await open()
     const fresh = orders('new', 5)
     await log.append(fresh)
@@ -182,7 +182,7 @@ describe.skipIf(!kafka)('an event log on Kafka that goes back', { timeout: 120_0
     expect(again.notice()).toContain('is not the log that was read')
   })
 
-  test('a restart on the same log reads nothing again and warns of nothing', async () => {
+  test('a restart on the same log reads nothing again and logs no warning', async () => {
     const { log } = await readTwenty()
     await close(log)
     const again = await open()
@@ -215,7 +215,7 @@ describe.skipIf(!kafka)('an event log on Kafka that goes back', { timeout: 120_0
     await eventually(() => expect(warnings().length).toBeGreaterThan(0))
   })
 
-  test('names the events that its retention deleted before they were read, and goes on with the first there is', async () => {
+  test('names the events that retention deleted before they were read, and continues with the first event left', async () => {
     const log = await open({ partitions: 1 })
     const reader = await record(log, group)
     await log.append(orders('old', 3))

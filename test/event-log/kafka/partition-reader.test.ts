@@ -56,29 +56,29 @@ describe('one partition of a Kafka topic, as long as it is held', () => {
     reader.take(entries([2]), 2)
     reader.open()
     expect(taken).toEqual([0, 1])
-    // What was handed out before may still be settled.
-    expect(reader.settle(1)).toBe(true)
+    // Events handed out before may still become committable.
+    expect(reader.committable(1)).toBe(true)
     expect(reader.uncommitted()).toBe(2)
   })
 
-  test('only what was handed out can be settled, and never less than before', async () => {
+  test('only offsets that were handed out become committable, and never lower ones than before', async () => {
     const { reader, taken } = reading({ next: 10 })
     reader.open()
     reader.take(entries([10, 11, 12]), 12)
     await vi.waitFor(() => expect(taken).toHaveLength(3))
     expect(reader.uncommitted()).toBeNull()
-    expect(reader.settle(9)).toBe(false)
-    expect(reader.settle(13)).toBe(false)
-    expect(reader.settle(11)).toBe(true)
-    expect(reader.settle(10)).toBe(true)
+    expect(reader.committable(9)).toBe(false)
+    expect(reader.committable(13)).toBe(false)
+    expect(reader.committable(11)).toBe(true)
+    expect(reader.committable(10)).toBe(true)
     expect(reader.uncommitted()).toBe(12)
     reader.committed(12)
     expect(reader.uncommitted()).toBeNull()
-    expect(reader.settle(12)).toBe(true)
+    expect(reader.committable(12)).toBe(true)
     expect(reader.uncommitted()).toBe(13)
   })
 
-  test('foreign records are settled with the event before them, or at once where none is before', async () => {
+  test('foreign records are committed with the event before them, or at once if there is none', async () => {
     const { reader, taken } = reading()
     reader.open()
     reader.take([], 4)
@@ -87,7 +87,7 @@ describe('one partition of a Kafka topic, as long as it is held', () => {
     await vi.waitFor(() => expect(taken).toEqual([5]))
     expect(reader.uncommitted()).toBeNull()
     reader.committed(5)
-    reader.settle(5)
+    reader.committable(5)
     expect(reader.uncommitted()).toBe(9)
   })
 

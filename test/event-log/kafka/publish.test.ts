@@ -65,7 +65,7 @@ describe.skipIf(!kafka)('publishing to Kafka', { timeout: 60_000 }, () => {
     expect(settings.get('retention.ms')).toBe('86400000')
   })
 
-  test('a topic that is there is used as it is', async () => {
+  test('an existing topic is used as it is', async () => {
     const topic = unique('given')
     await createTopic(bare.admin, topic, 7, { 'retention.ms': '12345678' })
     const log = await open(topic, { partitions: 3, retentionMs: 1000 })
@@ -123,7 +123,7 @@ describe.skipIf(!kafka)('publishing to Kafka', { timeout: 60_000 }, () => {
     expect(taken[1]?.event.sequence).toBe(2)
   })
 
-  test('a batch that was written without our knowing does not make the broker drop the next, different one', async () => {
+  test('a batch that was written although it failed does not make the broker drop the next one', async () => {
     const topic = unique('unacknowledged')
     const log = await open(topic, { partitions: 1 })
     await log.append([eventRecord({ orderId: 'first' })])
@@ -137,7 +137,7 @@ describe.skipIf(!kafka)('publishing to Kafka', { timeout: 60_000 }, () => {
     expect(new Set(orders)).toEqual(new Set(['first', 'lost', 'next']))
   })
 
-  test('what is queued behind a failed append fails with it, so that nothing overtakes', async () => {
+  test('events queued behind a failed append fail with it, so that nothing overtakes', async () => {
     const topic = unique('behind')
     const log = await open(topic, { partitions: 1 })
     await log.append([eventRecord({ sequence: 1 })])

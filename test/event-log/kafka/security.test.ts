@@ -50,7 +50,7 @@ describe.skipIf(!kafka)('Kafka with passwords and permissions', { timeout: 60_00
   const allow = (...rules: ReturnType<typeof rule>[]) => bare.admin.createAcls({ acl: rules })
   const withdraw = (...rules: ReturnType<typeof rule>[]) => bare.admin.deleteAcls({ filters: rules })
 
-  test('with the right password all works', async () => {
+  test('with the right password everything works', async () => {
     const log = await open(unique('allowed'), USERS.admin)
     await log.append(eventsOf('a', 2))
     const reader = await record(log, unique('group'))
@@ -72,7 +72,7 @@ describe.skipIf(!kafka)('Kafka with passwords and permissions', { timeout: 60_00
     expect(log.health()).toBe(errors[1].message)
   })
 
-  test('no password where one is asked for does not hang', async () => {
+  test('a missing password does not hang', async () => {
     const log = await open(unique('x'), null)
     await expect(log.check(never())).rejects.toMatchObject({ name: 'AppError' })
   })
