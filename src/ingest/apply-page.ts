@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { Vendor } from '../../schemas/common.ts'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 import type { OrderEvent } from '../../schemas/order-event.ts'
@@ -13,9 +14,12 @@ import type { OrderRow } from '../store/port/orders.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { digestOf } from './digest.ts'
-import { nextRecheck } from './recheck.ts'
 import { tidySnapshot } from './tidy-snapshot.ts'
+
+/** Raise it when the same snapshot may prove more than before: then each order is derived again when it is next seen. */
+const DERIVATION = 1
+/** First and last pause before an order is read again whose doubts only its own reading shows. */
+const [FIRST_RECHECK_MS, LAST_RECHECK_MS] = [60_000, 86_400_000]
 
 /** What became of the rows of one page. */
 export interface AppliedPage {
@@ -163,6 +167,30 @@ const earlier = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? (a ?? b) : Math.min(a, b)
 const unread = (row: OrderRow | undefined): OrderRow[] => (row ? [{ ...row, digest: '' }] : [])
 const entry = ({ path, value, reason }: Reject): Doubt => ({ path, value, reason })
+
+/** The same digest means: nothing of this order that we read has changed. */
+const digestOf = (snapshot: OrderSnapshot): string => hash('sha1', `${DERIVATION}${JSON.stringify(snapshot)}`, 'base64')
+
+/**
+ * When to read an order again whose quarantine entries only its own reading shows: no page shows a change once they are fixed. After a
+ * minute, then after twice as long each time. null: a page shows the entries too, or a day has passed and a person has to act.
+ * `row`: the order as a page listed it; null: it was read by itself.
+ */
+function nextRecheck(options: {
+  snapshot: OrderSnapshot
+  row: OrderSnapshot | null
+  before: OrderRow | undefined
+  observedAt: number
+}): number | null {
+  const { snapshot, row, before, observedAt } = options
+  if (snapshot.doubts.length === 0) return null
+  const waits = before !== undefined && before.recheckAt !== null && before.snapshot.doubts.length > 0
+  const listed = new Set(row?.doubts.map(({ path, value }) => `${path} ${value}`))
+  const isHidden = row === null ? waits : snapshot.doubts.some(({ path, value }) => !listed.has(`${path} ${value}`))
+  if (!isHidden) return null
+  const pause = waits ? Math.max(2 * (observedAt - before.observedAt), FIRST_RECHECK_MS) : FIRST_RECHECK_MS
+  return pause > LAST_RECHECK_MS ? null : observedAt + pause
+}
 
 const REMEMBERED_REJECTS = 1_000
 

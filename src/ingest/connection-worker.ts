@@ -11,12 +11,15 @@ import { backfill, type Gaps } from './backfill.ts'
 import type { IngestControl, PollOptions, PollResult, ReadResult } from './ingest-control.ts'
 import { type HeldLease, withLease } from './lease.ts'
 import { createOutbox } from './outbox.ts'
-import { type PollTarget, poll, pollOrders } from './poll.ts'
+import { poll } from './poll.ts'
 import { askPoll, askRead } from './poll-request.ts'
+import type { PollTarget } from './poll-target.ts'
+import { pollOrders } from './read-orders.ts'
 import { createReconciler } from './reconcile.ts'
 import { createRefetcher } from './refetch.ts'
 import { createBackfills } from './requested-backfills.ts'
-import { createRounds, STOPPED_PAUSE_MS } from './round.ts'
+import { isStoreError, restAfter } from './rest-after.ts'
+import { createRounds } from './round.ts'
 import { createTroubles, type Loop } from './troubles.ts'
 
 const RETRY_MS = 15_000
@@ -191,12 +194,10 @@ export function createConnectionWorker(deps: {
         return troubles.report(loop, await run())
       } catch (error) {
         if (signal.aborted) return
-        if (error instanceof AppError && error.code.startsWith('store.')) throw error
+        if (isStoreError(error)) throw error
         log.warn({ error: messageOf(error) }, complaint)
         troubles.report(loop, messageOf(error))
-        const { intent, retryAfterMs = RETRY_MS } = error instanceof AppError ? error : { intent: 'retry' }
-        await clock.sleep(retryAfterMs, signal)
-        if (intent === 'stop') await pollWentWell.wait(signal, STOPPED_PAUSE_MS)
+        await restAfter(error, { failures: 1, firstMs: RETRY_MS, pollWentWell, clock, signal })
       }
     }
   }

@@ -7,7 +7,7 @@ import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { AppliedPage, ApplyOptions, ApplyPage } from './apply-page.ts'
-import { detectEndlessPages } from './endless-pages.ts'
+import { detectEndlessPages } from './read-window.ts'
 import { mayBeOfPage } from './unreadable.ts'
 
 /** Vendors without a change feed: followed orders and users are asked for, the fresh and moving often, the old and finished rarely. */

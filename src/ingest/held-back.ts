@@ -1,4 +1,5 @@
 import type { Refusal } from '../event-log/event-log.ts'
+import { doubled } from '../lib/back-off.ts'
 import type { AppError } from '../lib/errors.ts'
 import type { StoredEvent } from '../store/port/events.ts'
 
@@ -57,7 +58,7 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
     if (known.error === error && known.dueAt > monotonic()) return known
     known.error = error
     known.refusals++
-    known.pauseMs = Math.min(known.pauseMs * 2, longest(kind))
+    known.pauseMs = doubled(known.pauseMs, longest(kind))
     known.dueAt = monotonic() + known.pauseMs
     return known
   }

@@ -1,4 +1,5 @@
 import { type EventLog, PartlyRefused, TOO_LARGE } from '../event-log/event-log.ts'
+import { createBackOff } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { createWakeUp } from '../lib/wake-up.ts'
@@ -13,8 +14,7 @@ import type { HeldLease } from './lease.ts'
 const BATCH = 500
 /** Orders held back that are tried again together. */
 const ORDERS = 100
-const SHORTEST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 10_000
+const PAUSES = { firstMs: 500, longestMs: 10_000 }
 /** How often to look for events that another process made unpublished again (`republish`). */
 const LOOK_BEHIND_MS = 5_000
 
@@ -200,20 +200,19 @@ export function createOutbox(deps: {
     wait: () => Promise<void>,
     work: () => Promise<void>,
   ): Promise<void> {
-    let pause = SHORTEST_PAUSE_MS
+    const backOff = createBackOff(PAUSES)
     while (!lease.signal.aborted) {
       try {
         await work()
         failures[place] = null
         tell()
-        pause = SHORTEST_PAUSE_MS
+        backOff.reset()
         await wait()
       } catch (error) {
         if (lease.signal.aborted || isLeaseLost(error)) return lease.lost(error)
         failures[place] = messageOf(error)
         tell()
-        await clock.sleep(pause, lease.signal)
-        pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
+        await clock.sleep(backOff.next(), lease.signal)
       }
     }
   }

@@ -1,7 +1,6 @@
 import { AppError } from '../lib/errors.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
-import { detectEndlessPages } from './endless-pages.ts'
-import { NO_TOTALS, type Totals } from './totals.ts'
+import { PLAIN, type Trust } from './totals.ts'
 import { halve } from './window.ts'
 
 /** A window with more pages than this is split. */
@@ -10,21 +9,13 @@ const MOST_PAGES = 20
 /** How often a window whose rows move while it is read is read again before it is split. */
 const REREADS = 2
 
+/** So many pages in a row without a new order are no drift: the vendor ignores page numbers, or hands out tokens without end. */
+const MOST_STALE_PAGES = 20
+
 /** Update times may be shown rounded; a row this much older than the window still obeys the filter. */
 const FILTER_TOLERANCE_MS = 1_000
 
 export type TakePage = (page: FeedPage) => Promise<void>
-
-/** What is done about a total that does not add up. */
-export interface Trust {
-  readonly totals: Totals
-  /** So many readings with one answer in a row, and the rows are believed against their total. */
-  readonly readings: number
-  /** The rows of a window were believed, and this was not known before. */
-  readonly believed: (window: Window, missing: number) => void
-}
-
-const PLAIN: Trust = { totals: NO_TOTALS, readings: 2, believed: () => {} }
 
 /** `at-once`: one page, so nothing can have moved while it was read. */
 export type Whole = 'at-once' | 'in-pages' | 'too-large'
@@ -199,4 +190,17 @@ function assertObeys(page: FeedPage, window: Window, toleranceMs = FILTER_TOLERA
     `Asked for orders updated since ${new Date(window.from).toISOString()}, got order ${stray.orderId} of ${stray.updatedAt}: the vendor ignored the filter. Check the API version of this connection.`,
     { code: 'vendor.filter_ignored', intent: 'retry' },
   )
+}
+
+/** Counts pages in a row that brought no new order. Call it with each page; it throws after `MOST_STALE_PAGES`. */
+export function detectEndlessPages(): (hasNew: boolean) => void {
+  let stale = 0
+  return hasNew => {
+    stale = hasNew ? 0 : stale + 1
+    if (stale < MOST_STALE_PAGES) return
+    throw new AppError(
+      `The vendor answered ${MOST_STALE_PAGES} pages in a row with orders it had answered before, and says that there are more; reading was given up and nothing was skipped. It is tried again.`,
+      { code: 'vendor.endless_pages', intent: 'retry' },
+    )
+  }
 }

@@ -6,7 +6,7 @@ import type { OrderRead } from '../store/port/order-reads.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { PollTarget } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
 import { readOrders } from './read-orders.ts'
 
 /** When an announced order is read again until it shows a change, milliseconds after the webhook (case 46). */

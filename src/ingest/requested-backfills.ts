@@ -6,7 +6,7 @@ import type { Backfill } from '../store/port/passes.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { PollTarget } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
 import { isStoreError, restAfter } from './rest-after.ts'
 import { begin, readSpans } from './spans.ts'
 

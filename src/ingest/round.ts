@@ -1,3 +1,4 @@
+import { pauseAfter } from '../lib/back-off.ts'
 import { timestamp } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { OrderRef, Page } from '../sources/source.ts'
@@ -6,16 +7,16 @@ import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import { type PollTarget, poll } from './poll.ts'
+import { poll } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
 import { type OrdersRead, readOrders } from './read-orders.ts'
+import { isStoreError, STOPPED_PAUSE_MS } from './rest-after.ts'
 import type { Troubles } from './troubles.ts'
 import { clockWords } from './vendor-clock.ts'
 import { isSilent } from './webhook-watch.ts'
 
 const FIRST_BACKOFF_MS = 5_000
 const LONGEST_BACKOFF_MS = 60_000
-/** A connection whose credentials were refused is asked again this rarely: a person has to act. */
-export const STOPPED_PAUSE_MS = 15 * 60_000
 const RECHECKS = 50
 const ABSENT_RECHECK_MS = 3_600_000
 const UNREAD_RECHECK_MS = 60_000
@@ -101,11 +102,11 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
   async function failed(lease: Lease, error: unknown, onRequest: boolean): Promise<RoundResult> {
     const { intent, retryAfterMs = 0 } = error instanceof AppError ? error : { intent: 'retry' }
     trouble = messageOf(error)
-    // A rare poll that failed is not as rare when it is tried again.
-    const backoff = Math.min(Math.min(pollEveryMs, FIRST_BACKOFF_MS) * 2 ** Math.min(failures, 10), LONGEST_BACKOFF_MS)
-    // People who ask again and again while the vendor fails must not put off the next poll.
+    const firstMs = Math.min(pollEveryMs, FIRST_BACKOFF_MS)
+    const backOff = pauseAfter(failures + 1, { firstMs, longestMs: LONGEST_BACKOFF_MS })
+    // Polls on request while the vendor fails must not put off the next poll.
     const keepsSchedule = onRequest && (intent !== 'stop' || stopped)
-    const pauseMs = keepsSchedule ? null : intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backoff, retryAfterMs)
+    const pauseMs = keepsSchedule ? null : intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backOff, retryAfterMs)
     if (!onRequest) failures++
     stopped = intent === 'stop'
     await troubles.polled(lease, {
@@ -188,7 +189,6 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
 }
 
 const isRateLimit = (error: unknown): boolean => error instanceof AppError && error.code === 'vendor.rate_limited'
-const isStoreError = (error: unknown): boolean => error instanceof AppError && error.code.startsWith('store.')
 
 function outcomeOf(error: unknown): 'ok' | 'retry' | 'failed' | 'stopped' {
   if (error === null) return 'ok'

@@ -4,8 +4,8 @@ import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/sourc
 import type { Lease } from '../store/port/leases.ts'
 import type { QuarantinedSpan, QuarantineStore } from '../store/port/quarantine.ts'
 import type { Log } from '../telemetry/log.ts'
-import { readWhole, readWindow, type TakePage, type Trust, type Whole } from './read-window.ts'
-import { createTotals, NO_TOTALS } from './totals.ts'
+import { readWhole, readWindow, type TakePage, type Whole } from './read-window.ts'
+import { createTotals, NO_TOTALS, type Trust } from './totals.ts'
 import { findUnreadable, mayBeOfPage } from './unreadable.ts'
 
 /** When a span that cannot be read is read again: after the first of these, then the next, at last as often as the last says. */
