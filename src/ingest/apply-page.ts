@@ -131,7 +131,7 @@ export function createPageApplier(deps: {
       orders: [...orders, ...rejected.filter(id => !readable.has(id)).flatMap(id => unread(known.get(id)))],
       events,
       publishedAt: deps.commitPublishes ? observedAt : null,
-      doubts: [
+      quarantine: [
         ...complete.map(({ orderId, doubts }) => ({ orderId, entries: doubts, at: observedAt })),
         ...rejects.map(reject => ({ orderId: reject.orderId, entries: [entry(reject)], at: observedAt })),
       ],

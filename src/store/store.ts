@@ -1,4 +1,3 @@
-import type { AuditStore } from './port/audit.ts'
 import type { ConnectionStore } from './port/connections.ts'
 import type { DeadLetterStore } from './port/dead-letters.ts'
 import type { DeliveryStore } from './port/deliveries.ts'
@@ -19,6 +18,7 @@ import type { ProjectStore } from './port/projects.ts'
 import type { QuarantineStore } from './port/quarantine.ts'
 import type { ReplayStore } from './port/replays.ts'
 import type { PruneBounds, Pruned } from './port/retention.ts'
+import type { VerifyStore } from './port/verify.ts'
 
 /**
  * The port to durable state. One implementation (`sql-store.ts`) on two databases. Every method is one transaction: it happened
@@ -49,7 +49,7 @@ export interface Store {
   readonly projects: ProjectStore
   readonly handlerFiles: HandlerFileStore
   readonly pauses: PauseStore
-  readonly audit: AuditStore
+  readonly verify: VerifyStore
   /** Retention: deletes what is older than the bounds and is not needed for a delivery any more. In small batches. */
   prune(before: PruneBounds, signal: AbortSignal): Promise<Pruned>
   /** Resolves with a short description of what answered, for `check` and `/readyz`; rejects with an AppError that says what to do. */

@@ -190,7 +190,7 @@ async function* compared(
 async function toldOf(store: Store, { connection, orderId }: OrderRow): Promise<Map<string, OrderEvent>> {
   const told = new Map<string, OrderEvent>()
   for (const { id, body } of await store.events.ofOrder(connection, orderId)) {
-    // One that cannot be read is a finding of the audit.
+    // An event that cannot be read is a finding of the store check.
     const event = readEvent(body)
     if (typeof event !== 'string') told.set(id, event)
   }
@@ -210,7 +210,7 @@ async function comesBy(
   return type => byReading ?? (type === 'order.refunded' && order.recheckAt !== null ? 'it waits for its record' : null)
 
   async function nextReading(): Promise<string | null> {
-    const follows = await store.audit.nextReading(order.connection, order.orderId, order.userId)
+    const follows = await store.verify.nextReading(order.connection, order.orderId, order.userId)
     if (follows !== null) return `the order is read next at ${new Date(follows).toISOString()}`
     if (shown.updatedAt === null || !connection) return null
     const at = Date.parse(shown.updatedAt)

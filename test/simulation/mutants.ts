@@ -142,7 +142,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('what was said is forgotten', 'order/facts.ts', ['said: [...said],', 'said: facts.map(({ key }) => key),']),
   mutant('the digest is written before the events', 'ingest/apply-page.ts', [
     'await store.orders.commit(lease, {\n      connection,\n      // A',
-    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, doubts: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
+    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
   ]),
   mutant('events behind a failing one are not set aside', 'dispatch/lanes.ts', [
     'const events = items.map(entry => entry.event)',

@@ -30,7 +30,7 @@ export interface PageCommit {
   /** Milliseconds; null: the event log takes them later (`events.unpublished`). */
   readonly publishedAt: number | null
   /** For each order (or, with orderId null, each row without an id): all that is not understood of it now; replaces what was there. */
-  readonly doubts: readonly { orderId: string | null; entries: readonly Doubt[]; at: number }[]
+  readonly quarantine: readonly { orderId: string | null; entries: readonly Doubt[]; at: number }[]
 }
 
 export interface OrderStore {

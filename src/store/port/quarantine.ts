@@ -40,5 +40,5 @@ export interface QuarantineStore {
   /** The span could be read. */
   removeSpan(lease: Lease, span: Pick<QuarantinedSpan, 'connection' | 'from' | 'to'>): Promise<void>
   /** The span of this entry is to be read now. Needs no lease: any process may be asked. */
-  hasten(id: string, now: number): Promise<void>
+  makeDue(id: string, now: number): Promise<void>
 }

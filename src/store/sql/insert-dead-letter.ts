@@ -8,7 +8,7 @@ import type { Schema } from './tables.ts'
 type Letter = Parameters<LaneStore['deadLetter']>[0]
 
 /** Gives up the head of a lane, in the transaction given. Returns whether the lane is empty now. */
-export async function buryHead(
+export async function deadLetterHead(
   part: { trx: Kysely<Schema>; dialect: SqlDialect },
   { destination, endpoint, orderKey, eventId, at, attempts, lastError, hold }: Letter,
 ): Promise<boolean> {

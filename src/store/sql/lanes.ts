@@ -3,7 +3,7 @@ import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../port/la
 import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, stillThere } from './backlog.ts'
 import { listWithin, spanOf } from './event-conditions.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf, restoreEvents } from './events.ts'
-import { buryHead } from './insert-dead-letter.ts'
+import { deadLetterHead } from './insert-dead-letter.ts'
 import { pause } from './pause.ts'
 import { removeWork } from './remove-work.ts'
 import type { Sql } from './sql.ts'
@@ -145,7 +145,7 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
       }
     },
 
-    deadLetter: letter => transaction(trx => buryHead({ trx, dialect }, letter)),
+    deadLetter: letter => transaction(trx => deadLetterHead({ trx, dialect }, letter)),
 
     replay: async (destination, filter, now, { wants, signal, request, origin = 'replay' } = {}) => {
       let queued = 0

@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { OffsetStore } from '../port/offsets.ts'
-import { endOfHistory } from './audit-mend.ts'
+import { endOfHistory } from './repair.ts'
 import type { Sql } from './sql.ts'
 
 export function offsetStore({ db, dialect, relaxed, transaction }: Sql): OffsetStore {

@@ -4,7 +4,7 @@ import type { OrderState } from '../../order/state.ts'
 import type { OrderRow, OrderStore } from '../port/orders.ts'
 import { insertEvents } from './events.ts'
 import { holdLease } from './leases.ts'
-import { replaceDoubts } from './quarantine.ts'
+import { replaceEntries } from './quarantine.ts'
 import type { Sql, SqlDialect } from './sql.ts'
 import type { Schema } from './tables.ts'
 
@@ -63,7 +63,7 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
       transaction(async trx => {
         await holdLease(trx, dialect, lease)
         await upsertOrders(trx, dialect, page.orders)
-        await replaceDoubts(trx, dialect, page.connection, page.doubts)
+        await replaceEntries(trx, dialect, page.connection, page.quarantine)
         // Last, because from here to the end of the transaction nobody else can add events.
         await insertEvents(trx, dialect, page.events, page.publishedAt)
       }),
