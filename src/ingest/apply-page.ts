@@ -18,7 +18,7 @@ import { tidySnapshot } from './tidy-snapshot.ts'
 
 /** Raise it when the same snapshot may prove more than before: then each order is derived again when it is next seen. */
 const DERIVATION = 1
-/** First and last pause before an order is read again whose doubts only its own reading shows. */
+/** The first and the longest pause before an order is read again (`nextRecheck`). */
 const [FIRST_RECHECK_MS, LAST_RECHECK_MS] = [60_000, 86_400_000]
 
 /** What became of the rows of one page. */
@@ -30,7 +30,7 @@ export interface AppliedPage {
 }
 
 export interface ApplyOptions extends ReadOptions {
-  /** Take unchanged orders as well (something besides the row may have changed). */
+  /** Derive unchanged orders as well: something besides the row may have changed. */
   readonly force?: boolean
   readonly dryRun?: boolean
   /** The page came from `fetch`: nothing is left to complete. */
@@ -41,9 +41,9 @@ export interface ApplyOptions extends ReadOptions {
 export type ApplyPage = ReturnType<typeof createPageApplier>
 
 /**
- * normalise → derive → store: takes the rows of a page, drops the unchanged, completes and derives the rest, and writes state, events
- * and quarantine in one transaction. Safe to repeat, and to run for overlapping pages at once: what is slow (the vendor) happens
- * before the state is loaded, and load-derive-commit is one at a time.
+ * normalise → derive → store: drops the unchanged orders of a page, completes and derives the rest, and writes state, events and
+ * quarantine entries in one transaction. Safe to repeat, and to run for overlapping pages at once: the vendor is asked before the state
+ * is loaded, and load-derive-commit runs one at a time.
  */
 export function createPageApplier(deps: {
   connection: string
@@ -114,7 +114,7 @@ export function createPageApplier(deps: {
         connection,
         orderId: snapshot.orderId,
         userId: options.userId ?? before?.userId ?? null,
-        // Read by itself and the same as before: the next page that lists it unchanged has nothing new either.
+        // A single order that is the same as before keeps the digest of its row, so the next page that lists it skips it.
         digest: options.complete && isSame(before, snapshot) ? before.digest : digest,
         state: decision.state,
         snapshot,
@@ -127,7 +127,7 @@ export function createPageApplier(deps: {
     const readable = new Set(complete.map(({ orderId }) => orderId))
     await store.orders.commit(lease, {
       connection,
-      // A known order that cannot be read now loses its digest, so that it is taken up again once it can.
+      // A known order that is unreadable now loses its digest, so the first page that shows it readable derives it again.
       orders: [...orders, ...rejected.filter(id => !readable.has(id)).flatMap(id => unread(known.get(id)))],
       events,
       publishedAt: deps.commitPublishes ? observedAt : null,
@@ -139,7 +139,7 @@ export function createPageApplier(deps: {
     return { events, changed: orders }
   }
 
-  /** A state of an earlier version does not know what the shipped events said of carriers: they are read, once per order. */
+  /** States of version 1.0 do not hold what the shipped events said of carriers. Reads those events, once per order. */
   async function recalled({ state, orderId, ...before }: OrderRow, snapshot: OrderSnapshot): Promise<OrderState> {
     if (!isTrackingForgotten(state, snapshot)) return state
     const events = await store.events.ofOrder(connection, orderId)
@@ -194,7 +194,7 @@ function nextRecheck(options: {
 
 const REMEMBERED_REJECTS = 1_000
 
-/** So that the same bad row, seen by every poll of an overlap, is written once. */
+/** Remembers bad rows: each poll of an overlap sees the same row, which is written once. */
 function createRejectMemory() {
   const seen = new Map<string, string>()
   const key = ({ orderId, path, value }: Reject) => JSON.stringify([orderId, path, orderId === null ? value : ''])

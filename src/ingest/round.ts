@@ -23,18 +23,18 @@ const UNREAD_RECHECK_MS = 60_000
 
 export interface RoundResult {
   readonly taken: readonly AppliedPage[]
-  /** Until the next round, milliseconds; null: the next round stays when it was to be. */
+  /** Milliseconds until the next poll. null: it stays when it was due. */
   readonly pauseMs: number | null
   /** What went wrong; null: nothing. */
   readonly error: unknown
 }
 
-/** Polls, writes down how it went, and says when to poll again. One round at a time. */
+/** A round: rechecks single orders, polls, stores how it went, and decides when to poll again. One round at a time. */
 export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log: Log; metrics: Metrics }) {
   const { polled, troubles, log, metrics } = deps
   const { connection, store, clock, pollEveryMs } = polled
   let failures = 0
-  /** The credentials were refused the last time. */
+  /** The last round found the credentials refused. */
   let stopped = false
   let trouble: string | null = null
   let saidSilent = false
@@ -66,14 +66,14 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     return { taken: [...rechecked, ...taken, ...revisited], pauseMs, error: null }
   }
 
-  /** Once, when it begins and when it ends. */
+  /** Logs a difference of the clocks once, when it begins and when it ends. */
   function sayClock(aheadMs: number | null): void {
     if (aheadMs !== null && !saidClock) log.warn({ aheadSeconds: aheadMs / 1000 }, clockWords(aheadMs))
     if (aheadMs === null && saidClock) log.info("the vendor's clock and ours agree again")
     saidClock = aheadMs !== null
   }
 
-  /** Spans in quarantine that are due. Whatever goes wrong with them, the poll went well. */
+  /** Reads the spans in quarantine that are due. Their failure does not fail the poll. */
   async function revisit(lease: Lease, signal: AbortSignal): Promise<readonly AppliedPage[]> {
     const taken: AppliedPage[] = []
     const options = { signal, priority: 'live' as const }
@@ -85,7 +85,7 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     return taken
   }
 
-  /** What a poll finds changed, a webhook should have announced: then the order was read already, or the count is ended by that webhook. */
+  /** Counts the changed orders that no webhook announced. An announced order was read before the poll, or its webhook resets the count. */
   async function watchWebhooks(lease: Lease, taken: readonly AppliedPage[]): Promise<void> {
     const changed = taken.reduce((sum, one) => sum + one.changed.length, 0)
     if (changed > 0) await store.connections.found(lease, connection, changed, clock.now())
@@ -121,7 +121,7 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
   async function recheck(lease: Lease, signal: AbortSignal): Promise<readonly AppliedPage[]> {
     rereads = { unread: 0, error: null }
     const taken = await readAgain(lease, signal)
-    // What could not be read is due again in a minute; until then nothing is known to be better.
+    // An unreadable order is due again in a minute; until then the trouble stays.
     const { unread, error } = rereads
     const now = clock.monotonic()
     if (unread > 0) unreadUntil = now + 2 * UNREAD_RECHECK_MS
@@ -143,7 +143,7 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     return taken
   }
 
-  /** What cannot be read says so and waits; the poll goes on without it. */
+  /** Reads single orders. Unreadable ones are logged and wait; the poll goes on without them. */
   async function readSingles(lease: Lease, refs: readonly OrderRef[], signal: AbortSignal) {
     const { taken, unread, error }: OrdersRead = await readOrders(polled, lease, refs, { signal, priority: 'live' })
     rereads = { unread: rereads.unread + unread.length, error: error ?? rereads.error }
@@ -152,7 +152,7 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     return { taken, unread: new Set(unread.map(({ orderId }) => orderId)) }
   }
 
-  /** One wide line a poll; a poll that changed nothing speaks at debug level only. */
+  /** One log line a poll; at debug level if nothing changed. */
   function report(began: number, { taken, error }: RoundResult): void {
     const sum = (of: (one: AppliedPage) => number) => taken.reduce((total, one) => total + of(one), 0)
     const seconds = (clock.monotonic() - began) / 1000
@@ -172,10 +172,10 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
   }
 
   return {
-    /** null: polled as it should be. */
+    /** Why the last poll failed; null: it did not. */
     trouble: (): string | null => trouble,
 
-    /** Never rejects for what the vendor did; rejects when the store or the lease failed. */
+    /** Rejects only when the store or the lease failed. A failure of the vendor is part of the result. */
     async run({ lease }: HeldLease, signal: AbortSignal, { onRequest }: { onRequest: boolean }): Promise<RoundResult> {
       const began = clock.monotonic()
       const result = await succeeded(lease, signal).catch(error => {

@@ -382,7 +382,7 @@ export const MUTANTS: readonly Mutant[] = [
   aimed(
     { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
     mutant('a tick that cannot be read is passed over', 'ingest/window-reader.ts', [
-      'for (const one of found) await setAside(lease, one.window, one.error)',
+      'for (const one of found) await quarantineSpan(lease, one.window, one.error)',
       '',
     ]),
   ),
