@@ -1,4 +1,4 @@
-/** Something that is not as it should be (`problem`), or worth knowing (`info`). The names are stable: programs match on them. */
+/** A contradiction (`problem`), or something worth knowing (`info`). The names are stable: programs match on them. */
 export interface Finding {
   readonly check: CheckName
   readonly where: Place
@@ -22,7 +22,7 @@ interface Check {
   readonly severity: 'problem' | 'info'
   /** What it means. */
   readonly means: string
-  /** What to do; says so where it heals by itself. */
+  /** What to do, also if it heals by itself. */
   readonly remedy: string
 }
 

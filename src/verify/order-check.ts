@@ -4,7 +4,7 @@ import { eventIdOf, typeOfKey } from '../order/event-id.ts'
 import type { CheckedEvent, CheckedOrder } from '../store/port/verify.ts'
 import type { CheckName } from './finding.ts'
 
-/** What is wrong with an order or an event, by itself. Pure. */
+/** Checks a single order or event. Pure. */
 
 export type Fault = readonly [check: CheckName, what: string]
 
@@ -12,7 +12,7 @@ const MOST_NAMED = 10
 
 const State = z.object({ sequence: z.number().int().nonnegative(), said: z.array(z.string()) })
 
-/** `untouched`: no event was ever removed from this history, so an order's first events must be there, too. */
+/** `untouched`: retention never removed an event, so the first events of an order must be there too. */
 export function orderFaults(order: CheckedOrder, untouched: boolean): Fault[] {
   const state = readState(order.state)
   if (typeof state === 'string') return [['order.state', `its state cannot be read: ${state}`]]

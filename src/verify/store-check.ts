@@ -12,12 +12,12 @@ import type { Store } from '../store/store.ts'
 import type { Finding, Place } from './finding.ts'
 import { eventFaults, orderFaults } from './order-check.ts'
 
-/** Small: SQLite holds the whole process for as long as a page takes. */
+/** Small, because SQLite blocks the whole process while a page is read. */
 const PAGE = 100
-/** What is committed goes into the event log within seconds. */
+/** Committed events reach the event log within seconds; older unpublished ones are a finding. */
 const UNPUBLISHED_MS = 60_000
 
-/** What the check yields: findings, and how far it is. */
+/** What the check yields: findings and progress. */
 export type Step = { readonly finding: Finding } | { readonly progress: Progress }
 
 interface Progress {
@@ -34,11 +34,11 @@ export interface StoreCheckDeps {
   readonly eventLog: Pick<EventLog, 'notice' | 'contradiction'>
   /** Ids of handlers and endpoints, as of now. */
   readonly destinations: () => Promise<ReadonlySet<string>>
-  /** Is shown every order there is. */
+  /** Called with every order. */
   readonly onOrder?: (order: CheckedOrder) => void
 }
 
-/** Looks through the whole store, page by page, for rows that contradict each other. Changes nothing; holds nothing up. */
+/** Looks through the whole store, page by page, for rows that contradict each other. Changes nothing and blocks nothing for long. */
 export async function* checkStore(deps: StoreCheckDeps): AsyncGenerator<Step> {
   const knownBefore = await deps.destinations()
   yield* connections(deps)
@@ -55,7 +55,7 @@ export async function* checkStore(deps: StoreCheckDeps): AsyncGenerator<Step> {
   yield* deadLetters(deps, destination => count('deadLetters', destination))
   yield* eventLog(deps)
 
-  // One that came or went meanwhile is no finding.
+  // A destination that was added or removed meanwhile is no finding.
   const knownAfter = await deps.destinations()
   const isKnown = (destination: string) => knownBefore.has(destination) || knownAfter.has(destination)
   for (const [destination, counts] of waiting) {
@@ -71,8 +71,8 @@ export async function* checkStore(deps: StoreCheckDeps): AsyncGenerator<Step> {
 }
 
 /**
- * Page by page, until one is empty. Rests as long as a page took, so that it takes half of a process at most: with SQLite nothing
- * else has a turn while a page is read and looked at.
+ * Reads pages until one is empty. Pauses after each page for as long as the page took, so it uses at most half of the process: with SQLite
+ * nothing else runs while a page is read.
  */
 async function* paged<T>(
   { clock }: StoreCheckDeps,
@@ -100,7 +100,7 @@ async function* connections({ store, connections }: StoreCheckDeps): AsyncGenera
 
 async function* orders(deps: StoreCheckDeps): AsyncGenerator<Step> {
   const { store, connections, onOrder } = deps
-  // Retention keeps old events that still wait, so the first one says nothing.
+  // Retention keeps old events that still wait, so the first event of the history proves nothing.
   let untouched = (await store.verify.history()).whole
   let done = 0
   for await (const page of paged<CheckedOrder>(deps, last => store.verify.orders(last, PAGE))) {

@@ -64,7 +64,7 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
         await holdLease(trx, dialect, lease)
         await upsertOrders(trx, dialect, page.orders)
         await replaceEntries(trx, dialect, page.connection, page.quarantine)
-        // Last, because from here to the end of the transaction nobody else can add events.
+        // Last, because from here until the transaction ends no other can add events.
         await insertEvents(trx, dialect, page.events, page.publishedAt)
       }),
   }
@@ -72,7 +72,7 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
 
 async function upsertOrders(trx: Kysely<Schema>, dialect: SqlDialect, orders: readonly OrderRow[]): Promise<void> {
   if (orders.length === 0) return
-  // One row an order: a statement cannot update the same row twice.
+  // One row per order: a statement cannot update the same row twice.
   const latest = [...new Map(orders.map(order => [`${order.connection}/${order.orderId}`, order])).values()]
   const source = dialect.rows(
     'new',

@@ -10,8 +10,8 @@ import type { Schema } from './tables.ts'
 const CHUNK = 500
 
 /**
- * Retention, by the promises of `port/retention.ts`. Each walk goes along an index in chunks and passes what it keeps, so that a large
- * backlog costs some lookups an hour and never a scan. Letters go first: an event may be kept by nothing else.
+ * Retention, by the promises of `port/retention.ts`. Each walk follows an index in chunks and skips rows it keeps, so a large backlog
+ * costs some lookups an hour and never a scan. Dead letters go first, because they keep their events.
  */
 export function pruner(store: Sql): Store['prune'] {
   const { db } = store
@@ -19,9 +19,9 @@ export function pruner(store: Sql): Store['prune'] {
     const deadLetters = await expireLetters(store, before, signal)
     const events = await pruneEvents(store, before, signal)
     const attempts = await pruneAttempts(store, before.attempts, signal)
-    // Replays to a handler that is no more are never taken up.
+    // Replays to a removed handler are never queued.
     if (!signal.aborted) await sql`delete from replays where created_at < ${before.events}`.execute(db)
-    // Rows without an order id are replaced by nothing; they would pile up.
+    // Nothing replaces the entries of rows without an order id; they would pile up.
     if (!signal.aborted)
       await sql`
         delete from quarantine where order_id is null and span_from is null and at < ${before.events}`.execute(db)
@@ -99,7 +99,7 @@ async function pruneEvents({ dialect, transaction }: Sql, before: PruneBounds, s
   return gone
 }
 
-/** Only what the reader of the embedded log has passed. Where it has never read, it has passed nothing. */
+/** Only events that the reader of the embedded log has passed. A reader without a position has passed none. */
 async function unread(trx: Kysely<Schema>, reader: string | null): Promise<RawBuilder<unknown>> {
   if (reader === null) return sql``
   const { rows } = await sql<{ position: number | null }>`
@@ -107,7 +107,7 @@ async function unread(trx: Kysely<Schema>, reader: string | null): Promise<RawBu
   return sql`and n <= ${rows[0]?.position ?? 0}`
 }
 
-/** Nothing that a replay has still to queue. */
+/** Excludes events that a replay has still to queue. */
 async function replaying(trx: Kysely<Schema>, dialect: SqlDialect): Promise<RawBuilder<unknown>> {
   const pending = await trx.selectFrom('replays').select(['filter', 'through']).execute()
   const conditions = pending.map(({ filter, through }) => {
@@ -118,8 +118,8 @@ async function replaying(trx: Kysely<Schema>, dialect: SqlDialect): Promise<RawB
 }
 
 /**
- * Deletes the events among these that nothing waits for. They are asked again once they are locked: what was put into a backlog before that
- * is seen then, and whoever comes later waits for us and finds the event gone.
+ * Deletes those of the events that nothing waits for. Checks again once the rows are locked: inserts into a backlog before the lock are
+ * seen then, and later ones wait and find the event gone.
  */
 async function deleteDone(
   { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
@@ -154,7 +154,7 @@ async function waitingAmong(
   return new Set(open.map(({ event_id }) => event_id))
 }
 
-/** Where these events wait or have a dead letter. */
+/** The deliveries of these events that wait or are dead. */
 async function openDeliveries(
   db: Kysely<Schema>,
   dialect: SqlDialect,
@@ -167,7 +167,7 @@ async function openDeliveries(
   return rows
 }
 
-/** Without those behind an event of their order that stays: what is left of an order has no gap. */
+/** Without events behind one of their order that stays, so the rest of an order has no gap. */
 async function firstOfTheirOrders(
   { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
   events: readonly Candidate[],
@@ -187,7 +187,7 @@ async function firstOfTheirOrders(
   return events.filter(event => event.sequence < (staying.get(keyOf(event)) ?? Number.POSITIVE_INFINITY))
 }
 
-/** In the order they were made, up to the first chunk that reaches younger ones. */
+/** Deletes attempts in the order they were made, until a chunk ends with a younger one. */
 async function pruneAttempts({ db, dialect }: Sql, before: number, signal: AbortSignal): Promise<number> {
   let gone = 0
   let passed = 0

@@ -57,8 +57,8 @@ export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineSt
 }
 
 /**
- * Makes the entries of each order named exactly those given; one that stays keeps its id, its place and when it was first seen.
- * Rows without an order id have nothing to be replaced by: they are only added, and known by what was found in them.
+ * Replaces the entries of each order given. An entry that stays keeps its id, its place and its time. Entries of rows without an order id
+ * are only added, and identified by their content.
  */
 export async function replaceEntries(
   trx: Kysely<Schema>,

@@ -22,7 +22,7 @@ import { replayStore } from './replays.ts'
 import type { Sql } from './sql.ts'
 import { verifyStore } from './verify.ts'
 
-/** The store on either database: `openSqlite` and `openPostgres` open it and hand over what only they know. */
+/** The store on either database. `openSqlite` and `openPostgres` open it and pass what differs. */
 export function createSqlStore(database: {
   sql: Sql
   describe: () => Promise<string>
