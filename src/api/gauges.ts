@@ -14,7 +14,7 @@ export function createCollector({
       store.connections.list(),
       store.lanes.backlog(),
       store.deadLetters.counts(),
-      store.audit.unpublished(),
+      store.verify.unpublished(),
     ])
     const now = clock.now()
     const configured = new Set(config.connections.map(({ id }) => id))

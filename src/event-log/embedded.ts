@@ -57,7 +57,7 @@ export function createEmbeddedLog(deps: {
     },
     health: () => [...readers].map(reader => reader.health()).find(trouble => trouble !== null) ?? null,
     notice: () => [...readers].map(reader => reader.notice()).find(text => text !== null) ?? null,
-    // The audit of the store compares the offset with the history.
+    // `verify` compares the position with the history.
     contradiction: async () => null,
     check: () => deps.store.check(),
     close: async () => {
@@ -144,7 +144,7 @@ function createReader(deps: {
 
   /** A history emptied by retention has no end; then the last number ever given counts. */
   const isBeyond = async (position: number): Promise<boolean> => {
-    const history = await persistently('see how far its history went', () => store.audit.history())
+    const history = await persistently('see how far its history went', () => store.verify.history())
     return history !== null && position > Math.max(history.last, history.given)
   }
 

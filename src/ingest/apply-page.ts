@@ -1,3 +1,4 @@
+import { hash } from 'node:crypto'
 import type { Vendor } from '../../schemas/common.ts'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 import type { OrderEvent } from '../../schemas/order-event.ts'
@@ -13,9 +14,12 @@ import type { OrderRow } from '../store/port/orders.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import { digestOf } from './digest.ts'
-import { nextRecheck } from './recheck.ts'
 import { tidySnapshot } from './tidy-snapshot.ts'
+
+/** Raise it when the same snapshot may prove more than before: then each order is derived again when it is next seen. */
+const DERIVATION = 1
+/** The first and the longest pause before an order is read again (`nextRecheck`). */
+const [FIRST_RECHECK_MS, LAST_RECHECK_MS] = [60_000, 86_400_000]
 
 /** What became of the rows of one page. */
 export interface AppliedPage {
@@ -26,7 +30,7 @@ export interface AppliedPage {
 }
 
 export interface ApplyOptions extends ReadOptions {
-  /** Take unchanged orders as well (something besides the row may have changed). */
+  /** Derive unchanged orders as well: something besides the row may have changed. */
   readonly force?: boolean
   readonly dryRun?: boolean
   /** The page came from `fetch`: nothing is left to complete. */
@@ -37,9 +41,9 @@ export interface ApplyOptions extends ReadOptions {
 export type ApplyPage = ReturnType<typeof createPageApplier>
 
 /**
- * normalise → derive → store: takes the rows of a page, drops the unchanged, completes and derives the rest, and writes state, events
- * and quarantine in one transaction. Safe to repeat, and to run for overlapping pages at once: what is slow (the vendor) happens
- * before the state is loaded, and load-derive-commit is one at a time.
+ * normalise → derive → store: drops the unchanged orders of a page, completes and derives the rest, and writes state, events and
+ * quarantine entries in one transaction. Safe to repeat, and to run for overlapping pages at once: the vendor is asked before the state
+ * is loaded, and load-derive-commit runs one at a time.
  */
 export function createPageApplier(deps: {
   connection: string
@@ -110,7 +114,7 @@ export function createPageApplier(deps: {
         connection,
         orderId: snapshot.orderId,
         userId: options.userId ?? before?.userId ?? null,
-        // Read by itself and the same as before: the next page that lists it unchanged has nothing new either.
+        // A single order that is the same as before keeps the digest of its row, so the next page that lists it skips it.
         digest: options.complete && isSame(before, snapshot) ? before.digest : digest,
         state: decision.state,
         snapshot,
@@ -123,11 +127,11 @@ export function createPageApplier(deps: {
     const readable = new Set(complete.map(({ orderId }) => orderId))
     await store.orders.commit(lease, {
       connection,
-      // A known order that cannot be read now loses its digest, so that it is taken up again once it can.
+      // A known order that is unreadable now loses its digest, so the first page that shows it readable derives it again.
       orders: [...orders, ...rejected.filter(id => !readable.has(id)).flatMap(id => unread(known.get(id)))],
       events,
       publishedAt: deps.commitPublishes ? observedAt : null,
-      doubts: [
+      quarantine: [
         ...complete.map(({ orderId, doubts }) => ({ orderId, entries: doubts, at: observedAt })),
         ...rejects.map(reject => ({ orderId: reject.orderId, entries: [entry(reject)], at: observedAt })),
       ],
@@ -135,7 +139,7 @@ export function createPageApplier(deps: {
     return { events, changed: orders }
   }
 
-  /** A state of an earlier version does not know what the shipped events said of carriers: they are read, once per order. */
+  /** States of version 1.0 do not hold what the shipped events said of carriers. Reads those events, once per order. */
   async function recalled({ state, orderId, ...before }: OrderRow, snapshot: OrderSnapshot): Promise<OrderState> {
     if (!isTrackingForgotten(state, snapshot)) return state
     const events = await store.events.ofOrder(connection, orderId)
@@ -164,9 +168,33 @@ const earlier = (a: number | null, b: number | null): number | null =>
 const unread = (row: OrderRow | undefined): OrderRow[] => (row ? [{ ...row, digest: '' }] : [])
 const entry = ({ path, value, reason }: Reject): Doubt => ({ path, value, reason })
 
+/** The same digest means: nothing of this order that we read has changed. */
+const digestOf = (snapshot: OrderSnapshot): string => hash('sha1', `${DERIVATION}${JSON.stringify(snapshot)}`, 'base64')
+
+/**
+ * When to read an order again whose quarantine entries only its own reading shows: no page shows a change once they are fixed. After a
+ * minute, then after twice as long each time. null: a page shows the entries too, or a day has passed and a person has to act.
+ * `row`: the order as a page listed it; null: it was read by itself.
+ */
+function nextRecheck(options: {
+  snapshot: OrderSnapshot
+  row: OrderSnapshot | null
+  before: OrderRow | undefined
+  observedAt: number
+}): number | null {
+  const { snapshot, row, before, observedAt } = options
+  if (snapshot.doubts.length === 0) return null
+  const waits = before !== undefined && before.recheckAt !== null && before.snapshot.doubts.length > 0
+  const listed = new Set(row?.doubts.map(({ path, value }) => `${path} ${value}`))
+  const isHidden = row === null ? waits : snapshot.doubts.some(({ path, value }) => !listed.has(`${path} ${value}`))
+  if (!isHidden) return null
+  const pause = waits ? Math.max(2 * (observedAt - before.observedAt), FIRST_RECHECK_MS) : FIRST_RECHECK_MS
+  return pause > LAST_RECHECK_MS ? null : observedAt + pause
+}
+
 const REMEMBERED_REJECTS = 1_000
 
-/** So that the same bad row, seen by every poll of an overlap, is written once. */
+/** Remembers bad rows: each poll of an overlap sees the same row, which is written once. */
 function createRejectMemory() {
   const seen = new Map<string, string>()
   const key = ({ orderId, path, value }: Reject) => JSON.stringify([orderId, path, orderId === null ? value : ''])

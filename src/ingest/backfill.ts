@@ -3,14 +3,14 @@ import type { TakePage } from './read-window.ts'
 import { halve, without } from './window.ts'
 import type { ReadJob, WindowReader } from './window-reader.ts'
 
-/** Windows still to be read beside the polls (a long first look back, what an outage left), newest first, durably shrinking as they are read. */
+/** The gaps of a connection or a span: windows still to be read beside the polls. Stored, and shrunk as they are read. */
 export interface Gaps {
   list(): Promise<readonly Window[]>
-  /** Puts others in the place of one. */
+  /** Replaces one gap by others. */
   replace(gap: Window, by: readonly Window[]): Promise<void>
 }
 
-/** Reads gaps until none is left or the signal aborts. A crash loses at most the reading of one piece, which is read again. */
+/** Reads gaps, newest first, until none is left or the signal aborts. A crash costs the reading of one gap, which is read again. */
 export async function backfill(
   deps: { reader: WindowReader; gaps: Gaps; lease: ReadJob['lease']; take: TakePage },
   options: ReadOptions,

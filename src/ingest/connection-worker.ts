@@ -11,17 +11,20 @@ import { backfill, type Gaps } from './backfill.ts'
 import type { IngestControl, PollOptions, PollResult, ReadResult } from './ingest-control.ts'
 import { type HeldLease, withLease } from './lease.ts'
 import { createOutbox } from './outbox.ts'
-import { type PollTarget, poll, pollOrders } from './poll.ts'
+import { poll } from './poll.ts'
 import { askPoll, askRead } from './poll-request.ts'
+import type { PollTarget } from './poll-target.ts'
+import { pollOrders } from './read-orders.ts'
 import { createReconciler } from './reconcile.ts'
 import { createRefetcher } from './refetch.ts'
 import { createBackfills } from './requested-backfills.ts'
-import { createRounds, STOPPED_PAUSE_MS } from './round.ts'
+import { isStoreError, restAfter } from './rest-after.ts'
+import { createRounds } from './round.ts'
 import { createTroubles, type Loop } from './troubles.ts'
 
 const RETRY_MS = 15_000
 const FREE_MS = 15_000
-/** How long a command that ends waits for what it read to be published. */
+/** How long a command that ends waits until its events are published. */
 const PUBLISH_MS = 2_000
 
 type Refs = Parameters<IngestControl['read']>[1]
@@ -29,9 +32,8 @@ type Refs = Parameters<IngestControl['read']>[1]
 export type ConnectionWorker = ReturnType<typeof createConnectionWorker>
 
 /**
- * Works one connection while it holds its lease. Loops beside each other: polls on time, gaps (a long look back), single orders and
- * spans on request, reconciliation, and the publishing of what came of them. Whatever a loop was doing when the lease or the process went is done again by
- * the next holder, and by its ids the same.
+ * Works one connection while it holds the lease. Loops run beside each other: polls, gaps, single orders and backfills on request,
+ * reconciliation, publishing. When the lease or the process is lost, the next holder repeats the work and gets the same event ids.
  */
 export function createConnectionWorker(deps: {
   polled: PollTarget
@@ -52,7 +54,7 @@ export function createConnectionWorker(deps: {
   const oneRoundAtATime = createMutex()
   const pollWakeUp = createWakeUp(clock)
   const gapWakeUp = createWakeUp(clock)
-  /** Rung by every poll that went well. */
+  /** Woken by every successful poll. */
   const recovered = {
     orders: createWakeUp(clock),
     gaps: createWakeUp(clock),
@@ -74,14 +76,14 @@ export function createConnectionWorker(deps: {
     pollWentWell: recovered.backfills,
     onTrouble: noteTrouble('requested'),
   })
-  /** A command's work on backfills, without `run`. */
+  /** Backfills that a command works on, without `run`. */
   const alone = { ended: new AbortController(), work: null as Promise<void> | null }
   let running = false
-  /** When the next poll is to begin, by the clock that only goes forward. */
+  /** When the next poll is due, by the monotonic clock. */
   let dueAt = 0
   /** The last poll failed. */
   let hasFailed = false
-  /** Asked for since the last one began, which may have missed what it was asked for. */
+  /** A poll was requested since the last one began, which may have missed the reason. */
   let woken = false
   let current: { held: HeldLease; publish: () => void; lookBehind: () => void } | null = null
 
@@ -129,14 +131,14 @@ export function createConnectionWorker(deps: {
     if (result.error === null) {
       if (hasFailed) refetcher.retry()
       publishWhatIsNew(result.taken)
-      for (const bell of Object.values(recovered)) bell.wake()
-    } else current?.publish() // its first pages may be stored
+      for (const wakeUp of Object.values(recovered)) wakeUp.wake()
+    } else current?.publish() // the first pages of the failed poll may be stored
     hasFailed = result.error !== null
     gapWakeUp.wake()
     return result
   }
 
-  /** Each round says when the next is due, one on request as well if it succeeded: the vendor may be well again sooner than expected. */
+  /** Each round sets when the next is due. A successful round on request does too: the vendor works again sooner than expected. */
   async function pollLoop(held: HeldLease): Promise<void> {
     dueAt = 0
     while (!held.signal.aborted) {
@@ -155,7 +157,7 @@ export function createConnectionWorker(deps: {
     }
     while (!held.signal.aborted) {
       await gapWakeUp.wait(held.signal)
-      await repeatedly(held, 'backfill', recovered.gaps, 'backfill interrupted; goes on from where it was', () =>
+      await repeatedly(held, 'backfill', recovered.gaps, 'backfill interrupted; it continues where it stopped', () =>
         backfill({ reader, gaps: gapsOf(held), lease: held.lease, take }, options).then(() => null),
       )
     }
@@ -175,15 +177,15 @@ export function createConnectionWorker(deps: {
   }
 
   /**
-   * Until it succeeds or the lease ends. Errors of the store end the lease instead; refused credentials make it wait for a poll that
-   * went well, and ask no more often than the polls do.
+   * Runs a step until it succeeds or the lease ends. Errors of the store end the lease. Refused credentials make it wait for a
+   * successful poll.
    */
   async function repeatedly(
     { signal }: HeldLease,
     loop: Loop,
     pollWentWell: WakeUp,
-    complaint: string,
-    /** Resolves with what is wrong all the same; null: nothing. */
+    message: string,
+    /** Resolves with what is still wrong; null: nothing. */
     run: () => Promise<string | null>,
   ): Promise<void> {
     while (!signal.aborted) {
@@ -191,17 +193,15 @@ export function createConnectionWorker(deps: {
         return troubles.report(loop, await run())
       } catch (error) {
         if (signal.aborted) return
-        if (error instanceof AppError && error.code.startsWith('store.')) throw error
-        log.warn({ error: messageOf(error) }, complaint)
+        if (isStoreError(error)) throw error
+        log.warn({ error: messageOf(error) }, message)
         troubles.report(loop, messageOf(error))
-        const { intent, retryAfterMs = RETRY_MS } = error instanceof AppError ? error : { intent: 'retry' }
-        await clock.sleep(retryAfterMs, signal)
-        if (intent === 'stop') await pollWentWell.wait(signal, STOPPED_PAUSE_MS)
+        await restAfter(error, { failures: 1, firstMs: RETRY_MS, pollWentWell, clock, signal })
       }
     }
   }
 
-  /** Takes the lease for this one piece of work; for commands that run without a server. */
+  /** Takes the lease for one piece of work: for commands that run without a server. */
   async function once<T>(signal: AbortSignal, run: (held: HeldLease) => Promise<T>): Promise<T> {
     const done = new AbortController()
     const result = Promise.withResolvers<T>()
@@ -221,7 +221,7 @@ export function createConnectionWorker(deps: {
       intent: 'retry',
     })
 
-  /** What is polled on request: an order, or the connection. Dry (no lease): nothing is written. */
+  /** A poll on request, of one order or of the connection. `held` null: a dry run, which writes nothing. */
   async function ask(held: HeldLease | null, options: PollOptions): Promise<readonly AppliedPage[]> {
     const { signal, orderId, userId = null } = options
     const lease = held?.lease ?? null
@@ -249,7 +249,7 @@ export function createConnectionWorker(deps: {
     }
   }
 
-  /** Needs no lease: it changes nothing. In turn with the polls: behind them, it would wait for ever where they use all that the vendor allows. */
+  /** Needs no lease, because it changes nothing. Live priority: at a lower one it would wait for ever where polls use the whole rate limit. */
   async function readHere(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
     const { orders, rejects } = await source.fetch(refs, live(signal))
     return { snapshots: orders, rejects }
@@ -260,18 +260,18 @@ export function createConnectionWorker(deps: {
     await once(alone.ended.signal, held => backfills.workOff(held, { alone: true }))
   }
 
-  /** Nobody works the connection now; it is ours for long enough to begin. */
+  /** Whether nobody works the connection now. If so, takes its lease for long enough to begin. */
   const isFree = async () => (await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())) !== null
 
   return {
     connection,
     /** This process works the connection now. */
     holds: (): boolean => current !== null,
-    /** The store was asked to have orders read. */
-    refetch: refetcher.ring,
-    /** The store was asked for a backfill. Without a server, it is worked here unless another process works the connection. */
+    /** The store has requests to read orders. */
+    refetch: refetcher.wake,
+    /** The store has a request for a backfill. Without a server it is worked here, unless another process works the connection. */
     backfill(): void {
-      backfills.ring()
+      backfills.wake()
       if (running || current || alone.work) return
       alone.work = workAlone()
         .catch(error => log.warn({ error: messageOf(error) }, 'cannot work on the backfill'))
@@ -280,7 +280,7 @@ export function createConnectionWorker(deps: {
         })
     },
     async close(): Promise<void> {
-      // What is read is still published.
+      // Events of what was read are still published.
       await Promise.race([alone.work, clock.sleep(PUBLISH_MS)])
       alone.ended.abort()
       await alone.work
@@ -290,9 +290,9 @@ export function createConnectionWorker(deps: {
       dueAt = 0
       pollWakeUp.wake()
     },
-    /** Why the connection is not worked as it should be; null: polls and publishing go on, as far as the log takes events. */
+    /** Why polls or publishing do not work; null: they work. Events that the log refuses do not count. */
     trouble: () => troubles.of('lease') ?? rounds.trouble() ?? troubles.of('publish'),
-    /** All that is wrong with it, loop by loop; null: nothing. */
+    /** All that is wrong with the connection, loop by loop; null: nothing. */
     troubles: (): string | null =>
       [rounds.trouble(), troubles.sentence()].filter(sentence => sentence !== null).join(' ') || null,
 
@@ -305,14 +305,14 @@ export function createConnectionWorker(deps: {
     pollHere,
     readHere,
 
-    /** Where another process works the connection, that one looks by itself. */
+    /** Publishes now. If another process works the connection, that process looks by itself. */
     async publish(): Promise<void> {
       if (current) return current.lookBehind()
       if (running || (shared && !(await isFree()))) return
       await once(new AbortController().signal, held => outboxOf(held).publishAll())
     },
 
-    /** Reads here, or has the process read that works the connection: the vendor counts requests, and may know one token only. */
+    /** Reads here, or in the process that works the connection: the vendor limits requests, and may accept one token only. */
     async read(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
       if (!shared || current) return readHere(refs, signal)
       const lease = await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())
@@ -320,7 +320,7 @@ export function createConnectionWorker(deps: {
       return readHere(refs, signal).finally(() => running || store.leases.release(lease))
     },
 
-    /** Polls here, or has the process poll that works the connection. */
+    /** Polls here, or in the process that works the connection. */
     async poll(options: PollOptions): Promise<PollResult> {
       const elsewhere = shared && !current && !options.dryRun && (running || !(await isFree()))
       return elsewhere ? askPoll({ requests: store.pollRequests, clock }, connection, options) : pollHere(options)

@@ -7,21 +7,21 @@ import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { AppliedPage, ApplyOptions, ApplyPage } from './apply-page.ts'
-import { detectEndlessPages } from './endless-pages.ts'
+import { detectEndlessPages } from './read-window.ts'
 import { mayBeOfPage } from './unreadable.ts'
 
-/** Vendors without a change feed: followed orders and users are asked for, the fresh and moving often, the old and finished rarely. */
+/** Polls of vendors without a change feed: read followed orders and users, fresh and moving ones often, old and finished ones rarely. */
 
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 
-/** Follows asked for in one round; the rest waits for the next, earliest due first. */
+/** At most so many follows in one poll, earliest due first. */
 const ROUND = 100
 
-/** In a row: then it is the vendor's trouble. */
+/** After so many failures in a row the vendor is taken to be in trouble. */
 const MOST_FAILURES = 3
 const FAILED_PAUSE_MS = 30_000
-/** One that fails again and again is asked for ever more rarely, and at least this often. */
+/** A follow that keeps failing is read more and more rarely, but at least this often. */
 const LONGEST_FAILED_PAUSE_MS = HOUR
 
 /** An error that may concern this one order or user only. */
@@ -29,9 +29,9 @@ const isOfOne = (error: unknown): error is AppError =>
   error instanceof AppError && error.intent === 'retry' && error.retryAfterMs === undefined
 
 /**
- * The delay promised from one asking to the next: a sixtieth of the time since the last change, so that an order that changed a
- * minute ago is asked for at every poll and one that changed two days ago every 48 minutes. A user may place a new order at any time.
- * `mostMs`: every follow is read whole at least this often, which is its reconciliation (case 47).
+ * The promised delay between two readings: a sixtieth of the time since the last change. An order that changed a minute ago is read by
+ * every poll, one that changed two days ago every 48 minutes. A user may place a new order at any time, so users are read more often.
+ * `mostMs`: every follow is read at least this often, which is its reconciliation (case 47).
  */
 function followDelay(options: {
   kind: Follow['kind']
@@ -46,12 +46,12 @@ function followDelay(options: {
   return Math.max(Math.min(Math.max(sinceChangeMs / 60, shortest), longest), pollEveryMs)
 }
 
-/** Nothing more is to be expected of it, as far as the vendor tells. */
+/** No more changes are expected. */
 function isFinished({ cancelled, delivered, refund }: OrderSnapshot): boolean {
   return cancelled !== null || delivered !== null || refund?.full === true
 }
 
-/** One round: all follows that are due, in their order, at most `ROUND`. Returns what was taken, and whether more are due. */
+/** Reads the due follows, earliest first, at most `ROUND`. Returns the pages taken, and whether more are due. */
 export async function followRound(
   deps: {
     connection: string
@@ -83,7 +83,7 @@ export async function followRound(
       read++
       inARow = 0
     } catch (error) {
-      // One that cannot be read waits and lets the others pass; when several fail in a row it is the vendor, and the round ends.
+      // A failing follow waits and delays no other. Several in a row: the vendor is in trouble, and the poll ends.
       if (!isOfOne(error) || ++inARow === MOST_FAILURES) {
         for (const failure of failures) await putOff(failure.follow, FAILED_PAUSE_MS)
         throw error
@@ -96,21 +96,20 @@ export async function followRound(
     for (const failure of failures) await putOff(failure.follow, FAILED_PAUSE_MS)
     throw first.error
   }
-  for (const failure of failures) taken.push(...(await setAside(failure)))
+  for (const failure of failures) taken.push(...(await quarantine(failure)))
   return { taken, more: due.length === ROUND }
 
   async function putOff(follow: Follow, pauseMs: number): Promise<void> {
     if (lease) await store.follows.reschedule(lease, [{ ...follow, next: clock.now() + pauseMs }])
   }
 
-  /** Others could be read, so it is this order's own trouble (case 43): it is in quarantine until it can be read. A user is only asked again. */
-  async function setAside({ follow, error }: { follow: Follow; error: AppError }): Promise<readonly AppliedPage[]> {
-    // Each time for twice as long as before.
+  /** Others could be read, so this order itself is broken (case 43): it is in quarantine until it can be read. A user is only read again later. */
+  async function quarantine({ follow, error }: { follow: Follow; error: AppError }): Promise<readonly AppliedPage[]> {
     const everyMs = Math.min(Math.max(2 * follow.everyMs, FAILED_PAUSE_MS), LONGEST_FAILED_PAUSE_MS)
     await putOff({ ...follow, everyMs }, everyMs)
     deps.log.warn(
       { connection, [follow.kind]: follow.id, error: error.message },
-      'one followed order or user cannot be read; it is asked for again later, and the others go on',
+      'a followed order or user cannot be read; it is read again later, and the others go on',
     )
     if (follow.kind === 'user' || !mayBeOfPage(error)) return []
     const reject = { orderId: follow.id, path: '', value: 'absent', reason: `It cannot be read: ${error.message}` }

@@ -1,29 +1,30 @@
 import type { Refusal } from '../event-log/event-log.ts'
+import { doubled } from '../lib/back-off.ts'
 import type { AppError } from '../lib/errors.ts'
 import type { StoredEvent } from '../store/port/events.ts'
 
 const PAUSES = { partition: { first: 1_000, most: 15_000 }, order: { first: 5_000, most: 30_000 } } as const
-/** Where more orders than this are held back, each is tried more rarely. */
+/** If more orders than this are held back, each is tried more rarely. */
 const MANY_ORDERS = 100
 
-/** A partition or an order whose events wait because the log refused one of them. */
+/** A partition or an order whose events wait, because the log refused one of them. */
 export interface Hold {
   readonly kind: 'partition' | 'order'
-  /** Of the first event refused. */
+  /** Order of the first refused event. */
   readonly orderId: string
-  /** Place in the history of its first event that waits. */
+  /** Place in the history of the first waiting event. */
   from: number
   error: AppError
   /** How often the log refused it. */
   refusals: number
-  /** By the clock that only goes forward. */
+  /** By the monotonic clock. */
   dueAt: number
   pauseMs: number
 }
 
 /**
- * What the log refuses at present. A partition that refuses keeps back all its orders, a refused event its own order. Events of a hold are
- * not read again until it is due, however many wait.
+ * The holds of one connection: what the log refuses at present. A refusing partition holds back all its orders, a refused event its own
+ * order. Events of a hold are not read again until it is due.
  */
 export function createHeldBack(deps: { monotonic: () => number; partitionOf: (orderKey: string) => number }) {
   const { monotonic, partitionOf } = deps
@@ -53,11 +54,11 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
       return fresh
     }
     known.from = Math.min(known.from, n)
-    // Of one request's refusals the first counts; the others of the same hold are its consequences.
+    // Only the first refusal of a request counts; the others of the same hold follow from it.
     if (known.error === error && known.dueAt > monotonic()) return known
     known.error = error
     known.refusals++
-    known.pauseMs = Math.min(known.pauseMs * 2, longest(kind))
+    known.pauseMs = doubled(known.pauseMs, longest(kind))
     known.dueAt = monotonic() + known.pauseMs
     return known
   }
@@ -65,7 +66,7 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
   const all = () => [...partitions.values(), ...orders.values()]
 
   return {
-    /** Why the event waits; null: it does not. */
+    /** The hold that the event waits for; null: it does not wait. */
     of: ({ orderKey }: Pick<StoredEvent, 'orderKey'>): Hold | null =>
       orders.get(orderKey) ?? (partitions.size > 0 ? (partitions.get(partitionOf(orderKey)) ?? null) : null),
 
@@ -76,7 +77,7 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
         : put(partitions, refusal.partition, refusal, n)
     },
 
-    /** An event of it waits as well. */
+    /** Another event of the hold waits. */
     waits: (hold: Hold, n: number): void => {
       hold.from = Math.min(hold.from, n)
     },

@@ -1,27 +1,27 @@
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 import type { EventRecord } from '../order/event-record.ts'
 
-/** What the faces (HTTP API, command line) may ask of the working parts. Wired in `app.ts`; a process without that role has null. */
+/** What the API and the command line may ask of ingest. Wired in `app.ts`; a process without the role has null. */
 
 export interface IngestControl {
-  /** One poll now, whatever the schedule says; also takes a stopped connection up again. */
+  /** Polls now, whatever the schedule says. Also starts a stopped connection again. */
   poll(connection: string, options: PollOptions): Promise<PollResult>
-  /** These orders as the vendor shows them now; changes nothing. One the vendor does not know is absent. */
+  /** Reads these orders from the vendor; changes nothing. An order that the vendor does not know is absent. */
   read(connection: string, orders: readonly OrderRef[], signal: AbortSignal): Promise<ReadResult>
-  /** The store was asked to have this order read again (`orderReads`): look now, if this process works the connection. */
+  /** The store has a request to read this order (`orderReads`): look now, if this process works the connection. */
   refetch(connection: string, orderId: string): void
-  /** The store was asked to have a span read again (`backfills`): look now, and work it here where no other process does. */
+  /** The store has a request for a backfill (`backfills`): look now, and work on it here if no other process does. */
   backfill(connection: string): void
   /**
-   * Publishes what this connection has unpublished. Where it runs, here or in another process, that begins soon; where nobody does, it is done
-   * when this resolves.
+   * Publishes the unpublished events of this connection. If a process works it, publishing begins there soon; else it is done when this
+   * resolves.
    */
   publish(connection: string): Promise<void>
-  /** Something to poll was registered: look at the schedule again. */
+  /** A follow was added: look at the schedule again. */
   wake(connection: string): void
-  /** null: at least one connection is worked as it should be (each one's own state is in the store); else one sentence. */
+  /** null: at least one connection works (the store has the state of each); else one sentence. */
   health(): string | null
-  /** What is wrong with each connection that this process works, by its id, whether it could be stored or not. Absent: not known here. */
+  /** What is wrong with each connection worked here, by its id, stored or not. Absent: not known here. */
   troubles?(): ReadonlyMap<string, string>
 }
 
@@ -40,7 +40,7 @@ export interface PollResult {
   readonly orders: number
   /** New events, in publishing order. */
   readonly events: readonly EventRecord[]
-  /** Rows or values set aside. */
+  /** Rows and values that went to quarantine. */
   readonly quarantined: number
 }
 
@@ -52,6 +52,6 @@ interface OrderRef {
 
 export interface ReadResult {
   readonly snapshots: readonly OrderSnapshot[]
-  /** Orders that cannot be understood, and why. */
+  /** Orders that cannot be understood, and why. The name is part of the answers between processes of different versions. */
   readonly rejects: readonly (Doubt & { readonly orderId: string | null })[]
 }

@@ -9,7 +9,7 @@ import type { Metrics } from '../telemetry/metrics.ts'
 import { createPageApplier } from './apply-page.ts'
 import { type ConnectionWorker, createConnectionWorker } from './connection-worker.ts'
 import type { IngestControl } from './ingest-control.ts'
-import type { PollTarget } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
 import { serveRequests } from './serve-poll-requests.ts'
 import { createSpanReaders } from './spans.ts'
 import { createWindowReader } from './window-reader.ts'
@@ -23,13 +23,13 @@ export interface Connected {
 }
 
 export interface Ingest extends IngestControl {
-  /** Works all connections until the signal aborts; resolves when the last round has ended. */
+  /** Works all connections until the signal aborts; resolves when the last poll has ended. */
   run(signal: AbortSignal): Promise<void>
-  /** Ends what was begun without `run`, for a command. */
+  /** Ends work that a command began without `run`. */
   close(): Promise<void>
 }
 
-/** The first half of the job: from the vendors' APIs to events in the log. */
+/** Ingest: from the vendors' APIs to events in the log, one worker per connection. */
 export function createIngest(deps: {
   connections: readonly Connected[]
   store: Store

@@ -11,17 +11,17 @@ export interface HeldLease {
   readonly lease: Lease
   /** Aborts when the lease is lost or the program stops. */
   readonly signal: AbortSignal
-  /** Throws LEASE_LOST if, by a clock that only goes forward, the lease may have passed to another: a paused process finds out here before it writes anywhere that does not check epochs. */
+  /** Throws LEASE_LOST if the lease may have expired, by the monotonic clock. Call it before a write that checks no epoch: the process may have been suspended. */
   assertFresh(): void
-  /** As `assertFresh`, as an answer. */
+  /** As `assertFresh`, but returns the answer. */
   isFresh(): boolean
-  /** To be called when a write found that the lease is gone. */
+  /** Call it when a write found that the lease is gone. */
   lost(cause: unknown): void
 }
 
 /**
- * Does `work` while holding the lease, again and again until `signal` aborts: waits while another process has it, renews it, and
- * takes it up again after losing it. `work` must end soon after its own signal aborts.
+ * Runs `work` while it holds the lease, again and again until `signal` aborts. Waits while another process has the lease, renews it, and
+ * takes it again after losing it. `work` must end soon after its own signal aborts.
  */
 export async function withLease(
   deps: {
@@ -31,7 +31,7 @@ export async function withLease(
     clock: Clock
     log: Log
     signal: AbortSignal
-    /** Told why the work cannot be done here, and null when another process does it. */
+    /** Called with the reason why the work cannot run here; null: another process does it. */
     trouble?: (why: string | null) => void
   },
   work: (held: HeldLease) => Promise<void>,
@@ -84,7 +84,7 @@ export async function withLease(
       await work(held)
     } catch (error) {
       if (!ended.signal.aborted)
-        log.error({ lease: name, error: messageOf(error) }, 'stopped unexpectedly; taken up again')
+        log.error({ lease: name, error: messageOf(error) }, 'the work stopped unexpectedly; starting it again')
     } finally {
       ended.abort()
       signal.removeEventListener('abort', stop)

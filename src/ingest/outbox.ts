@@ -1,4 +1,5 @@
 import { type EventLog, PartlyRefused, TOO_LARGE } from '../event-log/event-log.ts'
+import { createBackOff } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { createWakeUp } from '../lib/wake-up.ts'
@@ -11,17 +12,16 @@ import { createHeldBack, type Hold } from './held-back.ts'
 import type { HeldLease } from './lease.ts'
 
 const BATCH = 500
-/** Orders held back that are tried again together. */
+/** So many held orders are tried again together. */
 const ORDERS = 100
-const SHORTEST_PAUSE_MS = 500
-const LONGEST_PAUSE_MS = 10_000
+const PAUSES = { firstMs: 500, longestMs: 10_000 }
 /** How often to look for events that another process made unpublished again (`republish`). */
 const LOOK_BEHIND_MS = 5_000
 
 /**
- * The outbox of one connection: what is committed and not yet in the event log goes there, in order. A crash between the log's
- * acknowledgement and the mark repeats a batch with the same ids; nothing is skipped, because the mark comes last. What the log refuses
- * is held back with what must not overtake it, and tried again beside the rest.
+ * The outbox of one connection: publishes committed events to the event log, in order. Events are marked after the log acknowledged them,
+ * so a crash in between repeats a batch with the same ids and skips nothing. Refused events, and those that must not overtake them, are
+ * held back and tried again beside the others.
  */
 export function createOutbox(deps: {
   connection: string
@@ -30,23 +30,23 @@ export function createOutbox(deps: {
   held: HeldLease
   clock: Clock
   log: Log
-  /** Told when it changes why all events wait (`failing`) and why some do (`refused`); null: they do not. */
+  /** Called when it changes why all events wait (`failing`) or some do (`refused`); null: they do not wait. */
   report?: (trouble: { failing: string | null; refused: string | null }) => void
 }) {
   const { connection, store, eventLog, held: lease, clock, log, report = () => {} } = deps
   const wakeUp = createWakeUp(clock)
-  const retryBell = createWakeUp(clock)
+  const retryWakeUp = createWakeUp(clock)
   const heldBack = createHeldBack({ monotonic: clock.monotonic, partitionOf: eventLog.partitionOf })
-  /** Up to this place in the history every event is published, in flight or held back. */
+  /** Up to this place in the history every event is published, being published or held back. */
   let reached = 0
-  /** Another number of partitions moves orders, so holds of the old ones say nothing. */
+  /** The number of partitions that the holds are for. Another number moves orders to other partitions. */
   let spread = eventLog.partitions
-  /** When to look for events behind `reached` that were made unpublished again, by the clock that only goes forward. */
+  /** When to look next for events up to `reached` that were made unpublished again, by the monotonic clock. */
   let lookBehindAt = clock.monotonic() + LOOK_BEHIND_MS
   const failures = { forward: null as string | null, again: null as string | null }
   let said: string | null = null
 
-  /** Reports what changed; the log has a line when it begins and when it is over. */
+  /** Reports changes; logs when publishing begins to fail and when it works again. */
   function tell(): void {
     const failing = failures.forward ?? failures.again
     const refused = heldBack.sentence()
@@ -63,7 +63,7 @@ export function createOutbox(deps: {
   }
 
   async function publishNew(): Promise<void> {
-    // The embedded log reads the store itself: its events are published by their commit, and its readers need a nudge only.
+    // The embedded log reads the store itself: the commit has published the events, and its readers only need to be woken.
     if (eventLog.commitPublishes) return eventLog.append([])
     for (;;) {
       if (eventLog.partitions !== spread) startAnew()
@@ -71,7 +71,7 @@ export function createOutbox(deps: {
       const page = await store.events.unpublished(connection, BATCH, { after: before })
       const last = page.at(-1)
       if (!last) return
-      // Before anything else happens: who releases a hold must see what was passed over for it.
+      // Set before any await: the code that releases a hold must see the events that were skipped for it.
       reached = last.n
       const free = page.filter(event => {
         const hold = heldBack.of(event)
@@ -87,7 +87,7 @@ export function createOutbox(deps: {
     }
   }
 
-  /** Events up to `reached` that were made unpublished again; what is held back stays with its hold. */
+  /** Publishes events up to `reached` that were made unpublished again, except those held back. */
   async function publishBehind(): Promise<void> {
     const end = reached
     for (let after = 0; after < end; ) {
@@ -116,7 +116,7 @@ export function createOutbox(deps: {
     heldBack.clear()
   }
 
-  /** Marks what the log has. What it refused is held back; anything else that goes wrong rejects. */
+  /** Appends events and marks them. Holds back refused ones; rejects on any other failure. */
   async function publish(events: readonly StoredEvent[]): Promise<void> {
     if (events.length === 0) return
     const batch: StoredEvent[] = []
@@ -139,18 +139,18 @@ export function createOutbox(deps: {
     })
     const orders = new Set<string>()
     for (const { event, refusal, hold } of held) {
-      // Only the first of an order was refused for itself.
+      // Only the first event of an order was refused for itself.
       const first = !orders.has(event.orderKey)
       orders.add(event.orderKey)
       const large = first && refusal.partition === null && refusal.error.code === TOO_LARGE
       if (large && (await slimmed(event))) hold.dueAt = clock.monotonic()
     }
-    if (held.length > 0) retryBell.wake()
+    if (held.length > 0) retryWakeUp.wake()
   }
 
   /**
-   * The event without its lines, which the log may take. Nobody has been given the bytes it had: it is replaced in the store before it is
-   * published, so they are the same everywhere. null: it has none, or is published.
+   * The event without its lines, which the log may take. It is replaced in the store before it is published, so its bytes are the same
+   * everywhere. null: it has no lines, or is published.
    */
   async function slimmed(event: StoredEvent): Promise<StoredEvent | null> {
     const body = withoutLines(event)
@@ -162,7 +162,7 @@ export function createOutbox(deps: {
     return { ...event, body }
   }
 
-  /** What is held back and due, each partition by itself and orders together. */
+  /** Tries due holds again: each partition by itself, orders together. */
   async function publishAgain(): Promise<void> {
     for (const hold of heldBack.due('partition')) await again([hold])
     const orders = heldBack.due('order')
@@ -194,26 +194,25 @@ export function createOutbox(deps: {
     }
   }
 
-  /** Runs `work` at each ring until the lease ends; what goes wrong is tried again after a growing pause. */
+  /** Runs `work` after each `wait` until the lease ends. A failure is tried again after a growing pause. */
   async function loop(
     place: keyof typeof failures,
     wait: () => Promise<void>,
     work: () => Promise<void>,
   ): Promise<void> {
-    let pause = SHORTEST_PAUSE_MS
+    const backOff = createBackOff(PAUSES)
     while (!lease.signal.aborted) {
       try {
         await work()
         failures[place] = null
         tell()
-        pause = SHORTEST_PAUSE_MS
+        backOff.reset()
         await wait()
       } catch (error) {
         if (lease.signal.aborted || isLeaseLost(error)) return lease.lost(error)
         failures[place] = messageOf(error)
         tell()
-        await clock.sleep(pause, lease.signal)
-        pause = Math.min(pause * 2, LONGEST_PAUSE_MS)
+        await clock.sleep(backOff.next(), lease.signal)
       }
     }
   }
@@ -226,24 +225,24 @@ export function createOutbox(deps: {
       lookBehindAt = 0
       wakeUp.wake()
     },
-    /** Publishes what there is, once. */
+    /** Publishes all unpublished events once. */
     publishAll: () => publishNew().then(publishAgain).then(tell),
-    /** Publishes what there is, once; a failure is logged and left to the next start. */
+    /** As `publishAll`; a failure is only logged, and the next start publishes. */
     async flush(): Promise<void> {
       await publishNew()
         .then(publishAgain)
         .then(tell)
         .catch(error => log.error({ connection, error: messageOf(error) }, 'cannot publish; events are kept'))
     },
-    /** Works until the lease ends. A log that cannot be reached delays events, loses none, and does not stop the polls. */
+    /** Works until the lease ends. An unreachable log delays events; it loses none and stops no poll. */
     async run(): Promise<void> {
       await Promise.all([
-        loop('forward', waitForNew, publishForward), // at first what an earlier process left
-        loop('again', () => retryBell.wait(lease.signal, heldBack.dueIn()), publishAgain),
+        loop('forward', waitForNew, publishForward), // begins with what an earlier process left
+        loop('again', () => retryWakeUp.wait(lease.signal, heldBack.dueIn()), publishAgain),
       ])
     },
   }
 }
 
-/** Only this error says that another process works the connection: a log that refuses our credentials asks to stop as well. */
+/** Checks the code, not the intent `stop`: a log that refuses our credentials has that intent too. */
 const isLeaseLost = (error: unknown): boolean => error instanceof AppError && error.code === LEASE_LOST

@@ -5,19 +5,19 @@ import type { PollRequest, PollRequestStore } from '../store/port/poll-requests.
 import type { IngestControl, PollOptions, PollResult, ReadResult } from './ingest-control.ts'
 
 /**
- * A poll for which the process asked (an API without ingest, a standby, one of several that does not hold the connection's lease) is not
- * the one that works the connection. The question and the answer go through the store, where the other finds them within a second.
+ * Polls and readings that a process requests without the lease of the connection (an API without ingest, a standby). Request and answer
+ * go through the store; the holder of the lease finds a request within a second.
  */
 
-/** Nobody has taken it up by then: no process works the connection. */
+/** A request not taken by then means that no process works the connection. */
 const PICKUP_MS = 10_000
 const PATIENCE_MS = 60_000
 const LOOK_EVERY_MS = 250
-/** Older ones belong to processes that died while they waited. */
+/** Older requests belong to processes that died while they waited. */
 const FORGET_MS = 10 * 60_000
 
 type Asked = Pick<PollOptions, 'orderId' | 'userId' | 'dryRun'> & {
-  /** Only shows these orders as they are now. */
+  /** Only read these orders. */
   readonly read?: Parameters<IngestControl['read']>[1]
 }
 type Answer =
@@ -31,12 +31,12 @@ interface Deps {
   readonly clock: Clock
 }
 
-/** Has the process that works this connection poll it. Rejects as the poll there did, or (`ingest.unattended`) when nobody works it. */
+/** Polls in the process that works this connection. Rejects as the poll there did, or with `ingest.unattended` if no process works it. */
 export async function askPoll(deps: Deps, connection: string, { signal, ...asked }: PollOptions): Promise<PollResult> {
   return (await ask(deps, connection, asked, signal)) as PollResult
 }
 
-/** Has the process that works this connection read orders; rejects as `askPoll` does. */
+/** Reads orders in the process that works this connection. Rejects as `askPoll` does. */
 export async function askRead(
   deps: Deps,
   connection: string,
@@ -71,12 +71,12 @@ async function ask(
     }
     throw unattended(`Nobody waits for the poll of ${connection} any more.`)
   } finally {
-    // If this fails too, the next request forgets it.
+    // If this fails too, a later request deletes it.
     await requests.remove(id).catch(() => {})
   }
 }
 
-/** Runs a request that was taken up, and writes down what came of it, whatever that is. */
+/** Runs a request that was taken, and stores its result or its error. */
 export async function answerPoll(
   requests: PollRequestStore,
   { id, request }: PollRequest,

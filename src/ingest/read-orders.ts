@@ -2,9 +2,10 @@ import { AppError } from '../lib/errors.ts'
 import type { OrderRef } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { AppliedPage, ApplyOptions } from './apply-page.ts'
-import { type PollTarget, pollOrders } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
+import { isStoreError } from './rest-after.ts'
 
-/** Orders that fail one after the other before it is held to be the vendor's trouble, not theirs. */
+/** After so many failures in a row the vendor is taken to be in trouble, not the orders. */
 const MOST_FAILURES = 3
 
 export interface OrdersRead {
@@ -14,16 +15,36 @@ export interface OrdersRead {
   readonly error: unknown
 }
 
-/** An error that may concern this one order only: not our store, not the vendor's pause, nothing a person has to mend. */
+/** An error that may concern this one order only: not our store, no pause that the vendor asked for, nothing a person has to fix. */
 const isOfOne = (error: unknown): boolean =>
-  error instanceof AppError &&
-  error.intent === 'retry' &&
-  error.retryAfterMs === undefined &&
-  !error.code.startsWith('store.')
+  error instanceof AppError && error.intent === 'retry' && error.retryAfterMs === undefined && !isStoreError(error)
 
-/** Reads single orders so that one that cannot be read holds up no other: together, and one by one where that fails. */
+type Target = Pick<PollTarget, 'connection' | 'source' | 'store' | 'applyPage'>
+
+/** Reads these orders in one request, changed or not. An order that the vendor does not know (any more) yields nothing. */
+export async function pollOrders(
+  { connection, source, store, applyPage }: Target,
+  lease: Lease | null,
+  refs: readonly OrderRef[],
+  options: ApplyOptions,
+): Promise<AppliedPage> {
+  const known = await store.orders.load(
+    connection,
+    refs.map(({ orderId }) => orderId),
+  )
+  const complete = refs.map(({ orderId, userId }) => ({
+    orderId,
+    userId: userId ?? known.get(orderId)?.userId ?? null,
+  }))
+  const page = await source.fetch(complete, options)
+  const [only] = complete
+  const userId = complete.length === 1 && only?.userId ? { userId: only.userId } : {}
+  return applyPage(lease, page, { ...options, ...userId, force: true, complete: true })
+}
+
+/** Reads single orders: together, and one by one where that fails, so that one unreadable order delays no other. */
 export async function readOrders(
-  polled: Pick<PollTarget, 'connection' | 'source' | 'store' | 'applyPage'>,
+  polled: Target,
   lease: Lease,
   refs: readonly OrderRef[],
   options: ApplyOptions,

@@ -1,47 +1,38 @@
 import { AppError } from '../lib/errors.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
-import { detectEndlessPages } from './endless-pages.ts'
-import { NO_TOTALS, type Totals } from './totals.ts'
+import { PLAIN, type Trust } from './totals.ts'
 import { halve } from './window.ts'
 
 /** A window with more pages than this is split. */
 const MOST_PAGES = 20
 
-/** How often a window whose rows move while it is read is read again before it is split. */
+/** How often a window is read again before it is split, if its rows move while it is read. */
 const REREADS = 2
 
-/** Update times may be shown rounded; a row this much older than the window still obeys the filter. */
+/** So many pages in a row without a new order are no drift: the vendor ignores page numbers, or hands out tokens without end. */
+const MOST_STALE_PAGES = 20
+
+/** A row this much older than the window still obeys the filter: vendors may round update times. */
 const FILTER_TOLERANCE_MS = 1_000
 
 export type TakePage = (page: FeedPage) => Promise<void>
 
-/** What is done about a total that does not add up. */
-export interface Trust {
-  readonly totals: Totals
-  /** So many readings with one answer in a row, and the rows are believed against their total. */
-  readonly readings: number
-  /** The rows of a window were believed, and this was not known before. */
-  readonly believed: (window: Window, missing: number) => void
-}
-
-const PLAIN: Trust = { totals: NO_TOTALS, readings: 2, believed: () => {} }
-
-/** `at-once`: one page, so nothing can have moved while it was read. */
+/** `at-once`: the window was one page, so nothing can have moved while it was read. */
 export type Whole = 'at-once' | 'in-pages' | 'too-large'
-/** `doubtful`: all that is counted is there only if the vendor counts an order that a page repeats as often as it is shown. */
-type Reading = Whole | 'drifted' | 'doubtful'
+/** `repeats`: the window is complete only if the vendor counts an order that it repeats each time it shows it. */
+type Reading = Whole | 'drifted' | 'repeats'
 
 interface Once {
   readonly reading: Reading
-  /** Rows that are counted and not listed. */
+  /** Rows that the vendor counts and does not list. */
   readonly missing: number
-  /** Of a reading to the end that does not add up: what the vendor answered. The same again means that nothing moved. */
+  /** If the total does not add up at the end: what the vendor answered. The same answer again means that nothing moved. */
   readonly answer: string | null
 }
 
 /**
- * Reads a window so that nothing in it is missed: a page that shows that rows moved makes it read the window again, then split it;
- * what was taken before is unchanged by then and costs nothing. Rejects when even one tick of the vendor's clock cannot be read whole.
+ * Reads a window and misses nothing in it. Where pages show that rows moved, it reads the window again, then splits it; rows taken
+ * before are unchanged and cost nothing. Rejects if even one tick of the vendor's clock cannot be read whole.
  */
 export async function readWindow(
   feed: WindowFeed,
@@ -64,7 +55,7 @@ export async function readWindow(
   }
 }
 
-/** Reads a window as one; `too-large`: it has more than `MOST_PAGES` pages, or rows that move too much, and was not read whole. */
+/** Reads a window without splitting it. `too-large`: it has more than `MOST_PAGES` pages, or its rows keep moving; it was not read whole. */
 export async function readWhole(
   feed: WindowFeed,
   window: Window,
@@ -96,9 +87,9 @@ async function readPatiently(
   for (let attempt = 0, same = 1; ; attempt++) {
     const once = await readOnce(feed, window, take, options, manner)
     const { reading, missing, answer } = once
-    if (reading !== 'drifted' && reading !== 'doubtful') return reading
-    // The same again: the vendor counts so.
-    if (reading === 'doubtful' && before?.reading === 'doubtful') return 'in-pages'
+    if (reading !== 'drifted' && reading !== 'repeats') return reading
+    // Twice in a row: the vendor does count repeated orders.
+    if (reading === 'repeats' && before?.reading === 'repeats') return 'in-pages'
     same = answer !== null && answer === before?.answer ? same + 1 : 1
     if (answer !== null && same >= readings) {
       if (totals.note(window, missing)) believed(window, missing)
@@ -121,9 +112,9 @@ async function readOnce(
   const allowed = totals.allowed(window)
   const ended = (reading: Reading, missing = 0, answer: string | null = null): Once => ({ reading, missing, answer })
   let first: FeedPage | null = null
-  /** Rows that any page so far said there are. */
+  /** The largest total of the pages so far. */
   let most = 0
-  /** A page that was not the last had fewer rows than the first. */
+  /** A page before the last had fewer rows than the first. */
   let short = false
   let at: string | null = null
   for (let pages = 1; ; pages++) {
@@ -140,16 +131,16 @@ async function readOnce(
     const unnamed = page.rejects.filter(({ orderId }) => orderId === null).length
     seen.unnamed += unnamed
     seen.repeated += rowsOf(page) - unnamed - ids.size
-    // Not only fewer than at first: a page from a stale copy may have shown a row that the page before and the one after do not have.
+    // Compare with the largest total, not the first: one page of a stale copy may count a row that its neighbours lack.
     if (page.total !== null && page.total < most) return ended('drifted')
     most = page.total ?? most
     const missing = (page.total ?? 0) - seen.orders.size - seen.unnamed
-    // The rest of the total was found to be no rows at all, so the next page would be an empty one.
+    // The missing rows are known not to exist, so the next page would be empty.
     const isRestKnown = missing > 0 && missing === allowed && rowsOf(page) < page.pageSize
     if (page.next === null || isRestKnown) {
       if (missing > allowed || short) {
         const answer = JSON.stringify([page.total, [...seen.orders].sort(), seen.unnamed])
-        return ended(missing > seen.repeated || short ? 'drifted' : 'doubtful', Math.max(missing, 0), answer)
+        return ended(missing > seen.repeated || short ? 'drifted' : 'repeats', Math.max(missing, 0), answer)
       }
       totals.note(window, Math.max(missing, 0))
       return ended(pages === 1 && missing <= 0 ? 'at-once' : 'in-pages')
@@ -189,7 +180,7 @@ const rowsOf = (page: FeedPage): number => page.orders.length + page.rejects.len
 const namesOn = (page: FeedPage): ReadonlySet<string> =>
   new Set([...page.orders, ...page.rejects].flatMap(({ orderId }) => orderId ?? []))
 
-/** Some vendors ignore a parameter they do not know, with a 200: then the whole shop would come as "changed". Its facts are taken, the poll fails. */
+/** Some vendors ignore an unknown parameter and answer 200: the whole shop would come as "changed". The facts are kept, the poll fails. */
 function assertObeys(page: FeedPage, window: Window, toleranceMs = FILTER_TOLERANCE_MS): void {
   const stray = page.orders.find(
     ({ updatedAt }) => updatedAt !== null && Date.parse(updatedAt) < window.from - toleranceMs,
@@ -199,4 +190,17 @@ function assertObeys(page: FeedPage, window: Window, toleranceMs = FILTER_TOLERA
     `Asked for orders updated since ${new Date(window.from).toISOString()}, got order ${stray.orderId} of ${stray.updatedAt}: the vendor ignored the filter. Check the API version of this connection.`,
     { code: 'vendor.filter_ignored', intent: 'retry' },
   )
+}
+
+/** Counts pages in a row that brought no new order. Call it with each page; it throws after `MOST_STALE_PAGES`. */
+export function detectEndlessPages(): (hasNew: boolean) => void {
+  let stale = 0
+  return hasNew => {
+    stale = hasNew ? 0 : stale + 1
+    if (stale < MOST_STALE_PAGES) return
+    throw new AppError(
+      `The vendor answered ${MOST_STALE_PAGES} pages in a row with orders it had answered before, and says that there are more; reading was given up and nothing was skipped. It is tried again.`,
+      { code: 'vendor.endless_pages', intent: 'retry' },
+    )
+  }
 }

@@ -9,18 +9,18 @@ import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { PollTarget } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
 import { isStoreError, restAfter } from './rest-after.ts'
 import { begin, FURTHEST_ZONE_MS, readSpans } from './spans.ts'
 
 const FIRST_REST_MS = 15_000
-/** Due times are by the wall clock, which may be set. */
+/** Due times are by the wall clock, which may be set: look again this often. */
 const LONGEST_SLEEP_MS = 600_000
 
 /**
- * Reads recent orders again from time to time, and publishes what no poll could show: a change that leaves the update time alone, what an
- * empty list hid during an outage, what a shop hides that reads filters in its own zone (case 47). Low priority: polls go first, always.
- * Followed connections need none, as each follow is read whole at least once in that time.
+ * Reads recent orders again at intervals, and publishes what no poll could find (case 47): changes without a new update time, orders that
+ * empty lists hid during an outage, orders of a shop that reads filters in its own time zone. Its priority is below that of polls.
+ * Connections with follows need none: each follow is read whole at least once in the interval.
  */
 export function createReconciler(deps: {
   polled: PollTarget
@@ -28,15 +28,15 @@ export function createReconciler(deps: {
   log: Log
   metrics: Metrics
   took: (taken: readonly AppliedPage[]) => void
-  /** Rung by every poll that went well. */
+  /** Woken by every successful poll. */
   pollWentWell: WakeUp
-  /** Told why reconciliation does not go on; null: it does. */
+  /** Called with the error that stops reconciliation; null: it goes on. */
   onTrouble: (error: unknown) => void
 }) {
   const { polled, clock, log, metrics, took, onTrouble } = deps
   const { connection, store, applyPage } = polled
 
-  /** Works until the lease ends; at once where there is nothing to do. */
+  /** Works until the lease ends. Returns at once if reconciliation is off or not needed. */
   async function run(held: HeldLease): Promise<void> {
     const { feed } = polled.source
     if (polled.reconcile === false || feed.kind !== 'window') return
@@ -66,7 +66,7 @@ export function createReconciler(deps: {
         if (isStoreError(error)) throw error
         failures++
         onTrouble(error)
-        log.warn({ error: messageOf(error) }, 'reconciliation interrupted; goes on from where it was')
+        log.warn({ error: messageOf(error) }, 'reconciliation interrupted; it continues where it stopped')
         row = { ...row, error: messageOf(error) }
         await store.reconciliations.put(held.lease, row)
         const firstMs = Math.min(FIRST_REST_MS, every)
@@ -75,7 +75,7 @@ export function createReconciler(deps: {
     }
   }
 
-  /** What is kept of the connection, or its first appointment: at a time of its own, so that connections do not all begin at once. */
+  /** The stored row, or a new one. The first time is spread by the name of the connection, so that they do not all begin at once. */
   async function known({ lease, signal }: HeldLease, every: number): Promise<Reconciliation> {
     const kept = await store.reconciliations.get(connection)
     if (kept) return kept
@@ -93,7 +93,7 @@ export function createReconciler(deps: {
     return row
   }
 
-  /** Where the first poll began; of a store that is older than reconciliations, when its first event was observed. */
+  /** Where the first poll began. For a store that is older than reconciliation: when its first event was observed. */
   async function originOf(now: number): Promise<number> {
     const first = polled.backfillFrom(now)
     const row = await store.connections.get(connection)
@@ -131,7 +131,7 @@ export function createReconciler(deps: {
     if (signal.aborted) return row
     const now = clock.now()
     const { beganAt, orders, events } = progress
-    // Where one takes long, as long again is left to others.
+    // After a long reconciliation leave as much time to other work.
     const nextAt = Math.max(beganAt + every, now + Math.min(Math.max(now - beganAt, 0), every))
     await save({ running: null, last: { at: now, orders, events }, nextAt: Math.min(nextAt, now + every), error: null })
     if (events > 0) log.warn({ orders, events }, 'reconciliation found and published events that no poll had shown')
@@ -142,11 +142,11 @@ export function createReconciler(deps: {
       const { cursor = null } = (await store.connections.get(connection)) ?? {}
       const ids = page.orders.map(({ orderId }) => orderId)
       const before = await store.orders.digests(connection, ids)
-      // Orders from before the connection was set up are nobody's loss: `backfill` says how far back they are wanted.
+      // Skip unknown orders from before the connection was set up: `backfill` says how far back they are wanted.
       const ours = page.orders.filter(order => before.has(order.orderId) || (lastChange(order) ?? origin) >= origin)
       const taken = await applyPage(lease, { ...page, orders: ours }, options)
       took([taken])
-      // A change behind the cursor was passed by; one before it comes with the next poll anyway.
+      // Polls missed only changes behind the cursor; the others come with the next poll.
       const passed = new Set(
         ours.filter(order => (lastUpdate(order) ?? 0) <= (cursor ?? 0)).map(({ orderId }) => orderId),
       )

@@ -6,25 +6,25 @@ import type { OrderRead } from '../store/port/order-reads.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { PollTarget } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
 import { readOrders } from './read-orders.ts'
 
 /** When an announced order is read again until it shows a change, milliseconds after the webhook (case 46). */
 const AFTER_MS = [1_000, 3_000, 10_000, 60_000, 600_000]
-/** An order that cannot even be read by then is tried this often, for this long. */
+/** An order that is still unreadable after that is tried this often, for this long. */
 const [UNREAD_EVERY_MS, UNREAD_MS] = [3_600_000, 86_400_000]
-/** Calls for one order within this time are one reading. */
+/** Requests for one order within this time make one reading. */
 const QUIET_MS = 1_000
 const BATCH = 50
-/** How many rows are looked at for a batch: those in their quiet second are passed over. */
+/** How many rows to load for a batch: those in their quiet second are skipped. */
 const LOOK = 4 * BATCH
 /** Due times are by the wall clock, which may be set. */
 const LONGEST_SLEEP_MS = 30_000
 
-/** When to read an order again after the reading that began at `now`; null: not any more. */
+/** When to read an order again after the reading that began at `now`; null: never. */
 function nextReading(read: OrderRead, now: number, failed: boolean): number | null {
   if (!failed && !read.announced) return null
-  // Each reading is a step further, even by a clock that was set back.
+  // Each reading is one step further, even if the clock was set back.
   const elapsed = Math.max(now, read.nextAt) - read.askedAt
   const next = AFTER_MS.find(ms => ms > elapsed)
   if (next !== undefined) return read.askedAt + next
@@ -32,8 +32,8 @@ function nextReading(read: OrderRead, now: number, failed: boolean): number | nu
 }
 
 /**
- * Reads single orders that were asked for (by webhooks, by hand) and are kept in the store. A webhook may come before the API shows
- * what it announces, so an announced order is read until it differs from how it looked when the webhook came.
+ * Reads the single orders that webhooks or people requested; the requests are in the store. A webhook may come before the API shows the
+ * change, so an announced order is read until it differs from the order as it was when the webhook came.
  */
 export function createRefetcher(deps: {
   polled: PollTarget
@@ -45,20 +45,20 @@ export function createRefetcher(deps: {
   const { connection, store } = polled
   const wakeUp = createWakeUp(clock)
   const lastRead = new Map<string, number>()
-  /** Orders that could not be read more than once in a row: once may be chance. */
+  /** Orders that could not be read at least twice in a row: once may be chance. */
   const unreadable = new Set<string>()
-  /** Those of them to be read at once, because the vendor works again. */
+  /** Unreadable orders to read at once, because the vendor works again. */
   const hurried = new Set<string>()
   let trouble: string | null = null
 
-  /** Reads what is due, one batch; returns the milliseconds until more is due. */
+  /** Reads one batch of due orders. Returns the milliseconds until more are due. */
   async function readDue({ lease, signal }: HeldLease): Promise<{ waitMs: number; trouble: string | null }> {
     const upcoming = await store.orderReads.upcoming(connection, LOOK)
     const { ready, waitMs } = sortOut(upcoming)
     if (ready.length === 0) return { waitMs, trouble }
     const before = await pictures(ready)
     const wanted = ready.filter(read => isFirst(read) || before(read) === read.seen)
-    // A poll has found the change meanwhile.
+    // A poll has found the change of the others meanwhile.
     const found = ready.filter(read => !wanted.includes(read)).map(read => ({ ...read, next: null }))
     const now = clock.now()
     for (const { orderId } of wanted) lastRead.set(orderId, clock.monotonic())
@@ -94,7 +94,7 @@ export function createRefetcher(deps: {
     let waitMs = LONGEST_SLEEP_MS
     const ready: OrderRead[] = []
     for (const read of upcoming) {
-      // Asked for in the future: the clock was set back since then.
+      // A request from the future: the clock was set back since.
       const dueMs = read.askedAt > now || hurried.has(read.orderId) ? 0 : read.nextAt - now
       const quietMs = (lastRead.get(read.orderId) ?? Number.NEGATIVE_INFINITY) + QUIET_MS - monotonic
       const pauseMs = Math.max(dueMs, quietMs)
@@ -132,13 +132,13 @@ export function createRefetcher(deps: {
 
   return {
     /** There may be an order to read. */
-    ring: wakeUp.wake,
-    /** The vendor works again: what could not be read is read now, not when its turn comes. */
+    wake: wakeUp.wake,
+    /** The vendor works again: reads the unreadable orders now, not when they are due. */
     retry(): void {
       for (const orderId of unreadable) hurried.add(orderId)
       wakeUp.wake()
     },
-    /** Works until the lease ends. `patiently` runs a step again until it succeeds; a step resolves with what is wrong, or null. */
+    /** Works until the lease ends. `patiently` repeats a step until it succeeds; a step resolves with what is wrong, or null. */
     async run(held: HeldLease, patiently: (step: () => Promise<string | null>) => Promise<void>): Promise<void> {
       while (!held.signal.aborted) {
         let waitMs = 0

@@ -6,30 +6,30 @@ import type { Backfill } from '../store/port/passes.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { PollTarget } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
 import { isStoreError, restAfter } from './rest-after.ts'
 import { begin, readSpans } from './spans.ts'
 
 const FIRST_REST_MS = 2_000
-/** A command that works alone gives up after so many failures in a row. */
+/** A command without a server gives up after so many failures in a row. */
 const MOST_FAILURES = 5
 
-/** Backfills that somebody asked for, one after the other, at low priority; kept in the store, so that a restart goes on with them. */
+/** Works on requested backfills, one after the other, at low priority. They are in the store, so a restart continues them. */
 export function createBackfills(deps: {
   polled: PollTarget
   clock: Clock
   log: Log
   took: (taken: readonly AppliedPage[]) => void
-  /** Rung by every poll that went well. */
+  /** Woken by every successful poll. */
   pollWentWell: WakeUp
-  /** Told why a backfill does not go on; null: it does. */
+  /** Called with the error of a backfill that is stuck; null: it goes on. */
   onTrouble: (error: unknown) => void
 }) {
   const { polled, clock, log, took, onTrouble } = deps
   const { connection, store, applyPage } = polled
-  const bell = createWakeUp(clock)
+  const wakeUp = createWakeUp(clock)
 
-  /** Works on what was asked for until nothing is left. `alone`: no server goes on with it, so it does not try for ever. */
+  /** Works on backfills until none is left. `alone`: no server will continue them, so it does not try for ever. */
   async function workOff(held: HeldLease, { alone }: { alone: boolean }): Promise<void> {
     const { feed } = polled.source
     if (feed.kind !== 'window') return
@@ -45,7 +45,7 @@ export function createBackfills(deps: {
         if (isStoreError(error)) throw error
         failures++
         onTrouble(error)
-        log.warn({ error: messageOf(error) }, 'backfill interrupted; goes on from where it was')
+        log.warn({ error: messageOf(error) }, 'backfill interrupted; it continues where it stopped')
         const now = (await store.backfills.get(backfill.id)) ?? backfill
         const gaveUp = alone && failures === MOST_FAILURES
         await store.backfills.save(held.lease, {
@@ -86,14 +86,14 @@ export function createBackfills(deps: {
   }
 
   return {
-    /** A backfill may have been asked for. */
-    ring: bell.wake,
+    /** There may be a backfill to work on. */
+    wake: wakeUp.wake,
     workOff,
     /** Works until the lease ends. */
     async run(held: HeldLease): Promise<void> {
       while (!held.signal.aborted) {
         await workOff(held, { alone: false })
-        await bell.wait(held.signal)
+        await wakeUp.wait(held.signal)
       }
     },
   }

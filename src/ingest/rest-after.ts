@@ -1,16 +1,20 @@
+import { pauseAfter } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { WakeUp } from '../lib/wake-up.ts'
-import { STOPPED_PAUSE_MS } from './round.ts'
+
+/** How the loops of a connection wait after a failure. */
 
 const LONGEST_MS = 600_000
+/** After refused credentials the vendor is asked this rarely: a person has to act. */
+export const STOPPED_PAUSE_MS = 15 * 60_000
 
-/** Errors of the store end the lease; no loop tries them again by itself. */
+/** Errors of the store end the lease. No loop tries again by itself. */
 export const isStoreError = (error: unknown): boolean => error instanceof AppError && error.code.startsWith('store.')
 
 /**
- * Waits after a failure before reading goes on: as long as the vendor asked for, else twice as long each time. Refused credentials wait
- * for a poll that went well.
+ * Waits after a failure: as long as the vendor asked for, else `firstMs`, doubled for each failure in a row before. After refused
+ * credentials it then waits for a poll that went well.
  */
 export async function restAfter(
   error: unknown,
@@ -18,6 +22,6 @@ export async function restAfter(
 ): Promise<void> {
   const { failures, firstMs, pollWentWell, clock, signal } = options
   const { intent, retryAfterMs } = error instanceof AppError ? error : { intent: 'retry', retryAfterMs: undefined }
-  await clock.sleep(retryAfterMs ?? Math.min(firstMs * 2 ** Math.min(failures - 1, 20), LONGEST_MS), signal)
+  await clock.sleep(retryAfterMs ?? pauseAfter(failures, { firstMs, longestMs: LONGEST_MS }), signal)
   if (intent === 'stop') await pollWentWell.wait(signal, STOPPED_PAUSE_MS)
 }

@@ -1,3 +1,4 @@
+import { pauseAfter } from '../lib/back-off.ts'
 import { timestamp } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { Page } from '../sources/source.ts'
@@ -6,34 +7,34 @@ import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import { type PollTarget, poll } from './poll.ts'
+import { poll } from './poll.ts'
+import type { PollTarget } from './poll-target.ts'
 import { readOrders } from './read-orders.ts'
+import { isStoreError, STOPPED_PAUSE_MS } from './rest-after.ts'
 import type { Troubles } from './troubles.ts'
 import { clockWords } from './vendor-clock.ts'
 import { isSilent } from './webhook-watch.ts'
 
 const FIRST_BACKOFF_MS = 5_000
 const LONGEST_BACKOFF_MS = 60_000
-/** A connection whose credentials were refused is asked again this rarely: a person has to act. */
-export const STOPPED_PAUSE_MS = 15 * 60_000
 const RECHECKS = 50
 const ABSENT_RECHECK_MS = 3_600_000
 const UNREAD_RECHECK_MS = 60_000
 
 export interface RoundResult {
   readonly taken: readonly AppliedPage[]
-  /** Until the next round, milliseconds; null: the next round stays when it was to be. */
+  /** Milliseconds until the next poll. null: it stays when it was due. */
   readonly pauseMs: number | null
   /** What went wrong; null: nothing. */
   readonly error: unknown
 }
 
-/** Polls, writes down how it went, and says when to poll again. One round at a time. */
+/** A round: rechecks single orders, polls, stores how it went, and decides when to poll again. One round at a time. */
 export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log: Log; metrics: Metrics }) {
   const { polled, troubles, log, metrics } = deps
   const { connection, store, clock, pollEveryMs } = polled
   let failures = 0
-  /** The credentials were refused the last time. */
+  /** The last round found the credentials refused. */
   let stopped = false
   let trouble: string | null = null
   let saidSilent = false
@@ -67,14 +68,14 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     return { taken: [...rechecked, ...taken, ...revisited], pauseMs, error: null }
   }
 
-  /** Once, when it begins and when it ends. */
+  /** Logs a difference of the clocks once, when it begins and when it ends. */
   function sayClock(aheadMs: number | null): void {
     if (aheadMs !== null && !saidClock) log.warn({ aheadSeconds: aheadMs / 1000 }, clockWords(aheadMs))
     if (aheadMs === null && saidClock) log.info("the vendor's clock and ours agree again")
     saidClock = aheadMs !== null
   }
 
-  /** Spans in quarantine that are due. Whatever goes wrong with them, the poll went well. */
+  /** Reads the spans in quarantine that are due. Their failure does not fail the poll. */
   async function revisit(lease: Lease, signal: AbortSignal): Promise<readonly AppliedPage[]> {
     const taken: AppliedPage[] = []
     const options = { signal, priority: 'live' as const }
@@ -86,7 +87,7 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     return taken
   }
 
-  /** What a poll finds changed, a webhook should have announced: then the order was read already, or the count is ended by that webhook. */
+  /** Counts the changed orders that no webhook announced. An announced order was read before the poll, or its webhook resets the count. */
   async function watchWebhooks(lease: Lease, taken: readonly AppliedPage[]): Promise<void> {
     const changed = taken.reduce((sum, one) => sum + one.changed.length, 0)
     if (changed > 0) await store.connections.found(lease, connection, changed, clock.now())
@@ -103,11 +104,11 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
   async function failed(lease: Lease, error: unknown, onRequest: boolean): Promise<RoundResult> {
     const { intent, retryAfterMs = 0 } = error instanceof AppError ? error : { intent: 'retry' }
     trouble = messageOf(error)
-    // A rare poll that failed is not as rare when it is tried again.
-    const backoff = Math.min(Math.min(pollEveryMs, FIRST_BACKOFF_MS) * 2 ** Math.min(failures, 10), LONGEST_BACKOFF_MS)
-    // People who ask again and again while the vendor fails must not put off the next poll.
+    const firstMs = Math.min(pollEveryMs, FIRST_BACKOFF_MS)
+    const backOff = pauseAfter(failures + 1, { firstMs, longestMs: LONGEST_BACKOFF_MS })
+    // Polls on request while the vendor fails must not put off the next poll.
     const keepsSchedule = onRequest && (intent !== 'stop' || stopped)
-    const pauseMs = keepsSchedule ? null : intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backoff, retryAfterMs)
+    const pauseMs = keepsSchedule ? null : intent === 'stop' ? STOPPED_PAUSE_MS : Math.max(backOff, retryAfterMs)
     if (!onRequest) failures++
     stopped = intent === 'stop'
     await troubles.polled(lease, {
@@ -133,7 +134,7 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     return taken
   }
 
-  /** What cannot be read says so and waits; the poll goes on without it. */
+  /** Reads single orders. Unreadable ones are logged and wait; the poll goes on without them. */
   async function readAgain(
     lease: Lease,
     due: Awaited<ReturnType<typeof store.orders.due>>,
@@ -157,7 +158,7 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     return taken
   }
 
-  /** One wide line a poll; a poll that changed nothing speaks at debug level only. */
+  /** One log line a poll; at debug level if nothing changed. */
   function report(began: number, { taken, error }: RoundResult): void {
     const sum = (of: (one: AppliedPage) => number) => taken.reduce((total, one) => total + of(one), 0)
     const seconds = (clock.monotonic() - began) / 1000
@@ -177,10 +178,10 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
   }
 
   return {
-    /** null: polled as it should be. */
+    /** Why the last poll failed; null: it did not. */
     trouble: (): string | null => trouble,
 
-    /** Never rejects for what the vendor did; rejects when the store or the lease failed. */
+    /** Rejects only when the store or the lease failed. A failure of the vendor is part of the result. */
     async run({ lease }: HeldLease, signal: AbortSignal, { onRequest }: { onRequest: boolean }): Promise<RoundResult> {
       const began = clock.monotonic()
       const result = await succeeded(lease, signal).catch(error => {
@@ -194,7 +195,6 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
 }
 
 const isRateLimit = (error: unknown): boolean => error instanceof AppError && error.code === 'vendor.rate_limited'
-const isStoreError = (error: unknown): boolean => error instanceof AppError && error.code.startsWith('store.')
 
 function outcomeOf(error: unknown): 'ok' | 'retry' | 'failed' | 'stopped' {
   if (error === null) return 'ok'

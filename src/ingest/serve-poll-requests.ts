@@ -5,10 +5,10 @@ import type { Log } from '../telemetry/log.ts'
 import type { ConnectionWorker } from './connection-worker.ts'
 import { answerPoll } from './poll-request.ts'
 
-/** How soon what another process asks for begins; three indexed queries each time. */
+/** How soon a request of another process begins; costs three indexed queries each time. */
 const LOOK_EVERY_MS = 1_000
 
-/** Does what other processes ask for, of the connections this one works, until the signal aborts: polls, single orders, backfills. */
+/** Serves requests of other processes (polls, single orders, backfills) for the connections worked here, until the signal aborts. */
 export async function serveRequests(
   deps: {
     workers: readonly ConnectionWorker[]
@@ -35,7 +35,7 @@ export async function serveRequests(
       for (const request of taken) {
         const worker = held.find(({ connection }) => connection === request.connection)
         if (!worker) continue
-        // Not waited for: a slow vendor holds up no other connection's request.
+        // Not awaited: a slow vendor must not delay the requests of other connections.
         const answering: Promise<void> = answerPoll(requests, request, ({ read, ...asked }) =>
           read ? worker.readHere(read, signal) : worker.pollHere({ ...asked, signal }),
         )
@@ -44,7 +44,7 @@ export async function serveRequests(
         running.add(answering)
       }
     } catch (error) {
-      log.warn({ error: messageOf(error) }, 'cannot look for what other processes ask for; trying again')
+      log.warn({ error: messageOf(error) }, 'cannot look for requests of other processes; trying again')
     }
     await clock.sleep(LOOK_EVERY_MS, signal)
   }

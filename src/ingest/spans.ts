@@ -7,13 +7,13 @@ import type { Log } from '../telemetry/log.ts'
 import { backfill } from './backfill.ts'
 import { createWindowReader, type WindowReader } from './window-reader.ts'
 
-/** A shop that reads times of filters in its own zone is off by this much at most. */
+/** A shop that reads filter times in its own time zone is off by at most this. */
 export const FURTHEST_ZONE_MS = 14 * 3_600_000
 
-/** So many orders are remembered to count each once; beyond it one that is listed twice counts twice. */
+/** So many orders are remembered to count each once. Beyond that, an order listed twice counts twice. */
 const MOST_COUNTED = 100_000
 
-/** Orders created within the window, then orders updated within it: each filter finds what the other hides. */
+/** A new reading of a window: by creation time, then by update time, because each filter finds orders that the other hides. */
 export function begin(feed: WindowFeed, window: Window, beganAt: number): Progress {
   const rounded = {
     from: Math.floor(window.from / feed.precisionMs) * feed.precisionMs,
@@ -31,8 +31,8 @@ const lengthOf = (spans: readonly Window[]): number => spans.reduce((sum, { from
 export type SpanReaders = Readonly<Record<Span['by'], WindowReader>>
 
 /**
- * Readers of spans by either time. An order that makes its page unreadable is set aside by its update time only: quarantined spans are of
- * update time.
+ * Readers of spans by either time. Only the reader by update time quarantines unreadable ticks, because quarantined spans are of update
+ * time.
  */
 export function createSpanReaders(deps: {
   connection: string
@@ -49,8 +49,8 @@ export function createSpanReaders(deps: {
 }
 
 /**
- * Reads what is left of the spans, and saves how far it is after each piece, so that a restart goes on from there. `take` stores a page
- * and returns how many events it counts for.
+ * Reads the spans that are left, and saves the progress after each part, so that a restart continues there. `take` stores a page and
+ * returns how many of its events count.
  */
 export async function readSpans(
   deps: {

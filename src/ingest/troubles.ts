@@ -5,7 +5,7 @@ import type { Lease } from '../store/port/leases.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 
-/** The loops of a connection besides the polls, as a person reads of them. */
+/** The loops of a connection besides the polls, as messages name them. */
 const LOOPS = {
   lease: 'Lease',
   publish: 'Publishing',
@@ -20,7 +20,7 @@ const LOOPS = {
 } as const
 export type Loop = keyof typeof LOOPS
 
-/** How the polls are doing, as the connection's row says it. */
+/** The state of the polls, as the row of the connection holds it. */
 interface Polls {
   readonly state: ConnectionState
   readonly lastError: string | null
@@ -29,14 +29,14 @@ interface Polls {
 export type Troubles = ReturnType<typeof createTroubles>
 
 /**
- * What is wrong with each loop of one connection. The connection's stored row shows all of it: a poll that succeeds does not hide that
- * another loop fails.
+ * What is wrong with each loop of one connection. Its stored row shows all of it: a successful poll does not hide that another loop
+ * fails.
  */
 export function createTroubles(deps: { connection: string; connections: ConnectionStore; log: Log; metrics: Metrics }) {
   const { connection, connections, log, metrics } = deps
   const oneWriteAtATime = createMutex()
   const troubles = new Map<Loop, string>()
-  /** As the last poll left them; null: none since the start. */
+  /** After the last poll; null: none since the start. */
   let polls: Polls | null = null
   let lease: Lease | null = null
 
@@ -54,14 +54,14 @@ export function createTroubles(deps: { connection: string; connections: Connecti
     }
   }
 
-  /** The row as it should be now. Before the first poll only troubles are written: what the row says besides is of an earlier process. */
+  /** Writes the row. Before the first poll it writes troubles only: the rest of the row is of an earlier process. */
   async function refresh(under: Lease): Promise<void> {
     const known = polls ?? (troubles.size > 0 ? { state: 'failing' as const, lastError: null } : null)
     if (known) await connections.update(under, connection, merged(known))
   }
 
   return {
-    /** `trouble` null: the loop works. Shown at once while this process has the lease. */
+    /** `trouble` null: the loop works. Stored at once while this process has the lease. */
     report(loop: Loop, trouble: string | null): void {
       if ((troubles.get(loop) ?? null) === trouble) return
       if (trouble === null) troubles.delete(loop)
@@ -70,18 +70,18 @@ export function createTroubles(deps: { connection: string; connections: Connecti
       const under = lease
       if (!under) return
       oneWriteAtATime(() => refresh(under)).catch(error =>
-        log.debug({ error: messageOf(error) }, 'the trouble of a loop could not be stored; the next poll does it'),
+        log.debug({ error: messageOf(error) }, 'the trouble of a loop could not be stored; the next poll stores it'),
       )
     },
 
-    /** Writes what a poll changes of the connection, and how it went. */
+    /** Writes the patch of a poll, and how the poll went. */
     polled: (under: Lease, patch: ConnectionPatch & Polls): Promise<void> =>
       oneWriteAtATime(async () => {
         polls = { state: patch.state, lastError: patch.lastError }
         await connections.update(under, connection, { ...patch, ...merged(polls) })
       }),
 
-    /** The lease under which the row may be written from now on; null: none, and what was wrong under the last one is over. */
+    /** The lease for writes from now on. null: none, and the troubles under the last one are over. */
     under(held: Lease | null): void {
       lease = held
       polls = null

@@ -2,12 +2,12 @@ import { AppError } from '../lib/errors.ts'
 import type { Window } from '../sources/source.ts'
 import { halve, without } from './window.ts'
 
-/** Finds the tick of the vendor's clock that makes a window unreadable (case 43): one order in it breaks every page that holds it. */
+/** Finds the ticks of the vendor's clock that make a window unreadable (case 43): one order in them breaks every page that holds it. */
 
-/** More at once is no longer a few broken orders. What is found so far counts, and the next poll goes on from there. */
+/** One search finds at most so many. The next poll goes on from there. */
 const MOST_FOUND = 5
 
-/** Not JSON, a status of 5xx or 4xx, an envelope that says it failed: answers that may depend on the orders asked for. Never a pause asked for, nor the network. */
+/** Errors that may depend on the orders in the page: no JSON, a status of 5xx or 4xx, an envelope that reports failure. Never a Retry-After or a network error. */
 const OF_A_PAGE = /\.(not_json|encoding|unavailable|refused|failed|malformed)$/
 
 export const mayBeOfPage = (error: unknown): error is AppError =>
@@ -24,17 +24,17 @@ export interface Unreadable {
 
 export interface Search {
   readonly precisionMs: number
-  /** Reads a window, or throws; `too-large`: it is to be halved. */
+  /** Reads a window, or throws. `too-large`: halve it. */
   read(window: Window): Promise<'read' | 'too-large'>
   /** False: the vendor does not even answer for a window without orders. */
   answers(): Promise<boolean>
-  /** Orders that were read so far. */
+  /** How many orders were read so far. */
   orders(): number
 }
 
 /**
- * Reads all of a window but the ticks that cannot be read, and returns those. Throws the first error when the vendor itself is in
- * trouble: it does not answer for an empty window either, or nothing with an order in it can be read.
+ * Reads a window except the ticks that cannot be read, and returns those. Throws the first error when the vendor itself is in trouble:
+ * it does not answer for an empty window either, or no order at all can be read.
  */
 export async function findUnreadable(
   search: Search,
@@ -62,13 +62,13 @@ export async function findUnreadable(
   async function narrow(part: Window, error: AppError): Promise<void> {
     const halves = halve(part, precisionMs) ?? instantsOf(part)
     const open: { half: Window; result: 'too-large' | AppError }[] = []
-    // Both first: what can be read shows early that the vendor is well.
+    // Read both halves first: a success shows early that the vendor is well.
     for (const half of halves) {
       const result = await attempt(half)
       if (result !== 'read') open.push({ half, result })
     }
     const failures = open.filter(({ result }) => result !== 'too-large').length
-    // The other half may have failed for its own reason, or the vendor has come into trouble meanwhile.
+    // Both failed: each for its own broken order, or the vendor is in trouble by now.
     if (failures === 2) await assertAnswers()
     // Halves meet in one instant, which may be found already.
     for (const { half, result } of open)

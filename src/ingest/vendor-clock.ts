@@ -1,9 +1,9 @@
 import type { ConnectionRow } from '../store/port/connections.ts'
 
-/** A smaller difference of the clocks is the way of the answer, and the drift of clocks that nobody sets. */
+/** A smaller difference of the clocks is network time and normal drift. */
 const WORTH_SAYING_MS = 60_000
 
-/** How far the vendor's clock is ahead of ours, where that is worth saying; else null. */
+/** How far the vendor's clock is ahead of ours; null: too little to report. */
 export const noteworthy = (aheadMs: number): number | null =>
   Math.abs(aheadMs) > WORTH_SAYING_MS ? Math.round(aheadMs) : null
 

@@ -4,19 +4,19 @@ import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/sourc
 import type { Lease } from '../store/port/leases.ts'
 import type { QuarantinedSpan, QuarantineStore } from '../store/port/quarantine.ts'
 import type { Log } from '../telemetry/log.ts'
-import { readWhole, readWindow, type TakePage, type Trust, type Whole } from './read-window.ts'
-import { createTotals, NO_TOTALS } from './totals.ts'
+import { readWhole, readWindow, type TakePage, type Whole } from './read-window.ts'
+import { createTotals, NO_TOTALS, type Trust } from './totals.ts'
 import { findUnreadable, mayBeOfPage } from './unreadable.ts'
 
-/** When a span that cannot be read is read again: after the first of these, then the next, at last as often as the last says. */
+/** The pauses before an unreadable span is read again; the last one repeats. */
 const REVISITS_MS = [60_000, 300_000, 1_800_000, 3_600_000] as const
-/** Spans read again after one poll. */
+/** At most so many spans are read again after one poll. */
 const MOST_REVISITS = 5
-/** After so many searches that found nothing readable, what they find is set aside all the same. */
+/** After so many searches without a readable order, the unreadable ticks are quarantined all the same. */
 const MOST_FRUITLESS = 3
 /** No shop had orders then, and every API takes the date. */
 const EMPTY_DAY = Date.UTC(2000, 0, 1)
-/** A poll reads its rows again soon. What is read once is believed against the vendor's total only after more readings. */
+/** Equal readings before rows are believed against their total. A backfill needs more, because it does not read them again soon. */
 const READINGS = { live: 2, backfill: 5 } as const
 
 export interface ReadJob {
@@ -27,25 +27,25 @@ export interface ReadJob {
 }
 
 /**
- * Reads windows of one connection, around what cannot be read: a tick that makes every page that holds it unreadable is set aside, and
- * read again later. Promises: whatever it returns from was read or is set aside. Remembers totals that do not add up.
+ * Reads windows of one connection around what cannot be read: a tick that breaks every page that holds it goes to quarantine and is read
+ * again later. Promise: when a call returns, its window is read or in quarantine. Remembers totals that do not add up.
  */
 export interface WindowReader {
   readonly precisionMs: number
-  /** Spans set aside: no window read may hold them. */
+  /** The spans in quarantine. A window to be read must not hold any of them. */
   spans(): Promise<readonly QuarantinedSpan[]>
   /** See `readWhole` of `read-window.ts`. */
   readWhole(window: Window, job: ReadJob): Promise<Whole>
   /** See `readWindow` of `read-window.ts`. */
   readWindow(window: Window, job: ReadJob): Promise<void>
-  /** After a poll that went well: reads spans again that are due. One that can be read is in quarantine no more. */
+  /** Call it after a successful poll: reads the due spans again. A span that can be read leaves quarantine. */
   revisit(job: ReadJob & { readonly lease: Lease }): Promise<void>
 }
 
 export function createWindowReader(deps: {
   connection: string
   feed: WindowFeed
-  /** Where spans are set aside. null: they are passed over, because another reading of the same orders sets them aside. */
+  /** Where unreadable spans go. null: they are skipped, because another reading of the same orders quarantines them. */
   quarantine: Pick<QuarantineStore, 'spans' | 'setSpan' | 'removeSpan'> | null
   clock: Clock
   log: Log
@@ -53,10 +53,10 @@ export function createWindowReader(deps: {
   const { connection, feed, quarantine, clock, log } = deps
   const { precisionMs } = feed
   const totals = createTotals()
-  /** Windows that could not be read since all went well. One failure is the vendor's moment; the second is looked into. */
+  /** The window that failed last, since a success. One failure may be a moment of the vendor; the second is searched. */
   const failed: Record<ReadOptions['priority'], Window | null> = { live: null, backfill: null }
   let hasSaidTotal = false
-  /** Searches in a row in which nothing with an order in it could be read, although the vendor answered. */
+  /** Searches in a row that read no order, although the vendor answered. */
   let fruitless = 0
 
   const trustOf = (priority: ReadOptions['priority']): Trust => ({
@@ -72,7 +72,7 @@ export function createWindowReader(deps: {
     },
   })
 
-  /** Reads a window; where that fails a second time, all of it but what makes it fail. */
+  /** Reads a window. On the second failure: reads all of it except the ticks that make it fail. */
   async function around(
     window: Window,
     { lease, take, options }: ReadJob,
@@ -94,14 +94,14 @@ export function createWindowReader(deps: {
       if (signal.aborted || !mayBeOfPage(error)) throw error
       failed[priority] = window
       if (!isSecond) throw error
-      let isAway = false
+      let isDown = false
       const search = {
         precisionMs,
-        // After some of them it is no moment of the vendor's: the orders there are broken, or share a tick with one that is.
+        // After some fruitless searches the vendor is not at fault: the orders are broken, or share a tick with a broken one.
         orders: () => (fruitless < MOST_FRUITLESS ? orders : 1),
         answers: async () => {
-          isAway = !(await answers(options))
-          return !isAway
+          isDown = !(await answers(options))
+          return !isDown
         },
         read: async (part: Window) => {
           const whole = await readWhole(feed, part, counted, options, trustOf(priority))
@@ -112,18 +112,18 @@ export function createWindowReader(deps: {
         },
       }
       const { found, complete } = await findUnreadable(search, window, error).catch((failure: unknown) => {
-        if (failure === error && !isAway && orders === 0) fruitless++
+        if (failure === error && !isDown && orders === 0) fruitless++
         throw failure
       })
       fruitless = 0
-      for (const one of found) await setAside(lease, one.window, one.error)
+      for (const one of found) await quarantineSpan(lease, one.window, one.error)
       if (!complete) throw error
       if (priority === 'backfill') failed.backfill = null
       return 'in-pages'
     }
   }
 
-  /** Whether the vendor answers for a window without orders: then it is not away. */
+  /** Whether the vendor answers for a window without orders: then it is not down. */
   async function answers(options: ReadOptions): Promise<boolean> {
     try {
       await feed.readPage({ from: EMPTY_DAY, to: EMPTY_DAY + precisionMs }, null, options)
@@ -134,14 +134,17 @@ export function createWindowReader(deps: {
     }
   }
 
-  async function setAside(lease: Lease | null, { from, to }: Window, error: AppError): Promise<void> {
+  async function quarantineSpan(lease: Lease | null, { from, to }: Window, error: AppError): Promise<void> {
     if (!quarantine) {
-      log.debug({ connection, ...spoken({ from, to }), error: messageOf(error) }, 'passed over what cannot be read')
+      log.debug(
+        { connection, ...spoken({ from, to }), error: messageOf(error) },
+        'skipped a span that cannot be read; the reading by update time quarantines it',
+      )
       return
     }
     log.warn(
       { connection, ...spoken({ from, to }), error: messageOf(error) },
-      'no page with the orders of this moment can be read; it is in quarantine and read again later, and all else goes on',
+      'no page with the orders of this span can be read; the span is in quarantine and is read again later; everything else goes on',
     )
     if (!lease) return
     const at = clock.now()
@@ -154,7 +157,7 @@ export function createWindowReader(deps: {
     try {
       await readWindow(feed, span, take, options, trustOf('backfill'))
       await quarantine?.removeSpan(lease, span)
-      log.info({ connection, ...spoken(span) }, 'what was in quarantine can be read again')
+      log.info({ connection, ...spoken(span) }, 'a span in quarantine could be read again')
     } catch (error) {
       if (options.signal.aborted || !mayBeOfPage(error)) throw error
       const tries = span.tries + 1

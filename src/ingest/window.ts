@@ -1,11 +1,11 @@
 import type { Window } from '../sources/source.ts'
 
-/** Spans of the vendor's update time: which to read now, which later. Pure. */
+/** Windows of the vendor's update time: which to read in this poll, which later. Pure. */
 
 interface Plan {
-  /** Read in this round. */
+  /** Read in this poll. */
   readonly live: Window
-  /** What is older than the overlap, for beside the polls, at a lower priority. */
+  /** The part older than the overlap, read beside the polls at a lower priority. */
   readonly gap: Window | null
 }
 
@@ -20,17 +20,17 @@ export interface Reach {
   readonly precisionMs: number
 }
 
-/** One window of a poll, with the part that is older than the overlap. */
+/** One window of a poll, split at the overlap. */
 export interface Front extends Plan {
   readonly window: Window
-  /** Some of what is older than the overlap has never been read. */
+  /** A part older than the overlap has never been read. */
   readonly looksBack: boolean
 }
 
 /**
- * The windows of one poll. The `Date` of the vendor's answers need not be the clock of its orders: new orders may come at the present
- * of either clock. So reading reaches to the later clock, while the cursor stays at the earlier one. Where the clocks differ by more
- * than the overlap, these are two windows: what lies between them was read when the later clock was there.
+ * The windows of one poll. The `Date` header need not be the clock of the vendor's orders: new orders may come at the present of either
+ * clock, the vendor's or ours. So reading reaches to the later clock, and the cursor stays at the earlier one. Clocks that differ by more
+ * than the overlap give two windows; the span between them was read when the later clock was there.
  */
 export function fronts(
   reach: Omit<Reach, 'now'> & { readonly clocks: readonly [number, number]; readonly reached: number | null },
@@ -39,7 +39,7 @@ export function fronts(
   const [earlier, later] = [Math.min(...clocks), Math.max(...clocks)]
   const slow = whole({ ...reach, now: earlier })
   const fast = whole({ ...reach, cursor: reached ?? cursor ?? earlier, now: later })
-  // A first poll is as one whose cursor stands where the connection was first seen.
+  // A first poll works as if the cursor stood where the connection was first seen.
   const start = cursor ?? reach.backfillFrom + reach.overlapMs
   const front = (window: Window, now: number, readTo: number): Front => ({
     window,
@@ -50,20 +50,20 @@ export function fronts(
   return [front({ from: Math.min(slow.from, fast.from), to: Math.max(slow.to, fast.to) }, later, start)]
 }
 
-/** All that is to be read: from the overlap before the cursor to now, closed at both ends and rounded outwards. */
+/** The whole window: from the overlap before the cursor to now, closed at both ends and rounded outwards. */
 export function whole({ cursor, overlapMs, backfillFrom, now, precisionMs }: Reach): Window {
   const from = cursor === null ? Math.min(backfillFrom, now - overlapMs) : Math.min(cursor, now) - overlapMs
   return rounded({ from, to: now }, precisionMs)
 }
 
-/** What of a window is to be read now, and what lies before `time`. Where all of it does, the last tick is read now. */
+/** Splits a window at `time`: the part before it is the gap. If that is all of it, the last tick is still read now. */
 export function cutAt({ from, to }: Window, time: number, precisionMs: number): Plan {
   const edge = Math.min(Math.floor(time / precisionMs) * precisionMs, to)
   if (edge <= from) return { live: { from, to }, gap: null }
   return { live: { from: edge, to }, gap: { from, to: edge } }
 }
 
-/** Two windows that together cover this one; null: it is one tick of the vendor's clock already. */
+/** Two windows that cover this one. null: it is one tick of the vendor's clock already. */
 export function halve({ from, to }: Window, precisionMs: number): readonly [Window, Window] | null {
   if (to - from <= precisionMs) return null
   const middle = from + Math.ceil((to - from) / 2 / precisionMs) * precisionMs
@@ -74,9 +74,8 @@ export function halve({ from, to }: Window, precisionMs: number): readonly [Wind
 }
 
 /**
- * What is left of a window without some spans. A span of one instant is left out with a tick on either side, for windows are closed at
- * both ends. A span of two instants was found where the later one cannot be asked for by itself: there the vendor's windows are open
- * at the end, and what is left may touch it.
+ * The parts of a window outside some spans. Windows are closed at both ends, so a part ends a tick before a span of one instant. A span
+ * of two instants is from a vendor whose windows are open at the end; there a part may touch the span.
  */
 export function without(window: Window, spans: readonly Window[], precisionMs: number): readonly Window[] {
   const rest: Window[] = []

@@ -24,7 +24,7 @@ export interface Decision {
   readonly recheckAt: number | null
 }
 
-/** What an observation adds to what is known. Pure: the same arguments give the same bytes. */
+/** The new events of an observation, and the state after it. Pure: the same arguments give the same bytes. */
 export function decide(known: OrderState, observation: Observation): Decision {
   const { facts, state, notes, recheckAt } = newFacts(known, observation.snapshot, observation.observedAt)
   const events = facts.map((fact, index) => toEvent(fact, known.sequence + index + 1, observation))
@@ -83,7 +83,7 @@ function toEvent(fact: Fact, sequence: number, { connection, vendor, snapshot, o
   }
 }
 
-/** The time the vendor gives for the fact, else the order's update time, else ours; and which of them it is. */
+/** The time of a fact and its source: the vendor's time of the fact, else the order's update time, else our clock. */
 function occurrence(when: When, { updatedAt }: OrderSnapshot, observedAt: number): [string, OccurredAtSource] {
   if (when) return [when.at, when.source]
   if (updatedAt) return [updatedAt, 'updated']

@@ -1,6 +1,6 @@
 import type { EventType, OccurredAtSource } from '../../schemas/order-event.ts'
 
-/** An event as it is stored, published and delivered: the bytes, and what is needed to route them without parsing. */
+/** An event as it is stored, published and delivered: its bytes, and the members that route it without parsing. */
 export interface EventRecord {
   readonly id: string
   readonly type: EventType

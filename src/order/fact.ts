@@ -2,8 +2,8 @@ import type { When } from '../../schemas/order.ts'
 import type { EventOf } from '../../schemas/order-event.ts'
 
 /**
- * Something that has provably happened to an order. `key` tells it from the other facts of the same order and never changes, whenever
- * and however often it is observed; `when` null: the vendor gives no time for it.
+ * Something that has provably happened to an order. `key` identifies it within the order and is the same in every observation. `when`
+ * null: the vendor gives no time for it.
  */
 export type Fact = { readonly key: string; readonly when: When } & (
   | { readonly type: 'order.paid'; readonly payment: EventOf<'order.paid'>['data']['payment'] }

@@ -4,19 +4,19 @@ import { refundFacts } from './refunds.ts'
 import type { OrderState } from './state.ts'
 import { isUpdateKey, trackingFacts } from './tracking.ts'
 
-/** The facts that are new, in canonical order, and what they change of the state besides the keys said. */
+/** The new facts in canonical order, and their changes of the state. */
 export interface NewFacts {
   readonly facts: readonly Fact[]
   readonly state: Partial<OrderState>
-  /** For the log: what was seen and deliberately not said. */
+  /** For the log: what was seen and deliberately not published. */
   readonly notes: readonly string[]
-  /** When the order must be read again although nothing may change (milliseconds); null: not. */
+  /** When to read the order again although nothing may change (milliseconds); null: no need. */
   readonly recheckAt: number | null
 }
 
 /**
- * All that the snapshot proves and that was not said before. Derived from the whole snapshot, never from a transition: a missed
- * poll, a skipped state, a restart or an overlap heals itself, and a status that goes backwards says nothing.
+ * All facts that the snapshot proves and that were not published before. Derived from the whole snapshot, never from a transition: a
+ * missed poll, a skipped state, a restart or an overlap heals itself, and a status that goes backwards yields nothing.
  */
 export function newFacts(known: OrderState, snapshot: OrderSnapshot, observedAt: number): NewFacts {
   const said = new Set(known.said)
@@ -77,15 +77,15 @@ function cancelledFact({ cancelled }: OrderSnapshot): Fact[] {
   ]
 }
 
-/** What tells one package of an order from another: its id, or, without one, its tracking number, or its being the only one. */
+/** Identifies a package within its order: by its id, else its tracking number, else as the only one. */
 function packageKey({ packageId, carrier, trackingNumber }: Package): string {
   if (packageId !== null) return packageId
   return trackingNumber === null ? '~' : `~${carrier ?? ''}/${trackingNumber}`
 }
 
 /**
- * One fact a package. Where packages have no id, a tracking number that takes the place of another may be a correction or a new
- * package: only as many packages as are shown at once count, and a replacement is noted and not said (case 21).
+ * One fact per package. Without package ids, a new tracking number may be a correction or a new package: only as many packages count as
+ * are shown at once, and a replacement is logged and not published (case 21).
  */
 function shippedFacts(known: OrderState, { packages }: OrderSnapshot) {
   const said = new Set(known.said)
@@ -112,9 +112,7 @@ function shippedFacts(known: OrderState, { packages }: OrderSnapshot) {
   )
   const corrections = new Set(fresh.slice(0, replaced))
   for (const { key } of corrections) {
-    notes.push(
-      `${key} takes the place of a shipment said before: taken for a correction of its tracking, not for another package`,
-    )
+    notes.push(`${key} replaces a published shipment: taken as a correction of its tracking, not as another package`)
   }
   return {
     facts: proven.filter(fact => !corrections.has(fact)),
@@ -124,7 +122,7 @@ function shippedFacts(known: OrderState, { packages }: OrderSnapshot) {
   }
 }
 
-/** From the packages where the vendor gives them a status, else from the order; whichever was said first stays. */
+/** From the packages if the vendor gives them a status, else from the order. The first one published stays the source. */
 function deliveredFacts(known: OrderState, { packages, delivered }: OrderSnapshot) {
   const by = known.deliveredBy ?? (packages.some(({ statusGiven }) => statusGiven) ? 'packages' : 'order')
   const facts: Fact[] = []

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { OrderSnapshot } from '../../schemas/order.ts'
 
-/** Two pictures are equal when nothing that we read of the order differs. `NO_PICTURE`: the order is not known. */
+/** A digest of an order as we read it: two pictures are equal when nothing in the order differs. `NO_PICTURE`: the order is not known. */
 export const pictureOf = (snapshot: OrderSnapshot | undefined | null): string =>
   snapshot ? hash('sha1', JSON.stringify(snapshot), 'base64') : NO_PICTURE
 

@@ -3,9 +3,9 @@ import type { Fact } from './fact.ts'
 import { addAmounts, compareAmounts, subtractAmounts } from './money.ts'
 import type { OrderState, RefundWaiting } from './state.ts'
 
-/** How long a refund endpoint may answer without a record of a refund that the order shows, before the order's total is believed. */
+/** How long to wait for the record of a refund that the order shows, before the order's total is believed. */
 const RECORD_GRACE_MS = 600_000
-/** However long ago that was, one answer alone proves nothing: for so long it has to be the same. */
+/** The vendor must answer without the record for at least this long: one answer alone proves nothing. */
 const LEAST_GRACE_MS = 20_000
 
 interface RefundFacts {
@@ -16,8 +16,8 @@ interface RefundFacts {
 }
 
 /**
- * Refunds come from records, or from the steps of a running total, or are one full refund without an amount; the first one said
- * fixes it for the order, so that no money is ever told twice in two ways.
+ * Refunds are counted by records, by the steps of a running total, or as one full refund without an amount. The first one published fixes
+ * the way for the order, so no money is published twice.
  */
 export function refundFacts(known: OrderState, snapshot: OrderSnapshot, observedAt: number): RefundFacts {
   const view = snapshot.refund
@@ -44,7 +44,7 @@ function same({ refundBasis, refundTotal, refundWaiting }: OrderState): RefundFa
   return { facts: [], state: { refundBasis, refundTotal, refundWaiting }, notes: [], recheckAt: null }
 }
 
-/** The order shows a refund that no finished record stands for (yet). */
+/** Whether the order shows a refund without a finished record. */
 function isOutstanding(
   known: OrderState,
   { currency }: OrderSnapshot,
@@ -71,7 +71,7 @@ function waitOf(
   return { ...wait, absentSince: wait.absentSince ?? (records === 'delayed' ? null : observedAt) }
 }
 
-/** When the order's total is believed; null: not before the records can be asked for. */
+/** When the order's total is believed; null: the vendor has not answered about records yet. */
 function graceEnd({ roseAt, absentSince }: RefundWaiting): number | null {
   return absentSince === null ? null : Math.max(roseAt + RECORD_GRACE_MS, absentSince + LEAST_GRACE_MS)
 }
@@ -94,7 +94,7 @@ function basisOf(
   return full === true ? 'whole' : null
 }
 
-/** Asks again soon at first, then rarer, up to once an hour; and exactly when the grace ends. */
+/** Reads again soon at first, then more and more rarely, at least once an hour, and exactly when the grace ends. */
 function waiting(result: RefundFacts, known: OrderState, wait: RefundWaiting | null, observedAt: number): RefundFacts {
   const state = { ...result.state, refundWaiting: wait }
   if (wait === null) return { ...result, state }
@@ -103,7 +103,7 @@ function waiting(result: RefundFacts, known: OrderState, wait: RefundWaiting | n
   const next = observedAt + pause
   const recheckAt = Math.round(end !== null && observedAt < end ? Math.min(next, end) : next)
   const news = known.refundWaiting === null && wait.absentSince === null
-  const notes = news ? ['its refund records cannot be read now; the refund waits, and they are asked for again'] : []
+  const notes = news ? ['the refund records cannot be read now; the refund waits, and they are read again'] : []
   return { ...result, state, notes: [...result.notes, ...notes], recheckAt }
 }
 
@@ -155,7 +155,7 @@ function fromRecords(
   }
 }
 
-/** The sum of the refunds said, for each currency: amounts of two currencies are never added (case 45). */
+/** The sums of the published refunds by currency: amounts of two currencies are never added (case 45). */
 function createTotals(known: OrderState, snapshot: OrderSnapshot, view: RefundView) {
   const totals = new Map(Object.entries(known.refundTotals ?? {}))
   const add = ({ amount, currency }: Pick<RefundRecord, 'amount' | 'currency'>): string | null => {
@@ -166,7 +166,7 @@ function createTotals(known: OrderState, snapshot: OrderSnapshot, view: RefundVi
   }
   if (!known.refundTotals && known.refundBasis === 'records') recallTotals()
 
-  /** Version 1.0 kept one sum, whatever the currencies. It holds if they are one; else the records that were said are added again. */
+  /** Version 1.0 kept one sum for all currencies. It is right for one currency; else add the published records again. */
   function recallTotals(): void {
     const keys = new Set(known.said.filter(key => key.startsWith('refunded:')))
     const shown = typeof view.records === 'string' ? [] : view.records
@@ -187,7 +187,7 @@ function createTotals(known: OrderState, snapshot: OrderSnapshot, view: RefundVi
   }
 }
 
-/** A step of the running total, counted from what was already said: 5 → 12 → 12 is 5 and 7; 12 → 10 → 15 is 3 more (cases 11, 12). */
+/** A step of the running total above what was published: 5 → 12 → 12 gives 5 and 7; 12 → 10 → 15 gives 3 more (cases 11, 12). */
 function fromTotal(known: OrderState, snapshot: OrderSnapshot, view: RefundView): RefundFacts {
   const unchanged = { ...same(known), state: { ...same(known).state, refundWaiting: null } }
   if (view.total === null) return unchanged
@@ -199,7 +199,7 @@ function fromTotal(known: OrderState, snapshot: OrderSnapshot, view: RefundView)
   if (step === 0) return unchanged
   const refundId = `${before}-${view.total}`
   const { currency } = snapshot
-  // Totals in two currencies have no difference: that there was a refund is certain, its amount is not.
+  // Totals in two currencies have no difference: the refund is certain, its amount is not.
   const was = known.refundCurrency ?? currency
   const isChanged = known.refundTotal !== null && currency !== null && was !== currency
   return {

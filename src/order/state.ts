@@ -1,26 +1,29 @@
-/** What is remembered of an order between two observations: what was said of it, nothing else. Stored as JSON; never deleted by retention. */
+/**
+ * What is remembered of an order between two observations: which facts were published. Retention never deletes it. Stored as JSON, so the
+ * member names (`said` and others) cannot change.
+ */
 export interface OrderState {
   /** Sequence number of the last event; 0 before the first. */
   readonly sequence: number
-  /** Keys of the facts said, see `facts.ts`. */
+  /** Keys of the published facts (`facts.ts`). */
   readonly said: readonly string[]
-  /** What an order's refunds are counted by, fixed by the first one said. `whole`: a full refund without an amount; nothing more is said. */
+  /** How the refunds of the order are counted, fixed by the first one published. `whole`: one full refund without an amount, and none after it. */
   readonly refundBasis: 'records' | 'totals' | 'whole' | null
-  /** Sum of the refunds said, in the order's currency; null: none yet, or without amounts. */
+  /** Sum of the published refunds, in the order's currency; null: none yet, or without amounts. */
   readonly refundTotal: string | null
-  /** Of refunds by records, the sum in each currency (`''`: not named); null: not known. Absent in states of version 1.0. */
+  /** For refunds by records: the sum in each currency (`''`: not named); null: not known. Absent in states of version 1.0. */
   readonly refundTotals?: Readonly<Record<string, string | null>>
-  /** Of refunds by a running total, its currency; null: not named. Absent in states of version 1.0. */
+  /** For refunds by a running total: its currency; null: not named. Absent in states of version 1.0. */
   readonly refundCurrency?: string | null
-  /** A refund is shown without a finished record; null: none is. */
+  /** Set while the order shows a refund without a finished record. */
   readonly refundWaiting: RefundWaiting | null
-  /** Where arrivals are read from, fixed by the first one said. */
+  /** Where deliveries are read from, fixed by the first one published. */
   readonly deliveredBy: 'packages' | 'order' | null
-  /** How many packages without an id were said to be shipped. */
+  /** How many packages without an id were published as shipped. */
   readonly unidentifiedPackages: number
-  /** Carrier and tracking number that the shipped events said, as keys of `tracking.ts`. Absent in states of version 1.0. */
+  /** Carrier and tracking number of the shipped events, as keys of `tracking.ts`. Absent in states of version 1.0. */
   readonly trackingSaid?: readonly string[]
-  /** The order's latest update time with which a carrier or tracking number was said: an older copy says nothing of them. */
+  /** The latest update time of the order with which tracking was published. Older copies of the order publish none. */
   readonly trackingAt?: string | null
 }
 
@@ -28,9 +31,9 @@ export interface OrderState {
 export interface RefundWaiting {
   /** When we first saw it. */
   readonly since: number
-  /** When it happened at the latest: the order's update, if the vendor tells it. */
+  /** The latest time it can have happened: the order's update time, if the vendor gives it. */
   readonly roseAt: number
-  /** When it was first answered that there is no record; null: it could not be asked yet. */
+  /** When the vendor first answered that there is no record; null: it has not answered yet. */
   readonly absentSince: number | null
 }
 

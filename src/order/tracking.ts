@@ -5,15 +5,15 @@ import type { Fact } from './fact.ts'
 import type { OrderState } from './state.ts'
 
 /**
- * Updates of a shipment: the carrier or the tracking number of a published package became known or changed (case 21). Each pair of
- * them is published once per package; the pair in the shipped event counts as published. Only packages with an id have updates.
+ * Updates of a shipment: the carrier or the tracking number of a published package became known or changed (case 21). Each pair of the
+ * two is published once per package, in the shipped event or as an update. Only packages with an id have updates.
  */
 
 type Tracking = Pick<Package, 'carrier' | 'trackingNumber'>
 
 const digest = (text: string | null): string => (text === null ? '' : hash('sha256', text, 'base64url').slice(0, 11))
 
-/** A pair of one package, at most 23 characters behind the package's id: stays compact in the state, and never changes. */
+/** The key of a pair of one package: compact, because it is in the state, and never changed. */
 const pairKey = (packageId: string, { carrier, trackingNumber }: Tracking): string =>
   `${packageId}/${digest(carrier)}.${digest(trackingNumber)}`
 
@@ -26,7 +26,7 @@ interface TrackingFacts {
 }
 
 /**
- * `shipped`: the shipped facts of this snapshot, one a package. An older copy of the order (an index that lags) says nothing of tracking:
+ * `shipped`: the shipped facts of this snapshot, one per package. An older copy of the order (from a lagging index) publishes no tracking:
  * its pair would come after the pair that replaced it.
  */
 export function trackingFacts(known: OrderState, snapshot: OrderSnapshot, shipped: readonly Fact[]): TrackingFacts {
@@ -55,7 +55,7 @@ export function trackingFacts(known: OrderState, snapshot: OrderSnapshot, shippe
   return { facts, state: first.size === 0 ? {} : { trackingSaid: [...first], trackingAt: at } }
 }
 
-/** Whether a pair has a value that no published pair of the package has beside the other. A value that is gone is no news. */
+/** Whether the pair adds something to every published pair of the package. A value that is gone adds nothing. */
 function isNews({ carrier, trackingNumber }: Tracking, published: readonly string[]): boolean {
   const [by, number] = [digest(carrier), digest(trackingNumber)]
   return !published.some(key => {
@@ -68,7 +68,7 @@ const packageOf = (key: string): string => key.slice(0, key.lastIndexOf('/'))
 const hasPair = (keys: Iterable<string>, packageId: string): boolean =>
   Iterator.from(keys).some(key => packageOf(key) === packageId)
 
-/** Packages that were published before pairs were remembered: what their shipped events said has to be recalled first. */
+/** Whether packages were published before pairs were stored: then recall the pairs of their shipped events first. */
 export function isTrackingForgotten({ said, trackingSaid = [] }: OrderState, { packages }: OrderSnapshot): boolean {
   const shipped = new Set(said)
   return packages.some(
@@ -77,8 +77,8 @@ export function isTrackingForgotten({ said, trackingSaid = [] }: OrderState, { p
 }
 
 /**
- * The state with the pairs of such packages: those of the shipped events, or, where retention has removed an event, those of the last
- * snapshot. Without either, the pair that is seen next counts as published.
+ * The state with the pairs of such packages, from their shipped events; if retention has removed an event, from the last snapshot. Without
+ * either, the pair that is seen next counts as published.
  */
 export function recallTracking(
   state: OrderState,

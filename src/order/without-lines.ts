@@ -4,9 +4,9 @@ interface Lined {
   lines: unknown[]
 }
 
-/** The event's body with the lines of its order and its shipment left out; null: it has none to leave out. */
+/** The event's body without the lines of its order and its shipment, for logs that refuse large events; null: it has no lines. */
 export function withoutLines({ body }: EventRecord): string | null {
-  // An event that is still to be published is one that `decide` made.
+  // The caller passes unpublished events only, which `decide` made.
   const event = JSON.parse(body) as { data: { order?: Partial<Lined>; shipment?: Partial<Lined> } }
   const lined = [event.data.order, event.data.shipment].filter(part => part?.lines && part.lines.length > 0)
   for (const part of lined) if (part) part.lines = []

@@ -8,11 +8,11 @@ import type { Store } from './store.ts'
 const FIRST_MS = 60_000
 const EVERY_MS = 3_600_000
 
-/** Deletes what is older than the retention and done with, once an hour. Returns how to stop. */
+/** Deletes once an hour what is older than the retention and not needed any more. Returns how to stop. */
 export function startRetention(deps: {
   store: Pick<Store, 'prune'>
   retention: Config['retention']
-  /** The group that reads the event log where that is the store itself; else null. */
+  /** The group that reads the embedded event log. null: the log is not the store. */
   reader: string | null
   metrics: Pick<Metrics, 'expiredDeadLetters'>
   clock: Clock

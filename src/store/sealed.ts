@@ -1,9 +1,9 @@
 import { AppError } from '../lib/errors.ts'
 
-/** What lies encrypted in the store, as both its readers need it: whoever sends, and whoever changes it. */
+/** Encrypted values of the store, for both their readers: the sender of webhooks and the API that changes endpoints. */
 export interface Box {
   seal(text: string): string
-  /** Throws where it was sealed with another key. */
+  /** Throws if it was sealed with another key. */
   open(sealed: string): string
 }
 
@@ -16,9 +16,9 @@ export function opened(box: Box, sealed: string): string | null {
   }
 }
 
-/** A secret that was replaced signs along for so long. */
+/** How long a replaced secret still signs as well. */
 const OVERLAP_MS = 86_400_000
-/** So many at most, however often it is replaced in that time. */
+/** At most so many former secrets, however often the secret is replaced. */
 const MOST_FORMER = 8
 
 interface Secrets {
@@ -26,14 +26,14 @@ interface Secrets {
   readonly formerSecrets: readonly { readonly secret: string; readonly until: number }[]
 }
 
-/** What signs along once this endpoint's secret is replaced now. One that cannot be opened (the secret key was lost) cannot. */
+/** The former secrets once this endpoint's secret is replaced now. A secret that cannot be opened (the secret key was lost) is left out. */
 export function formerSecrets(box: Box, { secret, formerSecrets }: Secrets, now: number): Secrets['formerSecrets'] {
   const former = formerSecrets.filter(({ until }) => now < until)
   const all = opened(box, secret) === null ? former : [{ secret, until: now + OVERLAP_MS }, ...former]
   return all.slice(0, MOST_FORMER)
 }
 
-/** The own headers of an endpoint at rest: names in the clear, so that they can be shown, each value sealed. */
+/** The headers of an endpoint as stored: names as they are, so that they can be shown, values sealed. */
 type SealedHeaders = Readonly<Record<string, string>> | null
 
 export function sealHeaders(box: Box, headers: Readonly<Record<string, string>> | null | undefined): SealedHeaders {
@@ -41,7 +41,7 @@ export function sealHeaders(box: Box, headers: Readonly<Record<string, string>> 
   return entries.length === 0 ? null : Object.fromEntries(entries.map(([name, value]) => [name, box.seal(value)]))
 }
 
-/** Throws an AppError (`webhook.sealed_elsewhere`) where a value was sealed under another key. */
+/** Throws an AppError (`webhook.sealed_elsewhere`) if a value was sealed with another key. */
 export function openHeaders(box: Box, sealed: SealedHeaders): Readonly<Record<string, string>> {
   try {
     return Object.fromEntries(Object.entries(sealed ?? {}).map(([name, value]) => [name, box.open(value)]))

@@ -1,4 +1,3 @@
-import type { AuditStore } from './port/audit.ts'
 import type { ConnectionStore } from './port/connections.ts'
 import type { DeadLetterStore } from './port/dead-letters.ts'
 import type { DeliveryStore } from './port/deliveries.ts'
@@ -19,14 +18,14 @@ import type { ProjectStore } from './port/projects.ts'
 import type { QuarantineStore } from './port/quarantine.ts'
 import type { ReplayStore } from './port/replays.ts'
 import type { PruneBounds, Pruned } from './port/retention.ts'
+import type { VerifyStore } from './port/verify.ts'
 
 /**
- * The port to durable state. One implementation (`sql-store.ts`) on two databases. Every method is one transaction: it happened
- * whole when it resolves, and not at all when it rejects or the process dies. A power failure undoes nothing but, at the end of what was
- * written, acknowledgements, attempts, offsets of the embedded log, parts of a replay (what is done again then was done before) and
- * wishes to read an order again (which reconciliation makes up for).
- * Times are milliseconds since the epoch and passed in.
- * Promises, for every adapter: test/contract/store.ts.
+ * The port to durable state. One implementation (`sql/sql-store.ts`) on two databases; `test/contract/store.ts` holds its promises.
+ * Every method is one transaction: complete when it resolves, undone when it rejects or the process dies. Times are passed in, in
+ * milliseconds since the epoch.
+ * A power failure may undo the latest acknowledgements, attempts, offsets of the embedded log, parts of a replay (all are done again)
+ * and requests to read an order again (reconciliation makes up for them). It undoes nothing else.
  */
 export interface Store {
   readonly connections: ConnectionStore
@@ -49,10 +48,10 @@ export interface Store {
   readonly projects: ProjectStore
   readonly handlerFiles: HandlerFileStore
   readonly pauses: PauseStore
-  readonly audit: AuditStore
-  /** Retention: deletes what is older than the bounds and is not needed for a delivery any more. In small batches. */
+  readonly verify: VerifyStore
+  /** Retention: deletes in small batches what is older than the bounds and no delivery needs any more. */
   prune(before: PruneBounds, signal: AbortSignal): Promise<Pruned>
-  /** Resolves with a short description of what answered, for `check` and `/readyz`; rejects with an AppError that says what to do. */
+  /** Resolves with a short description of the database, for `check` and `/readyz`. Rejects with an AppError that says what to do. */
   check(): Promise<string>
   close(): Promise<void>
 }

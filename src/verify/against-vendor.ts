@@ -11,7 +11,7 @@ import { compare, type Difference } from './compare.ts'
 import type { Finding } from './finding.ts'
 import { readEvent } from './order-check.ts'
 
-/** What another process reads for us must be answered within its patience, at one request an order. */
+/** Small: another process may have to read the batch, one request per order, before the poll request times out. */
 const BATCH = 25
 const TRIES = 3
 const PAUSE_MS = 2_000
@@ -22,14 +22,14 @@ export interface VendorDeps {
   readonly clock: Clock
   readonly signal: AbortSignal
   readonly read: IngestControl['read']
-  /** Reads an order again and tells what is new; returns the new events' ids. */
+  /** Reads an order again and publishes what is new. Returns the ids of the new events. */
   readonly poll: (connection: string, order: OrderRow) => Promise<ReadonlySet<string>>
 }
 
-/** How the orders of a connection compare; every number is of orders or facts as its name says. */
+/** The counts of one connection, in orders or facts. Part of the answer of the API, so the names are stable. */
 export interface Tally {
   orders: number
-  /** Facts told that the vendor shows as they were told. */
+  /** Published facts that the vendor shows as published. */
   agreeing: number
   missing: number
   late: number
@@ -38,13 +38,13 @@ export interface Tally {
   gone: number
   notFound: number
   unreadable: number
-  /** Orders that could not be asked for. */
+  /** Orders that could not be read. */
   unread: number
 }
 
 type Step = { readonly finding: Finding } | { readonly compared: number }
 
-/** Compares orders with what their vendor shows of them now. Writes nothing. */
+/** Compares orders with what their vendor shows now. Writes nothing. */
 export async function* againstVendor(
   deps: VendorDeps,
   config: Connection,
@@ -91,11 +91,11 @@ interface Reading {
   readonly snapshots: readonly OrderSnapshot[]
   readonly rejects: Awaited<ReturnType<IngestControl['read']>>['rejects']
   readonly error: unknown
-  /** It is the vendor, not one order: asking for more is of no use. */
+  /** The vendor itself fails: do not ask for more. */
   readonly end?: boolean
 }
 
-/** Together, and one by one where that fails; gives up where several fail. */
+/** Reads orders together, and one by one if that fails. Gives up when several fail in a row. */
 async function* readings(deps: VendorDeps, connection: string, orders: readonly OrderRow[]): AsyncGenerator<Reading> {
   const reading = async (asked: readonly OrderRow[], tries: number): Promise<Reading> => {
     const refs = asked.map(({ orderId, userId }) => ({ orderId, userId }))
@@ -119,7 +119,7 @@ async function* readings(deps: VendorDeps, connection: string, orders: readonly 
   }
 }
 
-/** Waits as the vendor asks, and tries again a few times. */
+/** Tries a few times, with the pauses that the vendor asks for. */
 async function patiently<T>({ clock, signal }: VendorDeps, tries: number, run: () => Promise<T>): Promise<T> {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -139,7 +139,7 @@ async function* compared(
 ): AsyncGenerator<Step> {
   const { store, clock } = deps
   const connection = config.id
-  // Read after the vendor: what was told in between is told.
+  // Load after reading the vendor, so that events published in between count.
   const rows = await store.orders.load(
     connection,
     asked.map(({ orderId }) => orderId),
@@ -190,14 +190,14 @@ async function* compared(
 async function toldOf(store: Store, { connection, orderId }: OrderRow): Promise<Map<string, OrderEvent>> {
   const told = new Map<string, OrderEvent>()
   for (const { id, body } of await store.events.ofOrder(connection, orderId)) {
-    // One that cannot be read is a finding of the audit.
+    // An event that cannot be read is a finding of the store check.
     const event = readEvent(body)
     if (typeof event !== 'string') told.set(id, event)
   }
   return told
 }
 
-/** By what a fact that is missing comes by itself; null: by nothing, as the order was read as it is shown. */
+/** How a missing fact will come by itself; null: it will not, because the order was read as it is shown now. */
 async function comesBy(
   { store }: VendorDeps,
   { overlap }: Connection,
@@ -210,7 +210,7 @@ async function comesBy(
   return type => byReading ?? (type === 'order.refunded' && order.recheckAt !== null ? 'it waits for its record' : null)
 
   async function nextReading(): Promise<string | null> {
-    const follows = await store.audit.nextReading(order.connection, order.orderId, order.userId)
+    const follows = await store.verify.nextReading(order.connection, order.orderId, order.userId)
     if (follows !== null) return `the order is read next at ${new Date(follows).toISOString()}`
     if (shown.updatedAt === null || !connection) return null
     const at = Date.parse(shown.updatedAt)

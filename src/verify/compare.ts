@@ -10,7 +10,7 @@ import { NEW_ORDER } from '../order/state.ts'
 import { isTrackingForgotten, isUpdateKey, recallTracking } from '../order/tracking.ts'
 import type { OrderRow } from '../store/port/orders.ts'
 
-/** What the vendor shows of an order now, beside what was told of it. */
+/** An order as the vendor shows it now, and what was published of it. */
 export interface Comparison {
   readonly vendor: Vendor
   /** As it was last seen. */
@@ -30,8 +30,8 @@ export interface Difference {
 }
 
 /**
- * Derives what the snapshot proves, by the functions that told it, and compares. Pure. Facts that wait (a refund without its record)
- * are not missing yet.
+ * Derives what the snapshot proves, by the same functions as ingest, and compares it with what was published. Pure. Facts that wait (a
+ * refund without its record) are not missing yet.
  */
 export function compare(comparison: Comparison): Difference[] {
   const { row, shown, vendor, now, told } = comparison
@@ -49,7 +49,7 @@ export function compare(comparison: Comparison): Difference[] {
   const values = proven
     .filter(({ key }) => said.has(key))
     .flatMap(fact => valuesOf(fact, told.get(idOf(fact)), idOf(fact)))
-  // Proven, not said and not to be said: a tracking number that took the place of another (case 21).
+  // Proven but never to be published: a tracking number that replaced another (case 21).
   const corrections = proven.filter(fact => !said.has(fact.key) && !missingIds.has(idOf(fact)))
   const replaced = corrections.map(
     ({ type, key }): Difference => ({
@@ -83,7 +83,7 @@ function valuesOf(fact: Fact, told: OrderEvent | undefined, event: string): Diff
 
 type Shipment = EventOf<'order.shipped'>['data']['shipment']
 
-/** Where the package has an id, another number than the one told is an event of its own: told, or found missing. */
+/** For a package with an id, a changed number is an event of its own, so it is no difference here. */
 const trackingPair = (told: Shipment, shown: Shipment): (readonly [string, string | null, string | null])[] =>
   shown.packageId === null || shown.trackingNumber === null
     ? [['tracking number', told.trackingNumber, shown.trackingNumber]]
@@ -109,7 +109,7 @@ function difference(
   ]
 }
 
-/** What was told of refunds, by whatever they are counted by. What cannot be read now (`delayed`, `unavailable`) says nothing. */
+/** Differences of refunds, by how they are counted. Records that cannot be read now (`delayed`, `unavailable`) prove nothing. */
 function refundDifferences({ row, shown, told }: Comparison): Difference[] {
   const { refund } = shown
   const { connection, orderId, state } = row

@@ -1,10 +1,10 @@
-/** Something that is not as it should be (`problem`), or worth knowing (`info`). The names are stable: programs match on them. */
+/** A contradiction (`problem`), or something worth knowing (`info`). The names are stable: programs match on them. */
 export interface Finding {
   readonly check: CheckName
   readonly where: Place
   /** What was found, in one sentence. */
   readonly what: string
-  /** Mends it where that is safe without doubt; false: there was nothing to mend any more, or it did not help. */
+  /** Repairs it where that is certainly safe. false: there was nothing to repair any more, or it did not help. */
   readonly repair?: () => Promise<boolean>
 }
 
@@ -22,7 +22,7 @@ interface Check {
   readonly severity: 'problem' | 'info'
   /** What it means. */
   readonly means: string
-  /** What to do; says so where it heals by itself. */
+  /** What to do, also if it heals by itself. */
   readonly remedy: string
 }
 
@@ -33,7 +33,7 @@ const check = <const S extends Check['severity']>(severity: S, means: string, re
 })
 
 const RESTORE = 'Restore a backup, and say what happened: the program never writes this.'
-const MENDS = '`verify --repair` mends it; it loses nothing.'
+const REPAIRS = '`verify --repair` repairs it; it loses nothing.'
 
 /** Every check there is. */
 export const CHECKS = {
@@ -93,13 +93,13 @@ export const CHECKS = {
     'The position of the dispatcher does not fit the event log: the log was made anew or restored, or lost events to its retention.',
     'A running dispatcher notices within seconds and reads from the beginning of the log. `republish --since T` appends what the log lost.',
   ),
-  'lane.empty': check('problem', 'A lane without anything waiting; it costs one look now and then.', MENDS),
-  'lane.missing': check('problem', 'Events wait in no lane, so they are never tried.', MENDS),
-  'lane.held': check('problem', 'A lane is held although no dead letter holds it, so it never goes on.', MENDS),
+  'lane.empty': check('problem', 'A lane without anything waiting; it costs one look now and then.', REPAIRS),
+  'lane.missing': check('problem', 'Events wait in no lane, so they are never tried.', REPAIRS),
+  'lane.held': check('problem', 'A lane is held although no dead letter holds it, so it never goes on.', REPAIRS),
   'backlog.event_missing': check(
     'problem',
     'Something waits whose event the history does not have; there is nothing to deliver.',
-    MENDS,
+    REPAIRS,
   ),
   'backlog.disagrees': check(
     'problem',
@@ -109,7 +109,7 @@ export const CHECKS = {
   'dead_letter.event_missing': check(
     'problem',
     'A dead letter whose event the history does not have; it cannot be shown or redriven.',
-    MENDS,
+    REPAIRS,
   ),
   'dead_letter.not_held': check(
     'problem',

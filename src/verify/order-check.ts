@@ -1,10 +1,10 @@
 import { z } from 'zod'
 import { OrderEvent } from '../../schemas/order-event.ts'
 import { eventIdOf, typeOfKey } from '../order/event-id.ts'
-import type { AuditedEvent, AuditedOrder } from '../store/port/audit.ts'
+import type { CheckedEvent, CheckedOrder } from '../store/port/verify.ts'
 import type { CheckName } from './finding.ts'
 
-/** What is wrong with an order or an event, by itself. Pure. */
+/** Checks a single order or event. Pure. */
 
 export type Fault = readonly [check: CheckName, what: string]
 
@@ -12,8 +12,8 @@ const MOST_NAMED = 10
 
 const State = z.object({ sequence: z.number().int().nonnegative(), said: z.array(z.string()) })
 
-/** `untouched`: no event was ever removed from this history, so an order's first events must be there, too. */
-export function orderFaults(order: AuditedOrder, untouched: boolean): Fault[] {
+/** `untouched`: retention never removed an event, so the first events of an order must be there too. */
+export function orderFaults(order: CheckedOrder, untouched: boolean): Fault[] {
   const state = readState(order.state)
   if (typeof state === 'string') return [['order.state', `its state cannot be read: ${state}`]]
   const faults: Fault[] = []
@@ -60,7 +60,7 @@ function readState(text: string): z.output<typeof State> | string {
   }
 }
 
-function idOf({ connection, orderId }: AuditedOrder, key: string): string | null {
+function idOf({ connection, orderId }: CheckedOrder, key: string): string | null {
   const type = typeOfKey(key)
   return type && eventIdOf(connection, orderId, type, key)
 }
@@ -80,7 +80,7 @@ function named(numbers: readonly number[], noun: string, is: string, are: string
   return `${noun}s ${numbers.slice(0, MOST_NAMED).join(', ')}${more} ${are}`
 }
 
-export function eventFaults(event: AuditedEvent): Fault[] {
+export function eventFaults(event: CheckedEvent): Fault[] {
   const faults: Fault[] = event.hasOrder ? [] : [['event.no_order', `its order ${event.orderKey} is not remembered`]]
   const body = readEvent(event.body)
   if (typeof body === 'string') return [...faults, ['event.unreadable', body]]

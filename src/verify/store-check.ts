@@ -1,23 +1,23 @@
 import type { EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import type {
-  AuditedEvent,
-  AuditedLane,
-  AuditedLetter,
-  AuditedOrder,
-  AuditedWaiting,
+  CheckedEvent,
+  CheckedLane,
+  CheckedLetter,
+  CheckedOrder,
+  CheckedWaiting,
   LaneKey,
-} from '../store/port/audit.ts'
+} from '../store/port/verify.ts'
 import type { Store } from '../store/store.ts'
 import type { Finding, Place } from './finding.ts'
 import { eventFaults, orderFaults } from './order-check.ts'
 
-/** Small: SQLite holds the whole process for as long as a page takes. */
+/** Small, because SQLite blocks the whole process while a page is read. */
 const PAGE = 100
-/** What is committed goes into the event log within seconds. */
+/** Committed events reach the event log within seconds; older unpublished ones are a finding. */
 const UNPUBLISHED_MS = 60_000
 
-/** What an audit yields: findings, and how far it is. */
+/** What the check yields: findings and progress. */
 export type Step = { readonly finding: Finding } | { readonly progress: Progress }
 
 interface Progress {
@@ -26,7 +26,7 @@ interface Progress {
   readonly done: number
 }
 
-export interface AuditDeps {
+export interface StoreCheckDeps {
   readonly store: Store
   readonly clock: Clock
   /** Whose orders and events to look at; null: everybody's. */
@@ -34,12 +34,12 @@ export interface AuditDeps {
   readonly eventLog: Pick<EventLog, 'notice' | 'contradiction'>
   /** Ids of handlers and endpoints, as of now. */
   readonly destinations: () => Promise<ReadonlySet<string>>
-  /** Is shown every order there is. */
-  readonly onOrder?: (order: AuditedOrder) => void
+  /** Called with every order. */
+  readonly onOrder?: (order: CheckedOrder) => void
 }
 
-/** Looks through the whole store, page by page, for rows that contradict each other. Changes nothing; holds nothing up. */
-export async function* audit(deps: AuditDeps): AsyncGenerator<Step> {
+/** Looks through the whole store, page by page, for rows that contradict each other. Changes nothing and blocks nothing for long. */
+export async function* checkStore(deps: StoreCheckDeps): AsyncGenerator<Step> {
   const knownBefore = await deps.destinations()
   yield* connections(deps)
   yield* orders(deps)
@@ -55,7 +55,7 @@ export async function* audit(deps: AuditDeps): AsyncGenerator<Step> {
   yield* deadLetters(deps, destination => count('deadLetters', destination))
   yield* eventLog(deps)
 
-  // One that came or went meanwhile is no finding.
+  // A destination that was added or removed meanwhile is no finding.
   const knownAfter = await deps.destinations()
   const isKnown = (destination: string) => knownBefore.has(destination) || knownAfter.has(destination)
   for (const [destination, counts] of waiting) {
@@ -71,11 +71,11 @@ export async function* audit(deps: AuditDeps): AsyncGenerator<Step> {
 }
 
 /**
- * Page by page, until one is empty. Rests as long as a page took, so that it takes half of a process at most: with SQLite nothing
- * else has a turn while a page is read and looked at.
+ * Reads pages until one is empty. Pauses after each page for as long as the page took, so it uses at most half of the process: with SQLite
+ * nothing else runs while a page is read.
  */
 async function* paged<T>(
-  { clock }: AuditDeps,
+  { clock }: StoreCheckDeps,
   read: (last: T | null) => Promise<readonly T[]>,
 ): AsyncGenerator<readonly T[]> {
   for (let last: T | null = null; ; ) {
@@ -88,7 +88,7 @@ async function* paged<T>(
   }
 }
 
-async function* connections({ store, connections }: AuditDeps): AsyncGenerator<Step> {
+async function* connections({ store, connections }: StoreCheckDeps): AsyncGenerator<Step> {
   for (const { id, gaps } of await store.connections.list()) {
     if (gaps.length === 0 || (connections && !connections.has(id))) continue
     const from = Math.min(...gaps.map(gap => gap.from))
@@ -98,19 +98,19 @@ async function* connections({ store, connections }: AuditDeps): AsyncGenerator<S
   }
 }
 
-async function* orders(deps: AuditDeps): AsyncGenerator<Step> {
+async function* orders(deps: StoreCheckDeps): AsyncGenerator<Step> {
   const { store, connections, onOrder } = deps
-  // Retention keeps old events that still wait, so the first one says nothing.
-  let untouched = (await store.audit.history()).whole
+  // Retention keeps old events that still wait, so the first event of the history proves nothing.
+  let untouched = (await store.verify.history()).whole
   let done = 0
-  for await (const page of paged<AuditedOrder>(deps, last => store.audit.orders(last, PAGE))) {
+  for await (const page of paged<CheckedOrder>(deps, last => store.verify.orders(last, PAGE))) {
     for (const order of page) {
       if (connections && !connections.has(order.connection)) continue
       onOrder?.(order)
       let faults = orderFaults(order, untouched)
       if (faults.length > 0 && untouched) {
         // Retention may have begun to remove events since.
-        untouched = (await store.audit.history()).whole
+        untouched = (await store.verify.history()).whole
         faults = orderFaults(order, untouched)
       }
       const where = { connection: order.connection, order: order.orderId }
@@ -121,10 +121,10 @@ async function* orders(deps: AuditDeps): AsyncGenerator<Step> {
   }
 }
 
-async function* events(deps: AuditDeps): AsyncGenerator<Step> {
+async function* events(deps: StoreCheckDeps): AsyncGenerator<Step> {
   const { store, connections } = deps
   let done = 0
-  for await (const page of paged<AuditedEvent>(deps, last => store.audit.events(last?.n ?? 0, PAGE))) {
+  for await (const page of paged<CheckedEvent>(deps, last => store.verify.events(last?.n ?? 0, PAGE))) {
     for (const event of page) {
       if (connections && !connections.has(event.connection)) continue
       const where = { connection: event.connection, order: event.orderId, event: event.id }
@@ -135,10 +135,10 @@ async function* events(deps: AuditDeps): AsyncGenerator<Step> {
   }
 }
 
-async function* lanes(deps: AuditDeps): AsyncGenerator<Step> {
+async function* lanes(deps: StoreCheckDeps): AsyncGenerator<Step> {
   const { store, clock, connections } = deps
   let done = 0
-  for await (const page of paged<AuditedLane>(deps, last => store.audit.lanes(last, PAGE))) {
+  for await (const page of paged<CheckedLane>(deps, last => store.verify.lanes(last, PAGE))) {
     for (const lane of page) {
       const where = placeOf(lane)
       if (isOther(where, connections)) continue
@@ -149,7 +149,7 @@ async function* lanes(deps: AuditDeps): AsyncGenerator<Step> {
             check: 'lane.empty',
             where,
             what: 'the lane has a row, but nothing waits in it',
-            repair: () => store.audit.dropEmptyLane(key),
+            repair: () => store.verify.dropEmptyLane(key),
           },
         }
       else if (lane.held && !lane.holder)
@@ -158,7 +158,7 @@ async function* lanes(deps: AuditDeps): AsyncGenerator<Step> {
             check: 'lane.held',
             where,
             what: 'the lane is held, but by no dead letter',
-            repair: () => store.audit.releaseLane(key, clock.now()),
+            repair: () => store.verify.releaseLane(key, clock.now()),
           },
         }
     }
@@ -167,10 +167,10 @@ async function* lanes(deps: AuditDeps): AsyncGenerator<Step> {
   }
 }
 
-async function* backlog(deps: AuditDeps, onRow: (destination: string) => void): AsyncGenerator<Step> {
+async function* backlog(deps: StoreCheckDeps, onRow: (destination: string) => void): AsyncGenerator<Step> {
   const { store, clock, connections } = deps
   let done = 0
-  for await (const page of paged<AuditedWaiting>(deps, last => store.audit.backlog(last?.n ?? 0, PAGE))) {
+  for await (const page of paged<CheckedWaiting>(deps, last => store.verify.backlog(last?.n ?? 0, PAGE))) {
     for (const row of page) {
       onRow(row.destination)
       const where = placeOf(row)
@@ -181,7 +181,7 @@ async function* backlog(deps: AuditDeps, onRow: (destination: string) => void): 
             check: 'backlog.event_missing',
             where,
             what: 'the event that waits is not in the history',
-            repair: () => store.audit.dropWithoutEvent(row.destination, row.eventId),
+            repair: () => store.verify.dropWithoutEvent(row.destination, row.eventId),
           },
         }
       else if (disagrees(row)) yield { finding: { check: 'backlog.disagrees', where, what: disagreement(row) } }
@@ -192,7 +192,7 @@ async function* backlog(deps: AuditDeps, onRow: (destination: string) => void): 
             where,
             what: 'the event waits, but its lane has no row',
             repair: async () => {
-              await store.audit.restoreLane(row, clock.now())
+              await store.verify.restoreLane(row, clock.now())
               return true
             },
           },
@@ -203,10 +203,10 @@ async function* backlog(deps: AuditDeps, onRow: (destination: string) => void): 
   }
 }
 
-async function* deadLetters(deps: AuditDeps, onRow: (destination: string) => void): AsyncGenerator<Step> {
+async function* deadLetters(deps: StoreCheckDeps, onRow: (destination: string) => void): AsyncGenerator<Step> {
   const { store, connections } = deps
   let done = 0
-  for await (const page of paged<AuditedLetter>(deps, last => store.audit.deadLetters(last?.n ?? 0, PAGE))) {
+  for await (const page of paged<CheckedLetter>(deps, last => store.verify.deadLetters(last?.n ?? 0, PAGE))) {
     for (const letter of page) {
       onRow(letter.destination)
       const where = placeOf(letter)
@@ -217,7 +217,7 @@ async function* deadLetters(deps: AuditDeps, onRow: (destination: string) => voi
             check: 'dead_letter.event_missing',
             where,
             what: `the event of ${letter.id} is not in the history`,
-            repair: () => store.audit.dropWithoutEvent(letter.destination, letter.eventId),
+            repair: () => store.verify.dropWithoutEvent(letter.destination, letter.eventId),
           },
         }
       else if (letter.holding && !letter.held)
@@ -228,8 +228,8 @@ async function* deadLetters(deps: AuditDeps, onRow: (destination: string) => voi
   }
 }
 
-async function* eventLog({ store, clock, connections, eventLog: log }: AuditDeps): AsyncGenerator<Step> {
-  for (const { connection, count, oldestObservedAt } of await store.audit.unpublished()) {
+async function* eventLog({ store, clock, connections, eventLog: log }: StoreCheckDeps): AsyncGenerator<Step> {
+  for (const { connection, count, oldestObservedAt } of await store.verify.unpublished()) {
     if (clock.now() - oldestObservedAt < UNPUBLISHED_MS || (connections && !connections.has(connection))) continue
     const what = `${count} events, the oldest observed at ${new Date(oldestObservedAt).toISOString()}`
     yield { finding: { check: 'event.unpublished', where: { connection }, what } }
@@ -238,8 +238,8 @@ async function* eventLog({ store, clock, connections, eventLog: log }: AuditDeps
   if (notice !== null) yield { finding: { check: 'event_log.went_back', where: {}, what: notice } }
   const misfit = await log.contradiction()
   if (misfit !== null) yield { finding: { check: 'event_log.misfit', where: {}, what: misfit } }
-  const offsets = await store.audit.offsets()
-  const { last, given } = await store.audit.history()
+  const offsets = await store.verify.offsets()
+  const { last, given } = await store.verify.history()
   if (last > given) {
     const what = `the history goes to ${last}, but the last number given is ${given}`
     yield { finding: { check: 'history.numbers', where: {}, what } }
@@ -251,7 +251,7 @@ async function* eventLog({ store, clock, connections, eventLog: log }: AuditDeps
         check: 'offset.ahead',
         where: {},
         what: `the group "${group}" is at ${position}, but the last event ever stored was ${given}`,
-        repair: () => store.audit.lowerOffset(group, partition),
+        repair: () => store.verify.lowerOffset(group, partition),
       },
     }
   }
@@ -273,8 +273,8 @@ function placeOf({ destination, orderKey, eventId }: Row): Place {
 const isOther = ({ connection }: Place, connections: ReadonlySet<string> | null): boolean =>
   connections !== null && (connection === undefined || !connections.has(connection))
 
-const disagrees = ({ event, orderKey, sequence }: AuditedWaiting): boolean =>
+const disagrees = ({ event, orderKey, sequence }: CheckedWaiting): boolean =>
   event !== null && (event.orderKey !== orderKey || event.sequence !== sequence)
 
-const disagreement = ({ event, orderKey, sequence }: AuditedWaiting): string =>
+const disagreement = ({ event, orderKey, sequence }: CheckedWaiting): string =>
   `it waits as ${orderKey} #${sequence}, but is ${event?.orderKey} #${event?.sequence}`

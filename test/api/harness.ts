@@ -185,8 +185,8 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
         observedAt,
         recheckAt: null,
       }
-      const doubts = [{ orderId, entries: seen.doubts, at: observedAt }]
-      await store.orders.commit(lease, { connection, orders: [row], events, publishedAt: NOW, doubts })
+      const quarantine = [{ orderId, entries: seen.doubts, at: observedAt }]
+      await store.orders.commit(lease, { connection, orders: [row], events, publishedAt: NOW, quarantine })
       return events
     },
     ring: () => {

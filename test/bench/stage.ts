@@ -75,7 +75,7 @@ export async function openStage(
     store,
     dispatcher,
     async publish(events) {
-      await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: 1, doubts: [] })
+      await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: 1, quarantine: [] })
       await eventLog.append(events)
     },
     async close() {

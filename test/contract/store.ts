@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Store } from '../../src/store/store.ts'
-import { auditContract } from './store/audit.ts'
 import { backlogContract } from './store/backlog.ts'
 import { configurationContract } from './store/configuration.ts'
 import { deadLetterContract } from './store/dead-letters.ts'
@@ -14,6 +13,7 @@ import { readingAgainContract } from './store/reading-again.ts'
 import { replayContract } from './store/replays.ts'
 import { requestContract } from './store/requests.ts'
 import { retentionContract } from './store/retention.ts'
+import { verifyContract } from './store/verify.ts'
 import type { World } from './store/world.ts'
 
 /** What a store adapter gives the suite. */
@@ -58,6 +58,6 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     retentionContract(world)
     replayContract(world)
     projectContract(world)
-    auditContract(world)
+    verifyContract(world)
   })
 }

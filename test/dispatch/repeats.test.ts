@@ -50,7 +50,7 @@ async function setUp(delays: Readonly<Record<string, (event: EventRecord) => num
       orders: [],
       events,
       publishedAt: rig.clock.now(),
-      doubts: [],
+      quarantine: [],
     })
     await store.leases.release(lease)
     for (const one of events) rig.store.events.set(one.id, one)

@@ -176,11 +176,11 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
         }
       },
       async makeDue(destination, now) {
-        await store.trouble('hasten')
+        await store.trouble('makeDue')
         for (const lane of of(destination).values()) if (!lane.held && lane.nextAt > now) lane.nextAt = now
       },
       async deadLetter({ destination, orderKey, eventId, at, attempts: made, lastError, hold }) {
-        await store.trouble('bury')
+        await store.trouble('deadLetter')
         const id = `${destination}:${eventId}`
         dead.set(id, {
           n: ++letterCount,

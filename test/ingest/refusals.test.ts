@@ -67,7 +67,7 @@ const ofOrder = (events: readonly EventRecord[], orderId: string) =>
 const waiting = async () => ids(await store.events.unpublished('shop', 20_000))
 
 async function commit(lease: Lease, events: readonly EventRecord[]) {
-  await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: null, doubts: [] })
+  await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: null, quarantine: [] })
 }
 
 /** A publisher of `shop` on a clock of its own, which runs until `end`. */

@@ -17,7 +17,7 @@ async function downgrade(orderId: string): Promise<void> {
     orders: [{ ...row, state }],
     events: [],
     publishedAt: null,
-    doubts: [],
+    quarantine: [],
   })
 }
 
@@ -70,7 +70,7 @@ describe('a tracking number that changes', () => {
       orders: [{ ...before, snapshot }],
       events: [],
       publishedAt: null,
-      doubts: [],
+      quarantine: [],
     })
     await downgrade('o-1')
     script.rows = rows('T2', 3)

@@ -115,7 +115,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     await pollTwice(world)
     mend()
     const [entry] = await store.quarantine.list({}, { limit: 1 })
-    await store.quarantine.hasten(entry?.id ?? '', clock.now())
+    await store.quarantine.makeDue(entry?.id ?? '', clock.now())
     expect((await world.ingest.poll('shop', { signal })).events).toHaveLength(1)
     expect(await store.quarantine.spans('shop')).toEqual([])
   })

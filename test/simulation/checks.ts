@@ -226,7 +226,7 @@ export function createChecks(deps: {
       if (call === 'insert') made((args[0] as EndpointRow).id)
       if (call === 'remove') owedFrom.delete(args[0] as string)
       if (call === 'commit') remembered(args[1] as PageCommit)
-      if (call === 'bury') {
+      if (call === 'deadLetter') {
         const [letter] = args as [{ destination: string; eventId: string }]
         buried.set(`${letter.destination} ${letter.eventId}`, { by: life, at: time.now })
       }

@@ -82,7 +82,7 @@ export async function heal(world: {
   function operate(): void {
     for (const { id, connection } of checks.spans())
       each(async by => {
-        await by.store.quarantine.hasten(id, by.life.clock.now())
+        await by.store.quarantine.makeDue(id, by.life.clock.now())
         by.ingest.wake(connection)
       })
     for (const { connection, orderId } of checks.quarantined())

@@ -107,8 +107,8 @@ export const MUTANTS: readonly Mutant[] = [
     'const position = taken',
   ]),
   mutant('the cursor moves before the rows are stored', 'ingest/poll.ts', [
-    'const later: Window[] = []',
-    'const later: Window[] = []\n  if (lease) await store.connections.update(lease, connection, { cursor: Math.max(now, ours) })',
+    'const gaps = await readFronts(',
+    'if (lease) await target.store.connections.update(lease, target.connection, { cursor: Math.max(plan.now, target.clock.now()) })\n  const gaps = await readFronts(',
   ]),
   mutant('polls do not overlap', 'ingest/window.ts', ['Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
   mutant('events are marked published before they are', 'ingest/outbox.ts', [
@@ -142,7 +142,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('what was said is forgotten', 'order/facts.ts', ['said: [...said],', 'said: facts.map(({ key }) => key),']),
   mutant('the digest is written before the events', 'ingest/apply-page.ts', [
     'await store.orders.commit(lease, {\n      connection,\n      // A',
-    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, doubts: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
+    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
   ]),
   mutant('events behind a failing one are not set aside', 'dispatch/lane-outcomes.ts', [
     'const events = items.map(entry => entry.event)',
@@ -165,7 +165,7 @@ export const MUTANTS: readonly Mutant[] = [
     'if (known.refundBasis !== null) return known.refundBasis\n',
     '',
   ]),
-  mutant('a gap is not written down', 'ingest/poll.ts', ['...(later.length > 0 && { gaps: { opened: later } })', '']),
+  mutant('a gap is not written down', 'ingest/poll.ts', ['...(gaps.length > 0 && { gaps: { opened: gaps } }),', '']),
   mutant('refunds that wait for their record are not read again', 'order/refunds.ts', [
     'return { ...result, state, notes: [...result.notes, ...notes], recheckAt }',
     'return { ...result, state, notes: [...result.notes, ...notes], recheckAt: recheckAt && null }',
@@ -382,7 +382,7 @@ export const MUTANTS: readonly Mutant[] = [
   aimed(
     { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
     mutant('a tick that cannot be read is passed over', 'ingest/window-reader.ts', [
-      'for (const one of found) await setAside(lease, one.window, one.error)',
+      'for (const one of found) await quarantineSpan(lease, one.window, one.error)',
       '',
     ]),
   ),

@@ -64,7 +64,7 @@ async function seen(orderId: string, own: Partial<OrderSnapshot> = {}, observedA
   const observation = { connection: 'shop', vendor: 'shoplazza', snapshot: current, observedAt } as const
   const { state, events, recheckAt } = decide(before?.state ?? NEW_ORDER, observation)
   const row = { connection: 'shop', orderId, userId: null, digest: '', state, snapshot: current, observedAt, recheckAt }
-  await store.orders.commit(lease, { connection: 'shop', orders: [row], events, publishedAt: NOW, doubts: [] })
+  await store.orders.commit(lease, { connection: 'shop', orders: [row], events, publishedAt: NOW, quarantine: [] })
   shown.set(orderId, current)
 }
 

@@ -62,7 +62,7 @@ export function quarantineRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
         if (orderId !== null) await readAgain(deps, id, orderId)
         else {
           // The next poll reads it, in whichever process that is.
-          await store.quarantine.hasten(entry.id, clock.now())
+          await store.quarantine.makeDue(entry.id, clock.now())
           ingest?.wake(id)
         }
         return reply({ queued: 1 }, 202)

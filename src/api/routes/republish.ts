@@ -81,7 +81,7 @@ export function republishRoutes({
       tag: 'events',
       answers: { 200: { description: 'By connection, new events included', schema: Unpublished } },
       async handle() {
-        const waiting = await store.audit.unpublished()
+        const waiting = await store.verify.unpublished()
         return reply({ waiting: waiting.map(({ connection, count }) => ({ connection, events: count })) })
       },
     }),

@@ -8,7 +8,7 @@ import { readingAgain } from './0007-reading-again.ts'
 import { reading } from './0008-reading.ts'
 import type { Migration } from './migration.ts'
 
-/** In order, never changed once released: a step's place in this list is the schema version it leads to. */
+/** All steps in order. A released step never changes: its place in this list is the schema version it leads to. */
 export const MIGRATIONS: readonly Migration[] = [
   start,
   epochs,

@@ -11,7 +11,7 @@ export const SQLITE_TYPES: ColumnTypes = {
   text: sql`text`,
 }
 
-/** Keys have a collation of their own: an index sorted by the system's would break with the next libc. */
+/** Keys have a fixed collation: an index in the system's collation would break with the next libc. */
 export const POSTGRES_TYPES: ColumnTypes = {
   serial: sql`bigint generated always as identity primary key`,
   int: sql`bigint`,
@@ -19,10 +19,10 @@ export const POSTGRES_TYPES: ColumnTypes = {
   text: sql`text`,
 }
 
-/** The version this program works with. */
+/** The schema version of this program. */
 export const SCHEMA_VERSION = MIGRATIONS.length
 
-/** Rejects a schema this program is too old for, before anything is touched. */
+/** Rejects a newer schema before anything is touched. */
 export function refuseNewer(version: number, where: string): void {
   if (version <= SCHEMA_VERSION) return
   throw new AppError(
@@ -32,7 +32,7 @@ export function refuseNewer(version: number, where: string): void {
   )
 }
 
-/** Brings the schema up to date. To be called in a transaction that no other process can be in at the same time. */
+/** Brings the schema up to date. Call it in a transaction that excludes other processes. */
 export async function migrate(
   db: Kysely<Schema>,
   options: { types: ColumnTypes; now: number; where: string },

@@ -1,13 +1,13 @@
 import type { Kysely, RawBuilder } from 'kysely'
 import type { Schema } from '../sql/tables.ts'
 
-/** How a column type is called on each database. */
+/** The names of column types on each database. */
 export interface ColumnTypes {
-  /** The numbered primary key; numbers are never used again. */
+  /** The numbered primary key. Numbers are never used twice. */
   readonly serial: RawBuilder<unknown>
   /** 64 bits. */
   readonly int: RawBuilder<unknown>
-  /** Text that is compared and sorted by its bytes. */
+  /** Text compared and sorted by its bytes. */
   readonly key: RawBuilder<unknown>
   readonly text: RawBuilder<unknown>
 }

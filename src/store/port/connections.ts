@@ -7,30 +7,30 @@ export type ConnectionState = 'ok' | 'behind' | 'failing' | 'stopped'
 export interface ConnectionRow {
   readonly id: string
   readonly vendor: Vendor
-  /** Everything of update time up to here has been read, but for `gaps`; null: never polled. */
+  /** All update times up to here have been read, except those in `gaps`. null: never polled. */
   readonly cursor: number | null
-  /** Where the first look back begins, by our clock: when the first poll was tried, whether it went well or not; null: none was tried. */
+  /** When the first poll was tried, by our clock, successful or not: backfill is measured from here. null: none was tried. */
   readonly firstSeenAt: number | null
-  /** The end of the latest window read. It is past the cursor by as much as the vendor's clock and ours differ; null: never polled. */
+  /** The end of the latest window read. Differs from the cursor by as much as the vendor's clock differs from ours. null: never polled. */
   readonly reached: number | null
-  /** How far the vendor's clock is ahead of ours, by the `Date` of its answers; null: less than what is worth saying. */
+  /** How far the vendor's clock is ahead of ours, by the `Date` of its answers. null: too little to report. */
   readonly clockAheadMs: number | null
-  /** Windows still to be read beside the polls: backfill, and what an outage left. */
+  /** Windows still to be read beside the polls: from a backfill or an outage. */
   readonly gaps: readonly Window[]
   readonly state: ConnectionState
   readonly lastSuccessAt: number | null
   readonly nextPollAt: number | null
   readonly lastError: string | null
-  /** Digest of the configuration; a change takes a stopped connection up again. */
+  /** Digest of the configuration. A change starts a stopped connection again. */
   readonly fingerprint: string
-  /** When the last inbound webhook came, to a minute; null: none ever. */
+  /** When the last inbound webhook came, rounded to a minute. null: none ever. */
   readonly webhookAt: number | null
-  /** Changed orders that polls found since then without a word from the vendor, and when the first of them. */
+  /** How many changed orders polls found since then that no webhook announced, and when they found the first. */
   readonly unannounced: number
   readonly unannouncedSince: number | null
 }
 
-/** What a round changes of its connection; absent members stay. Gaps come and go one by one: polls and backfill run beside each other. */
+/** What a poll changes of its connection; absent members stay. Gaps are opened and closed one by one, because polls and backfill run beside each other. */
 export type ConnectionPatch = Partial<
   Pick<
     ConnectionRow,
@@ -41,15 +41,15 @@ export type ConnectionPatch = Partial<
 >
 
 export interface ConnectionStore {
-  /** Makes rows for the configured connections; one whose fingerprint changed and that was stopped becomes `ok` again. */
+  /** Makes rows for the configured connections. A stopped connection whose fingerprint changed becomes `ok` again. */
   configure(connections: readonly { id: string; vendor: Vendor; fingerprint: string }[]): Promise<void>
   get(id: string): Promise<ConnectionRow | null>
   list(): Promise<readonly ConnectionRow[]>
   /** Orders tracked and quarantine entries, by connection. Counting may take a moment on large stores; callers cache it. */
   counts(): Promise<ReadonlyMap<string, { orders: number; quarantined: number }>>
   update(lease: Lease, id: string, patch: ConnectionPatch): Promise<void>
-  /** An inbound webhook came at this time: what polls found alone before counts no more. Needs no lease: any process may get one. */
+  /** An inbound webhook came at this time: resets the count of unannounced orders. Needs no lease: any process may get a webhook. */
   heard(id: string, at: number): Promise<void>
-  /** A poll found so many changed orders by itself; counts only where a webhook has ever come. */
+  /** A poll found so many orders that no webhook announced. Counts only where a webhook has ever come. */
   found(lease: Lease, id: string, orders: number, at: number): Promise<void>
 }

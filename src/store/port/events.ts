@@ -12,13 +12,13 @@ export interface EventFilter {
   /** Bounds of `observedAt`, milliseconds: since inclusive, until exclusive. */
   readonly since?: number
   readonly until?: number
-  /** No event behind this place in the history (`n`), and only events behind this one. */
+  /** Bounds of the place in the history (`n`): `through` inclusive, `behind` exclusive. */
   readonly through?: number
   readonly behind?: number
 }
 
 export interface StoredEvent extends EventRecord {
-  /** Place in the history; grows with every event, and is never seen out of order by `after`. */
+  /** Place in the history. Grows with every event; a reader that goes on from `after` misses none. */
   readonly n: number
 }
 
@@ -28,18 +28,18 @@ interface UnpublishedPart {
 }
 
 export interface EventStore {
-  /** Oldest first by default, `newest` turns it around. */
+  /** Oldest first; with `newest`, newest first. */
   list(filter: EventFilter, paging: Paging & { newest?: boolean }): Promise<readonly StoredEvent[]>
   count(filter: EventFilter): Promise<number>
   get(id: string): Promise<StoredEvent | null>
   ofOrder(connection: string, orderId: string): Promise<readonly StoredEvent[]>
   /** The highest `n` there is; 0 when empty. */
   last(): Promise<number>
-  /** Of one connection, in publishing order: those behind `after` (a place in the history), of these orders only where `orderIds` is given. */
+  /** Unpublished events of one connection behind `after` (a place in the history), in publishing order. `orderIds`: of these orders only. */
   unpublished(connection: string, limit: number, part?: UnpublishedPart): Promise<readonly StoredEvent[]>
   /**
-   * Makes published events unpublished again: those observed in the span, of at most `orders` orders of the connection behind `after` by order id
-   * ('' at first). All of one order at once. `last`: the order id to go on behind; null: that was all.
+   * Makes events observed in the span unpublished again, order by order: at most `orders` orders, those behind the order id `after`
+   * ('' at first). `last`: the order id to go on behind. null: that was all.
    */
   unpublish(asked: {
     readonly connection: string
@@ -49,7 +49,7 @@ export interface EventStore {
     readonly after: string
     readonly orders: number
   }): Promise<{ readonly events: number; readonly last: string | null }>
-  /** Gives an event another body, unless it is published already: then nothing changes and the answer is false. */
+  /** Replaces the body of an unpublished event. False: it is published already, and nothing changed. */
   replaceUnpublished(lease: Lease, n: number, body: string): Promise<boolean>
   markPublished(lease: Lease, ns: readonly number[], at: number): Promise<void>
 }

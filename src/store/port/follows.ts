@@ -8,7 +8,7 @@ export interface Follow {
   readonly id: string
   /** The buyer of a followed order; for kind `user` the id itself. */
   readonly userId: string | null
-  /** When to ask next, and the delay promised from one asking to the next. */
+  /** When to read it next, and the promised delay between two readings. */
   readonly nextAt: number
   readonly everyMs: number
   /** When it last changed, by our clock. */
@@ -22,7 +22,7 @@ export interface FollowStore {
   due(connection: string, now: number, limit: number): Promise<readonly Follow[]>
   /** Makes all follows of a connection due; returns how many there are. */
   wake(connection: string, now: number): Promise<number>
-  /** Given as they were read, with what is new; one that was put or woken since stays due. */
+  /** Takes follows as they were read, with the new values. A follow that was put or woken since stays due. */
   reschedule(lease: Lease, follows: readonly (Follow & { next: number })[]): Promise<void>
   count(connection: string): Promise<number>
   list(connection: string, paging: Paging): Promise<readonly (Follow & { n: number })[]>

@@ -2,9 +2,8 @@ import type { EventRecord } from '../../order/event-record.ts'
 import type { EventFilter } from './events.ts'
 
 /**
- * A lane is one destination × one order. It has a row exactly while its backlog is not empty. Within a lane the backlog is
- * ordered by sequence, and inserting an event that is there already is nothing, but that it then waits as `live` rather than `redrive`,
- * and as that rather than `replay`.
+ * A lane is one destination × one order. It has a row exactly while its backlog is not empty. Its backlog is ordered by sequence.
+ * Inserting an event that is there already changes its origin only, and only upwards: replay < redrive < live.
  */
 export interface LaneRow {
   readonly destination: string
@@ -25,7 +24,7 @@ export interface BacklogEvent extends EventRecord {
 
 export interface Spill {
   readonly destination: string
-  /** It is an endpoint: nothing is put in where none of this id is there any more. */
+  /** It is an endpoint: nothing is inserted once the endpoint is removed. */
   readonly endpoint?: boolean
   readonly event: EventRecord
   readonly origin: BacklogOrigin
@@ -37,9 +36,9 @@ export interface LaneStore {
   /** How many lane rows each destination has. */
   counts(): Promise<ReadonlyMap<string, number>>
   /**
-   * Puts events into the backlog and makes the lanes that do not exist yet. An event that retention has removed from the history (Kafka may
-   * keep it longer) is put back into it, so that it is not lost. `lane` gives a new lane's first time and attempts; an existing
-   * lane keeps its own, but for `retry`: then the head of exactly this lane was tried, and its time and attempts are set.
+   * Puts events into the backlog and makes missing lanes. An event that retention has removed from the history (Kafka may keep it
+   * longer) is put back. `lane`: time and attempts of a new lane; an existing lane keeps its own. With `retry` the head of this lane was
+   * tried, and its time and attempts are set.
    */
   spill(
     events: readonly Spill[],
@@ -47,8 +46,8 @@ export interface LaneStore {
     retry?: Pick<LaneRow, 'destination' | 'orderKey'>,
   ): Promise<void>
   /**
-   * Lanes that may be tried now, earliest first, of one destination. `owned` null: all partitions; else those with
-   * partition(orderKey) in the set. `skip`: order keys that are being worked on.
+   * Lanes of one destination that may be tried now, earliest first. `owned`: only lanes in these partitions; null: in all.
+   * `skip`: order keys in flight.
    */
   due(query: {
     destination: string
@@ -61,16 +60,16 @@ export interface LaneStore {
   nextDue(destinations: readonly string[]): Promise<number | null>
   /** The first events of a lane, by sequence. */
   head(destination: string, orderKey: string, limit: number): Promise<readonly BacklogEvent[]>
-  /** Removes delivered events from lanes; a lane left empty loses its row, else it becomes due at `now` with no attempts made. Returns the emptied lanes' order keys. */
+  /** Removes delivered events. An empty lane loses its row; any other becomes due at `now` with no attempts made. Returns the order keys of the emptied lanes. */
   delivered(
     destination: string,
     done: readonly { orderKey: string; eventIds: readonly string[] }[],
     now: number,
   ): Promise<ReadonlySet<string>>
   reschedule(lanes: readonly LaneRow[]): Promise<void>
-  /** Makes every lane of this destination that waits for a later time due at `now`, its attempts kept; held lanes stay held. */
+  /** Makes every waiting lane of this destination due at `now`. Attempts stay; held lanes stay held. */
   makeDue(destination: string, now: number): Promise<void>
-  /** The head is given up: into the dead letters and, unless `hold`, out of the backlog; the lane goes on at once, or is held. Returns true if the lane is now empty. */
+  /** Moves the head to the dead letters; the lane goes on at once. With `hold` the head also stays in the backlog, and the lane is held. Returns true if the lane is now empty. */
   deadLetter(letter: {
     destination: string
     /** As in `Spill`. */
@@ -83,10 +82,10 @@ export interface LaneStore {
     hold: boolean
   }): Promise<boolean>
   /**
-   * Puts past events into the backlog of one destination again, in order, each lane by sequence; a lane that waits for a later time
-   * and gets a single event (`eventId`) becomes due. Returns how many. Many small transactions: after a crash it is done again from the
-   * begin. `wants` chooses among what the filter finds; it may be asked about an event more than once. `request`: the replay this is
-   * done for; when that is gone, its endpoint removed, nothing more is put in. `origin`: as what; `replay` unless said.
+   * Puts past events into the backlog of one destination, each lane in sequence, and returns how many. A waiting lane that gets a single
+   * event (`eventId`) becomes due. Runs many small transactions; after a crash, start again from the beginning.
+   * `wants`: chooses among the events that match the filter; may be asked twice about one event. `request`: the replay this is for; once
+   * it is gone (its endpoint was removed), nothing more is inserted. `origin`: `replay` by default.
    */
   replay(
     destination: string,
@@ -99,7 +98,7 @@ export interface LaneStore {
       origin?: BacklogOrigin
     },
   ): Promise<number>
-  /** Drops what waits for a destination that was an endpoint, where there is no endpoint of this id now. */
+  /** Drops what waits for a removed endpoint. Does nothing if an endpoint of this id exists. */
   forget(destination: string): Promise<void>
   /** Backlog size and the oldest waiting event's `observedAt`, by destination. */
   backlog(): Promise<ReadonlyMap<string, { size: number; oldestObservedAt: number | null }>>

@@ -1,4 +1,4 @@
-/** Work that one process does at a time. Every write under a lease carries the epoch, so a holder that lost it changes nothing. */
+/** The right to work on something, for one process at a time. Every write under a lease checks its epoch, so a former holder changes nothing. */
 export interface Lease {
   readonly name: string
   readonly owner: string
@@ -7,7 +7,7 @@ export interface Lease {
 }
 
 export interface LeaseStore {
-  /** The lease, if it is free, expired or already ours; else null. By the database's clock where it has one, else `now`. */
+  /** The lease, if it is free, expired or already ours; else null. Uses the database's clock if it has one, else `now`. */
   acquire(name: string, owner: string, ttlMs: number, now: number): Promise<Lease | null>
   /** False: it is no longer ours. */
   renew(lease: Lease, ttlMs: number, now: number): Promise<boolean>

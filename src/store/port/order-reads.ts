@@ -11,7 +11,7 @@ export interface OrderRead {
   readonly askedAt: number
   /** How the stored order looked when it was asked for (`pictureOf`). */
   readonly seen: string
-  /** When to read it next; equal to `askedAt`: it was not read since. */
+  /** When to read it next. Equal to `askedAt` until the first reading. */
   readonly nextAt: number
 }
 
@@ -22,6 +22,6 @@ export interface OrderReadStore {
   upcoming(connection: string, limit: number): Promise<readonly OrderRead[]>
   /** Which of these connections have orders that are due. */
   due(connections: readonly string[], now: number): Promise<readonly string[]>
-  /** Moves reads to `next`, or ends them (null). Given as they were loaded: an order asked for again since then stays due. */
+  /** Moves reads to `next`, or ends them (null). Takes them as they were loaded: an order that was asked for again since stays due. */
   settle(lease: Lease, reads: readonly (OrderRead & { next: number | null })[]): Promise<void>
 }

@@ -8,20 +8,20 @@ export interface OrderRow {
   readonly orderId: string
   /** The buyer's id where the vendor needs it (Tuya). */
   readonly userId: string | null
-  /** Digest of the row as the feed showed it; the same digest again means: nothing to do. */
+  /** Digest of the row as the feed showed it. The same digest again means that nothing has changed. */
   readonly digest: string
   readonly state: OrderState
   readonly snapshot: OrderSnapshot
   /** When it was last changed, by our clock. */
   readonly observedAt: number
-  /** When it must be read again although nothing changed (a refund that is not yet on record); null: not. */
+  /** When it must be read again although nothing changed (a refund without its record yet). null: it need not. */
   readonly recheckAt: number | null
 }
 
-/** An order that is to be read again: what it takes to ask for it, and since when. */
+/** An order that is due to be read again, with what its request needs. */
 type DueOrder = Pick<OrderRow, 'orderId' | 'userId'> & { readonly recheckAt: number }
 
-/** One page of one round, as one transaction. */
+/** One page of a poll, stored in one transaction. */
 export interface PageCommit {
   readonly connection: string
   readonly orders: readonly OrderRow[]
@@ -29,14 +29,14 @@ export interface PageCommit {
   readonly events: readonly EventRecord[]
   /** Milliseconds; null: the event log takes them later (`events.unpublished`). */
   readonly publishedAt: number | null
-  /** For each order (or, with orderId null, each row without an id): all that is not understood of it now; replaces what was there. */
-  readonly doubts: readonly { orderId: string | null; entries: readonly Doubt[]; at: number }[]
+  /** The quarantine entries of each order (orderId null: of a row without an id). They replace the entries that were there. */
+  readonly quarantine: readonly { orderId: string | null; entries: readonly Doubt[]; at: number }[]
 }
 
 export interface OrderStore {
   /** Known orders among these ids. */
   load(connection: string, orderIds: readonly string[]): Promise<ReadonlyMap<string, OrderRow>>
-  /** Only what is needed to drop the unchanged: digest and recheck time. Fast for a whole page. */
+  /** Digest and recheck time only, to drop unchanged orders. Fast for a whole page. */
   digests(
     connection: string,
     orderIds: readonly string[],
@@ -44,7 +44,7 @@ export interface OrderStore {
   get(connection: string, orderId: string): Promise<OrderRow | null>
   /** Orders whose recheck time has come, earliest first. */
   due(connection: string, now: number, limit: number): Promise<readonly DueOrder[]>
-  /** Moves the recheck times of orders, given as they were read: one that has been set since stays. Nothing else of an order changes. */
+  /** Moves the recheck times of orders, and nothing else of them. Takes orders as they were read: a time that was set since stays. */
   postpone(lease: Lease, connection: string, orders: readonly (DueOrder & { next: number })[]): Promise<void>
   commit(lease: Lease, page: PageCommit): Promise<void>
 }

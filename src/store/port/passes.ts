@@ -16,20 +16,20 @@ export interface Progress {
   readonly pages: number
   /** Orders read. */
   readonly orders: number
-  /** Events published that no poll had shown. */
+  /** Events published that no poll had found. */
   readonly events: number
 }
 
 export interface Reconciliation {
   readonly connection: string
-  /** Orders last changed before this, and never read, belong to the time before the connection was set up. */
+  /** Unknown orders last changed before this are from before the connection was set up. */
   readonly origin: number
   readonly nextAt: number
   /** null: none is running. */
   readonly running: Progress | null
   /** The last complete one; null: none yet. */
   readonly last: { readonly at: number; readonly orders: number; readonly events: number } | null
-  /** Why the running one does not go on; null: it does. */
+  /** Why the running one is stuck. null: it goes on. */
   readonly error: string | null
 }
 
@@ -39,7 +39,7 @@ export interface ReconciliationStore {
   put(lease: Lease, row: Reconciliation): Promise<void>
 }
 
-/** A span that somebody asked to have read again. */
+/** A backfill on request: a span to be read again. */
 export interface Backfill {
   readonly id: string
   readonly connection: string
@@ -50,7 +50,7 @@ export interface Backfill {
   /** null: not begun. */
   readonly progress: Progress | null
   readonly endedAt: number | null
-  /** Why it does not go on; null: it does. */
+  /** Why it is stuck. null: it goes on. */
   readonly error: string | null
 }
 

@@ -1,4 +1,4 @@
-/** Which handlers a person has paused. It outlives restarts, and counts for all processes. Endpoints say so in their own row. */
+/** Which handlers a person has paused: kept over restarts, valid for all processes. A paused endpoint has this in its own row. */
 export interface PauseStore {
   list(): Promise<ReadonlySet<string>>
   /** Pausing what is paused, and resuming what is not, changes nothing. */

@@ -5,8 +5,8 @@ export interface ProjectStore {
   /** Replaces the token of this version (0: none yet) by one of the next version. False: another process was first. */
   putToken(project: string, sealed: string, version: number): Promise<boolean>
   /**
-   * Books the project's next request and says in how many milliseconds it may leave: one each `intervalMs`, `burst` of them at once
-   * after a pause. By the database's clock where it has one, else `now`.
+   * Books the project's next request and returns in how many milliseconds it may be sent: one each `intervalMs`, `burst` at once after a
+   * pause. Uses the database's clock if it has one, else `now`.
    */
   book(project: string, pace: { intervalMs: number; burst: number }, now: number): Promise<number>
 }

@@ -22,7 +22,7 @@ export interface QuarantinedSpan extends Window {
   /** When it was first found unreadable. */
   readonly at: number
   readonly reason: string
-  /** How often it was read again in vain. */
+  /** Failed readings since it was found. */
   readonly tries: number
   /** When to read it again. */
   readonly nextAt: number
@@ -39,6 +39,6 @@ export interface QuarantineStore {
   setSpan(lease: Lease, span: QuarantinedSpan): Promise<void>
   /** The span could be read. */
   removeSpan(lease: Lease, span: Pick<QuarantinedSpan, 'connection' | 'from' | 'to'>): Promise<void>
-  /** The span of this entry is to be read now. Needs no lease: any process may be asked. */
-  hasten(id: string, now: number): Promise<void>
+  /** Makes the span of this entry due now. Needs no lease: any process may be asked. */
+  makeDue(id: string, now: number): Promise<void>
 }

@@ -1,14 +1,14 @@
 import type { EventRecord } from '../../order/event-record.ts'
 import type { EventFilter } from './events.ts'
 
-/** A replay on its way into the backlog: the owner of each partition of the event log puts in what is in that partition. */
+/** A replay that is not wholly in the backlog yet. The owner of each partition of the event log queues the events of that partition. */
 export interface ReplayRow {
   readonly n: number
   readonly destination: string
   readonly filter: EventFilter
-  /** The destination is new: until the past is queued, it is sent nothing, and what happens waits behind it. */
+  /** The destination is new: it is sent nothing until the past is queued, and new events wait behind it. */
   readonly opening: boolean
-  /** The last event it covers; null: all that an owner took in before it knew of the destination. */
+  /** The last event it covers. null: all that an owner read before it knew of the destination. */
   readonly through: number | null
   /** Partitions that are done. */
   readonly queued: readonly number[]
@@ -16,7 +16,7 @@ export interface ReplayRow {
 }
 
 export interface ReplayStore {
-  /** Asks for a replay of what there is now. Returns how many events that is; none: nothing is asked for. */
+  /** Asks for a replay of the present history. Returns the number of events; 0: no replay is needed, and none is made. */
   add(destination: string, filter: EventFilter, now: number, wants?: (event: EventRecord) => boolean): Promise<number>
   /** Oldest first. */
   pending(): Promise<readonly ReplayRow[]>
@@ -27,10 +27,10 @@ export interface ReplayStore {
   /** The orders (by key) with events up to this one that are not in the event log, and the first sequence of each that is not. */
   unpublished(through: number): Promise<ReadonlyMap<string, number>>
   /**
-   * Takes partitions over: the word of whoever had them before counts no more. Returns a number for each. `epoch`: of the lease
-   * under which they are read, where there is one: under an earlier one than the last nothing is taken, and the number, 0, never counts.
+   * Claims partitions and returns a claim number for each; earlier claims are void. `epoch`: of the lease under which they are read, if
+   * any. Under an earlier epoch than the last nothing is claimed, and the number is 0, which is never valid.
    */
   claim(group: string, partitions: readonly number[], epoch: number | null): Promise<ReadonlyMap<number, number>>
-  /** A partition's part is in the backlog; with the last of `partitions` the replay is over. False: the claim has passed to another. */
+  /** The part of this partition is queued; with the last of `partitions` the replay is over. False: another process has claimed it since. */
   queued(n: number, done: { group: string; partition: number; claim: number; partitions: number }): Promise<boolean>
 }

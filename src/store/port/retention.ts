@@ -4,8 +4,7 @@ export interface PruneBounds {
   readonly attempts: number
   readonly deadLetters: number
   /**
-   * The group that reads the embedded event log: what it has not passed yet waits in its memory, or has not been read. null: the log is
-   * not the store.
+   * The group that reads the embedded event log: events beyond its position are kept. null: the event log is not the store.
    */
   readonly reader: string | null
   /** The present, for the count of what expired. */
@@ -13,9 +12,12 @@ export interface PruneBounds {
 }
 
 /**
- * Promises: an event is kept, whatever its age, while it is unpublished, unread, covered by a replay that is not wholly queued, in a backlog,
- * or has a dead letter; and with it the later events of its order, so that what is left of an order has no gap. The attempts of a delivery that waits or is dead are kept with it. A dead letter that holds its
- * order (`onExhausted: "hold"`) waits for a redrive and never expires. A replay to an endpoint, its opening included, is kept until it is queued.
+ * Promises, whatever the age:
+ * - an event stays while it is unpublished, unread, in a backlog, has a dead letter, or is covered by a replay that is not wholly queued;
+ * - with it stay the later events of its order, so that no order has a gap;
+ * - the attempts of a delivery that waits or is dead stay;
+ * - a dead letter that holds its order (`onExhausted: "hold"`) waits for a redrive;
+ * - a replay to an endpoint, its opening included, stays until it is queued.
  */
 export interface Pruned {
   readonly events: number

@@ -39,23 +39,23 @@ export function postgresError(error: unknown, place: string): AppError {
   return new AppError(`PostgreSQL at ${place} failed: ${text} (${state}); ${advice}.`, { code, intent, cause: error })
 }
 
-/** The five characters the server gives with an error; null: the server said nothing, the connection is at fault. */
+/** The SQLSTATE of an error; null: it did not come from the server, so the connection is at fault. */
 function sqlState(error: unknown): string | null {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return null
-  // Node's own codes look like ECONNREFUSED; five of them have five letters (EPIPE), so the severity of a server's word is asked for.
+  // Some of Node's own codes have five letters too (EPIPE). Only errors of the server have a severity.
   return 'severity' in error && /^[0-9A-Z]{5}$/.test(error.code) ? error.code : null
 }
 
-/** Conditions in which a session stays, whatever it is asked next: the server is going down, or accepts no writes in it. */
+/** Conditions that do not pass within a session: the server shuts down, or accepts no writes in it. */
 const UNFIT = /^(08|57P|25006|25P03|XX)/
 
-/** The session this came from is not to be used again; without an answer of the server nobody knows in what state it is. */
+/** Whether not to use the session again. Without an answer of the server its state is unknown. */
 export function isUnfit(error: unknown): boolean {
   const state = sqlState(error)
   if (state === null || UNFIT.test(state)) return true
   return error instanceof Error && 'severity' in error && (error.severity === 'FATAL' || error.severity === 'PANIC')
 }
 
-/** What made this session unfit holds for every other one of the same server: it accepts no writes any more, or stops. */
+/** Whether all other sessions with the server are unfit too: it accepts no writes any more, or stops. */
 export const concernsAll = (error: unknown): boolean =>
   error instanceof AppError && /^(57P0[123]|25006)$/.test(sqlState(error.cause) ?? '')

@@ -10,7 +10,7 @@ const INT8 = 20
 export interface PostgresSession extends Session {
   /** Rejects with an AppError; afterwards `alive` says whether the session can still be used. */
   query(text: string, values: readonly unknown[]): Promise<pg.QueryResult>
-  /** A transaction has begun on it and not ended. */
+  /** A transaction is open on it. */
   readonly inTransaction: boolean
 }
 
@@ -19,15 +19,15 @@ export interface StatementLimits {
   readonly timeoutMs: number
 }
 
-/** How long a transaction may stand still: a process that is paused in one would hold its locks for as long. */
+/** How long a transaction may be idle: a suspended process would keep its locks for as long. */
 const IDLE_TRANSACTION_MS = 60_000
-/** Ours on top of the server's, for a server that is no longer there to keep its own. */
+/** Added to the server's limit, for a server that is gone and cannot enforce its own. */
 const ANSWER_MS = 10_000
 const GOODBYE_MS = 2_000
 
 /**
- * Opens a session on the first host that can be reached and is what `target` asks for. Wrong credentials or a missing database end
- * the search, as every other host would say the same.
+ * Opens a session on the first reachable host that fits `target`. Wrong credentials or a missing database end the search: other hosts
+ * would answer the same.
  */
 export async function openSession(
   { hosts, target, shuffled, connectTimeoutMs, place }: DatabaseAddress,
@@ -58,7 +58,7 @@ async function openOn(
   limits: StatementLimits,
   clock: Clock,
 ): Promise<PostgresSession> {
-  // No limits in here: poolers refuse parameters at the start of a session that they do not know.
+  // No limits here: poolers refuse unknown parameters at the start of a session.
   const client = new pg.Client({
     connectionString: host.url,
     application_name: 'orderwire',
@@ -67,7 +67,7 @@ async function openOn(
     ...(limits.timeoutMs > 0 && { query_timeout: limits.timeoutMs + ANSWER_MS }),
     types: { getTypeParser: (oid, format) => (oid === INT8 ? Number : pg.types.getTypeParser(oid, format)) },
   })
-  // Told again by the next statement.
+  // The next statement reports it again.
   client.on('error', () => {})
   const end = ender(client, clock)
   try {
@@ -82,8 +82,8 @@ async function openOn(
 }
 
 /**
- * Sets the limits for the session, where the server at the other end of it stays the same: behind a pooler it is another process
- * than the one whose number was told at the start, and a setting would reach its other clients. False: nothing was set.
+ * Sets the limits for the session, but not behind a pooler: there the server process is another than the one named at the start, and the
+ * setting would reach other clients. False: nothing was set.
  */
 async function limited(client: pg.Client, { timeoutMs }: StatementLimits): Promise<boolean> {
   const { rows } = await client.query(
@@ -152,7 +152,7 @@ function ender(client: pg.Client, clock: Clock): () => Promise<void> {
   }
 }
 
-/** A server that hangs is not waited for. */
+/** Does not wait for a server that hangs. */
 async function within(clock: Clock, ending: Promise<void>): Promise<void> {
   const done = new AbortController()
   const ended = ending.catch(() => {}).finally(() => done.abort())

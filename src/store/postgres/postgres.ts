@@ -15,9 +15,9 @@ const [WAIT_MS, IDLE_MS, AGE_MS] = [15_000, 60_000, 1_800_000]
 const STATEMENT_MS = 30_000
 
 /**
- * The store on PostgreSQL, directly or behind a pooler: nothing is kept in a session from one transaction to the next. Several processes
- * may open it at once; migrations wait for each other. A lost connection costs the calls that were on it (intent `retry`); the next call
- * gets a new one, on the first of the hosts that accepts writes.
+ * The store on PostgreSQL, directly or behind a pooler: no session state outlives a transaction. Several processes may open it at once;
+ * migrations wait for each other. A lost connection fails the calls on it (intent `retry`); the next call gets a new one, on the first
+ * host that accepts writes.
  *
  * Errors: `store.unreachable`, `store.read_only` (intent `retry`), `store.refused`, `store.encoding`, `store.schema_newer`,
  * `store.bad_url` (intent `fix`).
@@ -48,7 +48,7 @@ export async function openPostgres(options: {
   })
 }
 
-/** On a session of its own without time limits: waiting for another process's migration may take long, and so may a migration. */
+/** Uses its own session without time limits: a migration may take long, and so may waiting for one of another process. */
 async function migrateAlone(address: DatabaseAddress, clock: Clock): Promise<void> {
   const db = connect(poolOf(address, clock, { size: 1, timeoutMs: 0, ageMs: AGE_MS }))
   try {
@@ -62,7 +62,7 @@ async function migrateAlone(address: DatabaseAddress, clock: Clock): Promise<voi
   }
 }
 
-/** In any other encoding titles and reasons from vendors could not be stored, one order at a time and for ever. */
+/** Other encodings cannot store every title and reason, so single orders would fail for ever. */
 async function assertEncoding(db: Kysely<Schema>, place: string): Promise<void> {
   const { rows } = await sql<{ name: string; encoding: string }>`
     select current_database() as name, pg_encoding_to_char(encoding) as encoding
@@ -106,7 +106,7 @@ function connect(sessions: SessionPool<PostgresSession>): Kysely<Schema> {
   return new Kysely<Schema>({ dialect: new PostgresDialect({ pool }) })
 }
 
-/** A session lent to one caller. A session that failed, or was left inside a transaction, does not go back into the pool. */
+/** A session lent to one caller. A session that failed, or has an open transaction, does not go back into the pool. */
 function clientOf(session: PostgresSession, sessions: SessionPool<PostgresSession>): PostgresPoolClient {
   const query = async (text: string, values: readonly unknown[] = []) => {
     try {

@@ -5,17 +5,17 @@ import { AppError } from '../../lib/errors.ts'
 export interface Session {
   /** Never rejects. */
   end(): Promise<void>
-  /** It can be used, as far as this side knows. */
+  /** As far as we know it can be used. */
   readonly alive: boolean
 }
 
-/** Sessions kept for the next caller, each for a limited age, so that a failover behind a name or a proxy is followed. */
+/** Keeps sessions for the next callers, each up to an age limit, so that it follows a failover behind a name or a proxy. */
 export interface SessionPool<S extends Session> {
-  /** An idle session, or a new one while there are fewer than `size`, or the next one given back. */
+  /** An idle session; else a new one if there are fewer than `size`; else the next one given back. */
   take(): Promise<S>
-  /** `unfit`: it is ended; another caller gets a new one. */
+  /** `unfit`: ends the session; the next caller gets a new one. */
   giveBack(session: S, unfit: boolean): void
-  /** Ends every session opened before now as soon as nobody uses it: what made one unfit concerns them all. */
+  /** Ends every session opened before now as soon as it is idle: the reason that made one unfit concerns them all. */
   renew(): void
   /** Resolves when all sessions are given back and ended. */
   end(): Promise<void>
@@ -43,7 +43,7 @@ export function createSessionPool<S extends Session>(deps: {
 }): SessionPool<S> {
   const { open, clock, limits } = deps
   const held = new Map<S, Held>()
-  /** The last one given back is taken first, so that those not needed grow old. */
+  /** Last in, first out, so that sessions not needed grow old. */
   const idle: S[] = []
   const waiters: PromiseWithResolvers<S>[] = []
   let opening = 0
@@ -79,7 +79,7 @@ export function createSessionPool<S extends Session>(deps: {
     }
   }
 
-  /** Serves who waits, with what is idle or new. */
+  /** Gives idle or new sessions to waiting callers. */
   function serve(): void {
     while (waiters.length > 0) {
       const session = idle.pop()

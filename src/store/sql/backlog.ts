@@ -5,10 +5,10 @@ import type { SqlDialect } from './sql.ts'
 import type { Schema } from './tables.ts'
 
 /**
- * The two rules of lanes, for whoever changes a backlog:
+ * Two rules for every change of a backlog:
  * - a lane has a row exactly while its backlog is not empty;
- * - whoever adds to a backlog or takes from it holds its lane's row first, in the order of (destination, order key). So what is seen
- *   of a backlog by a statement after that stays true until the transaction ends.
+ * - lock the lane's row before you change its backlog, lanes in the order of (destination, order key). Then the backlog stays as later
+ *   statements see it until the transaction ends.
  */
 
 export interface Lane {
@@ -34,12 +34,12 @@ interface KnownEvent {
   readonly observed_at: number
 }
 
-/** What an event waits as when it was put in several times: the greatest. One never delivered is no replay, whoever was first. */
+/** The origin of an event that was inserted several times is the greatest: an event never delivered is no replay. */
 const RANK: Record<BacklogOrigin, number> = { replay: 0, redrive: 1, live: 2 }
 
 /**
- * Puts events into backlogs, making the lanes that are missing. One that is there already stays, at most with another origin. An event that
- * the history has no more is passed over: there is nothing left to deliver. Returns the lanes touched.
+ * Puts events into backlogs and makes missing lanes. An event that is there already stays; only its origin may rise. An event that the
+ * history no longer has is skipped. Returns the lanes touched.
  */
 export async function enqueue(
   { trx, dialect }: Part,
@@ -74,7 +74,7 @@ export async function enqueue(
     { destination: 'text', order_key: 'text', key_hash: 'int', next_at: 'int', attempt: 'int' },
     touched.map(({ destination, orderKey }) => [destination, orderKey, keyHash(orderKey), lane.nextAt, lane.attempt]),
   )
-  // Setting an existing lane to what it is locks it.
+  // Setting an existing lane to its own values locks it.
   await sql`
     insert into lanes (destination, order_key, key_hash, next_at, attempt, held)
     select destination, order_key, key_hash, next_at, attempt, 0 from ${newLanes} where true order by destination, order_key
@@ -96,8 +96,7 @@ export async function enqueue(
 }
 
 /**
- * Those of the destinations that something may be put in for: a process that was held up may not know yet that an endpoint was removed. They stay
- * until the transaction ends.
+ * The destinations that still exist: a process may not know yet that an endpoint was removed. They exist until the transaction ends.
  */
 export async function stillThere(
   { trx, dialect }: Part,
@@ -121,8 +120,8 @@ const laneRows = (dialect: SqlDialect, lanes: readonly Lane[]) =>
   )
 
 /**
- * Holds the rows of these lanes and returns those that have one. Nothing waited in the others; but a row may come, and its backlog with it,
- * while this transaction goes on, so the others must not be touched any more.
+ * Locks the rows of these lanes and returns the lanes that have one. The others may get a row and a backlog during this transaction, so
+ * do not touch them.
  */
 export async function lockLanes({ trx, dialect }: Part, lanes: readonly Lane[]): Promise<readonly Lane[]> {
   if (lanes.length === 0 || dialect.kind === 'sqlite') return lanes
@@ -133,7 +132,7 @@ export async function lockLanes({ trx, dialect }: Part, lanes: readonly Lane[]):
   return rows.map(row => ({ destination: row.destination, orderKey: row.order_key }))
 }
 
-/** Removes the rows of held lanes (of `lockLanes` or `enqueue`) whose backlog is empty. */
+/** Removes the rows of locked lanes (from `lockLanes` or `enqueue`) whose backlog is empty. */
 export async function dropEmptyLanes({ trx, dialect }: Part, lanes: readonly Lane[]): Promise<void> {
   if (lanes.length === 0) return
   await sql`
@@ -144,7 +143,7 @@ export async function dropEmptyLanes({ trx, dialect }: Part, lanes: readonly Lan
   )
 }
 
-/** Makes these lanes due at `now` with no attempts made, but for those that a dead letter still holds. */
+/** Makes these lanes due at `now` with no attempts made, except those that a dead letter holds. */
 export async function makeDue({ trx, dialect }: Part, lanes: readonly Lane[], now: number): Promise<void> {
   if (lanes.length === 0) return
   await sql`

@@ -40,7 +40,7 @@ export function deadLetterStore({ db, dialect, transaction }: Sql): DeadLetterSt
       let queued = 0
       let behind: RawBuilder<unknown> = sql``
       for (;;) {
-        // Lane by lane and in sequence, so that an earlier letter of an order is never queued in a later chunk.
+        // Lane by lane, in sequence: an earlier letter of an order is never queued in a later chunk.
         const { rows } = await sql<Chosen>`
           select letter.id, letter.destination, letter.order_key, letter.sequence, letter.event_id
           from dead_letters as letter join events on events.id = letter.event_id

@@ -9,7 +9,7 @@ import type { Schema } from './tables.ts'
 export function deliveryStore(store: Sql): DeliveryStore {
   const { db, dialect, relaxed } = store
 
-  /** The rows of what was found, each with its attempts, oldest first. */
+  /** The rows found, each with its attempts, oldest first. */
   const withAttempts = async (found: readonly Found[]): Promise<DeliveryRow[]> => {
     if (found.length === 0) return []
     const asked = dialect.rows(
@@ -74,11 +74,11 @@ export function deliveryStore(store: Sql): DeliveryStore {
           outcome, status_code, ms, error, response
         from ${source} order by i`
       const delivered = attempts.filter(({ outcome }) => outcome === 'delivered')
-      // Relaxed: attempts are there to be read by people.
+      // Relaxed: attempts serve people only.
       await relaxed(async trx => {
         await add.execute(trx)
         if (delivered.length === 0) return
-        // Given up, read again after a crash, and delivered after all: the letter has nothing left to say.
+        // An event that was dead-lettered, read again after a crash and then delivered needs no letter.
         const done = dialect.rows(
           'done',
           { destination: 'text', event_id: 'text', at: 'int' },

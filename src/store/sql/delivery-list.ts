@@ -11,12 +11,12 @@ interface Filter {
 
 const STATUSES: readonly DeliveryStatus[] = ['waiting', 'dead', 'delivered']
 
-/** The last number taken of each table. */
+/** The last number read from each table. */
 type Cursor = Readonly<Partial<Record<DeliveryStatus, number>>>
 
 /**
- * Three tables, each newest first by its own number, merged by time. The cursor holds the last number taken of each: so every
- * page is three short walks, and what is added meanwhile shifts nothing.
+ * Merges three tables by time, each newest first by its own number. The cursor holds the last number of each, so a page costs three
+ * short walks, and new rows shift nothing.
  */
 export async function listDeliveries(
   store: Sql,
@@ -53,7 +53,7 @@ function readCursor(text: string): Cursor {
     const value: unknown = JSON.parse(Buffer.from(text, 'base64url').toString())
     if (typeof value === 'object' && value !== null && Object.values(value).every(Number.isSafeInteger)) return value
   } catch {
-    // said below
+    // set below
   }
   throw new AppError('The cursor is not one of this listing; pass the "next" of the page before, or none to begin.', {
     code: 'store.bad_cursor',

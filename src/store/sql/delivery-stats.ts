@@ -4,7 +4,7 @@ import type { Sql } from './sql.ts'
 
 /** Success rate and latencies of the newest attempts of each destination. */
 export async function statistics({ db }: Sql, sample: number): Promise<ReadonlyMap<string, DeliveryStats>> {
-  // From one destination to the next through the index, instead of through all attempts.
+  // Skip through the index from one destination to the next, instead of reading all attempts.
   const { rows: destinations } = await sql<{ destination: string }>`
     with recursive known (destination) as (
       select min(destination) from attempts
@@ -34,7 +34,7 @@ export async function statistics({ db }: Sql, sample: number): Promise<ReadonlyM
   return stats
 }
 
-/** Only for a destination that none of its newest attempts reached. */
+/** Only for a destination without success among its newest attempts. */
 async function lastSuccess({ db }: Pick<Sql, 'db'>, destination: string): Promise<number | null> {
   const { rows } = await sql<{ at: number }>`
     select at from attempts where destination = ${destination} and outcome = 'delivered' order by n desc limit 1`.execute(
@@ -43,6 +43,6 @@ async function lastSuccess({ db }: Pick<Sql, 'db'>, destination: string): Promis
   return rows[0]?.at ?? null
 }
 
-/** Nearest rank. */
+/** By nearest rank. */
 const percentile = (sorted: readonly number[], share: number): number =>
   sorted[Math.ceil(sorted.length * share) - 1] ?? 0

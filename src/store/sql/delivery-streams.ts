@@ -2,19 +2,19 @@ import { type RawBuilder, sql } from 'kysely'
 import type { DeliveryStatus } from '../port/deliveries.ts'
 import type { Sql } from './sql.ts'
 
-/** A delivery is one destination × one event. It waits if it is in a backlog, else it is dead if there is a letter, else delivered. */
+/** A delivery is one destination × one event: waiting if it is in a backlog, else dead if it has a dead letter, else delivered. */
 export interface Found {
   readonly destination: string
   readonly eventId: string
-  /** The event's place in the history; null: it is not there. */
+  /** The event's place in the history; null: it has none any more. */
   readonly eventN: number | null
   readonly orderKey: string
   readonly status: DeliveryStatus
   readonly attempt: number
   readonly nextAttemptAt: number | null
-  /** Of its own table. */
+  /** The number in its own table. */
   readonly n: number
-  /** What the three tables are merged by: when it was tried, given up, or (waiting) observed. */
+  /** The time to merge by: of the attempt, of the dead letter, or (waiting) when it was observed. */
   readonly at: number
 }
 
@@ -27,8 +27,8 @@ export interface Question {
 }
 
 /**
- * Deliveries of one status, newest first. The newest rows of its table are read in strides, and of those the ones that are in truth
- * of this status (a delivered one may wait again) are taken: so a page never costs more than it must, whatever is stored.
+ * Deliveries of one status, newest first. Reads the newest rows of its table in strides and keeps those that truly have this status (a
+ * delivered event may wait again), so the cost of a page does not grow with the store.
  */
 export async function readStream({ db }: Sql, status: DeliveryStatus, question: Question): Promise<Found[]> {
   const found: Found[] = []
@@ -68,14 +68,14 @@ const foundOf = (status: DeliveryStatus, row: Columns): Found => ({
 
 const TABLES = { waiting: sql`backlog`, dead: sql`dead_letters`, delivered: sql`attempts` } as const
 
-/** The newest rows of the table of a status, as the table `item`. */
+/** The newest rows of the status's table, as the table `item`. */
 function newest(status: DeliveryStatus, question: Question, stride: number): RawBuilder<unknown> {
   const { destination, eventId, before } = question
   const parts = [status === 'delivered' ? sql`outcome = 'delivered'` : sql`1 = 1`]
   if (destination !== undefined) parts.push(sql`destination = ${destination}`)
   if (before !== undefined) parts.push(sql`n < ${before}`)
   if (eventId !== undefined)
-    // Attempts know their event by its place.
+    // Attempts refer to their event by its place.
     parts.push(
       status === 'delivered'
         ? sql`event_n = (select events.n from events where events.id = ${eventId})`
@@ -92,7 +92,7 @@ const LETTER = sql`select 1 from dead_letters as letter
 const EVENT_N = sql`(select events.n from events where events.id = item.event_id)`
 
 const STREAMS: Readonly<Record<DeliveryStatus, (item: RawBuilder<unknown>) => RawBuilder<Columns>>> = {
-  // The head of a lane has the lane's attempts and time; those behind it wait for the head. One that holds its lane is dead.
+  // The head has the lane's attempts and time; the others wait for the head. An event that holds its lane is dead.
   waiting: item => sql`
     select item.n, item.destination, item.event_id, ${EVENT_N} as event_n, item.order_key, item.observed_at as at,
       coalesce(lanes.attempt, 0) as attempt, case when lanes.held = 0 then lanes.next_at end as next_at,
@@ -103,14 +103,14 @@ const STREAMS: Readonly<Record<DeliveryStatus, (item: RawBuilder<unknown>) => Ra
         and earlier.order_key = item.order_key and earlier.sequence < item.sequence)
     order by item.n desc`,
 
-  // One that is queued again waits.
+  // An event that is queued again waits.
   dead: item => sql`
     select item.n, item.destination, item.event_id, ${EVENT_N} as event_n, item.order_key, item.at,
       item.attempts as attempt, null as next_at,
       case when item.holding = 0 and ${WAITS} then 0 else 1 end as current
     from ${item} order by item.n desc`,
 
-  // The last time counts; a replay that waits or was given up counts more.
+  // The latest attempt counts; a replay that waits or is dead counts more.
   delivered: item => sql`
     select item.n, item.destination, item.event_id, item.event_n, item.order_key, item.at, item.attempt, null as next_at,
       case when ${WAITS} or exists (${LETTER}) or exists (

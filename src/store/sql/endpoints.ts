@@ -29,7 +29,7 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
           .onConflict(conflict => conflict.column('id').doNothing())
           .executeTakeFirstOrThrow()
         if (numInsertedOrUpdatedRows !== 1n) return false
-        // What a delivery in flight may have left of an earlier endpoint of this name is not for this one.
+        // Remove what a delivery in flight may have left of an earlier endpoint of this id.
         await removeWork(trx, id)
         await trx.deleteFrom('attempts').where('destination', '=', id).execute()
         const filter = replaySince !== undefined ? { since: replaySince } : shared ? { behind: await endOf(trx) } : null
@@ -60,7 +60,7 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
     },
 
     rest: async (id, until) => {
-      // A time further away than anybody may ask for is of a clock that was wrong.
+      // A time further away than the longest rest comes from a wrong clock.
       await sql`
         update endpoints set rest_until = ${until}
         where id = ${id} and (rest_until is null or rest_until < ${until} or rest_until > ${until + LONGEST_REST})`.execute(
@@ -69,7 +69,7 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
     },
 
     remove: async id => {
-      // The attempts may be millions, so they go first and in chunks; all that matters goes in one transaction.
+      // There may be millions of attempts: delete them first, in chunks. All the rest goes in one transaction.
       for (let gone = CHUNK; gone === CHUNK; await pause()) {
         const { numAffectedRows } = await sql`
           delete from attempts where n in (select n from attempts where destination = ${id} order by n limit ${CHUNK})`.execute(
@@ -78,7 +78,7 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
         gone = Number(numAffectedRows ?? 0)
       }
       return transaction(async trx => {
-        // First, as whoever puts something in for it holds it first.
+        // The endpoint first: every insert for it locks its row first.
         const { numDeletedRows } = await trx.deleteFrom('endpoints').where('id', '=', id).executeTakeFirst()
         await removeWork(trx, id)
         return numDeletedRows === 1n
@@ -87,7 +87,7 @@ export function endpointStore({ db, transaction }: Sql): EndpointStore {
   }
 }
 
-/** The last event there is. One that commits later has a greater `n`, whatever this transaction sees. */
+/** The last event. Events that commit later have a greater `n`, whatever this transaction sees. */
 async function endOf(trx: Kysely<Schema>): Promise<number> {
   const { rows } = await sql<{ n: number | null }>`select max(n) as n from events`.execute(trx)
   return rows[0]?.n ?? 0

@@ -14,9 +14,8 @@ interface Query {
 const MOST_BRANCHES = 100
 
 /**
- * Events that match a filter, in the order of `n`. The history may be long and the match rare, so nothing is filtered that an index
- * can find: each (connection, type) asked for is a branch that walks its own index and stops after a page; bounds of time are
- * turned into bounds of `n` first.
+ * Events that match a filter, in the order of `n`. The history may be long and matches rare, so indexes do the work: each (connection,
+ * type) is a branch that walks its index and stops after a page, and bounds of time become bounds of `n` first.
  */
 export async function listMatching<Row>(
   query: Query & { columns: RawBuilder<unknown>; paging: Paging & { newest?: boolean } },
@@ -25,7 +24,7 @@ export async function listMatching<Row>(
   return span ? listWithin(span, query) : []
 }
 
-/** As `listMatching`, for whoever reads many pages and has asked for the span once. */
+/** As `listMatching`, for a reader of many pages that has the span already. */
 export async function listWithin<Row>(
   span: Span,
   query: Query & { columns: RawBuilder<unknown>; paging: Paging & { newest?: boolean } },
@@ -53,14 +52,14 @@ export async function listWithin<Row>(
   return rows
 }
 
-/** How many events match; takes time in proportion to them. */
+/** The number of matching events. Takes time in proportion to it. */
 export async function countMatching({ db, dialect, filter }: Query): Promise<number> {
   const all = every([...memberships(dialect, filter), ...conditions(filter)])
   const { rows } = await sql<{ count: number }>`select count(*) as count from events where ${all}`.execute(db)
   return rows[0]?.count ?? 0
 }
 
-/** The filter as conditions on the table `events`, joined by and; for statements that come from elsewhere. */
+/** The filter as conditions on the table `events`, joined by `and`, for other statements. */
 export function matching(dialect: SqlDialect, filter: EventFilter): RawBuilder<unknown> {
   return every([...memberships(dialect, filter), ...conditions(filter)])
 }
@@ -93,7 +92,7 @@ function branchesOf(dialect: SqlDialect, filter: EventFilter): Condition[][] {
   const types = filter.types && [...new Set(filter.types)]
   const connections = filter.connections && [...new Set(filter.connections)]
   const count = (types?.length ?? 1) * (connections?.length ?? 1)
-  // An order has few events; its own index finds them. No branch at all: a list that allows nothing.
+  // An order has few events, found by its own index. A list that allows nothing gives no branch.
   if (isNarrow(filter) || count === 0 || count > MOST_BRANCHES) return [memberships(dialect, filter)]
   return (connections ?? [null]).flatMap(connection =>
     (types ?? [null]).map(type => [
@@ -107,8 +106,8 @@ function branchesOf(dialect: SqlDialect, filter: EventFilter): Condition[][] {
 export type Span = readonly Condition[]
 
 /**
- * Bounds of `n` that hold every event within the bounds of time; null: there is none. Only where the paging has not passed them.
- * Takes time in proportion to the events in them, though not much.
+ * Bounds of `n` that hold every event within the bounds of time, from where the paging is. null: there is no event. Takes a short time
+ * in proportion to the events in them.
  */
 export async function spanOf({
   db,

@@ -82,7 +82,7 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
   }
 }
 
-/** Adds events in the order given. One that is there already fails the whole transaction: ids are unique by construction. */
+/** Adds events in the order given. An id that exists already fails the whole transaction: ids are unique by construction. */
 export async function insertEvents(
   trx: Kysely<Schema>,
   dialect: SqlDialect,
@@ -129,8 +129,8 @@ export async function insertEvents(
 }
 
 /**
- * Puts events back that retention has removed since they were published. Their rows are locked until the transaction ends, so that
- * retention removes none meanwhile.
+ * Puts back events that retention has removed since they were published. Locks their rows until the transaction ends, so retention
+ * removes none meanwhile.
  */
 export async function restoreEvents(
   { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
@@ -145,7 +145,7 @@ export async function restoreEvents(
   for (const { id } of rows) byId.delete(id)
   if (byId.size === 0) return
   await dialect.lockHistory(trx)
-  // Another process may have put one back while we waited for the lock.
+  // Another process may have put an event back while we waited for the lock.
   const { rows: back } = await sql<{ id: string }>`
     select id from events where ${dialect.among(sql`id`, [...byId.keys()])} order by id ${dialect.forKeyShare}`.execute(
     trx,
@@ -157,7 +157,7 @@ export async function restoreEvents(
 
 export type EventColumns = Omit<Selectable<Schema['events']>, 'published_at'>
 
-/** The columns of an event record, of `events`. */
+/** The columns of `events` that make an event record. */
 export const EVENT_COLUMNS = sql`events.n, events.id, events.type, events.connection, events.order_id, events.order_key,
   events.sequence, events.occurred_at, events.occurred_at_source, events.observed_at, events.body`
 

@@ -7,7 +7,7 @@ import type { Schema } from './tables.ts'
 export function followStore({ db, dialect, transaction }: Sql): FollowStore {
   return {
     put: async (connection, kind, id, userId, now) => {
-      // Registering an order again without its buyer does not forget the buyer.
+      // An order that is registered again without its buyer keeps the buyer.
       await sql`
         insert into follows (connection, kind, id, user_id, next_at, every_ms, changed_at)
         values (${connection}, ${kind}, ${id}, ${userId}, ${now}, 0, ${now})

@@ -7,8 +7,8 @@ import type { Schema } from './tables.ts'
 
 type Letter = Parameters<LaneStore['deadLetter']>[0]
 
-/** Gives up the head of a lane, in the transaction given. Returns whether the lane is empty now. */
-export async function buryHead(
+/** Moves the head of a lane to the dead letters, in the transaction given. Returns whether the lane is empty now. */
+export async function deadLetterHead(
   part: { trx: Kysely<Schema>; dialect: SqlDialect },
   { destination, endpoint, orderKey, eventId, at, attempts, lastError, hold }: Letter,
 ): Promise<boolean> {
@@ -18,7 +18,7 @@ export async function buryHead(
   const lane = { destination, orderKey }
   let held: readonly Lane[] = []
   if (hold) {
-    // It may have failed for good before it ever came into the backlog; only a redrive lets it go on.
+    // The event may never have been in the backlog. Only a redrive lets the lane go on.
     await enqueue(part, [{ destination, eventId, origin: 'redrive' }], { nextAt: at, attempt: attempts })
   } else {
     held = await lockLanes(part, [lane])
@@ -44,7 +44,7 @@ export async function buryHead(
   return !(await existingLanes(trx, part.dialect, destination, [orderKey])).has(orderKey)
 }
 
-/** The same letter for the same delivery, however often it is given up. */
+/** One id per delivery, however often it is dead-lettered. */
 const deadLetterId = (destination: string, eventId: string): string =>
   `dl_${createHash('sha256')
     .update(JSON.stringify([destination, eventId]))

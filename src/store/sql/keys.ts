@@ -29,7 +29,7 @@ export function keyStore({ db }: Sql): KeyStore {
     },
 
     used: async (id, at) => {
-      // Several processes may tell; the clock of one behind turns nothing back.
+      // Several processes write this; a process whose clock is behind must not move it back.
       await sql`
         update keys set last_used_at = ${at} where id = ${id} and (last_used_at is null or last_used_at < ${at})`.execute(
         db,

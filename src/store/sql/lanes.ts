@@ -3,19 +3,19 @@ import type { BacklogEvent, BacklogOrigin, LaneRow, LaneStore } from '../port/la
 import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, stillThere } from './backlog.ts'
 import { listWithin, spanOf } from './event-conditions.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf, restoreEvents } from './events.ts'
-import { buryHead } from './insert-dead-letter.ts'
+import { deadLetterHead } from './insert-dead-letter.ts'
 import { pause } from './pause.ts'
 import { removeWork } from './remove-work.ts'
 import type { Sql } from './sql.ts'
 import type { Schema } from './tables.ts'
 
 const CHUNK = 500
-/** Small: SQLite holds the whole process for as long as a chunk takes. And slow, so that a large replay leaves most of the time to what is live. */
+/** Small, because SQLite blocks the whole process during a chunk; with a pause between, so that a large replay leaves most of the time to live events. */
 const REPLAY_CHUNK = 200
 const REPLAY_PAUSE_MS = 15
 
 export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore {
-  /** Held until the transaction ends, so that a removed endpoint leaves nothing that is put in meanwhile. */
+  /** Locked until the transaction ends, so nothing is inserted for an endpoint while it is removed. */
   const isAsked = async (trx: Kysely<Schema>, n: number): Promise<boolean> => {
     const { rows } = await sql`select 1 from replays where n = ${n} ${dialect.forKeyShare}`.execute(trx)
     return rows.length > 0
@@ -63,7 +63,7 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
 
     nextDue: async destinations => {
       if (destinations.length === 0) return null
-      // One step into the index for each destination.
+      // One index lookup for each destination.
       const asked = dialect.rows(
         'asked',
         { destination: 'text' },
@@ -84,7 +84,7 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
       return rows.map((row): BacklogEvent => ({ ...eventOf(row), origin: row.origin as BacklogOrigin }))
     },
 
-    // Relaxed: undone, it is delivered once more.
+    // Relaxed: if a power failure undoes it, the event is delivered once more.
     delivered: (destination, done, now) =>
       relaxed(async trx => {
         const part = { trx, dialect }
@@ -145,7 +145,7 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
       }
     },
 
-    deadLetter: letter => transaction(trx => buryHead({ trx, dialect }, letter)),
+    deadLetter: letter => transaction(trx => deadLetterHead({ trx, dialect }, letter)),
 
     replay: async (destination, filter, now, { wants, signal, request, origin = 'replay' } = {}) => {
       let queued = 0
@@ -164,7 +164,7 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
         if (!last || signal?.aborted) return queued
         const chosen = wants ? page.filter(row => wants(eventOf(row))) : page
         const entries = chosen.map(({ id }) => ({ destination, eventId: id, origin }))
-        // Relaxed: the mark that says it is done brings all of it to the disk.
+        // Relaxed: the final mark of the replay brings all of it to the disk.
         const asked = await relaxed(async trx => {
           if (request !== undefined && !(await isAsked(trx, request))) return false
           const lanes = await enqueue({ trx, dialect }, entries, { nextAt: now, attempt: 0 })

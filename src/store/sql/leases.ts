@@ -35,8 +35,8 @@ export function leaseStore({ db, dialect }: Sql): LeaseStore {
 }
 
 /**
- * To be called first in every transaction that writes under a lease: rejects if it is no longer ours, and else keeps it ours until
- * the transaction ends, because whoever wants to take it waits for the row.
+ * Call it first in every transaction that writes under a lease. Rejects if the lease is no longer ours. Else it stays ours until the
+ * transaction ends, because another process that wants it waits for the row.
  */
 export async function holdLease(trx: Kysely<Schema>, dialect: SqlDialect, lease: Lease): Promise<void> {
   const { rows } = await sql`

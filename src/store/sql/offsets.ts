@@ -1,6 +1,6 @@
 import { sql } from 'kysely'
 import type { OffsetStore } from '../port/offsets.ts'
-import { endOfHistory } from './audit-mend.ts'
+import { endOfHistory } from './repair.ts'
 import type { Sql } from './sql.ts'
 
 export function offsetStore({ db, dialect, relaxed, transaction }: Sql): OffsetStore {
@@ -15,7 +15,7 @@ export function offsetStore({ db, dialect, relaxed, transaction }: Sql): OffsetS
       return row?.position ?? null
     },
 
-    // Waits for the disk: what a former reader writes must not come back.
+    // Waits for the disk: writes of a former reader must not become valid again.
     claim: async (group, partition, epoch) => {
       const { rows } = await sql<{ position: number }>`
         insert into offsets (group_id, partition, position, epoch) values (${group}, ${partition}, 0, ${epoch})
@@ -39,7 +39,7 @@ export function offsetStore({ db, dialect, relaxed, transaction }: Sql): OffsetS
         return found.position
       }),
 
-    // Relaxed: what was settled once is settled again when it is read again.
+    // Relaxed: events read again are acknowledged again.
     set: (group, partition, position, epoch = 0, ahead = '') =>
       relaxed(async trx => {
         await sql`

@@ -7,7 +7,7 @@ import type { Schema } from './tables.ts'
 export function orderReadStore({ db, dialect, transaction, relaxed }: Sql): OrderReadStore {
   return {
     ask: ({ connection, orderId, userId, announced, askedAt, seen }) =>
-      // A flood of webhooks does not wait for the disk. Reconciliation makes up for what a power failure takes.
+      // Relaxed: a flood of webhooks must not wait for the disk. Reconciliation makes up for what a power failure undoes.
       relaxed(async trx => {
         await sql`
           insert into order_reads (connection, order_id, user_id, announced, asked_at, next_at, seen)

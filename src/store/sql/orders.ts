@@ -4,7 +4,7 @@ import type { OrderState } from '../../order/state.ts'
 import type { OrderRow, OrderStore } from '../port/orders.ts'
 import { insertEvents } from './events.ts'
 import { holdLease } from './leases.ts'
-import { replaceDoubts } from './quarantine.ts'
+import { replaceEntries } from './quarantine.ts'
 import type { Sql, SqlDialect } from './sql.ts'
 import type { Schema } from './tables.ts'
 
@@ -63,8 +63,8 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
       transaction(async trx => {
         await holdLease(trx, dialect, lease)
         await upsertOrders(trx, dialect, page.orders)
-        await replaceDoubts(trx, dialect, page.connection, page.doubts)
-        // Last, because from here to the end of the transaction nobody else can add events.
+        await replaceEntries(trx, dialect, page.connection, page.quarantine)
+        // Last, because from here until the transaction ends no other can add events.
         await insertEvents(trx, dialect, page.events, page.publishedAt)
       }),
   }
@@ -72,7 +72,7 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
 
 async function upsertOrders(trx: Kysely<Schema>, dialect: SqlDialect, orders: readonly OrderRow[]): Promise<void> {
   if (orders.length === 0) return
-  // One row an order: a statement cannot update the same row twice.
+  // One row per order: a statement cannot update the same row twice.
   const latest = [...new Map(orders.map(order => [`${order.connection}/${order.orderId}`, order])).values()]
   const source = dialect.rows(
     'new',

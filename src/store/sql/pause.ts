@@ -1,4 +1,4 @@
 import { scheduler } from 'node:timers/promises'
 
-/** Between the chunks of long work: lets everything else in the process have its turn, and so much time. SQLite never gives one on its own. */
+/** Call it between the chunks of long work: the rest of the process gets a turn and this much time. SQLite calls never yield. */
 export const pause = (ms = 0): Promise<void> => (ms > 0 ? scheduler.wait(ms) : scheduler.yield())

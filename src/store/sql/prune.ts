@@ -4,15 +4,14 @@ import type { PruneBounds } from '../port/retention.ts'
 import type { Store } from '../store.ts'
 import { matching } from './event-conditions.ts'
 import { pause } from './pause.ts'
-import { expireLetters } from './prune-letters.ts'
 import type { Sql, SqlDialect } from './sql.ts'
 import type { Schema } from './tables.ts'
 
 const CHUNK = 500
 
 /**
- * Retention, by the promises of `port/retention.ts`. Each walk goes along an index in chunks and passes what it keeps, so that a large
- * backlog costs some lookups an hour and never a scan. Letters go first: an event may be kept by nothing else.
+ * Retention, by the promises of `port/retention.ts`. Each walk follows an index in chunks and skips rows it keeps, so a large backlog
+ * costs some lookups an hour and never a scan. Dead letters go first, because they keep their events.
  */
 export function pruner(store: Sql): Store['prune'] {
   const { db } = store
@@ -20,17 +19,54 @@ export function pruner(store: Sql): Store['prune'] {
     const deadLetters = await expireLetters(store, before, signal)
     const events = await pruneEvents(store, before, signal)
     const attempts = await pruneAttempts(store, before.attempts, signal)
-    // Replays to a handler that is no more are never taken up. What an endpoint waits for is removed with the endpoint.
+    // Replays to a removed handler are never queued; those to a removed endpoint went with it.
     if (!signal.aborted)
       await sql`
         delete from replays where created_at < ${before.events}
         and not exists (select 1 from endpoints where endpoints.id = replays.destination)`.execute(db)
-    // Rows without an order id are replaced by nothing; they would pile up.
+    // Nothing replaces the entries of rows without an order id; they would pile up.
     if (!signal.aborted)
       await sql`
         delete from quarantine where order_id is null and span_from is null and at < ${before.events}`.execute(db)
     return { events, attempts, deadLetters }
   }
+}
+
+/** Deletes old dead letters, in the order they were made, and adds them to a count that stays. Returns how many, by destination. */
+async function expireLetters(
+  { dialect, transaction }: Sql,
+  before: PruneBounds,
+  signal: AbortSignal,
+): Promise<ReadonlyMap<string, number>> {
+  const expired = new Map<string, number>()
+  let passed = 0
+  while (!signal.aborted) {
+    const { letters, gone } = await transaction(async trx => {
+      const { rows } = await sql<{ n: number; at: number; holding: number }>`
+        select n, at, holding from dead_letters where n > ${passed} order by n limit ${CHUNK}`.execute(trx)
+      const old = rows.filter(({ at, holding }) => at < before.deadLetters && holding === 0).map(({ n }) => n)
+      if (old.length === 0) return { letters: rows, gone: new Map<string, number>() }
+      // A redrive may have taken some of them meanwhile: count only what is deleted here.
+      const { rows: deleted } = await sql<{ destination: string }>`
+        delete from dead_letters where ${dialect.among(sql`n`, old, 'int')} and holding = 0 returning destination`.execute(
+        trx,
+      )
+      const counts = new Map<string, number>()
+      for (const { destination } of deleted) counts.set(destination, (counts.get(destination) ?? 0) + 1)
+      for (const [destination, count] of [...counts].sort())
+        await sql`
+          insert into expired_dead_letters (destination, count, last_at) values (${destination}, ${count}, ${before.now})
+          on conflict (destination) do update
+          set count = expired_dead_letters.count + excluded.count, last_at = excluded.last_at`.execute(trx)
+      return { letters: rows, gone: counts }
+    })
+    for (const [destination, count] of gone) expired.set(destination, (expired.get(destination) ?? 0) + count)
+    await pause()
+    const last = letters.at(-1)
+    if (!last || letters.length < CHUNK || last.at >= before.deadLetters) break
+    passed = last.n
+  }
+  return expired
 }
 
 interface Candidate {
@@ -66,7 +102,7 @@ async function pruneEvents({ dialect, transaction }: Sql, before: PruneBounds, s
   return gone
 }
 
-/** Only what the reader of the embedded log has passed. Where it has never read, it has passed nothing. */
+/** Only events that the reader of the embedded log has passed. A reader without a position has passed none. */
 async function unread(trx: Kysely<Schema>, reader: string | null): Promise<RawBuilder<unknown>> {
   if (reader === null) return sql``
   const { rows } = await sql<{ position: number | null }>`
@@ -74,7 +110,7 @@ async function unread(trx: Kysely<Schema>, reader: string | null): Promise<RawBu
   return sql`and n <= ${rows[0]?.position ?? 0}`
 }
 
-/** Nothing that a replay has still to queue. */
+/** Excludes events that a replay has still to queue. */
 async function replaying(trx: Kysely<Schema>, dialect: SqlDialect): Promise<RawBuilder<unknown>> {
   const pending = await trx.selectFrom('replays').select(['filter', 'through']).execute()
   const conditions = pending.map(({ filter, through }) => {
@@ -85,8 +121,8 @@ async function replaying(trx: Kysely<Schema>, dialect: SqlDialect): Promise<RawB
 }
 
 /**
- * Deletes the events among these that nothing waits for. They are asked again once they are locked: what was put into a backlog before that
- * is seen then, and whoever comes later waits for us and finds the event gone.
+ * Deletes those of the events that nothing waits for. Checks again once the rows are locked: inserts into a backlog before the lock are
+ * seen then, and later ones wait and find the event gone.
  */
 async function deleteDone(
   { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
@@ -121,7 +157,7 @@ async function waitingAmong(
   return new Set(open.map(({ event_id }) => event_id))
 }
 
-/** Where these events wait or have a dead letter. */
+/** The deliveries of these events that wait or are dead. */
 async function openDeliveries(
   db: Kysely<Schema>,
   dialect: SqlDialect,
@@ -134,7 +170,7 @@ async function openDeliveries(
   return rows
 }
 
-/** Without those behind an event of their order that stays: what is left of an order has no gap. */
+/** Without events behind one of their order that stays, so the rest of an order has no gap. */
 async function firstOfTheirOrders(
   { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
   events: readonly Candidate[],
@@ -154,7 +190,7 @@ async function firstOfTheirOrders(
   return events.filter(event => event.sequence < (staying.get(keyOf(event)) ?? Number.POSITIVE_INFINITY))
 }
 
-/** In the order they were made, up to the first chunk that reaches younger ones. */
+/** Deletes attempts in the order they were made, until a chunk ends with a younger one. */
 async function pruneAttempts({ db, dialect }: Sql, before: number, signal: AbortSignal): Promise<number> {
   let gone = 0
   let passed = 0

@@ -50,30 +50,30 @@ export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineSt
         await trx.deleteFrom('quarantine').where('id', '=', spanId(span)).execute()
       }),
 
-    hasten: async (id, now) => {
+    makeDue: async (id, now) => {
       await sql`update quarantine set next_at = ${now} where id = ${id} and span_from is not null`.execute(db)
     },
   }
 }
 
 /**
- * Makes the entries of each order named exactly those given; one that stays keeps its id, its place and when it was first seen.
- * Rows without an order id have nothing to be replaced by: they are only added, and known by what was found in them.
+ * Replaces the entries of each order given. An entry that stays keeps its id, its place and its time. Entries of rows without an order id
+ * are only added, and identified by their content.
  */
-export async function replaceDoubts(
+export async function replaceEntries(
   trx: Kysely<Schema>,
   dialect: SqlDialect,
   connection: string,
-  doubts: PageCommit['doubts'],
+  quarantine: PageCommit['quarantine'],
 ): Promise<void> {
   const entries = new Map<string, (string | number | null)[]>()
-  for (const { orderId, entries: ofOrder, at } of doubts)
+  for (const { orderId, entries: ofOrder, at } of quarantine)
     for (const { path, value, reason } of ofOrder) {
       const id = quarantineId(connection, orderId, path, value)
       entries.set(id, [id, connection, orderId, at, storable(reason), storable(path), storable(value)])
     }
 
-  const orderIds = [...new Set(doubts.flatMap(({ orderId }) => (orderId === null ? [] : [orderId])))]
+  const orderIds = [...new Set(quarantine.flatMap(({ orderId }) => (orderId === null ? [] : [orderId])))]
   if (orderIds.length > 0)
     await sql`
       delete from quarantine where connection = ${connection} and ${dialect.among(sql`order_id`, orderIds)}

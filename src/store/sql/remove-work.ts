@@ -2,9 +2,9 @@ import { type Kysely, sql } from 'kysely'
 import type { Schema } from './tables.ts'
 
 /**
- * Removes everything that waits for a destination, and what was given up. Replays first: whoever puts past events in holds the replay's row.
- * Then lanes: whoever changes a backlog holds its lane. `unlessThere`: nothing where an endpoint of this id is there. That is asked with
- * each table: one made meanwhile comes with its replay in one write.
+ * Removes the backlog, replays and dead letters of a destination. Replays first: a replay that queues events has its row locked. Then
+ * lanes: every change of a backlog locks the lane. `unlessThere`: removes nothing if an endpoint of this id exists; each statement asks,
+ * because the endpoint may be added meanwhile.
  */
 export async function removeWork(
   trx: Kysely<Schema>,

@@ -16,7 +16,7 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
     return rows[0]?.n ?? 0
   }
 
-  /** Of what the filter finds, how much `wants` does. */
+  /** How many of the matching events `wants` chooses. */
   const countWanted = async (filter: EventFilter, wants: Parameters<ReplayStore['add']>[3]): Promise<number> => {
     if (!wants) return countMatching({ db, dialect, filter })
     let count = 0
@@ -88,7 +88,7 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
         const { rows } = await sql<{ queued: string }>`
           select queued from replays where n = ${n} ${dialect.forUpdate}`.execute(trx)
         const [row] = rows
-        // Over, or its destination is no more.
+        // The replay is over, or its destination was removed.
         if (!row) return true
         const done = new Set([...(JSON.parse(row.queued) as number[]), partition])
         const left = Array.from({ length: partitions }, (_, index) => index).some(index => !done.has(index))

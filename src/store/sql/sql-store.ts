@@ -1,5 +1,4 @@
 import type { Store } from '../store.ts'
-import { auditStore } from './audit.ts'
 import { connectionStore } from './connections.ts'
 import { deadLetterStore } from './dead-letters.ts'
 import { deliveryStore } from './deliveries.ts'
@@ -21,8 +20,9 @@ import { pruner } from './prune.ts'
 import { quarantineStore } from './quarantine.ts'
 import { replayStore } from './replays.ts'
 import type { Sql } from './sql.ts'
+import { verifyStore } from './verify.ts'
 
-/** The store on either database: `openSqlite` and `openPostgres` open it and hand over what only they know. */
+/** The store on either database. `openSqlite` and `openPostgres` open it and pass what differs. */
 export function createSqlStore(database: {
   sql: Sql
   describe: () => Promise<string>
@@ -51,7 +51,7 @@ export function createSqlStore(database: {
     projects: projectStore(sql),
     handlerFiles: handlerFileStore(sql),
     pauses: pauseStore(sql),
-    audit: auditStore(sql),
+    verify: verifyStore(sql),
     prune: pruner(sql),
     check: database.describe,
     close: () => {

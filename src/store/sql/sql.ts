@@ -2,15 +2,15 @@ import { type Kysely, type RawBuilder, sql } from 'kysely'
 import { AppError } from '../../lib/errors.ts'
 import type { Schema } from './tables.ts'
 
-/** What the parts of the store share: the database, and the few things the two say differently. */
+/** What the parts of the store share: the database, and the few things in which the two dialects differ. */
 export interface Sql {
   readonly db: Kysely<Schema>
   readonly dialect: SqlDialect
-  /** Runs `work` in one transaction. It may run again (a deadlock found by the database), so it changes nothing but the database. */
+  /** Runs `work` in one transaction. A deadlock runs it again, so `work` must change nothing but the database. */
   transaction<T>(work: (trx: Kysely<Schema>) => Promise<T>): Promise<T>
   /**
-   * As `transaction`, for what may be done twice: it does not wait for the disk. A crash of the process loses nothing of it; a power
-   * failure may undo it, but never anything written before it, nor it alone when something after it is kept.
+   * As `transaction`, but does not wait for the disk; for work that may be done twice. A crash of the process loses nothing. A power
+   * failure may undo it together with everything after it, and nothing before it.
    */
   relaxed<T>(work: (trx: Kysely<Schema>) => Promise<T>): Promise<T>
 }
@@ -19,8 +19,7 @@ type ColumnKind = 'text' | 'int'
 type Value = string | number | null
 
 /**
- * Arrays go as one parameter, so that the text of a statement is always the same and is prepared once, and a page of 250 rows is
- * one statement.
+ * An array is one parameter: the text of a statement stays the same and is prepared once, and a page of 250 rows is one statement.
  */
 export interface SqlDialect {
   readonly kind: 'sqlite' | 'postgres'
@@ -32,21 +31,21 @@ export interface SqlDialect {
   ): RawBuilder<unknown>
   /** `subject`, a text unless said otherwise, is one of these values. */
   among(subject: RawBuilder<unknown>, values: readonly Value[], kind?: ColumnKind): RawBuilder<boolean>
-  /** Behind a select: locks its rows against other writers until the end of the transaction. */
+  /** After a select: locks its rows against other writers until the transaction ends. */
   readonly forUpdate: RawBuilder<unknown>
-  /** As `forUpdate`, but passes over rows that another transaction has locked. */
+  /** As `forUpdate`, but skips rows that another transaction has locked. */
   readonly forUpdateSkip: RawBuilder<unknown>
-  /** Behind a select: keeps its rows from being changed by others until the end of the transaction. */
+  /** After a select: no other transaction changes its rows until this one ends. */
   readonly forShare: RawBuilder<unknown>
-  /** Behind a select: keeps its rows from being deleted by others until the end of the transaction. */
+  /** After a select: no other transaction deletes its rows until this one ends. */
   readonly forKeyShare: RawBuilder<unknown>
   /** Makes this transaction the only one that adds events until it ends, so that they become visible in the order of `n`. */
   lockHistory(trx: Kysely<Schema>): Promise<void>
-  /** The time leases go by. */
+  /** The time that leases are measured by. */
   leaseNow(now: number): RawBuilder<number>
 }
 
-/** All numbers in the tables are whole; a time with a fraction (of a jitter, say) loses it on the way. */
+/** All numbers in the tables are whole: a time with a fraction (from jitter, for example) loses it. */
 export const whole = (value: unknown): unknown => (typeof value === 'number' ? Math.round(value) : value)
 
 const NOTHING = sql``
@@ -91,18 +90,18 @@ export const postgresDialect: SqlDialect = {
   forUpdateSkip: sql`for update skip locked`,
   forShare: sql`for share`,
   forKeyShare: sql`for key share`,
-  // The lock is given back after the commit has become visible, so whoever gets it next also comes after us in `n`.
+  // The lock is released after the commit is visible, so the next transaction with the lock gets greater `n`.
   lockHistory: async trx => {
     await sql`select pg_advisory_xact_lock(${sql.lit(ADVISORY_CLASS)}, ${sql.lit(ADVISORY_HISTORY)})`.execute(trx)
   },
   leaseNow: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
 }
 
-/** Given by the drivers when the database broke a deadlock by ending our transaction; nothing of it happened. */
+/** The drivers throw this code when the database ended our transaction to break a deadlock. Nothing of it was written. */
 export const DEADLOCK = 'store.deadlock'
 const DEADLOCK_TRIES = 5
 
-/** `relaxed`: how the database is told not to wait for the disk; without it, it waits always. */
+/** `relaxed`: how to tell the database not to wait for the disk. Without it every transaction waits. */
 export function createSql(db: Kysely<Schema>, dialect: SqlDialect, relaxed?: Sql['relaxed']): Sql {
   const transaction: Sql['transaction'] = async work => {
     for (let attempt = 1; ; attempt++) {
@@ -116,5 +115,5 @@ export function createSql(db: Kysely<Schema>, dialect: SqlDialect, relaxed?: Sql
   return { db, dialect, transaction, relaxed: relaxed ?? transaction }
 }
 
-/** Text from outside as both databases can keep it: without NUL and without halves of characters. */
+/** Text from outside as both databases can store it: without NUL and lone surrogates. */
 export const storable = (text: string): string => text.replaceAll('\0', '').toWellFormed()

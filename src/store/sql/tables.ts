@@ -73,7 +73,7 @@ export interface Schema {
     reason: string
     path: string
     value: string
-    /** Of an entry for a span of update time; null: it is about an order or a row. */
+    /** Set for an entry about a span of update time; null: it is about an order or a row. */
     span_from: number | null
     span_to: number | null
     tries: number | null
@@ -112,7 +112,7 @@ export interface Schema {
     order_key: string
     sequence: number
     event_id: string
-    /** The event's, for the age of the backlog. */
+    /** When the event was observed, for the age of the backlog. */
     observed_at: number
     origin: string
   }
@@ -122,13 +122,13 @@ export interface Schema {
     destination: string
     filter: string
     opening: number
-    /** null: each partition's owner sets the end itself. */
+    /** null: the owner of each partition sets the end. */
     through: number | null
     /** The partitions that are done. */
     queued: string
     created_at: number
   }
-  /** Who took a partition of the event log over last, as a number that grows. */
+  /** Claims of the partitions of the event log, each a growing number. */
   claims: {
     group_id: string
     partition: number
@@ -139,7 +139,7 @@ export interface Schema {
     n: Generated<number>
     destination: string
     event_id: string
-    /** The event's place in the history, which this table is searched by: unlike ids, places of one time stand together in an index. */
+    /** The event's place in the history. The table is searched by it: unlike ids, places of one time are adjacent in an index. */
     event_n: number | null
     order_key: string
     attempt: number
@@ -168,7 +168,7 @@ export interface Schema {
     count: number
     last_at: number
   }
-  /** The version of its file that a handler ran last. */
+  /** Which version of its file each handler ran last. */
   handler_files: {
     id: string
     digest: string
@@ -178,7 +178,7 @@ export interface Schema {
     partition: number
     position: number
     epoch: number
-    /** What is done beyond the position, see `event-log/ahead.ts`; null: nothing is known. */
+    /** What is acknowledged beyond the position (`event-log/ahead.ts`); null: nothing is known. */
     ahead: string | null
   }
   paused_handlers: {
@@ -233,7 +233,7 @@ export interface Schema {
   /** What connections of one vendor project share. */
   projects: {
     id: string
-    /** Sealed; null: none yet. */
+    /** Encrypted; null: none yet. */
     token: string | null
     version: number
     /** Until when requests are booked. */

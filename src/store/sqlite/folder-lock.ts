@@ -8,9 +8,9 @@ export interface FolderLock {
 }
 
 /**
- * Takes a folder for this process alone. The lock is an open transaction on an empty SQLite file beside the database: the
- * system drops it when the process ends, so nothing stale is left after a kill. The file with the process id only serves the
- * message. (Nothing else may open the lock file here: closing any handle on it would drop the lock.)
+ * Locks a folder for this process alone. The lock is an open transaction on an empty SQLite file beside the database; the system drops
+ * it when the process ends, even after a kill. The file with the process id serves the error message only. Nothing else in this process
+ * may open the lock file: closing any handle on it would drop the lock.
  */
 export function takeFolder(folder: string): FolderLock {
   const pidFile = join(folder, 'orderwire.pid')
@@ -27,7 +27,7 @@ export function takeFolder(folder: string): FolderLock {
   try {
     writeFileSync(pidFile, `${process.pid}\n`, { mode: 0o600 })
   } catch {
-    // On a full disk, say: the lock is ours all the same.
+    // The disk may be full. The lock is ours all the same.
   }
   let released = false
   return {

@@ -5,14 +5,14 @@ import { AppError, messageOf } from '../../lib/errors.ts'
 import { sqliteError } from './sqlite-driver.ts'
 
 /**
- * Numbers that a restored history leaves out: whoever goes by its numbers (the cursors of the API) has seen some that the copy does not
- * have, and must find what is told after a restore behind them, not among them.
+ * A restored history skips this many numbers: a client with a cursor of the API has seen numbers that the copy lacks, and must find
+ * new events behind them, not among them.
  */
 const NUMBERS_LEFT_OUT = 1_000_000_000
 
 /**
- * Copies the store of a folder into a file, whether or not a process works on it: one read transaction, so the copy is of one moment
- * and nobody waits. It is checked, is on the disk, and has its name only when it is whole. Returns its size in bytes.
+ * Copies the store of a folder into a file, also while a process uses it: one read transaction, so the copy is of one moment and nobody
+ * waits. The file gets its name only when it is complete, checked and on the disk. Returns its size in bytes.
  *
  * Errors: `store.no_store`, `store.backup_exists`, `store.backup_failed` (intent `fix`), and those of SQLite.
  */
@@ -43,7 +43,7 @@ export function backupSqlite(options: { folder: string; file: string }): number 
   }
 }
 
-/** It holds what the store holds, so it is for its owner alone from the beginning. */
+/** Only the owner may read the backup, from its creation on: it holds order data. */
 function makeEmpty(part: string): void {
   try {
     rmSync(part, { force: true })

@@ -15,8 +15,8 @@ import { whole } from '../sql/sql.ts'
 import { createStatementCache } from './statement-cache.ts'
 
 /**
- * Kysely on `node:sqlite`. There is one connection; Kysely lends it to one caller at a time (its SQLite adapter says so), and
- * whoever has a transaction keeps it until the end, so transactions never interleave. Statements run synchronously.
+ * Kysely on `node:sqlite`. Kysely lends the one connection to one caller at a time, and a transaction keeps it until its end, so
+ * transactions never interleave. Statements run synchronously.
  */
 export function sqliteKyselyDialect(database: DatabaseSync, file: string): Dialect {
   const connection = createConnection(database, file)
@@ -30,7 +30,7 @@ export function sqliteKyselyDialect(database: DatabaseSync, file: string): Diale
   const driver: Driver = {
     init: async () => {},
     acquireConnection: async () => connection,
-    // Taking the write lock at the start: two readers that both want to write later could not both go on.
+    // Take the write lock at the start: of two readers that want to write later, one would fail.
     beginTransaction: async () => run('begin immediate'),
     commitTransaction: async () => run('commit'),
     rollbackTransaction: async () => {
@@ -49,8 +49,8 @@ export function sqliteKyselyDialect(database: DatabaseSync, file: string): Diale
 }
 
 /**
- * `Sql.relaxed` on SQLite: in WAL mode a commit with `synchronous=NORMAL` is not brought to the disk by itself; the next one with
- * FULL, or a checkpoint, brings all there was before. Nobody else has the connection meanwhile.
+ * `Sql.relaxed` on SQLite: in WAL mode a commit with `synchronous=NORMAL` does not wait for the disk. The next commit with FULL, or a
+ * checkpoint, writes all commits before it. No other caller has the connection meanwhile.
  */
 export function relaxedTransactions<S>(database: DatabaseSync, db: Kysely<S>) {
   return <T>(work: (trx: Kysely<S>) => Promise<T>): Promise<T> =>
@@ -103,7 +103,7 @@ interface Meaning {
 
 const FULL: Meaning = { code: 'store.full', intent: 'retry', advice: 'free space on the disk' }
 
-/** What SQLite's result codes mean to a caller (https://sqlite.org/rescode.html): an extended one where it says more, else the primary one. */
+/** What SQLite's result codes mean to a caller (https://sqlite.org/rescode.html): the extended code if listed, else the primary one. */
 const MEANINGS: Readonly<Record<number, Meaning>> = {
   // SQLITE_IOERR_SHMSIZE: the `-shm` file could not grow.
   4874: { ...FULL, advice: 'the disk is full or at a quota; free space on it' },

@@ -13,8 +13,8 @@ import { takeFolder } from './folder-lock.ts'
 import { relaxedTransactions, sqliteError, sqliteKyselyDialect } from './sqlite-driver.ts'
 
 /**
- * The embedded store: `orderwire.db` in a folder that this process has to itself until it closes the store or ends, however it
- * ends. Every commit is on the disk when it resolves (WAL, `synchronous=FULL`), but for what may be done twice (`Sql.relaxed`).
+ * The embedded store: `orderwire.db` in a folder that this process alone uses until it closes the store or ends. Every commit is on the
+ * disk when it resolves (WAL, `synchronous=FULL`), except relaxed ones (`Sql.relaxed`).
  *
  * Errors: `store.folder_in_use`, `store.folder_unusable`, `store.schema_newer`, `store.corrupt`, all with intent `fix`.
  */
@@ -29,7 +29,7 @@ export async function openSqlite(options: { folder: string; clock: Clock }): Pro
       const db = new Kysely<Schema>({ dialect: sqliteKyselyDialect(database, file) })
       const now = options.clock.now()
       await db.transaction().execute(trx => migrate(trx, { types: SQLITE_TYPES, now, where: file }))
-      // The folder is ours alone: whoever held a lease is dead, and nobody has to wait for it to expire.
+      // The folder is ours alone, so every former lease holder is dead: free its leases now.
       await db.updateTable('leases').set({ owner: null, expires_at: 0 }).execute()
       return createSqlStore({
         sql: createSql(db, sqliteDialect, relaxedTransactions(database, db)),
@@ -39,7 +39,7 @@ export async function openSqlite(options: { folder: string; clock: Clock }): Pro
         },
         close: async () => {
           try {
-            // Waits for whoever has the connection now.
+            // Waits for the caller that has the connection now.
             await db.connection().execute(async () => {})
             await db.destroy()
           } finally {
@@ -57,7 +57,7 @@ export async function openSqlite(options: { folder: string; clock: Clock }): Pro
   }
 }
 
-/** Not by the `recursive` option: Node 24 never returns from it where the system makes no folders (below /proc, for one). */
+/** Without the `recursive` option: Node 24 never returns from it where no folder can be made (below /proc, for example). */
 function makePath(folder: string): void {
   if (statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return
   const parent = dirname(folder)
@@ -93,7 +93,7 @@ function openDatabase(file: string): DatabaseSync {
   makeFile(file)
   const database = new DatabaseSync(file, { timeout: 2000, enableForeignKeyConstraints: false })
   try {
-    // The version comes first: even the switch to WAL would write into the file of a newer program.
+    // Check the version first: even the switch to WAL would write into the file of a newer program.
     refuseNewer(versionOf(database), file)
     database.exec(`
       pragma journal_mode = wal;

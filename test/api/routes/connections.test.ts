@@ -194,7 +194,13 @@ describe('POST /v1/connections/{id}/poll', () => {
     const row = await api.store.orders.get('tuya', '7')
     if (!row) throw new Error('it was just put there')
     const orders = [{ ...row, userId: 'u7' }]
-    await api.store.orders.commit(api.lease, { connection: 'tuya', orders, events: [], publishedAt: NOW, doubts: [] })
+    await api.store.orders.commit(api.lease, {
+      connection: 'tuya',
+      orders,
+      events: [],
+      publishedAt: NOW,
+      quarantine: [],
+    })
     expect((await api.call('POST', '/v1/connections/tuya/poll?order=7')).status).toBe(200)
   })
 

@@ -296,7 +296,7 @@ describe('quarantine', () => {
       orders: [],
       events: [],
       publishedAt: NOW,
-      doubts: [{ orderId: null, entries: doubts, at: NOW }],
+      quarantine: [{ orderId: null, entries: doubts, at: NOW }],
     })
     const [entry] = (await api.call('GET', '/v1/quarantine')).body.data
     expect(entry.orderId).toBe(null)

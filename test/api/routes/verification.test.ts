@@ -97,7 +97,7 @@ test('one at a time; the next may begin when the reader has gone', async () => {
 })
 
 test('what breaks it off is its last line', async () => {
-  Object.assign(api.store.audit, { events: () => Promise.reject(new Error('the disk is gone')) })
+  Object.assign(api.store.verify, { events: () => Promise.reject(new Error('the disk is gone')) })
   const { text } = await api.call('GET', '/v1/verify')
   expect(linesOf(text).at(-1)).toEqual({ type: 'error', detail: 'the disk is gone' })
 })

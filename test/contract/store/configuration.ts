@@ -83,8 +83,11 @@ export function configurationContract(world: World): void {
     test('counts say how many orders and quarantine entries each has', async () => {
       const { store } = world
       const doubt = { path: 'p', value: 'v', reason: 'r' }
-      const doubts = [{ orderId: '1', entries: [doubt, { ...doubt, path: 'q' }], at: NOW }]
-      await store.orders.commit(await leaseOf(store), page({ orders: [order('1'), order('2'), order('3')], doubts }))
+      const quarantine = [{ orderId: '1', entries: [doubt, { ...doubt, path: 'q' }], at: NOW }]
+      await store.orders.commit(
+        await leaseOf(store),
+        page({ orders: [order('1'), order('2'), order('3')], quarantine }),
+      )
       expect(await store.connections.counts()).toEqual(new Map([['shop', { orders: 3, quarantined: 2 }]]))
     })
 
@@ -347,8 +350,8 @@ export function configurationContract(world: World): void {
     })
 
     test('a position beyond all that the history ever had is set to the beginning, once, and others stay', async () => {
-      const { offsets, audit } = world.store
-      const { last, given } = await audit.history()
+      const { offsets, verify } = world.store
+      const { last, given } = await verify.history()
       const end = Math.max(last, given)
       await offsets.set('ahead', 0, end + 1)
       await offsets.set('at', 0, Math.max(end, 1) - 1)

@@ -42,8 +42,11 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.orders.load('shop', ids)
   await store.orders.get('shop', 'o1')
   await store.orders.due('shop', NOW + 100, 10)
-  const doubts = [{ orderId: 'o1', entries: [{ path: 'a', value: 'v', reason: 'r' }], at: NOW }]
-  await store.orders.commit(lease, page({ orders: [order('o1')], events: [eventRecord({ orderId: 'new' })], doubts }))
+  const quarantine = [{ orderId: 'o1', entries: [{ path: 'a', value: 'v', reason: 'r' }], at: NOW }]
+  await store.orders.commit(
+    lease,
+    page({ orders: [order('o1')], events: [eventRecord({ orderId: 'new' })], quarantine }),
+  )
   await store.follows.due('shop', NOW, 10)
   await store.orderReads.due(['shop', 'kk'], NOW - 1)
   const reads = await store.orderReads.upcoming('shop', 3)

@@ -198,7 +198,7 @@ export function laneContract(world: World): void {
       expect(await store.lanes.nextDue(['billing'])).toBe(NOW + 8)
     })
 
-    test('hasten makes waiting lanes of one destination due and keeps their attempts', async () => {
+    test('makeDue makes waiting lanes of one destination due and keeps their attempts', async () => {
       const { store } = world
       await remember(
         store,
@@ -215,7 +215,7 @@ export function laneContract(world: World): void {
       expect(await dueLanes(store, 'search')).toEqual([])
     })
 
-    test('hasten reaches every lane of a long backlog', async () => {
+    test('makeDue reaches every lane of a long backlog', async () => {
       const { store } = world
       const events = Array.from({ length: 1200 }, (_, index) => eventRecord({ orderId: `o${index}` }))
       await remember(store, events)

@@ -90,14 +90,14 @@ export function orderContract(world: World): void {
       expect(await store.orders.get('other', '1')).toMatchObject({ recheckAt: NOW })
     })
 
-    test('a page is stored whole or not at all: an event that exists already takes orders and doubts back', async () => {
+    test('a page is stored whole or not at all: an event that exists already takes orders and quarantine entries back', async () => {
       const { store } = world
       const lease = await leaseOf(store)
       await store.orders.commit(lease, page({ events: eventsOf('1', 1) }))
       const again = page({
         orders: [order('1'), order('2')],
         events: [eventRecord({ orderId: '2' }), eventRecord({ orderId: '1' })],
-        doubts: [{ orderId: '2', entries: [{ path: 'p', value: 'v', reason: 'r' }], at: NOW }],
+        quarantine: [{ orderId: '2', entries: [{ path: 'p', value: 'v', reason: 'r' }], at: NOW }],
       })
       await expect(store.orders.commit(lease, again)).rejects.toMatchObject({ code: 'store.conflict', intent: 'stop' })
       expect(await store.orders.load('shop', ['1', '2'])).toEqual(new Map())
@@ -136,11 +136,14 @@ export function orderContract(world: World): void {
     test('the entries of an order are replaced by its next page; one that stays keeps id and time', async () => {
       const { store } = world
       const lease = await leaseOf(store)
-      await store.orders.commit(lease, page({ doubts: [{ orderId: '1', entries: [doubt('a'), doubt('b')], at: NOW }] }))
+      await store.orders.commit(
+        lease,
+        page({ quarantine: [{ orderId: '1', entries: [doubt('a'), doubt('b')], at: NOW }] }),
+      )
       const before = await store.quarantine.list({}, { limit: 10 })
       await store.orders.commit(
         lease,
-        page({ doubts: [{ orderId: '1', entries: [doubt('b', 'w'), doubt('c')], at: NOW + 5 }] }),
+        page({ quarantine: [{ orderId: '1', entries: [doubt('b', 'w'), doubt('c')], at: NOW + 5 }] }),
       )
       const after = await store.quarantine.list({}, { limit: 10 })
       expect(after.map(({ path, at, value }) => [path, at, value])).toEqual([
@@ -150,12 +153,12 @@ export function orderContract(world: World): void {
       expect(after[1]?.id).toBe(before.find(row => row.path === 'b')?.id)
     })
 
-    test('an order without doubts loses its entries; one not named keeps them', async () => {
+    test('an order committed without entries loses its quarantine entries; an order not named keeps them', async () => {
       const { store } = world
       const lease = await leaseOf(store)
       const of = (orderId: string) => ({ orderId, entries: [doubt('a')], at: NOW })
-      await store.orders.commit(lease, page({ doubts: [of('1'), of('2')] }))
-      await store.orders.commit(lease, page({ doubts: [{ orderId: '1', entries: [], at: NOW }] }))
+      await store.orders.commit(lease, page({ quarantine: [of('1'), of('2')] }))
+      await store.orders.commit(lease, page({ quarantine: [{ orderId: '1', entries: [], at: NOW }] }))
       expect((await store.quarantine.list({}, { limit: 10 })).map(row => row.orderId)).toEqual(['2'])
     })
 
@@ -166,8 +169,8 @@ export function orderContract(world: World): void {
         { orderId: null, entries: [doubt('', '{"x":1}')], at },
         { orderId: null, entries: [doubt('', '{"x":2}')], at },
       ]
-      await store.orders.commit(lease, page({ doubts: rows(NOW) }))
-      await store.orders.commit(lease, page({ doubts: rows(NOW + 5) }))
+      await store.orders.commit(lease, page({ quarantine: rows(NOW) }))
+      await store.orders.commit(lease, page({ quarantine: rows(NOW + 5) }))
       const listed = await store.quarantine.list({}, { limit: 10 })
       expect(listed.map(({ value, at, orderId }) => [value, at, orderId])).toEqual([
         ['{"x":2}', NOW, null],
@@ -178,7 +181,7 @@ export function orderContract(world: World): void {
     test('text that a database could not keep is kept as far as it can be', async () => {
       const { store } = world
       const entries = [{ path: 'a', value: 'nul \0 half \ud83d', reason: 'why \0' }]
-      await store.orders.commit(await leaseOf(store), page({ doubts: [{ orderId: '1', entries, at: NOW }] }))
+      await store.orders.commit(await leaseOf(store), page({ quarantine: [{ orderId: '1', entries, at: NOW }] }))
       const [row] = await store.quarantine.list({}, { limit: 1 })
       expect(row?.value).toBe('nul  half \ufffd')
     })
@@ -219,7 +222,7 @@ export function orderContract(world: World): void {
         span: { from: NOW, to: NOW + 1_000 },
       })
       expect((await store.connections.counts()).get('other')?.quarantined).toBe(1)
-      await quarantine.hasten(entry.id, NOW - 1)
+      await quarantine.makeDue(entry.id, NOW - 1)
       expect((await quarantine.spans('other')).map(({ nextAt }) => nextAt)).toEqual([NOW - 1])
       await quarantine.removeSpan(lease, span)
       expect((await quarantine.spans('shop')).map(({ from }) => from)).toEqual([NOW - 9_000])
@@ -241,10 +244,10 @@ export function orderContract(world: World): void {
       const { store } = world
       const lease = await leaseOf(store)
       for (const orderId of ['1', '2', '3'])
-        await store.orders.commit(lease, page({ doubts: [{ orderId, entries: [doubt('a')], at: NOW }] }))
+        await store.orders.commit(lease, page({ quarantine: [{ orderId, entries: [doubt('a')], at: NOW }] }))
       await store.orders.commit(
         lease,
-        page({ connection: 'other', doubts: [{ orderId: '1', entries: [doubt('a')], at: NOW }] }),
+        page({ connection: 'other', quarantine: [{ orderId: '1', entries: [doubt('a')], at: NOW }] }),
       )
 
       const { quarantine } = store

@@ -226,7 +226,7 @@ export function retentionContract(world: World): void {
       await store.orders.commit(
         await leaseOf(store),
         page({
-          doubts: [
+          quarantine: [
             { orderId: null, entries, at: NOW - 10 },
             { orderId: '1', entries, at: NOW - 10 },
           ],

@@ -43,7 +43,7 @@ export const page = (own: Partial<PageCommit> = {}): PageCommit => ({
   orders: [],
   events: [],
   publishedAt: NOW,
-  doubts: [],
+  quarantine: [],
   ...own,
 })
 

@@ -23,7 +23,7 @@ function setUp(known: Record<string, string>) {
           },
         },
         lanes: {
-          async hasten(id: string) {
+          async makeDue(id: string) {
             if (trouble.left-- > 0) throw new Error('the store is away')
             done.push(`${id} due`)
           },

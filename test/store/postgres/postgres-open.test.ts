@@ -195,7 +195,7 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
     })
   })
 
-  test('processes that spill, deliver, bury, redrive and prune the same lanes leave a row exactly where something waits', async () => {
+  test('processes that spill, deliver, dead-letter, redrive and prune the same lanes leave a row exactly where something waits', async () => {
     const url = await newDatabase()
     await withStores(url, 3, async stores => {
       const [store] = stores

@@ -119,7 +119,7 @@ describe.skipIf(!server)('sessions with PostgreSQL', { timeout: 60_000 }, () => 
     const url = await newDatabase()
     await withStore({ url, poolSize: 1 }, async store => {
       await fill(store, 10)
-      expect(await store.audit.offsets()).toHaveLength(10)
+      expect(await store.verify.offsets()).toHaveLength(10)
     })
   })
 

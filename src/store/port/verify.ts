@@ -3,20 +3,20 @@ import type { StoredEvent } from './events.ts'
 import type { LaneRow } from './lanes.ts'
 
 /**
- * Looks for rows that contradict each other, and mends what can be mended without doubt. Each page is one statement, so what it
- * shows is of one moment, whatever is written meanwhile; and it is short, so that nobody waits for it long. A page is over when it is empty.
+ * Finds rows that contradict each other, and repairs what can be repaired safely. Each page is one short statement: it shows one moment,
+ * whatever is written meanwhile, and nobody waits for it long. An empty page is the end.
  */
-export interface AuditStore {
+export interface VerifyStore {
   /** By connection and order id. */
-  orders(after: Pick<AuditedOrder, 'connection' | 'orderId'> | null, limit: number): Promise<readonly AuditedOrder[]>
+  orders(after: Pick<CheckedOrder, 'connection' | 'orderId'> | null, limit: number): Promise<readonly CheckedOrder[]>
   /** By `n`. */
-  events(after: number, limit: number): Promise<readonly AuditedEvent[]>
+  events(after: number, limit: number): Promise<readonly CheckedEvent[]>
   /** By destination and order key. */
-  lanes(after: LaneKey | null, limit: number): Promise<readonly AuditedLane[]>
+  lanes(after: LaneKey | null, limit: number): Promise<readonly CheckedLane[]>
   /** By `n`. */
-  backlog(after: number, limit: number): Promise<readonly AuditedWaiting[]>
+  backlog(after: number, limit: number): Promise<readonly CheckedWaiting[]>
   /** By `n`. */
-  deadLetters(after: number, limit: number): Promise<readonly AuditedLetter[]>
+  deadLetters(after: number, limit: number): Promise<readonly CheckedLetter[]>
   /** Events that are committed and not in the event log, by connection. */
   unpublished(): Promise<readonly { connection: string; count: number; oldestObservedAt: number }[]>
   /** The first and last `n` there are (0: none), the last that was ever given. `whole`: all that were ever given are there. */
@@ -26,7 +26,7 @@ export interface AuditStore {
   /** When an order is asked for next because it or its user is followed; null: it is not. */
   nextReading(connection: string, orderId: string, userId: string | null): Promise<number | null>
 
-  // Each of these looks again before it changes anything; false: there was nothing to mend (any more).
+  // Each of these looks again before it changes anything. false: there was nothing to repair (any more).
   /** Removes the row of a lane whose backlog is empty. */
   dropEmptyLane(lane: LaneKey): Promise<boolean>
   /** Gives a backlog its lane, due at `now`. */
@@ -41,7 +41,7 @@ export interface AuditStore {
 
 export type LaneKey = Pick<LaneRow, 'destination' | 'orderKey'>
 
-export interface AuditedOrder {
+export interface CheckedOrder {
   readonly connection: string
   readonly orderId: string
   readonly observedAt: number
@@ -51,12 +51,12 @@ export interface AuditedOrder {
   readonly events: readonly Pick<EventRecord, 'id' | 'sequence'>[]
 }
 
-export interface AuditedEvent extends StoredEvent {
+export interface CheckedEvent extends StoredEvent {
   /** Its order has a row. */
   readonly hasOrder: boolean
 }
 
-export interface AuditedLane extends LaneKey {
+export interface CheckedLane extends LaneKey {
   readonly held: boolean
   /** Something is in its backlog. */
   readonly waiting: boolean
@@ -65,19 +65,19 @@ export interface AuditedLane extends LaneKey {
 }
 
 /** What a row that belongs to an event says of it, and what the history says; null: it does not have it. */
-interface AuditedReference extends LaneKey {
+interface CheckedReference extends LaneKey {
   readonly n: number
   readonly eventId: string
   readonly sequence: number
   readonly event: Pick<EventRecord, 'orderKey' | 'sequence'> | null
 }
 
-export interface AuditedWaiting extends AuditedReference {
+export interface CheckedWaiting extends CheckedReference {
   /** Its lane has a row. */
   readonly hasLane: boolean
 }
 
-export interface AuditedLetter extends AuditedReference {
+export interface CheckedLetter extends CheckedReference {
   readonly id: string
   readonly holding: boolean
   /** Its lane is held. */

@@ -1,14 +1,14 @@
 import { sql } from 'kysely'
-import type { AuditedOrder, AuditStore, LaneKey } from '../port/audit.ts'
-import { lastGiven, mends } from './audit-mend.ts'
+import type { CheckedOrder, LaneKey, VerifyStore } from '../port/verify.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
+import { lastGiven, repairs } from './repair.ts'
 import type { Sql } from './sql.ts'
 
-/** Reads pages of rows together with what they must agree with. The limit is of rows looked at, so that a page is short however little it finds. */
-export function auditStore(store: Sql): AuditStore {
+/** Reads pages of rows together with the rows they must agree with. The limit counts rows read, so every page is short. */
+export function verifyStore(store: Sql): VerifyStore {
   const { db, dialect } = store
   return {
-    ...mends(store),
+    ...repairs(store),
 
     orders: async (after, limit) => {
       const { rows } = await sql<OrderColumns>`
@@ -102,7 +102,7 @@ export function auditStore(store: Sql): AuditStore {
   }
 }
 
-/** A truth value as either database gives it. */
+/** A boolean as either database returns it. */
 type Flag = number | boolean
 const isSet = (flag: Flag): boolean => flag === true || flag === 1
 
@@ -115,9 +115,9 @@ interface OrderColumns {
   readonly sequence: number | null
 }
 
-/** Rows of one order come one after the other. */
-function ordersOf(rows: readonly OrderColumns[]): AuditedOrder[] {
-  const orders: (AuditedOrder & { events: { id: string; sequence: number }[] })[] = []
+/** The rows of one order are adjacent. */
+function ordersOf(rows: readonly OrderColumns[]): CheckedOrder[] {
+  const orders: (CheckedOrder & { events: { id: string; sequence: number }[] })[] = []
   for (const { connection, order_id: orderId, observed_at: observedAt, state, id, sequence } of rows) {
     let order = orders.at(-1)
     if (order?.connection !== connection || order.orderId !== orderId) {

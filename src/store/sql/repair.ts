@@ -1,14 +1,14 @@
 import { type Kysely, sql } from 'kysely'
 import { keyHash } from '../../lib/murmur2.ts'
-import type { AuditStore } from '../port/audit.ts'
+import type { VerifyStore } from '../port/verify.ts'
 import { dropEmptyLanes, existingLanes, lockLanes } from './backlog.ts'
 import type { Sql } from './sql.ts'
 import type { Schema } from './tables.ts'
 
-type Mends = Pick<AuditStore, 'dropEmptyLane' | 'restoreLane' | 'releaseLane' | 'dropWithoutEvent' | 'lowerOffset'>
+type Repairs = Pick<VerifyStore, 'dropEmptyLane' | 'restoreLane' | 'releaseLane' | 'dropWithoutEvent' | 'lowerOffset'>
 
-/** What an audit may change. Every condition is part of the statement that changes something, or holds while the lane's row is held. */
-export function mends({ db, dialect, transaction }: Sql): Mends {
+/** What `verify --repair` may change. Each condition is in the changing statement itself, or holds while the lane's row is locked. */
+export function repairs({ db, dialect, transaction }: Sql): Repairs {
   const has = async (trx: Kysely<Schema>, { destination, orderKey }: { destination: string; orderKey: string }) =>
     (await existingLanes(trx, dialect, destination, [orderKey])).has(orderKey)
 
