@@ -9,7 +9,17 @@ import {
   ShoplazzaConnection,
   TuyaConnection,
 } from '../schemas/config.ts'
+import {
+  EVENT_TYPES,
+  OrderCancelled,
+  OrderDelivered,
+  OrderEvent,
+  OrderPaid,
+  OrderRefunded,
+  OrderShipped,
+} from '../schemas/order-event.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
+import { memberTable } from './helpers/event-tables.ts'
 
 /** What the documents say of the code is still so. They promise more than this; these are the parts that rot first. */
 
@@ -81,6 +91,35 @@ describe('docs/operating.md', () => {
   })
 })
 
+describe('docs/events.md', () => {
+  const text = read('docs/events.md')
+  const { order, payment } = OrderPaid.shape.data.shape
+
+  test.each([
+    ['the envelope', memberTable(OrderPaid, { but: ['data', 'type'] })],
+    ['every `data`', memberTable(OrderPaid.shape.data, { but: ['order', 'payment'] })],
+    ['`data.order`', memberTable(order)],
+    ['`payment`', memberTable(payment)],
+    ['`shipment`', memberTable(OrderShipped.shape.data.shape.shipment)],
+    ['`delivery`', memberTable(OrderDelivered.shape.data.shape.delivery)],
+    ['`refund`', memberTable(OrderRefunded.shape.data.shape.refund)],
+    ['`cancellation`', memberTable(OrderCancelled.shape.data.shape.cancellation)],
+  ])("lists the members of %s with the schema's own descriptions", (_of, table) => {
+    for (const row of table.split('\n')) {
+      expect(row).toMatch(/ \| \S.* \|$|^\|---/)
+      expect(text.split('\n')).toContain(row)
+    }
+  })
+
+  test('shows one sample of each type, valid by the schema, under the heading of the type', () => {
+    for (const type of EVENT_TYPES) {
+      const section = text.split(`\n## ${type}\n`)[1]?.split('\n## ')[0] ?? ''
+      const samples = matches(section, /^```json\n([\s\S]*?)^```$/gm).map(json => OrderEvent.parse(JSON.parse(json)))
+      expect(samples.map(event => event.type)).toEqual([type])
+    }
+  })
+})
+
 describe.each(documents)('%s', document => {
   const text = read(document)
   const prose = text.replaceAll(/^```[\s\S]*?^```$/gm, '')
@@ -119,7 +158,7 @@ function anchorsOf(markdown: string): string[] {
   return matches(markdown, /^#{1,6} +(.+)$/gm).map(heading =>
     heading
       .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s-]/gu, '')
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
       .trim()
       .replaceAll(/\s/g, '-'),
   )

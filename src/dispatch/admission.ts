@@ -1,6 +1,6 @@
-import type { RateLimit } from '../../schemas/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { LONGEST_REST } from '../lib/retry-after.ts'
+import { createTokenBucket, type TokenBucket } from '../lib/token-bucket.ts'
 import { createBreaker } from './breaker.ts'
 import type { Destination, Outcome } from './destination.ts'
 
@@ -35,7 +35,7 @@ export const GIVE_UP_AFTER = 5 * 86_400_000
 /** What the admission knows of its destination. */
 type Known = Pick<Destination, 'state' | 'delivery' | 'restUntil' | 'changedAt'>
 
-/** A rest is written down when it is longer than what is written by more than this: many answers of one moment ask for the same. */
+/** Persist a new Retry-After only if it extends the stored one by more than this; a burst of 429s usually repeats the same value. */
 const SAME_REST = 1_000
 /** A failure that has lasted so long is worth a look at how long it really has. */
 const CHECK_FAILING_AFTER = 60_000
@@ -50,7 +50,8 @@ export function createAdmission(deps: {
   // A handler is our own code: when it throws, that is about the event. Only endpoints have a circuit.
   const breaker = deps.destination.kind === 'endpoint' ? createBreaker() : null
   let state = deps.destination.state
-  let bucket = createBucket(deps.destination.delivery.rateLimit, clock)
+  let { rateLimit } = deps.destination.delivery
+  let bucket = bucketOf(rateLimit)
   let { changedAt } = deps.destination
   /** By the clock that only goes forward. */
   let restUntil = 0
@@ -58,6 +59,11 @@ export function createAdmission(deps: {
   let writtenUntil = 0
   let readUntil: number | null = null
   takeUp(deps.destination.restUntil)
+
+  /** null: no limit. */
+  function bucketOf(limit: typeof rateLimit): TokenBucket | null {
+    return limit && createTokenBucket(limit, { clock })
+  }
 
   /** What was written down, by whatever process; once, so that it ends even if a wall clock is wrong. */
   function takeUp(until: number | null | undefined): void {
@@ -89,9 +95,9 @@ export function createAdmission(deps: {
       return breaker?.open ?? false
     },
     blockedFor,
-    wait: () => Math.max(blockedFor(), bucket.wait()),
+    wait: () => Math.max(blockedFor(), Math.ceil(bucket?.wait() ?? 0)),
     sent() {
-      bucket.take()
+      bucket?.take()
       breaker?.sent()
     },
     note(outcome, orderKey) {
@@ -135,28 +141,9 @@ export function createAdmission(deps: {
       changedAt = destination.changedAt
       takeUp(destination.restUntil)
       state = destination.state
-      if (!bucket.sameAs(destination.delivery.rateLimit)) bucket = createBucket(destination.delivery.rateLimit, clock)
+      const limit = destination.delivery.rateLimit
+      if (limit?.perSecond !== rateLimit?.perSecond || limit?.burst !== rateLimit?.burst) bucket = bucketOf(limit)
+      rateLimit = limit
     },
-  }
-}
-
-/** A token bucket; null: no limit. */
-function createBucket(limit: RateLimit | null, clock: Clock) {
-  let tokens = limit?.burst ?? 0
-  let countedAt = clock.monotonic()
-  return {
-    /** Milliseconds until there is a token. */
-    wait(): number {
-      if (!limit) return 0
-      const now = clock.monotonic()
-      tokens = Math.min(limit.burst, tokens + ((now - countedAt) / 1000) * limit.perSecond)
-      countedAt = now
-      return tokens >= 1 ? 0 : Math.ceil(((1 - tokens) / limit.perSecond) * 1000)
-    },
-    take(): void {
-      if (limit) tokens -= 1
-    },
-    sameAs: (other: RateLimit | null): boolean =>
-      other?.perSecond === limit?.perSecond && other?.burst === limit?.burst,
   }
 }

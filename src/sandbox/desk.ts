@@ -3,7 +3,7 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Clock } from '../lib/clock.ts'
-import { type Bucket, type BucketLimit, createBucket } from './bucket.ts'
+import { type BucketLimit, createTokenBucket, type TokenBucket } from '../lib/token-bucket.ts'
 import { createFaults, type Fault, type Faults, merge } from './faults.ts'
 import { createShelf, type Entry, type Shelf } from './shelf.ts'
 
@@ -98,7 +98,7 @@ export function createDesk<S extends SharedSwitches>(trade: Trade<S>, clock: Clo
   const counts = new Map<string, number>()
   let seen: Seen[] = []
   const switches = { ...trade.switches }
-  const bucketOf = (): Bucket | null => (switches.limits === null ? null : createBucket(switches.limits, clock))
+  const bucketOf = (): TokenBucket | null => switches.limits && createTokenBucket(switches.limits, { clock })
   let bucket = bucketOf()
   const now = (): number => clock.now() + switches.clockOffsetMs
 
@@ -191,8 +191,9 @@ export function createDesk<S extends SharedSwitches>(trade: Trade<S>, clock: Clo
       app.use(async (c, next) => {
         const refused = authorise(c)
         if (refused !== null) return refused
-        const waitMs = bucket?.take() ?? 0
+        const waitMs = bucket?.wait() ?? 0
         if (waitMs > 0) return trade.tooMany(c, waitMs)
+        bucket?.take()
         await next()
         return undefined
       })
