@@ -26,20 +26,22 @@ import { memberTable } from './helpers/event-tables.ts'
 const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const documents = ['README.md', ...globSync('docs/*.md', { cwd: root }).sort()]
-const operating = read('docs/operating.md')
+const operating = 'docs/operating.md'
+const configuration = 'docs/configuration.md'
 const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(match => match[1] ?? '')
 
-/** The table rows under a heading, up to the next heading of the same level. */
-function rowsOf(heading: string): string {
-  const begin = operating.indexOf(`\n## ${heading}\n`)
-  expect(begin, `docs/operating.md has no "## ${heading}"`).toBeGreaterThan(-1)
-  const section = operating.slice(begin + 1)
+/** The table rows of a document under a heading, up to the next heading of the same level. */
+function rowsOf(document: string, heading: string): string {
+  const text = read(document)
+  const begin = text.indexOf(`\n## ${heading}\n`)
+  expect(begin, `${document} has no "## ${heading}"`).toBeGreaterThan(-1)
+  const section = text.slice(begin + 1)
   const end = section.indexOf('\n## ')
   const lines = (end === -1 ? section : section.slice(0, end)).split('\n')
   return lines.filter(line => line.startsWith('|')).join('\n')
 }
 
-describe('docs/operating.md', () => {
+describe(configuration, () => {
   const config = read('src/config/environment.ts') + read('src/config/config-file.ts')
   const variables = new Set([
     ...matches(config, /\((?:\s*)'([A-Z][A-Z_]{3,})'/g),
@@ -47,12 +49,15 @@ describe('docs/operating.md', () => {
   ])
 
   test('names every environment variable the program reads, and no other', () => {
-    const named = matches(rowsOf('Environment variables').replaceAll(/^(\|[^|]*\|).*$/gm, '$1'), /`([A-Z][A-Z_]{3,})`/g)
+    const named = matches(
+      rowsOf(configuration, 'Environment variables').replaceAll(/^(\|[^|]*\|).*$/gm, '$1'),
+      /`([A-Z][A-Z_]{3,})`/g,
+    )
     expect(new Set(named)).toEqual(variables)
   })
 
   test('gives every key of the configuration', () => {
-    const rows = rowsOf('Configuration')
+    const rows = rowsOf(configuration, 'Configuration')
     const shapes = [
       Config,
       KakacloConnection,
@@ -66,7 +71,9 @@ describe('docs/operating.md', () => {
     const keys = new Set(shapes.flatMap(shape => Object.keys(shape.shape)))
     expect([...keys].filter(key => !new RegExp(`[\`"]${key}[\`"]`).test(rows))).toEqual([])
   })
+})
 
+describe(operating, () => {
   test('lists every metric with its labels, and no other', async () => {
     const metrics = await createMetrics().registry.getMetricsAsJSON()
     const source = read('src/telemetry/metrics.ts')
@@ -78,8 +85,8 @@ describe('docs/operating.md', () => {
         const labels = matches(declared, /'(\w+)'/g).join(',')
         return labels === '' ? name : `${name}{${labels}}`
       })
-    expect(matches(rowsOf('Metrics'), /^\| `(orderwire_[\w{},]+)` \|/gm).sort()).toEqual(expected.sort())
-    for (const name of matches(operating, /\b(orderwire_\w+)/g))
+    expect(matches(rowsOf(operating, 'Metrics'), /^\| `(orderwire_[\w{},]+)` \|/gm).sort()).toEqual(expected.sort())
+    for (const name of matches(read(operating), /\b(orderwire_\w+)/g))
       expect(metrics.map(metric => metric.name)).toContain(name)
   })
 
@@ -87,7 +94,8 @@ describe('docs/operating.md', () => {
     const [, table = ''] = /const COMMANDS[^{]*\{([\s\S]*?)\n\}\n/.exec(read('src/cli/run.ts')) ?? []
     const commands = matches(table, /^ {2}'?([a-z-]+)'?: \{/gm)
     expect(commands.length).toBeGreaterThan(5)
-    for (const command of commands) expect(rowsOf('Commands')).toMatch(new RegExp(`\`orderwire ${command}\\b`))
+    for (const command of commands)
+      expect(rowsOf(operating, 'Commands')).toMatch(new RegExp(`\`orderwire ${command}\\b`))
   })
 })
 
@@ -147,7 +155,7 @@ describe.each(documents)('%s', document => {
   })
 
   test('names no environment variable that is not read', () => {
-    const known = new Set(matches(rowsOf('Environment variables'), /`([A-Z][A-Z_]{3,})`/g))
+    const known = new Set(matches(rowsOf(configuration, 'Environment variables'), /`([A-Z][A-Z_]{3,})`/g))
     const named = matches(text, /\b((?:ORDERWIRE|KAFKA)_[A-Z_]*[A-Z])\b/g)
     expect([...new Set(named)].filter(name => !known.has(name))).toEqual([])
   })

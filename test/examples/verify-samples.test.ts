@@ -22,7 +22,7 @@ import { until } from '../helpers/until.ts'
 /** The samples of the documents are run as they are printed. */
 
 const ROOT = join(import.meta.dirname, '../..')
-const SLOW = 180_000
+const SLOW = 600_000
 const clock = systemClock()
 const box = createSecretBox(new Uint8Array(32).fill(7))
 const secret = newSecret()
