@@ -9,27 +9,39 @@ import {
   ShoplazzaConnection,
   TuyaConnection,
 } from '../schemas/config.ts'
+import {
+  EVENT_TYPES,
+  OrderCancelled,
+  OrderDelivered,
+  OrderEvent,
+  OrderPaid,
+  OrderRefunded,
+  OrderShipped,
+} from '../schemas/order-event.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
+import { memberTable } from './helpers/event-tables.ts'
 
 /** What the documents say of the code is still so. They promise more than this; these are the parts that rot first. */
 
 const root = join(import.meta.dirname, '..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 const documents = ['README.md', ...globSync('docs/*.md', { cwd: root }).sort()]
-const operating = read('docs/operating.md')
+const operating = 'docs/operating.md'
+const configuration = 'docs/configuration.md'
 const matches = (text: string, pattern: RegExp) => [...text.matchAll(pattern)].map(match => match[1] ?? '')
 
-/** The table rows under a heading, up to the next heading of the same level. */
-function rowsOf(heading: string): string {
-  const begin = operating.indexOf(`\n## ${heading}\n`)
-  expect(begin, `docs/operating.md has no "## ${heading}"`).toBeGreaterThan(-1)
-  const section = operating.slice(begin + 1)
+/** The table rows of a document under a heading, up to the next heading of the same level. */
+function rowsOf(document: string, heading: string): string {
+  const text = read(document)
+  const begin = text.indexOf(`\n## ${heading}\n`)
+  expect(begin, `${document} has no "## ${heading}"`).toBeGreaterThan(-1)
+  const section = text.slice(begin + 1)
   const end = section.indexOf('\n## ')
   const lines = (end === -1 ? section : section.slice(0, end)).split('\n')
   return lines.filter(line => line.startsWith('|')).join('\n')
 }
 
-describe('docs/operating.md', () => {
+describe(configuration, () => {
   const config = read('src/config/environment.ts') + read('src/config/config-file.ts')
   const variables = new Set([
     ...matches(config, /\((?:\s*)'([A-Z][A-Z_]{3,})'/g),
@@ -37,12 +49,15 @@ describe('docs/operating.md', () => {
   ])
 
   test('names every environment variable the program reads, and no other', () => {
-    const named = matches(rowsOf('Environment variables').replaceAll(/^(\|[^|]*\|).*$/gm, '$1'), /`([A-Z][A-Z_]{3,})`/g)
+    const named = matches(
+      rowsOf(configuration, 'Environment variables').replaceAll(/^(\|[^|]*\|).*$/gm, '$1'),
+      /`([A-Z][A-Z_]{3,})`/g,
+    )
     expect(new Set(named)).toEqual(variables)
   })
 
   test('gives every key of the configuration', () => {
-    const rows = rowsOf('Configuration')
+    const rows = rowsOf(configuration, 'Configuration')
     const shapes = [
       Config,
       KakacloConnection,
@@ -56,7 +71,9 @@ describe('docs/operating.md', () => {
     const keys = new Set(shapes.flatMap(shape => Object.keys(shape.shape)))
     expect([...keys].filter(key => !new RegExp(`[\`"]${key}[\`"]`).test(rows))).toEqual([])
   })
+})
 
+describe(operating, () => {
   test('lists every metric with its labels, and no other', async () => {
     const metrics = await createMetrics().registry.getMetricsAsJSON()
     const source = read('src/telemetry/metrics.ts')
@@ -68,8 +85,8 @@ describe('docs/operating.md', () => {
         const labels = matches(declared, /'(\w+)'/g).join(',')
         return labels === '' ? name : `${name}{${labels}}`
       })
-    expect(matches(rowsOf('Metrics'), /^\| `(orderwire_[\w{},]+)` \|/gm).sort()).toEqual(expected.sort())
-    for (const name of matches(operating, /\b(orderwire_\w+)/g))
+    expect(matches(rowsOf(operating, 'Metrics'), /^\| `(orderwire_[\w{},]+)` \|/gm).sort()).toEqual(expected.sort())
+    for (const name of matches(read(operating), /\b(orderwire_\w+)/g))
       expect(metrics.map(metric => metric.name)).toContain(name)
   })
 
@@ -77,7 +94,37 @@ describe('docs/operating.md', () => {
     const [, table = ''] = /const COMMANDS[^{]*\{([\s\S]*?)\n\}\n/.exec(read('src/cli/run.ts')) ?? []
     const commands = matches(table, /^ {2}'?([a-z-]+)'?: \{/gm)
     expect(commands.length).toBeGreaterThan(5)
-    for (const command of commands) expect(rowsOf('Commands')).toMatch(new RegExp(`\`orderwire ${command}\\b`))
+    for (const command of commands)
+      expect(rowsOf(operating, 'Commands')).toMatch(new RegExp(`\`orderwire ${command}\\b`))
+  })
+})
+
+describe('docs/events.md', () => {
+  const text = read('docs/events.md')
+  const { order, payment } = OrderPaid.shape.data.shape
+
+  test.each([
+    ['the envelope', memberTable(OrderPaid, { but: ['data', 'type'] })],
+    ['every `data`', memberTable(OrderPaid.shape.data, { but: ['order', 'payment'] })],
+    ['`data.order`', memberTable(order)],
+    ['`payment`', memberTable(payment)],
+    ['`shipment`', memberTable(OrderShipped.shape.data.shape.shipment)],
+    ['`delivery`', memberTable(OrderDelivered.shape.data.shape.delivery)],
+    ['`refund`', memberTable(OrderRefunded.shape.data.shape.refund)],
+    ['`cancellation`', memberTable(OrderCancelled.shape.data.shape.cancellation)],
+  ])("lists the members of %s with the schema's own descriptions", (_of, table) => {
+    for (const row of table.split('\n')) {
+      expect(row).toMatch(/ \| \S.* \|$|^\|---/)
+      expect(text.split('\n')).toContain(row)
+    }
+  })
+
+  test('shows one sample of each type, valid by the schema, under the heading of the type', () => {
+    for (const type of EVENT_TYPES) {
+      const section = text.split(`\n## ${type}\n`)[1]?.split('\n## ')[0] ?? ''
+      const samples = matches(section, /^```json\n([\s\S]*?)^```$/gm).map(json => OrderEvent.parse(JSON.parse(json)))
+      expect(samples.map(event => event.type)).toEqual([type])
+    }
   })
 })
 
@@ -108,7 +155,7 @@ describe.each(documents)('%s', document => {
   })
 
   test('names no environment variable that is not read', () => {
-    const known = new Set(matches(rowsOf('Environment variables'), /`([A-Z][A-Z_]{3,})`/g))
+    const known = new Set(matches(rowsOf(configuration, 'Environment variables'), /`([A-Z][A-Z_]{3,})`/g))
     const named = matches(text, /\b((?:ORDERWIRE|KAFKA)_[A-Z_]*[A-Z])\b/g)
     expect([...new Set(named)].filter(name => !known.has(name))).toEqual([])
   })
@@ -119,7 +166,7 @@ function anchorsOf(markdown: string): string[] {
   return matches(markdown, /^#{1,6} +(.+)$/gm).map(heading =>
     heading
       .toLowerCase()
-      .replaceAll(/[^\p{L}\p{N}\s-]/gu, '')
+      .replaceAll(/[^\p{L}\p{N}\s_-]/gu, '')
       .trim()
       .replaceAll(/\s/g, '-'),
   )

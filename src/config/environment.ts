@@ -19,7 +19,7 @@ interface KafkaSettings {
 
 export interface Settings {
   readonly databaseUrl: string | null
-  /** Sessions with PostgreSQL at most. */
+  /** The most sessions with PostgreSQL. */
   readonly databasePool: number
   /** Absolute. */
   readonly dataFolder: string
@@ -30,11 +30,11 @@ export interface Settings {
   readonly apiKey: string | null
   /** 32 bytes; null: the generated one in the data folder. */
   readonly secretKey: Buffer | null
-  /** The addresses people use; the first is the one to show. */
+  /** The addresses people use; the first one is shown. */
   readonly publicUrls: readonly string[]
   readonly logLevel: string
   readonly logFormat: 'pretty' | 'json'
-  /** A running server that commands are to go through. */
+  /** The running server that commands use. */
   readonly serverUrl: string | null
 }
 
@@ -42,7 +42,7 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 
 const SASL = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 
-/** Reads the environment; rejects with every wrong variable's name and what it should be. */
+/** Reads the environment. Throws an AppError that names the wrong variable, what was expected and what was found. */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
   const value = (name: string): string | null => env[name]?.trim() || null
   const integer = (name: string, fallback: number, least: number, most: number): number => {
@@ -65,7 +65,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       `${name}: expected a URL that begins with ${protocols.map(p => `${p}//`).join(' or ')}, found something else`,
     )
   }
-  /** An address that requests go to, or browsers name: it is shown in messages, so nothing secret may be in it. */
+  /** An address without credentials, path or query: messages show it. */
   const address = (name: string, given = value(name)): string | null => {
     const text = url(name, ['http:', 'https:'], given)
     if (text === null) return null

@@ -24,7 +24,7 @@ export async function loadSecretKey({ secretKey, dataFolder }: Settings): Promis
   }
 }
 
-/** It comes under its name when it is whole and on the disk, so that neither a kill nor a full disk leaves half a key. */
+/** Written under another name, flushed, then linked to its own: neither a kill nor a full disk leaves half a key. */
 async function makeKey(folder: string, path: string): Promise<string> {
   const unfinished = `${path}.${randomBytes(4).toString('hex')}`
   try {
@@ -48,7 +48,7 @@ async function makeKey(folder: string, path: string): Promise<string> {
   return readFile(path, 'utf8')
 }
 
-/** A new name is on the disk when its folder is; some systems do that by themselves and refuse to be asked. */
+/** Flushes the folder, which stores the new name. Some systems do that by themselves and refuse the call. */
 async function keepName(folder: string): Promise<void> {
   const handle = await open(folder).catch(() => null)
   await handle?.sync().catch(() => {})

@@ -1,6 +1,6 @@
-import type { RateLimit } from '../../schemas/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { LONGEST_REST } from '../lib/retry-after.ts'
+import { createTokenBucket, type TokenBucket } from '../lib/token-bucket.ts'
 import { createBreaker } from './breaker.ts'
 import type { Destination, Outcome } from './destination.ts'
 
@@ -53,7 +53,8 @@ export function createAdmission(deps: {
   // Only endpoints have a circuit: a handler that throws says something about the event, not about itself.
   const breaker = deps.destination.kind === 'endpoint' ? createBreaker() : null
   let state = deps.destination.state
-  let bucket = createBucket(deps.destination.delivery.rateLimit, clock)
+  let { rateLimit } = deps.destination.delivery
+  let bucket = bucketOf(rateLimit)
   let { changedAt } = deps.destination
   /** By the monotonic clock: the end of the rest, and of the persisted rest. */
   let restUntil = 0
@@ -61,6 +62,11 @@ export function createAdmission(deps: {
   /** Wall time of the persisted rest that was read or written last. */
   let knownUntil: number | null = null
   takePersisted(deps.destination.restUntil)
+
+  /** null: no limit. */
+  function bucketOf(limit: typeof rateLimit): TokenBucket | null {
+    return limit && createTokenBucket(limit, { clock })
+  }
 
   /** Takes a persisted rest of any process. Each is taken once and for an hour at most, so it ends even if a wall clock is wrong. */
   function takePersisted(until: number | null | undefined): void {
@@ -92,9 +98,9 @@ export function createAdmission(deps: {
       return breaker?.open ?? false
     },
     blockedFor,
-    wait: () => Math.max(blockedFor(), bucket.wait()),
+    wait: () => Math.max(blockedFor(), Math.ceil(bucket?.wait() ?? 0)),
     sent() {
-      bucket.take()
+      bucket?.take()
       breaker?.sent()
     },
     note(outcome, orderKey) {
@@ -138,28 +144,9 @@ export function createAdmission(deps: {
       changedAt = destination.changedAt
       takePersisted(destination.restUntil)
       state = destination.state
-      if (!bucket.sameAs(destination.delivery.rateLimit)) bucket = createBucket(destination.delivery.rateLimit, clock)
+      const limit = destination.delivery.rateLimit
+      if (limit?.perSecond !== rateLimit?.perSecond || limit?.burst !== rateLimit?.burst) bucket = bucketOf(limit)
+      rateLimit = limit
     },
-  }
-}
-
-/** A token bucket; null: no limit. */
-function createBucket(limit: RateLimit | null, clock: Clock) {
-  let tokens = limit?.burst ?? 0
-  let countedAt = clock.monotonic()
-  return {
-    /** Milliseconds until there is a token. */
-    wait(): number {
-      if (!limit) return 0
-      const now = clock.monotonic()
-      tokens = Math.min(limit.burst, tokens + ((now - countedAt) / 1000) * limit.perSecond)
-      countedAt = now
-      return tokens >= 1 ? 0 : Math.ceil(((1 - tokens) / limit.perSecond) * 1000)
-    },
-    take(): void {
-      if (limit) tokens -= 1
-    },
-    sameAs: (other: RateLimit | null): boolean =>
-      other?.perSecond === limit?.perSecond && other?.burst === limit?.burst,
   }
 }

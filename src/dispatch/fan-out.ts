@@ -1,6 +1,6 @@
 import type { LogEntry } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
-import { within as waitWithin } from '../lib/deadline.ts'
+import { endsWithin } from '../lib/deadline.ts'
 import { within } from '../lib/page-size.ts'
 import type { Store } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
@@ -94,7 +94,7 @@ export function createFanOut(deps: {
     const full = [...touched].filter(worker => worker.full && (slowUntil.get(worker) ?? now) <= now)
     if (full.length === 0) return
     const others = [...workers.values()].some(worker => worker.open && !worker.full)
-    await waitWithin(clock, Promise.race(full.map(worker => worker.room())), others ? WAIT_MS : WAIT_ALONE_MS)
+    await endsWithin(clock, others ? WAIT_MS : WAIT_ALONE_MS, Promise.race(full.map(worker => worker.room())))
     for (const worker of full) if (worker.full) slowUntil.set(worker, now + SLOW_FOR_MS)
   }
 

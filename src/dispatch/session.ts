@@ -1,7 +1,7 @@
 import type { Ahead } from '../event-log/ahead.ts'
 import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
-import { within } from '../lib/deadline.ts'
+import { endsWithin } from '../lib/deadline.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
@@ -154,9 +154,9 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
     const ended = Promise.all(leaving.map(assignment => assignment.drain()))
       .then(() => saved)
       .then(writesDone)
-    await within(clock, ended, graceMs)
+    await endsWithin(clock, graceMs, ended)
     for (const assignment of leaving) assignment.abort()
-    await within(clock, ended, ABORT_GRACE_MS)
+    await endsWithin(clock, ABORT_GRACE_MS, ended)
   }
 
   const writesDone = () => Promise.all([...workers.values()].map(worker => worker.writesDone()))
@@ -252,7 +252,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       for (const worker of workers.values()) worker.stop()
       await release([...assignments.keys()], graceMs, lost)
       stopping.abort()
-      await within(clock, recorder.flush(), ABORT_GRACE_MS)
+      await endsWithin(clock, ABORT_GRACE_MS, recorder.flush())
       await consumption?.stop().catch(error => log.error({ error: messageOf(error) }, 'offsets were not committed'))
     },
     refresh,

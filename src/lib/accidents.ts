@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 
 /**
- * Code of others that runs in this process (a handler): what it starts and does not wait for may fail at any time later, where nobody can
- * catch it. Node keeps the owner with every timer, socket and promise made on its behalf, so the error finds its way back.
+ * Finds the owner of an uncaught error. Work that a handler starts and does not await may fail at any later time. Node keeps the owner with
+ * every timer, socket and promise that the handler made.
  */
 export interface Owner {
   /** Takes an error that nobody caught. */
@@ -11,20 +11,20 @@ export interface Owner {
 
 const owners = new AsyncLocalStorage<Owner>()
 
-/** Runs `work`; what it starts and nobody catches is the owner's. */
+/** Runs `work`. Uncaught errors of anything it starts belong to the owner. */
 export const onBehalfOf = <T>(owner: Owner, work: () => T): T => owners.run(owner, work)
 
-/** Whose code runs now; undefined: our own. */
+/** The owner of the code that runs now; undefined: our own code. */
 export const ownerNow = (): Owner | undefined => owners.getStore()
 
-/** Hands an uncaught error to its owner. To be called where the process learns of it. False: it is our own. */
+/** Hands an uncaught error to its owner. Call it in the handler of `uncaughtException`. False: the error is our own. */
 export function handedOver(error: unknown): boolean {
   const owner = owners.getStore()
   owner?.accident(error)
   return owner !== undefined
 }
 
-/** An error as data that crosses to another thread, and its stack for the log. */
+/** An error as data that can be sent to another thread, with its stack for the log. */
 export interface ErrorData {
   readonly name: string
   readonly message: string

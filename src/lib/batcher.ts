@@ -1,12 +1,12 @@
 import type { Clock } from './clock.ts'
 
 /**
- * Many small durable writes as few large ones: what is added while a write runs, or within `collectMs`, goes with the next one.
+ * Turns many small durable writes into few large ones: items added while a write runs, or within `collectMs`, go into the next write.
  * `write` gets the items in the order added and must not reject (see `persist.ts`); each `add` resolves with its result.
  */
 export interface Batcher<T, R> {
   add(item: T): Promise<R>
-  /** Resolves when nothing waits. */
+  /** Resolves when no item waits. */
   idle(): Promise<void>
 }
 

@@ -28,7 +28,7 @@ export function cutText(text: string, most: number): string {
 
 const LONGEST_REASON = 200
 
-/** A free-text reason as events may carry it: masked first, then cut to 200 characters. null: nothing is left of it. */
+/** A free-text reason as events may carry it: masked first, then cut to 200 characters. null: nothing is left. */
 export function cleanReason(text: string | null): string | null {
   if (text === null) return null
   return cutText(maskContacts(withoutControls(text)), LONGEST_REASON).trim() || null

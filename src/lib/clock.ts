@@ -1,6 +1,6 @@
 /** Time as a dependency. Nothing else in the program reads a clock or sets a timer, so that a test can drive both. */
 export interface Clock {
-  /** Milliseconds since the epoch; may jump. Use it for what is written down. */
+  /** Milliseconds since the epoch; may jump. Use it for stored times. */
   now(): number
   /** Milliseconds of a clock that only goes forward. Use it for durations. */
   monotonic(): number

@@ -1,6 +1,6 @@
 /**
- * One rule for characters that do not stand for themselves. C0 and C1 move a terminal's cursor, change its colours or begin a new line; bidi
- * controls turn the direction of what follows; U+2028 and U+2029 are line breaks to some readers.
+ * The one rule for characters that control how text is shown. C0 and C1 move a terminal's cursor, change colours or begin a line; bidi controls
+ * change the direction of the text behind them; some programs read U+2028 and U+2029 as line breaks.
  */
 // biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for
 const UNSEEN = /[\u0000-\u001f\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
@@ -16,15 +16,15 @@ const escaped = (character: string): string => `\\u${character.charCodeAt(0).toS
 /** One line of a terminal or of a log for people: control characters, line breaks included, are shown as `\u001b`. */
 export const visibleLine = (text: string): string => text.replace(UNSEEN, escaped)
 
-/** The same for a text of several lines of our own, whose line breaks stay. */
+/** The same for our own texts of several lines: line breaks stay. */
 export const visibleLines = (text: string): string => text.replace(UNSEEN_BUT_LINES, escaped)
 
-/** JSON escapes C0 by itself; this escapes the others, which changes nothing of what the text means as JSON. */
+/** JSON escapes C0 by itself. This escapes the others too; the JSON keeps its meaning. */
 export const escapeJson = (json: string): string => json.replace(UNESCAPED_IN_JSON, escaped)
 
 /** The same for JSON whose strings are shown to people after parsing: there they read `\u009b`, and are not the character itself. */
 export const visibleInJson = (json: string): string =>
   json.replace(UNESCAPED_IN_JSON, character => `\\${escaped(character)}`)
 
-/** A text from outside without control characters, to be kept: tabs and line breaks become spaces, the rest of C0 and C1 is dropped. */
+/** Cleans a text from outside before it is stored: tabs and line breaks become spaces, the rest of C0 and C1 is dropped. */
 export const withoutControls = (text: string): string => text.replace(BREAKS, ' ').replace(CONTROLS, '')

@@ -1,6 +1,6 @@
 import { AppError } from './errors.ts'
 
-/** Which servers a session may be opened on, as libpq calls it. The store writes, so a standby is of no use to it. */
+/** Which servers a session may be opened on, in libpq's words. The store writes, so it cannot use a standby. */
 export type TargetSession = 'any' | 'read-write' | 'primary'
 
 export interface DatabaseHost {
@@ -10,7 +10,7 @@ export interface DatabaseHost {
   readonly url: string
 }
 
-/** `DATABASE_URL`, taken apart as libpq does; nothing but `place` may be shown, the rest holds the password. */
+/** `DATABASE_URL`, parsed as libpq does. Only `place` may be shown; the rest holds the password. */
 export interface DatabaseAddress {
   /** In the order they are tried. */
   readonly hosts: readonly [DatabaseHost, ...DatabaseHost[]]
@@ -26,14 +26,14 @@ export interface DatabaseAddress {
 const FORM = 'postgres://user:password@host:5432/database'
 const ESCAPES = 'write "/" as %2F, "@" as %40, "#" as %23, "?" as %3F, ":" as %3A and "%" as %25'
 const [ONE_HOST_MS, EACH_HOST_MS] = [10_000, 5_000]
-/** Read here; `pg` is given what is left. */
+/** Parameters that are read here; `pg` gets the others. */
 const OURS = ['host', 'port', 'target_session_attrs', 'load_balance_hosts', 'connect_timeout']
 
 const wrong = (what: string) => new AppError(`DATABASE_URL: ${what}`, { code: 'store.bad_url', intent: 'fix' })
 
 /**
- * Takes a connection URL apart. Several hosts stand behind one another (`h1:5432,h2:5433`, or `?host=h1,h2&port=5432,5433`).
- * Errors: `store.bad_url` (intent `fix`), which names the trouble and shows nothing of the URL.
+ * Parses a connection URL. Several hosts are separated by commas (`h1:5432,h2:5433`, or `?host=h1,h2&port=5432,5433`).
+ * Errors: `store.bad_url` (intent `fix`), which names the mistake and shows nothing of the URL.
  */
 export function parseDatabaseUrl(text: string): DatabaseAddress {
   const scheme = /^postgres(?:ql)?:\/\//i.exec(text)?.[0]
@@ -76,7 +76,7 @@ export function parseDatabaseUrl(text: string): DatabaseAddress {
   }
 }
 
-/** A password with one of these in it would end up, in part, as a host, a database or nothing at all, and in messages. */
+/** A password with an unescaped character of these would be read in part as a host or a database, and appear in messages. */
 function refuseUnescaped(rest: string): void {
   const found = (what: string) => wrong(`found ${what}; in the user name and the password ${ESCAPES}`)
   if (rest.includes('#')) throw found('a "#", which ends a URL')

@@ -1,8 +1,13 @@
 import type { Clock } from './clock.ts'
 
-/** Resolves when the work has ended, however it did, or after `ms`. */
-export async function within(clock: Clock, work: Promise<unknown>, ms: number): Promise<void> {
+/** Waits for the work, at most `ms`. True: the work ended in time, with success or not. */
+export async function endsWithin(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
   const over = new AbortController()
-  await Promise.race([work.catch(() => {}), clock.sleep(ms, over.signal)])
+  const ended = work.then(
+    () => true,
+    () => true,
+  )
+  const inTime = await Promise.race([ended, clock.sleep(ms, over.signal).then(() => false)])
   over.abort()
+  return inTime
 }

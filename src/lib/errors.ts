@@ -1,7 +1,7 @@
 import { withoutControls } from './control-characters.ts'
 
 /**
- * What the caller is to do about an error; the code that meets it decides by this, never by a message.
+ * What the caller should do about an error. Code decides by the intent, never by the message.
  * - `retry`: it may pass (network, 5xx, 429, a page that drifted); try again, not before `retryAfterMs`
  * - `narrow`: the window asked for is too large; ask for a smaller one
  * - `stop`: no retry helps until a person acts (credentials, permissions)

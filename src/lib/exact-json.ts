@@ -3,7 +3,7 @@ import { AppError } from './errors.ts'
 /** A number in a JSON text long enough to be rounded by a double. */
 const LONG_NUMBER = /(?:[:[,\s]|^)-?[\d.]{16}/
 
-/** The same between two strings of a JSON text, where no number stands for the name of a member. */
+/** The same outside of strings, where a number is a value and never the name of a member. */
 const NUMBER = /(?<=^|[\s:,[])-?(?=[\d.]{16})(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?=\s*(?:[,\]}]|$))/g
 const SHORTEST = 16
 
@@ -15,7 +15,7 @@ export function parseJson(text: string, where = 'The vendor'): unknown {
   try {
     return exactly(text)
   } catch {
-    // As it stands it is no JSON. What it means may still be clear (case 43).
+    // It is not valid JSON, but its meaning may still be clear (case 43).
     const plain = withEscapedControls(text)
     try {
       if (plain !== text) return exactly(plain)
@@ -45,13 +45,13 @@ function withEscapedControls(text: string): string {
   return parts.join('')
 }
 
-/** What stands behind a backslash stays: a raw control character there has no clear meaning, and makes the text no JSON. */
+/** A character behind a backslash is kept: a raw control character there has no clear meaning, so the text stays invalid. */
 const escaped = (found: string): string =>
   found.startsWith('\\') ? found : `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`
 
 /**
- * The text with its long numbers in quotes. A reviver could read their digits as well, but it is called for every value of the text,
- * which takes seconds on a large one, and calls itself for what is nested, which ends on a deep one.
+ * The text with its long numbers in quotes. A reviver of JSON.parse could read their digits too, but it is called for every value (seconds for a
+ * large text) and recurses (stack overflow for a deep one).
  */
 function withDigits(text: string): string {
   const parts: string[] = []

@@ -1,13 +1,13 @@
 import type { z } from 'zod'
 
-/** What is wrong with a value, for whoever wrote it: where, what was expected, what was found. Never shows what may be secret. */
+/** Explains what is wrong with a value: where, what was expected, what was found. Never shows a value that may be secret. */
 export interface Complaint {
   readonly path: readonly PropertyKey[]
   readonly expected: string
   readonly found: string
 }
 
-/** `origin`: what filled the value at a path instead of the person who wrote it (the environment); such a value is not shown. */
+/** `origin`: where the value at a path comes from, if nobody wrote it there (an environment variable). Such a value is not shown. */
 export function complaintsOf(
   error: z.ZodError,
   input: unknown,
@@ -28,10 +28,10 @@ export function complaintsOf(
   })
 }
 
-/** An issue of a schema's own that is about the key and not about what stands there. */
+/** A custom issue of a schema about the key itself, not about its value. */
 const isAboutItsName = (issue: z.core.$ZodIssue): boolean => issue.code === 'custom' && issue.params?.about === 'name'
 
-/** Of a union, what speaks of the alternative that was meant: the one that takes this kind of value, and finds fault only inside. */
+/** Of a union, the issues of the alternative that was meant: it accepts this kind of value, and has faults only inside. */
 function leavesOf(issue: z.core.$ZodIssue): z.core.$ZodIssue[] {
   if (issue.code !== 'invalid_union') return [issue]
   const within = issue.errors.map(errors =>
@@ -50,7 +50,7 @@ export const keyOf = (path: readonly PropertyKey[]): string =>
     '',
   )
 
-/** What stands at a path; undefined: nothing. */
+/** The value at a path; undefined: none. */
 export function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
   return path.reduce<unknown>(
     (at, part) => (at !== null && typeof at === 'object' ? Reflect.get(at, part) : undefined),
@@ -60,7 +60,7 @@ export function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {
 
 // ── what was expected ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-/** zod's words for kinds of values, as people call them. */
+/** zod's names for kinds of values, in plain words. */
 const KINDS: Readonly<Record<string, string>> = {
   string: 'a string',
   number: 'a number',
@@ -71,7 +71,7 @@ const KINDS: Readonly<Record<string, string>> = {
   array: 'a list',
 }
 
-/** Not zod's own words, which say what the schema says and not what to write. */
+/** Replaces zod's messages, which describe the schema instead of what to write. */
 const isOwnWording = ({ message }: { message: string }): boolean =>
   !/^(Invalid|Too (small|big)|Unrecognized)\b/.test(message)
 
@@ -118,11 +118,11 @@ function foundText(issue: z.core.$ZodIssue, value: unknown): string {
   if (value === undefined) return 'nothing'
   if (value === null) return 'null'
   const isCounted = issue.code === 'too_small' || issue.code === 'too_big'
-  // What is inside may be secret.
+  // The content may be secret.
   if (Array.isArray(value)) return isCounted ? `a list of ${value.length}` : 'a list'
   if (typeof value === 'object') return 'an object'
   if (value === '') return '""'
-  // In the place of an object or a list anything may stand, a secret that slipped out of its own place too.
+  // A misplaced value may be a secret that belongs under another key.
   const isMisplaced = issue.code === 'invalid_type' && ['object', 'array', 'record'].includes(issue.expected)
   if (isMisplaced) return `a ${typeof value}`
   if (issue.path.some(part => SECRET_KEY_NAMES.test(String(part))))
@@ -136,7 +136,7 @@ function foundText(issue: z.core.$ZodIssue, value: unknown): string {
 
 const quoted = (text: string): string => JSON.stringify(text.length > 80 ? `${text.slice(0, 80)}…` : text)
 
-/** Without what may be secret in a URL: user name and password, path, query. */
+/** A URL without its parts that may be secret: user name and password, path, query. */
 function bareUrl(url: string): string {
   const [, scheme = '', rest = ''] = /^([a-z][a-z0-9+.-]*:\/\/)?(.*)$/is.exec(url) ?? []
   const at = rest.lastIndexOf('@')

@@ -1,4 +1,4 @@
-/** One holder a name at a time, in the order they asked. A turn is given back by calling what was given. */
+/** One holder per name at a time, in the order of the requests. The holder calls the returned function to release it. */
 export function createKeyedMutex(): (name: string) => Promise<() => void> {
   const last = new Map<string, Promise<void>>()
   return async name => {

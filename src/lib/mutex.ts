@@ -1,4 +1,4 @@
-/** Runs what it is given one after another, in the order asked. */
+/** Runs the given functions one after another, in the order of the calls. */
 export function createMutex(): <T>(run: () => Promise<T>) => Promise<T> {
   let last: Promise<unknown> = Promise.resolve()
   return run => {

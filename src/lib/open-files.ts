@@ -12,18 +12,18 @@ export function openFilesLimit(): number | null {
   }
 }
 
-/** Something could not be opened because this process, or the machine, has too much open already. It passes, and is nobody else's fault. */
+/** This process, or the machine, has too many files open. It passes, and says nothing about the other side. */
 export const isOutOfFiles = (error: unknown): boolean =>
   error instanceof Error && 'code' in error && (error.code === 'EMFILE' || error.code === 'ENFILE')
 
-/** For a person who reads such an error. */
+/** The message of such an error. */
 export const OUT_OF_FILES = 'this process may not open more files and connections; raise its limit (ulimit -n)'
 
 const LOOK_EVERY_MS = 100
 
 /**
- * A connector that waits where this process may not open more connections: that says nothing about the other side, and must not count
- * as its failure. `makeRoom` closes what nobody uses. After `withinMs` the error is passed on.
+ * A connector that waits while this process may not open more connections; the other side must not be blamed for it. `makeRoom` closes unused
+ * connections. After `withinMs` the error is passed on.
  */
 export function patientConnector(
   connect: buildConnector.connector,

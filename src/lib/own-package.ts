@@ -8,7 +8,7 @@ const EXPORTS: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * Makes `import … from 'orderwire'` mean this very program, wherever the importing file lies: in this repository, beside a mounted
+ * Makes `import … from 'orderwire'` resolve to this program, wherever the importing file lies: in this repository, beside a mounted
  * configuration, or in a project with the package installed. Call it once per thread, before such a file is loaded.
  */
 export function resolveOwnPackage(): void {

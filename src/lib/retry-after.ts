@@ -1,12 +1,12 @@
 import { parseHttpDate } from './http-date.ts'
 
-/** No `Retry-After` is followed for longer, milliseconds. */
+/** The longest `Retry-After` that is obeyed, milliseconds. */
 export const LONGEST_REST = 3_600_000
 
 /**
  * How long `Retry-After` asks to wait, milliseconds, at most `LONGEST_REST` (case 49): seconds such as `4` or `4.0`, or an HTTP date in one
- * of its three forms. Given twice, the first counts. null: absent or unreadable. A date counts from the `Date` of the same answer, where there
- * is one, else from `now`: the sender's clock may be off.
+ * of its three forms. If the header is repeated, the first value counts. null: absent or unreadable. A date is compared with the `Date` of the
+ * same answer, else with `now`, because the sender's clock may be wrong.
  */
 export function retryAfterMs(
   { 'retry-after': value, date }: { readonly 'retry-after'?: string | undefined; readonly date?: string | undefined },

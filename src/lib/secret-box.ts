@@ -4,10 +4,10 @@ import { AppError } from './errors.ts'
 /** A fresh endpoint secret, as Standard Webhooks writes them: `whsec_` and base64 of 32 random bytes. */
 export const newSecret = (): string => `whsec_${randomBytes(32).toString('base64')}`
 
-/** Encrypts what must not lie in the store in the clear. */
+/** Encrypts secrets for the store. */
 export interface SecretBox {
   seal(text: string): string
-  /** Throws an AppError (`webhook.sealed_elsewhere`) where it was sealed with another key, or changed. */
+  /** Throws an AppError (`webhook.sealed_elsewhere`) if it was sealed with another key, or was changed. */
   open(sealed: string): string
 }
 

@@ -1,6 +1,6 @@
 import type { Clock } from './clock.ts'
 
-/** Lets one waiter sleep until there is something to do. A ring while nobody waits is not lost. */
+/** Lets one waiter sleep until there is work. A ring while nobody waits is kept for the next waiter. */
 export interface WakeUp {
   wake(): void
   /** Resolves at the next ring (or the one missed), after `ms`, or when the signal aborts. */

@@ -1,7 +1,7 @@
 // biome-ignore lint/suspicious/noControlCharactersInRegex: an address holds none of these
 const CONTROL = /[\u0000-\u001f\u007f-\u009f]/
 
-/** The address as given, if it is http or https and has neither credentials nor control characters; else null. */
+/** The address unchanged, if it is http or https without credentials and control characters; else null. */
 export function webAddress(text: string | null): string | null {
   if (text === null || !/^https?:\/\/[^\\/]/i.test(text) || CONTROL.test(text)) return null
   const url = URL.parse(text)

@@ -5,15 +5,15 @@ interface Parts {
   readonly ingest: { run(signal: AbortSignal): Promise<void> } | null
   /** `start` gets a signal that aborts when the work ends. */
   readonly dispatch: { start(until: AbortSignal): Promise<void>; stop(graceMs: number): Promise<void> } | null
-  /** Begins to delete what is old; returns how to stop. */
+  /** Starts to delete old records; returns how to stop. */
   startRetention(): () => void
-  /** What is in flight gets this long at the end, milliseconds. */
+  /** How long work in flight may take at the end, milliseconds. */
   readonly graceMs: number
 }
 
 /**
- * Works until the signal aborts, and then puts everything down. Where one part fails, the others are put down as well, and it rejects: a process
- * that polls no more but looks alive would be worse than one that ends.
+ * Runs all parts until the signal aborts, then stops them. If one part fails, the others are stopped too, and it rejects: a process that has
+ * stopped polling but looks alive is worse than one that ends.
  */
 export async function workTogether(
   { ingest, dispatch, startRetention, graceMs }: Parts,
@@ -26,7 +26,7 @@ export async function workTogether(
     await dispatch?.start(until)
     await Promise.all([ingest?.run(until), aborted(until)])
   } catch (error) {
-    // Not what follows from being stopped while something was under way.
+    // Errors after the abort are only consequences of it.
     if (!signal.aborted) throw failed(error)
   } finally {
     ending.abort()

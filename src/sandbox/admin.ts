@@ -5,7 +5,7 @@ import type { ShoplazzaDesk } from './shoplazza.ts'
 import { sendWebhook } from './webhook.ts'
 
 /**
- * `/admin`: what a test can do to the simulated vendors from outside the process. JSON in and out.
+ * `/admin`: controls the simulated vendors from outside the process, for tests. JSON in and out.
  * - `PUT|PATCH|GET|DELETE /admin/{vendor}/orders/{id}`, `PUT|GET|DELETE /admin/{vendor}/orders` (PUT: a list of rows)
  * - `POST|DELETE /admin/{vendor}/faults`, `GET|PATCH /admin/{vendor}/switches`, `GET|DELETE /admin/{vendor}/requests`
  * - `PUT /admin/shoplazza/refunds/{orderId}` (a list of records), `POST /admin/shoplazza/webhooks`
@@ -61,7 +61,7 @@ export function createAdmin(desks: { shoplazza: ShoplazzaDesk } & Record<string,
   const done = (c: Context): Response => c.body(null, 204)
   const none = (c: Context): Response => c.json({ error: 'there is no such vendor or order' }, 404)
 
-  /** Who owns it and where it stands, from the query. */
+  /** The owner and the place in the lists, from the query. */
   const placeOf = (c: Context) => {
     const [owner, updatedAt] = [c.req.query('owner'), timeOf(c.req.query('updatedAt'))]
     return { ...(owner && { owner }), ...(updatedAt !== null && { updatedAt }) }

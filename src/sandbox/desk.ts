@@ -3,14 +3,14 @@ import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response'
 import { type Context, Hono, type MiddlewareHandler } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import type { Clock } from '../lib/clock.ts'
-import { type Bucket, type BucketLimit, createBucket } from './bucket.ts'
+import { type BucketLimit, createTokenBucket, type TokenBucket } from '../lib/token-bucket.ts'
 import { createFaults, type Fault, type Faults, merge } from './faults.ts'
 import { createShelf, type Entry, type Shelf } from './shelf.ts'
 
 export type Row = Record<string, unknown>
 export type SandboxEnv = { Bindings: HttpBindings }
 
-/** What can be turned about every simulated vendor; each vendor adds its own. */
+/** The switches of every simulated vendor; each vendor adds its own. */
 export interface SharedSwitches {
   /** null: no limit. */
   limits: BucketLimit | null
@@ -29,7 +29,7 @@ interface Seen {
   readonly status: number
 }
 
-/** What a vendor's simulator says about itself, so that the rest is the same for all. */
+/** What differs between the simulated vendors; the rest is shared. */
 export interface Trade<S extends SharedSwitches> {
   readonly vendor: string
   readonly switches: S
@@ -44,13 +44,13 @@ export interface Trade<S extends SharedSwitches> {
 interface PutOptions {
   /** The same order as the vendor's other API version shows it; absent: the same. */
   readonly other?: Row | string
-  /** Where it stands in the lists, whatever its own update time says. Milliseconds. */
+  /** Its place in the lists, whatever its own update time is. Milliseconds. */
   readonly updatedAt?: number
   /** The buyer whose list shows it. */
   readonly owner?: string
 }
 
-/** One simulated vendor: its orders, its faults, its bucket and what it has been asked. */
+/** One simulated vendor: its orders, faults, rate limit and received requests. */
 export interface Desk<S extends SharedSwitches = SharedSwitches> {
   readonly vendor: string
   readonly shelf: Shelf
@@ -59,7 +59,7 @@ export interface Desk<S extends SharedSwitches = SharedSwitches> {
   now(): number
   readonly switches: S
   turn(changes: Partial<S>): void
-  /** Puts an order in the vendor's shape. A string is kept to the letter, so that a number keeps all of its digits. */
+  /** Stores an order in the vendor's shape. A string is kept unchanged, so a number keeps all of its digits. */
   put(id: string, row: Row | string, options?: PutOptions): void
   /** Changes some members; the update time becomes now unless the change sets it. False: no such order. */
   patch(id: string, changes: Row): boolean
@@ -71,7 +71,7 @@ export interface Desk<S extends SharedSwitches = SharedSwitches> {
   /** The last requests, oldest first, 1000 at most. */
   requests(): readonly Seen[]
   forgetRequests(): void
-  /** An application with counting, faults and the limit in front. `authorise` answers null to let a request in. */
+  /** An application behind counters, faults and the rate limit. `authorise` returns null to accept a request. */
   serve(authorise: (c: Context<SandboxEnv>) => Response | null): Hono<SandboxEnv>
 }
 
@@ -98,7 +98,7 @@ export function createDesk<S extends SharedSwitches>(trade: Trade<S>, clock: Clo
   const counts = new Map<string, number>()
   let seen: Seen[] = []
   const switches = { ...trade.switches }
-  const bucketOf = (): Bucket | null => (switches.limits === null ? null : createBucket(switches.limits, clock))
+  const bucketOf = (): TokenBucket | null => switches.limits && createTokenBucket(switches.limits, { clock })
   let bucket = bucketOf()
   const now = (): number => clock.now() + switches.clockOffsetMs
 
@@ -191,8 +191,9 @@ export function createDesk<S extends SharedSwitches>(trade: Trade<S>, clock: Clo
       app.use(async (c, next) => {
         const refused = authorise(c)
         if (refused !== null) return refused
-        const waitMs = bucket?.take() ?? 0
+        const waitMs = bucket?.wait() ?? 0
         if (waitMs > 0) return trade.tooMany(c, waitMs)
+        bucket?.take()
         await next()
         return undefined
       })

@@ -1,4 +1,4 @@
-/** What a simulated vendor is told to do wrong. Members combine: a delayed, truncated answer is one fault. */
+/** A scripted fault of a simulated vendor. Members combine: a delayed, truncated answer is one fault. */
 export interface Fault {
   /** Part of `METHOD /path?query`; absent: any request. */
   readonly match?: string
@@ -6,7 +6,7 @@ export interface Fault {
   readonly after?: number
   /** How many matching requests it meets; default 1. */
   readonly times?: number
-  /** Answers this instead of the truth. */
+  /** Answers with this status instead of the real answer. */
   readonly status?: number
   readonly headers?: Readonly<Record<string, string>>
   /** A string is sent as it is, anything else as JSON. */
@@ -16,7 +16,7 @@ export interface Fault {
   readonly reset?: boolean
   /** Sends only so many bytes of the answer, then closes the connection. */
   readonly truncate?: number
-  /** Laid over the JSON of the true answer, member by member. */
+  /** Merged over the JSON of the real answer, member by member. */
   readonly merge?: Readonly<Record<string, unknown>>
   /** Runs when the fault meets a request; in process only. */
   readonly run?: () => void
@@ -60,7 +60,7 @@ export function createFaults(): Faults {
 const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** `over` laid over `base`: objects member by member, everything else replaced. */
+/** Merges `over` into `base`: objects member by member, everything else is replaced. */
 export function merge(base: unknown, over: unknown): unknown {
   if (!isObject(base) || !isObject(over)) return over
   const merged: Record<string, unknown> = { ...base }

@@ -15,7 +15,7 @@ interface Lapse {
   stop(): void
 }
 
-/** What one vendor does with a life. */
+/** How one vendor shows the life of an order. */
 interface Stage {
   readonly desk: Pick<Desk, 'remove'>
   readonly refunds: Plot['refunds']
@@ -44,7 +44,7 @@ export function startLapse(
   desks: Stages,
   { clock, seed, speed }: { clock: Clock; seed: number; speed: number },
 ): Lapse {
-  // Numbers go on from the time of the start: a shop started again tells new stories, not the old ones under the same names.
+  // Order numbers begin with the time of the start, so a restarted shop has new orders instead of other ones under the same ids.
   const first = Math.floor(clock.now() / 1000) % 100_000_000
   const stages: readonly Stage[] = [
     {
@@ -63,7 +63,7 @@ export function startLapse(
       dollars: false,
       idOf: number => `T${number}`,
       show: life => desks.tuya.put(life.id, tuyaOrder(life), { owner: life.buyer, updatedAt: life.updatedAt }),
-      // A buyer's whole list is read at every look at it.
+      // A buyer's list is read whole each time.
       remembers: 300,
     },
     {

@@ -113,7 +113,7 @@ export function createLife(random: Random, { id, number, at, buyer, dollars }: B
 
 export interface Plot {
   readonly random: Random
-  /** How many times faster than written here. */
+  /** Speed factor on the times below. */
   readonly speed: number
   /** Suppliers refund before they ship, shops afterwards. */
   readonly refunds: 'before-shipping' | 'after-delivery' | 'never'

@@ -29,7 +29,7 @@ export interface SandboxOptions {
   readonly clock: Clock
   /** How many times faster than life; default 1. */
   readonly speed?: number
-  /** The same seed tells the same stories; default: the time of the start. */
+  /** The same seed gives the same orders; default: the time of the start. */
   readonly seed?: number
   /** Whether orders come and change by themselves; default true. */
   readonly lapse?: boolean

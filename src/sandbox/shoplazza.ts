@@ -35,7 +35,7 @@ interface ShoplazzaSwitches extends SharedSwitches {
   wrap: boolean
   /** Whether lists know their `ids` parameters; what a version does not know it ignores. */
   ids: boolean
-  /** Rows beyond this place cannot be paged to. */
+  /** Pages cannot reach beyond this row. */
   deepest: number
 }
 
@@ -48,7 +48,7 @@ export type ShoplazzaDesk = Desk<ShoplazzaSwitches> & {
 const STATUS_FILTERS = ['status', 'financial_status', 'fulfillment_status'] as const
 const SORTABLE = ['created_at', 'updated_at', 'placed_at', 'id']
 
-/** Where a page ends: the last row's place in the index, and the conditions it was asked with. */
+/** The end of a page: the last row's place in the index, and the conditions of the request. */
 interface Bookmark {
   readonly updatedAt: number
   readonly n: number

@@ -20,7 +20,7 @@ export const TUYA_CLIENT_ID = 'sandbox-tuya-id'
 export const TUYA_CLIENT_SECRET = 'sandbox-tuya-secret'
 export const TUYA_MALL = 'sandbox-mall'
 export const TUYA_SHOP = 'sandbox-shop'
-/** Whose an order is that was put without an owner. */
+/** The owner of an order that was stored without one. */
 const SOMEBODY = 'buyer-1'
 
 const CLOCK_TOLERANCE_MS = 5 * 60_000

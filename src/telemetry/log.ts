@@ -4,7 +4,7 @@ import { type LogStream, MESSAGE, shownEntry } from './metrics.ts'
 
 export type Log = Logger
 
-/** Keys whose values never reach a log line, wherever they stand. */
+/** Values under these keys never reach a log line, at any depth. */
 const SECRETS = [
   'token',
   'accessToken',
@@ -24,8 +24,8 @@ export interface LogOptions {
 }
 
 /**
- * Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. Each entry is one line in both, without
- * control characters, whatever texts of vendors or endpoints it holds.
+ * Structured logs: one wide line per poll and per delivery. `pretty` is for people, `json` for machines. In both each entry is one line
+ * without control characters, whatever a vendor or an endpoint sent.
  */
 export async function createLog({ level, format, stream = process.stdout }: LogOptions): Promise<Log> {
   const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
@@ -36,7 +36,7 @@ export async function createLog({ level, format, stream = process.stdout }: LogO
     colorize: stream.isTTY === true,
     translateTime: 'SYS:HH:MM:ss',
     singleLine: true,
-    // Errors are shown like everything else: their stacks would be lines of their own.
+    // No special printing of errors: their stacks would be extra lines.
     errorLikeObjectKeys: [],
     messageKey: MESSAGE,
   })

@@ -5,12 +5,12 @@ import type { Metrics } from './metrics.ts'
 const EVERY_MS = 500
 /** Longer than this delays polls, leases and heartbeats noticeably. */
 const LONG_MS = 1_000
-/** The gauge shows the worst of the window under way and of the one before. */
+/** The gauge shows the worst of the current window and the one before. */
 const WINDOW_MS = 15_000
 
 /**
- * Measures how late a timer fires: that long nothing else in this process ran. Over a second is a warning that names the handlers that
- * may have done it (`suspects`). Returns how to stop.
+ * Measures how late a timer fires: for that long nothing else ran in this process. Over a second it logs a warning that names the handlers
+ * that may have blocked the loop (`suspects`). Returns how to stop.
  */
 export function watchEventLoop(deps: {
   clock: Clock

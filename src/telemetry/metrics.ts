@@ -20,12 +20,12 @@ const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30]
 const LATENCY = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
 
 /**
- * All metrics of the program (contract, section 10). Labels are of what there is: `forget` takes those of a removed destination away, so their
- * number is bounded.
+ * All metrics of the program (contract, section 10). `forget` removes the series of a removed destination, so the number of label
+ * sets stays bounded.
  */
 export function createMetrics() {
   const registry = new Registry()
-  // The event loop's delay is sampled by a timer of its own; the default of 10 ms would be most of what an idle process does.
+  // The event loop's delay is sampled by a timer; the default of 10 ms would be most of the work of an idle process.
   collectDefaultMetrics({ register: registry, eventLoopMonitoringPrecision: 500 })
   const registers = [registry]
   const counter = <L extends string>(name: string, help: string, labelNames: L[]) =>
@@ -95,7 +95,7 @@ export function createMetrics() {
   ]
   return {
     ...metrics,
-    /** Takes the series of a destination away that is no more. */
+    /** Removes the series of a removed destination. */
     forget(destination: string): void {
       for (const metric of byDestination) metric.remove({ destination })
       for (const outcome of DELIVERY_OUTCOMES) metrics.deliveries.remove({ destination, outcome })

@@ -1,5 +1,4 @@
 import { describe, expect, test } from 'vitest'
-import { createBucket } from '../../src/sandbox/bucket.ts'
 import { createFaults, merge } from '../../src/sandbox/faults.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { createShelf, type Entry } from '../../src/sandbox/shelf.ts'
@@ -79,15 +78,6 @@ describe('the shelf', () => {
     expect(shelf.ofOwner('x')).toEqual([])
     expect(shelf.ofOwner('y').map(({ id }) => id)).toEqual(['a'])
   })
-})
-
-test('a bucket takes a burst, then only what leaks, and says how long to wait', () => {
-  let now = 0
-  const bucket = createBucket({ perSecond: 2, burst: 3 }, { monotonic: () => now })
-  expect([bucket.take(), bucket.take(), bucket.take(), bucket.take()]).toEqual([0, 0, 0, 500])
-  now = 500
-  expect(bucket.take()).toBe(0)
-  expect(bucket.take()).toBe(500)
 })
 
 test('faults meet the requests they are meant for, as often as they are meant to', () => {

@@ -1,10 +1,10 @@
-/** Which handlers run in this thread, so that one that lets the event loop stand still can be named. */
+/** Tracks which handlers run in this thread, to name the handler that blocks the event loop. */
 export interface AtWork {
-  /** Returns what says that it is done. */
+  /** Returns a function to call when the run has ended. */
   begin(handler: string): () => void
-  /** It ran this long without letting anything else run. */
+  /** The handler blocked the event loop for this long. */
   blocked(handler: string, ms: number): void
-  /** Those that blocked for long since the last call; else all that ran at any time since then, as it may be any of them. */
+  /** Handlers that blocked for long since the last call; if there are none, all that ran since then. */
   suspects(): readonly string[]
 }
 
@@ -36,5 +36,5 @@ export function createAtWork(): AtWork {
   }
 }
 
-/** Of this process: there is one event loop, whoever delivers. */
+/** One per process, because there is one event loop. */
 export const handlersAtWork = createAtWork()

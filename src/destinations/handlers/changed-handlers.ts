@@ -7,8 +7,8 @@ import type { Log } from '../../telemetry/log.ts'
 const AGAIN_MS = 5_000
 
 /**
- * Makes what waits for a handler due now where its file is another than at the last start: it was changed because it failed. `wake`: there
- * are due lanes. Waits for a store that is away; rejects never.
+ * Makes the lanes of a handler due now if its file has changed since the last start: the change is probably a fix. `wake`: called when there are
+ * due lanes. Waits for a store that cannot be reached; never rejects.
  */
 export async function retryChangedHandlers(deps: {
   handlers: readonly Destination[]
@@ -29,7 +29,7 @@ export async function retryChangedHandlers(deps: {
           log.info({ handler: id }, 'the file of this handler changed: what waits for it is tried now')
           deps.wake()
         }
-        // Last: after a crash before this it is done again.
+        // Last, so a crash before this repeats the step.
         await store.handlerFiles.put(id, digest)
       }
       return

@@ -2,7 +2,7 @@ import type { z } from 'zod'
 import type { DeliveryOptions } from '../../../schemas/config.ts'
 import type { EventOf, EventType, OrderEvent } from '../../../schemas/order-event.ts'
 
-/** What a handler is given besides the event. */
+/** The second argument of a handler's `run`. */
 export interface HandlerContext {
   /** Structured log lines, marked with the handler and the event. */
   readonly log: {
@@ -12,16 +12,16 @@ export interface HandlerContext {
   }
   /** Aborts at the delivery timeout and at shutdown; pass it on to what you call. */
   readonly signal: AbortSignal
-  /** From 1. */
+  /** Number of the attempt, from 1. */
   readonly attempt: number
 }
 
 interface HandlerOptions {
-  /** Delivery options of its own, over the global ones; as for endpoints. */
+  /** Delivery options of this handler; they override the global ones. The same as for endpoints. */
   readonly delivery?: z.input<typeof DeliveryOptions>
   /**
-   * Runs it in worker threads, each ended where a delivery times out: for code that computes for long, or that is not to be trusted with the
-   * process. The file is loaded in each thread.
+   * Runs the handler in worker threads. A thread is ended when its delivery times out. For code that computes for long, or that must not
+   * endanger the process. The file is loaded in each thread.
    */
   readonly isolate?: boolean
 }
@@ -34,7 +34,7 @@ export interface Handler extends HandlerOptions {
 /**
  * Makes a file of `handlers/` a destination: `export default defineHandler({ on, run })`. The file's name is the destination's id.
  * `run` is called for one event of an order at a time, in order. It acknowledges by returning, asks for a retry by throwing,
- * and gives up by throwing `GiveUp`. The same event may come twice (same `id`). `docs/handlers.md` has the rest.
+ * and dead-letters the event at once by throwing `GiveUp`. The same event may come twice (same `id`). `docs/handlers.md` has the rest.
  *
  * @example
  * export default defineHandler({

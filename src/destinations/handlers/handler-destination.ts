@@ -14,12 +14,12 @@ export interface HandlerDeps {
   readonly log: Log
 }
 
-/** Threads of an isolated handler that does not say how many: each costs some 10 MB. */
+/** Threads of an isolated handler without its own `concurrency`; each costs some 10 MB. */
 const THREADS = 4
 
 /**
- * A handler as a destination. Whatever its function does (throw, hang, return nonsense, fail later where nobody catches it) is the outcome
- * of one attempt, or a line in the log, and nothing more. `file`: where an isolated one is loaded from.
+ * A handler as a destination. Whatever its function does (throw, hang, return nonsense, fail later uncaught) costs one attempt or a line in
+ * the log, and nothing more. `file`: the file that an isolated handler is loaded from.
  */
 export function handlerDestination(
   id: string,

@@ -15,7 +15,7 @@ import { reportOf } from './handler-report.ts'
 
 const isFunction = (value: unknown): value is Handler['run'] => typeof value === 'function'
 
-/** What a file's default export has to be. */
+/** The default export of a handler's file. */
 const Definition = z.strictObject({
   on: z.union([z.literal('*'), z.array(EventType).min(1, 'a list of event types that is not empty')], {
     error: 'a list of event types, or "*" for all',
@@ -25,7 +25,7 @@ const Definition = z.strictObject({
   run: z.custom<Handler['run']>(isFunction, 'a function'),
 })
 
-/** A handler with its options read. */
+/** A handler with validated options. */
 export interface ReadHandler {
   readonly on: readonly EventType[] | '*'
   readonly delivery?: z.output<typeof DeliveryOptions> | undefined
@@ -36,7 +36,7 @@ export interface ReadHandler {
 export interface LoadedHandler extends ReadHandler {
   /** URL. */
   readonly file: string
-  /** Of the file's bytes. */
+  /** Digest of the file's bytes. */
   readonly digest: string
 }
 
@@ -51,7 +51,7 @@ export async function loadHandler(folder: string, file: string, id: string, log:
   return { ...readHandler(path, value), file: url, digest }
 }
 
-/** Reads a definition; throws where something in it is not as it should be, each by its key. `path`: of the file, for the message. */
+/** Validates a definition; throws an error that names each wrong key. `path`: the file, for the message. */
 export function readHandler(path: string, value: unknown): ReadHandler {
   const { data, error } = readDefinition(path, value)
   if (!data) {
@@ -64,7 +64,7 @@ export function readHandler(path: string, value: unknown): ReadHandler {
   return { ...data, run: (event, context) => original.run(event, context) }
 }
 
-/** The default export. What the file starts and leaves unwatched while it loads is an error of the file, and later a line in the log. */
+/** The default export. An uncaught error while the file loads is an error of the file; later it is a line in the log. */
 async function imported(path: string, url: string, report: ReturnType<typeof reportOf>): Promise<unknown> {
   let loading = true
   const accidents: unknown[] = []
@@ -77,7 +77,7 @@ async function imported(path: string, url: string, report: ReturnType<typeof rep
   const reportAccident = (error: unknown) => report.accident(errorData(error), false)
   try {
     const module: { default?: unknown } = await onBehalfOf(owner, () => import(url))
-    // A rejection that nobody waits for shows at the end of the turn.
+    // An unhandled rejection is reported at the end of the event loop's turn.
     await turn()
     if (accidents.length > 0) throw accidents[0]
     return module.default

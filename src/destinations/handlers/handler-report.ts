@@ -3,7 +3,7 @@ import { messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { HandlerContext } from './define-handler.ts'
 
-/** What a handler says, and what becomes known of it, during one delivery or outside of any. */
+/** Log lines and errors of a handler, during one delivery or outside of any. */
 export interface HandlerReport {
   readonly log: HandlerContext['log']
   /** An error that nobody caught. `inFlight`: it fails the delivery. */
@@ -11,7 +11,7 @@ export interface HandlerReport {
   threw(error: ErrorData): void
 }
 
-/** Where a handler's log lines, errors and accidents go. `event` null: they are of no delivery. */
+/** Writes a handler's log lines, errors and uncaught errors to the log. `event` null: outside of any delivery. */
 export function reportOf(log: Log, handler: string, event: string | null): HandlerReport {
   const marked = (fields: Record<string, unknown> = {}) => ({ ...fields, handler, ...(event !== null && { event }) })
   const lines: HandlerContext['log'] = {

@@ -1,7 +1,7 @@
 import type { Outcome } from '../../dispatch/destination.ts'
 import type { ErrorData } from '../../lib/accidents.ts'
 
-/** What a handler's thread is made with. */
+/** The data that a handler's thread starts with. */
 export interface ThreadData {
   /** URL of the handler's file. */
   readonly file: string

@@ -6,14 +6,14 @@ import type { Handler, HandlerContext } from './define-handler.ts'
 import type { FromThread, ThreadData, ToThread } from './isolate-messages.ts'
 import { type HandlerRun, outcomeOf, runHandler } from './run-handler.ts'
 
-/** The inside of a handler's thread: loads the file, and runs it for one event after the other. `isolate.ts` is the outside. */
+/** Runs inside a handler's thread: loads the file, and runs the handler for one event after the other. `isolate.ts` starts the threads. */
 
 const { file } = workerData as ThreadData
 const say = (message: FromThread): void => parentPort?.postMessage(message)
 
 let current: HandlerRun | null = null
 
-/** Fields may hold what cannot cross (functions): then their text does. */
+/** Fields that cannot be sent to another thread (functions) are sent as text. */
 function logged(level: 'info' | 'warn' | 'error'): HandlerContext['log']['info'] {
   return (message, fields = {}) => {
     try {

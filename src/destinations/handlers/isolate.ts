@@ -6,7 +6,7 @@ import type { HandlerReport } from './handler-report.ts'
 import type { FromThread, ThreadData, ToThread } from './isolate-messages.ts'
 import { outcomeOf } from './run-handler.ts'
 
-/** The threads of one handler. Each runs one event at a time, so that ending it costs no other delivery. */
+/** The threads of one handler. Each runs one event at a time, so ending a thread costs no other delivery. */
 export interface Isolate {
   run(delivery: {
     body: string
@@ -23,7 +23,7 @@ export interface Isolate {
 const LOAD_MS = 30_000
 /** A thread without work ends after this. */
 const IDLE_MS = 60_000
-/** What a run may still do after its signal was aborted at shutdown. */
+/** How long a run may go on after its signal was aborted at shutdown. */
 const ABORT_MS = 1_000
 
 const THREAD = new URL(`./isolate-thread${extname(import.meta.filename)}`, import.meta.url)
@@ -100,14 +100,14 @@ interface Thread {
   cancelIdle: () => void
   send(message: ToThread): void
   take(job: Job): void
-  /** Its job is over. False: it is ending, and can take no other. */
+  /** The job has ended. False: the thread is ending too, and takes no other job. */
   free(): boolean
   end(): Promise<void>
 }
 
 function openThread(file: string, outside: HandlerReport, gone: () => void): Thread {
   const worker = new Worker(THREAD, { workerData: { file } satisfies ThreadData })
-  // The process lives for its other work.
+  // An idle thread must not keep the process alive.
   worker.unref()
   const { promise: ready, resolve: setReady } = Promise.withResolvers<boolean>()
   let job: Job | null = null

@@ -6,21 +6,21 @@ import type { Handler, HandlerContext } from './define-handler.ts'
 
 /** One run of a handler's function, in whatever thread. */
 export interface HandlerRun {
-  /** How it ended; whatever the function does (throw, return nonsense), it never rejects. It hangs as long as the function does. */
+  /** How the run ended. Never rejects, whatever the function does; pending as long as the function is. */
   readonly outcome: Promise<Outcome>
-  /** Ends it from outside, and aborts the signal that the function was given. */
+  /** Ends the run from outside, and aborts the function's signal. */
   end(outcome: Outcome, reason: unknown): void
 }
 
 export function runHandler(options: {
   run: Handler['run']
-  /** The event's JSON: each run has an event of its own to change as it likes. */
+  /** The event's JSON: each run gets its own copy, which it may change. */
   body: string
   attempt: number
   log: HandlerContext['log']
   /** An error that nobody caught. `inFlight`: it fails the delivery. */
   accident: (error: ErrorData, inFlight: boolean) => void
-  /** What it threw, for the log. */
+  /** The thrown error, for the log. */
   threw?: (error: ErrorData) => void
 }): HandlerRun {
   const { promise, resolve } = Promise.withResolvers<Outcome>()
@@ -56,7 +56,7 @@ export function runHandler(options: {
     end(outcome, reason) {
       if (over) return
       settle(outcome)
-      // A listener of the handler's that throws is an accident of the handler.
+      // An error in the handler's own abort listener belongs to the handler.
       onBehalfOf(owner, () => abort.abort(reason))
     },
   }
@@ -78,6 +78,6 @@ const failureOf = (error: unknown): Outcome =>
 const isThenable = (value: unknown): value is PromiseLike<unknown> =>
   typeof value === 'object' && value !== null && 'then' in value && typeof value.then === 'function'
 
-/** By name as well: a handler may have its own copy of the module. */
+/** Checked by name too, because a handler may have its own copy of the module. */
 const isGiveUp = (error: unknown): boolean =>
   typeof error === 'object' && error !== null && 'name' in error && error.name === 'GiveUp'

@@ -9,9 +9,9 @@ import type { Guard } from './egress.ts'
 const REMOVED = 'no longer in the configuration'
 
 /**
- * Brings the stored endpoints in line with those the configuration declares, at the start. What people did to them (paused, resumed) stays.
- * One that is no longer declared is disabled and keeps what waits for it: a line lost in an edit must not lose events.
- * Declared again, it goes on, or stays held back if it was; otherwise it can be removed like any other.
+ * Updates the stored endpoints at the start to those the configuration declares. A pause by a person stays. An endpoint that is no longer
+ * declared is disabled and keeps its backlog, because a line lost in an edit must not lose events. Declared again, it has its former state;
+ * until then it can be removed like any other.
  */
 export async function declareEndpoints(deps: {
   declared: Config['endpoints']
@@ -81,7 +81,7 @@ export async function declareEndpoints(deps: {
     return { secret: deps.box.seal(endpoint.secret), formerSecrets: formerSecrets(deps.box, row, now) }
   }
 
-  /** What is declared, sealed anew only where it changed. */
+  /** The declared members; secrets are sealed again only if they changed. */
   function headersOf({ headers = {} }: EndpointConfig, row: EndpointRow): EndpointRow['headers'] {
     const names = Object.keys(headers)
     const same =
@@ -96,11 +96,11 @@ export async function declareEndpoints(deps: {
 
 type Standing = Pick<EndpointRow, 'state' | 'stateReason'>
 
-/** The reason keeps how it was before, for people and for the day it is declared again. */
+/** The reason records the former state, for people and for the case that the endpoint is declared again. */
 const removedFrom = ({ state, stateReason }: Standing): string =>
   state === 'active' ? REMOVED : `${REMOVED}; it was ${state}${stateReason === null ? '' : `: ${stateReason}`}`
 
-/** How it was before it vanished from the configuration; null: it did not, or somebody has resumed or paused it since. */
+/** The state before it left the configuration; null: it did not leave, or somebody has resumed or paused it since. */
 function beforeRemoval({ state, stateReason }: Standing): Standing | null {
   if (state !== 'disabled' || !stateReason?.startsWith(REMOVED)) return null
   const [, was, reason] = /^; it was (paused|disabled)(?:: (.*))?$/s.exec(stateReason.slice(REMOVED.length)) ?? []

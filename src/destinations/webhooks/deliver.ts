@@ -6,7 +6,7 @@ import type { Signer } from './sign.ts'
 
 const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
 
-/** Shorter values of headers ("1", "true") are no secrets, and would be found everywhere. */
+/** Shorter header values ("1", "true") are no secrets, and occur in many texts by chance. */
 const SHORTEST_SECRET = 6
 
 /** Signs a body and posts it to one endpoint. */
@@ -18,13 +18,13 @@ export function createPost(deps: {
   signer: () => Signer
   sender: Sender
   clock: Clock
-  /** Sent along; what we say ourselves goes before them. */
+  /** Extra headers of the endpoint; our own override them. */
   headers?: Readonly<Record<string, string>>
-  /** Of this program. */
+  /** The version of this program. */
   version: string
 }): Post {
   const { url, timeoutMs, signer, sender, clock } = deps
-  // A receiver may say in its answer what it was sent.
+  // A receiver may echo request headers in its answer.
   const secrets = Object.values(deps.headers ?? {}).filter(value => value.length >= SHORTEST_SECRET)
   const hidden = (answer: Answer): Answer =>
     answer.kind === 'answered' && answer.response !== null
@@ -53,7 +53,7 @@ export const deliverBy =
   async (event, { replay, signal }) =>
     outcomeOf(await post({ id: event.id, body: event.body, replay, signal }), clock.now())
 
-/** What an answer means: 2xx is success, 410 the end of the endpoint, everything else (redirects too) may pass. */
+/** The outcome of an answer: 2xx delivered, 410 gone, anything else (redirects too) is retried. */
 export function outcomeOf(answer: Answer, now: number): Outcome {
   if (answer.kind !== 'answered') {
     const result = answer.kind === 'aborted' ? 'aborted' : 'retry'

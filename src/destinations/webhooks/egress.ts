@@ -4,11 +4,11 @@ import ipaddr from 'ipaddr.js'
 import { AppError } from '../../lib/errors.ts'
 
 /**
- * Keeps outgoing webhooks away from addresses that are not for the public: whoever may create an endpoint must not reach what
- * only this machine can reach. What counts is the address connected to, so names are judged by what they resolve to, at every connect.
+ * Keeps outgoing webhooks away from private addresses: whoever may create an endpoint must not reach hosts that only this machine can
+ * reach. The address of the connection counts, so a name is checked by what it resolves to, at every connect.
  */
 export interface Guard {
-  /** Why nothing may be sent to this URL, as one sentence; null: nothing speaks against it (a name is judged when it is resolved). */
+  /** Why nothing may be sent to this URL, as one sentence; null: it is allowed (a name is checked when it is resolved). */
   checkUrl(url: string): string | null
   /** Why this address may not be connected to; null: it may. */
   checkAddress(address: string): string | null
@@ -32,7 +32,7 @@ export function createGuard(options: { allow: readonly string[]; resolve?: Resol
 
   function checkAddress(text: string): string | null {
     if (!ipaddr.isValid(text)) return `${text} is not an IP address`
-    // An IPv4 address in IPv6 clothes (::ffff:a.b.c.d) is that IPv4 address; ipaddr.process undresses it.
+    // ipaddr.process turns an IPv4-mapped IPv6 address (::ffff:a.b.c.d) into the IPv4 address.
     const address = ipaddr.process(text)
     const open = allowed.some(([network, bits]) => address.kind() === network.kind() && address.match(network, bits))
     if (open || isPublic(address)) return null
@@ -58,7 +58,7 @@ export function createGuard(options: { allow: readonly string[]; resolve?: Resol
   return { checkUrl: url => checkUrlWith(url, checkAddress), checkAddress, lookup }
 }
 
-/** The same check for whoever has only the list: syntax, and addresses written as such. null: nothing speaks against the URL. */
+/** The same check from the list alone, without resolving names: syntax, and literal addresses. null: the URL is allowed. */
 export const checkUrl = (url: string, allow: readonly string[]): string | null => createGuard({ allow }).checkUrl(url)
 
 export const refused = (why: string): AppError =>
@@ -69,7 +69,7 @@ function checkUrlWith(text: string, checkAddress: Guard['checkAddress']): string
   const url = new URL(text)
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return 'only http:// and https:// URLs are delivered to'
   if (url.username || url.password) return 'a URL must not carry a user name or password'
-  // URL has already turned 0x7f.1, 017700000001, 2130706433 and their like into 127.0.0.1.
+  // URL has already turned forms such as 0x7f.1, 017700000001 and 2130706433 into 127.0.0.1.
   const host = url.hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
   if (isIP(host)) return checkAddress(host)
   if (host === 'localhost' || host.endsWith('.localhost')) {
@@ -81,14 +81,14 @@ function checkUrlWith(text: string, checkAddress: Guard['checkAddress']): string
 
 type Address = ReturnType<typeof ipaddr.process>
 
-/** Only plain unicast; in IPv6 also only what is given out for it (2000::/3), as new special ranges come up outside. */
+/** Only unicast; in IPv6 only the allocated range 2000::/3, because new special ranges are defined outside of it. */
 function isPublic(address: Address): boolean {
   if (address.range() !== 'unicast') return false
   if (address.kind() === 'ipv4') return !CLOUD_HOSTS.has(address.toString())
   return ((address.toByteArray()[0] ?? 0) & 0xe0) === 0x20
 }
 
-/** Addresses that look public and are a cloud host's own services for the machine asking. */
+/** Addresses that look public, but are a cloud provider's internal services. */
 const CLOUD_HOSTS: ReadonlySet<string> = new Set(['168.63.129.16'])
 
 const kindOf = (address: Address): string => {
@@ -96,7 +96,7 @@ const kindOf = (address: Address): string => {
   return range === 'unicast' ? 'reserved' : range
 }
 
-/** Questions for one name at the same time are one question: a name server that hangs must not use up all resolver threads. */
+/** Lookups of one name at the same time share one query: a name server that hangs must not use up all resolver threads. */
 function shared(resolve: Resolve): Resolve {
   const asked = new Map<string, Parameters<Resolve>[1][]>()
   return (hostname, callback) => {

@@ -1,8 +1,8 @@
 import { withoutControls } from '../../lib/control-characters.ts'
 
-/** Of an answer's body this much is read, bytes. */
+/** How much of an answer's body is read, bytes. */
 export const READ_LIMIT = 16 * 1024
-/** And this much of it kept, characters. */
+/** How much of it is kept, characters. */
 const KEEP_LIMIT = 2 * 1024
 
 const DECODER = new TextDecoder()
@@ -18,7 +18,7 @@ const HIDDEN: readonly (readonly [pattern: RegExp, instead: string])[] = [
 ]
 
 /**
- * The beginning of an answer's body, fit to be kept and shown: text only, without what looks like a secret or an email address.
+ * The beginning of an answer's body, safe to keep and show: text only, without likely secrets and mail addresses.
  * null: empty.
  */
 export function excerpt(chunks: readonly Uint8Array[], encoding: string | undefined): string | null {
@@ -29,6 +29,6 @@ export function excerpt(chunks: readonly Uint8Array[], encoding: string | undefi
   return redact(text).slice(0, KEEP_LIMIT).toWellFormed()
 }
 
-/** Without what looks like a secret or an email address. Takes time in proportion to the text, whatever is in it. */
+/** Removes likely secrets and mail addresses, in time linear in the text's length. */
 export const redact = (text: string): string =>
   HIDDEN.reduce((left, [pattern, instead]) => left.replace(pattern, instead), text)

@@ -5,11 +5,11 @@ import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../../lib/open-fil
 import { type Guard, refused } from './egress.ts'
 import { excerpt, READ_LIMIT } from './excerpt.ts'
 
-/** Posts bodies over kept connections, each within its time, to permitted addresses only. Redirects are not followed. */
+/** Posts bodies over keep-alive connections, each within its timeout, to permitted addresses only. Redirects are not followed. */
 export interface Sender {
   /** Never rejects. */
   send(request: Request): Promise<Answer>
-  /** Closes the connections that are idle, and the others when their request ends. */
+  /** Closes idle connections at once, and the others when their request ends. */
   close(): Promise<void>
 }
 
@@ -17,12 +17,12 @@ interface Request {
   readonly url: string
   readonly headers: Record<string, string>
   readonly body: string
-  /** For everything up to the answer's status, milliseconds. */
+  /** The limit for everything up to the answer's status, milliseconds. */
   readonly timeoutMs: number
   readonly signal: AbortSignal
 }
 
-/** What is read of them; a header given several times is joined with `, `. */
+/** The headers that are read; a repeated header is joined with `, `. */
 type AnswerHeaders = Readonly<Partial<Record<(typeof READ_HEADERS)[number], string>>>
 
 export type Answer =
@@ -35,20 +35,20 @@ export type Answer =
     }
   | { readonly kind: 'failed' | 'aborted'; readonly error: string }
 
-/** The status is the answer; for a body that dribbles in we stay this much longer, within the timeout. */
+/** The status decides. A slow body is awaited this much longer, within the timeout. */
 const BODY_WAIT = 1_000
-/** A connection that has not come about by then is given up, so that attempts at a host that swallows packets do not pile up. */
+/** The limit for connecting. Without it attempts would pile up at a host that drops packets. */
 const CONNECT_WITHIN = 10_000
 const POOL_IDLE = 60_000
 const TARGETS = 1_000
 const NOWHERE = { origin: '', pathname: '', search: '' }
 const READ_HEADERS = ['content-encoding', 'date', 'retry-after'] as const
-/** Such a body may be answered before all of it is read; its rest must not be what the connection goes on with. Bytes. */
+/** A larger request body may be answered before all of it is read; its rest must not become the next request. Bytes. */
 const LARGE = 64 * 1024
 /** A destination has at most 1000 deliveries in flight. */
 const CONNECTIONS = 1_000
 
-/** `connectMs`: for a connection to come about, TLS included. */
+/** `connectMs`: the limit for connecting, TLS included. */
 export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: number }): Sender {
   const { guard, clock, connectMs = CONNECT_WITHIN } = deps
   const pools = new Map<string, { pool: Pool; active: number; usedAt: number }>()
@@ -78,7 +78,7 @@ export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: num
     return entry
   }
 
-  /** What a URL says does not change; its check costs as much as a signature. */
+  /** Checked URLs: the result for a URL never changes, and a check costs as much as a signature. */
   function targetOf(url: string) {
     let target = targets.get(url)
     if (!target) {
@@ -144,7 +144,7 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
     const onAbort = () => finish({ kind: 'aborted', error: 'aborted' })
     request.signal.addEventListener('abort', onAbort, { once: true })
 
-    /** Ends the exchange; with a status that is what it ends with, whatever happened to the body. */
+    /** Ends the exchange. Once there is a status, it is the result, whatever happened to the body. */
     function finish(otherwise: Answer | null): void {
       if (over) return
       over = true
@@ -203,7 +203,7 @@ function joined(headers: Readonly<Record<string, string | string[] | undefined>>
 
 const CUT = new DOMException('the rest of the answer is not wanted', 'AbortError')
 
-/** undici's errors say little where the cause says more. */
+/** The cause of undici's errors says more than the error. */
 function reasonOf(error: Error): string {
   if (isOutOfFiles(error)) return OUT_OF_FILES
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
@@ -211,7 +211,7 @@ function reasonOf(error: Error): string {
   return cause instanceof Error ? `${messageOf(error)}: ${messageOf(cause)}` : messageOf(error)
 }
 
-/** Connects to permitted addresses only: names through the guard's lookup, literal addresses before, and the socket's own word after. */
+/** Connects to permitted addresses only. Checks literal addresses first, names in the guard's lookup, and the socket's address last. */
 function guarded(guard: Guard, timeout: number): buildConnector.connector {
   const connect = buildConnector({
     allowH2: false,

@@ -18,7 +18,7 @@ import { createSigner, type Signer } from './sign.ts'
 export interface Endpoints {
   /** All endpoints of the store, as they are now. */
   load(): Promise<readonly Destination[]>
-  /** Nothing where it was changed since `changedAt` (`Destination.changedAt`): the reason may be gone. */
+  /** Does nothing if the endpoint was changed since `changedAt` (`Destination.changedAt`): the reason may be gone. */
   disable(id: string, reason: string, changedAt?: number): Promise<void>
   readonly test: DispatchControl['test']
 }
@@ -41,7 +41,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   const { endpoints, box, sender, clock, log, version } = deps
   const unreadable = new Set<string>()
 
-  /** Former secrets sign along until their time is over, if they can be read: the current one alone is a good signature, too. */
+  /** Former secrets sign too until they expire, if they can be decrypted. The current secret alone is a valid signature. */
   function signerOf(row: EndpointRow): () => Signer {
     const current = box.open(row.secret)
     let former = row.formerSecrets.flatMap(({ secret, until }) => {
@@ -73,7 +73,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
     })
   }
 
-  // What is stored was parsed when it came in.
+  // Stored headers were validated when they were set.
   const optionsOf = (row: EndpointRow) => deliveryOf(deps.delivery, row.delivery as Config['delivery'] | null)
 
   function destinationOf(row: EndpointRow): Destination {
@@ -88,7 +88,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       restUntil: row.restUntil,
       changedAt: row.updatedAt,
       rest: (until: number) => endpoints.rest(row.id, until),
-      // Whoever changed or resumed it says that it is another now.
+      // Ignore the answer if the endpoint was edited or resumed while the request was in flight.
       failingSince: () => deps.deliveries.failingSince(row.id, row.updatedAt),
     }
     try {
@@ -131,7 +131,7 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
   }
 }
 
-/** Not in the history, and of a type no event has. */
+/** A test event: not in the history, with a type that no order event has. */
 const testEvent = (id: string, endpoint: string, time: string) => ({
   specversion: '1.0',
   id,

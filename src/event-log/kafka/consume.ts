@@ -1,5 +1,6 @@
 import kafkajs, { type Admin, type Cluster, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
 import type { Clock } from '../../lib/clock.ts'
+import { endsWithin } from '../../lib/deadline.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Consumption, LogConsumer, LogEntry } from '../event-log.ts'
@@ -15,7 +16,7 @@ import {
   type Start,
   startAt,
 } from './position.ts'
-import { type Assignment, assignment, type Member, within } from './rebalance.ts'
+import { type Assignment, assignment, type Member } from './rebalance.ts'
 import { eventOf } from './record.ts'
 
 /** A member without a heartbeat for this long is removed from the group, and its partitions go to others. */
@@ -281,11 +282,7 @@ export function consumeFromKafka(deps: {
       return await Promise.race([failed, crashed, stopped.then(() => null)])
     } finally {
       await release(stopping.signal.aborted ? { commit: true, revoke: false } : { commit: false, revoke: true })
-      await within(
-        clock,
-        LEAVE_MS,
-        kafka.disconnect().catch(() => {}),
-      )
+      await endsWithin(clock, LEAVE_MS, kafka.disconnect())
     }
   }
 

@@ -1,4 +1,5 @@
 import type { Clock } from '../../lib/clock.ts'
+import { endsWithin } from '../../lib/deadline.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { LogConsumer } from '../event-log.ts'
@@ -194,13 +195,13 @@ export function assignment(deps: {
       const revoked = order(async () => {
         if (told) await consumer.revoked(partitions)
       }).catch(error => log.error({ error: messageOf(error) }, 'giving partitions up failed'))
-      if (!(await within(clock, DRAIN_MS, revoked)))
+      if (!(await endsWithin(clock, DRAIN_MS, revoked)))
         log.error(
           { partitions },
           `partitions were not given up within ${DRAIN_MS} ms; the group goes on without waiting`,
         )
     }
-    if (options.commit) await within(clock, LAST_COMMIT_MS, commit())
+    if (options.commit) await endsWithin(clock, LAST_COMMIT_MS, commit())
     state = 'ended'
     readers.clear()
   }
@@ -230,13 +231,3 @@ export function assignment(deps: {
 }
 
 const FROM_ZERO: Start = { next: 0, expected: null, misfit: null }
-
-/** False: it took longer. */
-export async function within(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
-  const timer = new AbortController()
-  try {
-    return await Promise.race([work.then(() => true), clock.sleep(ms, timer.signal).then(() => false)])
-  } finally {
-    timer.abort()
-  }
-}

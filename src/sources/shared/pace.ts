@@ -1,6 +1,7 @@
 import type { RateLimit } from '../../../schemas/config.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
+import { createTokenBucket } from '../../lib/token-bucket.ts'
 
 /**
  * Decides when a request of one connection may leave: a token bucket with two queues. A `live` request always leaves before
@@ -35,21 +36,13 @@ export function createPace(deps: { limit: RateLimit; clock: Clock; book?: () => 
   const queues: Record<Priority, Set<Waiter>> = { live: new Set(), backfill: new Set() }
   /** What a request needs to find in the bucket. A bucket of one has nothing to spare for the other queue. */
   const needs: Record<Priority, number> = { live: 1, backfill: limit.burst >= 2 ? 2 : 1 }
-  let tokens = limit.burst
-  let countedAt = clock.monotonic()
   let restUntil = 0
   let factor = 1
+  const bucket = createTokenBucket(limit, { clock, speed: () => factor })
   let alarm: AbortController | null = null
   let slot: 'none' | 'booked' | 'ready' = book ? 'none' : 'ready'
 
   const resting = () => Math.max(0, restUntil - clock.monotonic())
-
-  function refill(): void {
-    const now = clock.monotonic()
-    if (now <= countedAt) return
-    tokens = Math.min(limit.burst, tokens + ((now - countedAt) / 1000) * limit.perSecond * factor)
-    countedAt = now
-  }
 
   /** Lets go whoever may go, in order; then sets the alarm for the next. */
   function pump(): void {
@@ -64,19 +57,18 @@ export function createPace(deps: { limit: RateLimit; clock: Clock; book?: () => 
       if (queues.live.size + queues.backfill.size > 0) wakeIn(pause)
       return
     }
-    refill()
     for (const priority of ['live', 'backfill'] as const) {
       for (const waiter of queues[priority]) {
         if (slot !== 'ready') {
           bookSlot()
           return
         }
-        const missing = needs[priority] - tokens
-        if (missing > 0) {
-          wakeIn((missing / (limit.perSecond * factor)) * 1000)
+        const wait = bucket.wait(needs[priority])
+        if (wait > 0) {
+          wakeIn(wait)
           return
         }
-        tokens -= 1
+        bucket.take()
         if (book) slot = 'none'
         waiter.go()
       }
@@ -135,8 +127,7 @@ export function createPace(deps: { limit: RateLimit; clock: Clock; book?: () => 
       // Several requests in flight may all be refused for one and the same reason: that slows down once.
       if (resting() === 0) factor = Math.max(SLOWEST, factor / 2)
       restUntil = Math.max(restUntil, clock.monotonic() + ms)
-      tokens = Math.min(tokens, 1)
-      countedAt = restUntil
+      bucket.drain(1, restUntil)
       pump()
     },
     recover() {

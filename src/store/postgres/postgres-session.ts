@@ -1,6 +1,7 @@
 import pg from 'pg'
 import type { Clock } from '../../lib/clock.ts'
 import type { DatabaseAddress, DatabaseHost, TargetSession } from '../../lib/database-url.ts'
+import { endsWithin } from '../../lib/deadline.ts'
 import { AppError } from '../../lib/errors.ts'
 import { isUnfit, postgresError } from './postgres-errors.ts'
 import type { Session } from './session-pool.ts'
@@ -144,19 +145,13 @@ function wrap(
   }
 }
 
+/** Closes the session once; a server that hangs is not waited for. */
 function ender(client: pg.Client, clock: Clock): () => Promise<void> {
-  let ended: Promise<void> | null = null
-  return () => {
-    ended ??= within(clock, client.end())
-    return ended
+  let ended: Promise<unknown> | null = null
+  return async () => {
+    ended ??= endsWithin(clock, GOODBYE_MS, client.end())
+    await ended
   }
-}
-
-/** Does not wait for a server that hangs. */
-async function within(clock: Clock, ending: Promise<void>): Promise<void> {
-  const done = new AbortController()
-  const ended = ending.catch(() => {}).finally(() => done.abort())
-  await Promise.race([ended, clock.sleep(GOODBYE_MS, done.signal)])
 }
 
 function inAnyOrder<T>(values: readonly T[]): T[] {
