@@ -39,8 +39,8 @@ function between(seen: Partial<OrderSnapshot>, shown: Partial<OrderSnapshot>, fo
 const without = (packageId: string | null, trackingNumber: string | null) => parcel(packageId, { trackingNumber })
 const records = (amount: string) => ({ ...refundTotal(null), records: [refundRecord('r-1', amount)] })
 
-describe('what was told, beside what the vendor shows', () => {
-  test('the same proves the same', () => {
+describe('published facts compared with what the vendor shows', () => {
+  test('the same snapshot has no difference', () => {
     const all = {
       paid: paid(),
       packages: [parcel('p-1')],
@@ -51,7 +51,7 @@ describe('what was told, beside what the vendor shows', () => {
     expect(between({}, {})).toEqual([])
   })
 
-  test('a fact that was never told is missing, one of each', () => {
+  test('a fact of any type that was never published is missing', () => {
     expect(
       between({ paid: paid() }, { paid: paid(), packages: [parcel('p-1')], refund: refundTotal('5.00') }),
     ).toMatchObject([
@@ -124,12 +124,12 @@ describe('what was told, beside what the vendor shows', () => {
     expect(between(seen, shown)).toEqual([expect.objectContaining({ kind, what: expect.stringContaining(what) })])
   })
 
-  test('what was told so long ago that its event is gone is compared by its being there only', () => {
+  test('a fact whose event retention removed is only compared by its presence', () => {
     expect(between({ paid: paid('20.00') }, { paid: paid('25.00') }, ['order.paid'])).toEqual([])
     expect(between({ paid: paid('20.00') }, {}, ['order.paid'])).toMatchObject([{ kind: 'gone' }])
   })
 
-  test('refund records that cannot be read now say nothing', () => {
+  test('refund records that cannot be read now are no difference', () => {
     const delayed = { ...refundTotal('5.00'), records: 'delayed' as const }
     expect(between({ refund: records('5.00') }, { refund: delayed })).toEqual([])
   })
