@@ -124,7 +124,7 @@ describe('packages', () => {
     order.see(snapshot({ packages: [parcel(null, { trackingNumber: 'A' })] }))
     const { events, decision } = order.see(snapshot({ packages: [parcel(null, { trackingNumber: 'B' })] }))
     expect(events).toEqual([])
-    expect(decision.notes[0]).toContain('~UPS/B takes the place')
+    expect(decision.notes[0]).toContain('~UPS/B replaces a published shipment')
   })
 
   test('without an id, a tracking number beside another is another package', () => {
