@@ -167,7 +167,7 @@ async function* compared(
       const isLate = kind === 'missing' ? late(type) : null
       tally[isLate === null ? kind : 'late']++
       if (isLate !== null)
-        yield { finding: { check: 'vendor.late', where: place, what: `${type} is not told yet: ${isLate}` } }
+        yield { finding: { check: 'vendor.late', where: place, what: `${type} is not published yet: ${isLate}` } }
       else if (kind !== 'missing') yield { finding: { check: `vendor.${kind}`, where: place, what } }
       else
         yield {

@@ -40,7 +40,7 @@ export function compare(comparison: Comparison): Difference[] {
   const recalled = isTrackingForgotten(state, shown) ? recallTracking(state, told.values(), row.snapshot) : state
   const { events } = decide(recalled, { connection, vendor, snapshot: shown, observedAt: now })
   const missing = events.map(
-    ({ id, type }): Difference => ({ kind: 'missing', type, event: id, what: `${type} was never told` }),
+    ({ id, type }): Difference => ({ kind: 'missing', type, event: id, what: `${type} was never published` }),
   )
 
   const proven = newFacts({ ...NEW_ORDER, deliveredBy: state.deliveredBy }, { ...shown, refund: null }, now).facts
@@ -55,7 +55,7 @@ export function compare(comparison: Comparison): Difference[] {
     ({ type, key }): Difference => ({
       kind: 'different',
       type,
-      what: `${type} now shows ${after(key)}, in place of what was told`,
+      what: `${type} now shows ${after(key)}, in place of what was published`,
     }),
   )
   const keys = new Set(proven.map(({ key }) => key))
@@ -63,7 +63,7 @@ export function compare(comparison: Comparison): Difference[] {
   const corrected = new Set(gone.filter(key => key.startsWith('shipped:~')).slice(0, corrections.length))
   const vanished = gone
     .filter(key => !corrected.has(key))
-    .map((key): Difference => ({ kind: 'gone', type: null, what: `"${key}" was told and is not shown` }))
+    .map((key): Difference => ({ kind: 'gone', type: null, what: `"${key}" was published and is not shown` }))
   return [...missing, ...values, ...replaced, ...vanished, ...refundDifferences(comparison)]
 }
 
@@ -104,7 +104,7 @@ function difference(
       kind,
       type,
       event,
-      what: `${type} told the ${name} ${told ?? 'as not given'}, the vendor shows ${shown ?? 'none'}`,
+      what: `${type} published the ${name} ${told ?? 'as not given'}, the vendor shows ${shown ?? 'none'}`,
     },
   ]
 }
@@ -120,7 +120,7 @@ function refundDifferences({ row, shown, told }: Comparison): Difference[] {
     const records = new Map((refund?.records ?? []).map(record => [`refunded:${record.refundId}`, record]))
     return said.flatMap(key => {
       const record = records.get(key)
-      if (!record) return [{ kind: 'gone', type, what: `"${key}" was told and is not shown` }]
+      if (!record) return [{ kind: 'gone', type, what: `"${key}" was published and is not shown` }]
       const event = eventIdOf(connection, orderId, type, key)
       const earlier = told.get(event)
       if (earlier?.type !== type) return []
@@ -132,9 +132,9 @@ function refundDifferences({ row, shown, told }: Comparison): Difference[] {
   if (refundCurrency !== null && shown.currency !== null && shown.currency !== refundCurrency) return []
   if (state.refundBasis === 'totals' && refundTotal !== null && refund?.total != null) {
     if (compareAmounts(refund.total, refundTotal) >= 0) return []
-    return [{ kind: 'gone', type, what: `refunds of ${refundTotal} were told, the vendor shows ${refund.total}` }]
+    return [{ kind: 'gone', type, what: `refunds of ${refundTotal} were published, the vendor shows ${refund.total}` }]
   }
   if (state.refundBasis === 'whole' && refund?.full !== true)
-    return [{ kind: 'gone', type, what: 'a refund of the whole order was told and is not shown' }]
+    return [{ kind: 'gone', type, what: 'a refund of the whole order was published and is not shown' }]
   return []
 }

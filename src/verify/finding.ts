@@ -133,27 +133,27 @@ export const CHECKS = {
   ),
   'vendor.missing': check(
     'problem',
-    'The vendor shows a fact that was never told, though the order was read since.',
-    '`verify --against-vendor --repair`, or `poll CONNECTION --order ID`, reads the order again and tells it.',
+    'The vendor shows a fact that was never published, although the order was read since.',
+    '`verify --against-vendor --repair`, or `poll CONNECTION --order ID`, reads the order again and publishes it.',
   ),
   'vendor.late': check(
     'info',
     'The vendor shows a fact that is newer than the last reading of the order.',
-    'Heals by itself: it is told when the order is read next.',
+    'Heals by itself: it is published when the order is read next.',
   ),
   'vendor.different': check(
     'problem',
-    'The vendor shows another value than the one that was told; what was told is never changed.',
+    'The vendor shows another value than the published one; events are never changed.',
     'Tell whoever needs to know; the event stays as it is.',
   ),
   'vendor.fuller': check(
     'info',
-    'The vendor shows a value it did not give when the fact was told.',
+    'The vendor shows a value it did not give when the fact was published.',
     'Nothing; the event stays as it is.',
   ),
   'vendor.gone': check(
     'info',
-    'The vendor does not show (any more) what was told. A fact is never taken back.',
+    'The vendor does not show a published fact (any more). A fact is never taken back.',
     'Nothing, unless the vendor says that it never happened.',
   ),
   'vendor.not_found': check(

@@ -90,7 +90,7 @@ test('an announced order that the API shows after 5 s is published at 10 s and n
   await end()
 })
 
-test('an old picture with an old update time is read again until it changes (case 46)', async () => {
+test('an order that still looks as before is read again until it changes (case 46)', async () => {
   const { announce, time, readAt, vendor, end } = await shop()
   vendor.order = snapshot({ paid: paid() })
   await announce()
@@ -153,7 +153,7 @@ test('the readings of an announced order go on at their times after a restart (c
   await end()
 })
 
-test('a change that a poll has found ends the readings without another request (case 46)', async () => {
+test('a change that a poll finds ends the readings without another request (case 46)', async () => {
   const script: FeedScript = { rows: [] }
   const { announce, time, readAt, end, began } = await shop(script, '10m')
   await time.advance(10 * MINUTE - 20 * SECOND)
@@ -164,7 +164,7 @@ test('a change that a poll has found ends the readings without another request (
   await end()
 })
 
-test('another webhook for a waiting order starts its readings over (case 46)', async () => {
+test('another webhook for a waiting order restarts its readings (case 46)', async () => {
   const { announce, time, readAt, end } = await shop()
   await announce()
   await time.advance(30 * SECOND)

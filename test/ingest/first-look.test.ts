@@ -55,7 +55,7 @@ describe('the first look back begins where the connection was first seen', () =>
     expect(events).toHaveLength(1)
   })
 
-  test('case 48: a new process goes on from it, as does a connection that was disabled meanwhile', async () => {
+  test('case 48: a new process uses it, and so does a connection that was disabled meanwhile', async () => {
     const rows = ordersUpdatedAt([SEEN + 2]).map(row => ({ ...row, paid: paid() }))
     const failing = await scene({
       script: { rows, before: () => Promise.reject(down) as never },
@@ -67,13 +67,13 @@ describe('the first look back begins where the connection was first seen', () =>
     expect((await ingest.poll('shop', { signal })).events).toHaveLength(1)
   })
 
-  test('case 48: on a vendor whose clock is behind, it is as much earlier', async () => {
+  test('case 48: with a vendor whose clock is behind, it is earlier by the same time', async () => {
     const behind = 20 * 60_000
     const { events } = await firstPollAfter(down, { now: () => clock.now() - behind }, [SEEN + 2 - 20 * 60])
     expect(events).toHaveLength(1)
   })
 
-  test('a dry run before the first poll stores nothing of it', async () => {
+  test('a dry run before the first poll stores nothing', async () => {
     const { ingest } = await scene({ script: { rows: [] } })
     await ingest.poll('shop', { signal, dryRun: true })
     expect(await store.connections.get('shop')).toMatchObject({ firstSeenAt: null, cursor: null })

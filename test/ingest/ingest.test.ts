@@ -7,7 +7,7 @@ import { until } from '../helpers/until.ts'
 import { clock, gists, scene, signal, store } from './scene.ts'
 
 describe('a poll', () => {
-  test('stores what the rows prove, moves the cursor, and says nothing the second time', async () => {
+  test('stores the proven events, moves the cursor, and yields nothing the second time', async () => {
     const rows = ordersUpdatedAt([1, 2, 3]).map(row => ({ ...row, paid: paid() }))
     const { ingest } = await scene({ script: { rows } })
     const first = await ingest.poll('shop', { signal })
@@ -39,7 +39,7 @@ describe('a poll', () => {
     expect((await ingest.poll('shop', { signal })).events).toEqual([])
   })
 
-  test('that fails on a later page keeps what the earlier pages proved and does not move the cursor', async () => {
+  test('that fails on a later page keeps the events of the earlier pages and does not move the cursor', async () => {
     const rows = ordersUpdatedAt([1, 2, 3]).map(row => ({ ...row, paid: paid() }))
     const script: FeedScript = {
       rows,
@@ -61,7 +61,7 @@ describe('a poll', () => {
     expect(await gists()).toEqual(['o-1 paid 20.00', 'o-2 paid 20.00', 'o-3 paid 20.00'])
   })
 
-  test('whose credentials are refused stops the connection, and a poll by hand takes it up again', async () => {
+  test('whose credentials are refused stops the connection, and a poll on request starts it again', async () => {
     const script: FeedScript = {
       rows: [],
       before: () => {
@@ -78,7 +78,7 @@ describe('a poll', () => {
     expect((await store.connections.get('shop'))?.state).toBe('ok')
   })
 
-  test('sets a bad row aside, visibly, and delivers the rest of the page', async () => {
+  test('quarantines a bad row and publishes the rest of the page', async () => {
     const rows = ordersUpdatedAt([1]).map(row => ({ ...row, paid: paid() }))
     const rejects = [{ orderId: 'o-9', path: 'id', value: '12345678901234567890', reason: 'the id is not exact' }]
     const { ingest } = await scene({ script: { rows, rejects } })
@@ -102,14 +102,14 @@ describe('a poll', () => {
     expect(await store.quarantine.list({}, { limit: 10 })).toHaveLength(0)
   })
 
-  test('run dry returns the events and stores nothing', async () => {
+  test('as a dry run returns the events and stores nothing', async () => {
     const { ingest } = await scene({ script: { rows: ordersUpdatedAt([1]).map(row => ({ ...row, paid: paid() })) } })
     const { events } = await ingest.poll('shop', { signal, dryRun: true })
     expect(events.length).toBe(1)
     expect([await gists(), (await store.connections.get('shop'))?.cursor]).toEqual([[], null])
   })
 
-  test('of one order reads just that order', async () => {
+  test('of one order reads only that order', async () => {
     const { ingest, requests, fetches } = await scene({
       script: { rows: [] },
       fetched: [snapshot({ orderId: 'o-7', paid: paid() })],
@@ -118,7 +118,7 @@ describe('a poll', () => {
     expect([await gists(), requests.length, fetches]).toEqual([['o-7 paid 20.00'], 0, [['o-7']]])
   })
 
-  test('on request that finds a refusing vendor well again is followed by polls on time, not in a quarter of an hour', async () => {
+  test('on request that succeeds after refused credentials is followed by polls on time, not in a quarter of an hour', async () => {
     const script: FeedScript = { rows: [] }
     let refuses = true
     script.before = () => {
@@ -139,7 +139,7 @@ describe('a poll', () => {
     await running
   })
 
-  test('called for while another runs comes right after it, whatever that one says of the next', async () => {
+  test('requested while another runs comes right after it, whatever the schedule says', async () => {
     const script: FeedScript = { rows: [] }
     const { ingest, requests } = await scene({ script })
     script.before = () => {
@@ -155,14 +155,14 @@ describe('a poll', () => {
     await running
   })
 
-  test('names the connections there are when asked for one there is not', async () => {
+  test('of an unknown connection fails and names the known ones', async () => {
     const { ingest } = await scene({ script: { rows: [] } })
     await expect(ingest.poll('nope', { signal })).rejects.toThrow('there are: shop')
   })
 })
 
-describe('completing', () => {
-  test('is asked for changed orders only', async () => {
+describe('completion', () => {
+  test('reads changed orders only', async () => {
     const asked: string[][] = []
     const complete: OrderSource['complete'] = async snapshots => {
       asked.push(snapshots.map(({ orderId }) => orderId))
@@ -176,7 +176,7 @@ describe('completing', () => {
     expect(asked).toEqual([['o-1', 'o-2'], ['o-2']])
   })
 
-  test('what only the completing could not understand is read again, ever more rarely, until it can be', async () => {
+  test('reads an order again, more and more rarely, if only its completion has quarantine entries', async () => {
     const row = snapshot({ updatedAt: new Date(clock.now()).toISOString() })
     const doubts = [{ path: 'pay_status', value: '"odd"', reason: 'not a known status' }]
     const fetched = [{ ...row, doubts }]
@@ -205,7 +205,7 @@ describe('completing', () => {
     expect(fetches).toHaveLength(4)
   })
 
-  test('what a page shows not to be understood is not read again by itself', async () => {
+  test('reads no order again whose page shows the quarantine entries', async () => {
     const doubts = [{ path: 'pay_status', value: '"odd"', reason: 'not a known status' }]
     const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, doubts })) }
     const { ingest, fetches } = await scene({ script, complete: async snapshots => snapshots })
@@ -213,7 +213,7 @@ describe('completing', () => {
     expect([await store.orders.due('shop', Number.MAX_SAFE_INTEGER, 10), fetches]).toEqual([[], []])
   })
 
-  test('a refund whose record is late is read again on time, though the order does not change', async () => {
+  test('reads a refund with a late record again on time, although the order does not change', async () => {
     const updatedAt = new Date(clock.now()).toISOString()
     const row = snapshot({ updatedAt, refund: refundTotal('5.00', { records: 'delayed' }) })
     const { ingest, fetches } = await scene({

@@ -54,7 +54,7 @@ async function held() {
   }
 }
 
-test('what keeps a lease from being had is told; that another process has it is no trouble', async () => {
+test('a failure to get a lease is reported; a lease of another process is no trouble', async () => {
   const clock = memoryClock()
   const { control, store } = leases()
   const told: (string | null)[] = []
@@ -85,7 +85,7 @@ test('what keeps a lease from being had is told; that another process has it is 
   await running
 })
 
-test('a lease that is renewed stays fresh for as long as it is worked', async () => {
+test('a lease that is renewed stays fresh', async () => {
   const { clock, control, lease, end } = await held()
   await clock.advance(120_000)
   expect(() => lease.assertFresh()).not.toThrow()
@@ -93,7 +93,7 @@ test('a lease that is renewed stays fresh for as long as it is worked', async ()
   await end()
 })
 
-test('a lease that could not be renewed ends before another process may have it', async () => {
+test('a lease that could not be renewed ends before another process can get it', async () => {
   const { clock, control, lease, end } = await held()
   control.reachable = false
   await clock.advance(14_900)
@@ -104,7 +104,7 @@ test('a lease that could not be renewed ends before another process may have it'
   await end()
 })
 
-test('a process held beyond its lease publishes nothing, though it had read what to publish', async () => {
+test('a process suspended beyond its lease publishes nothing, although it had loaded the events', async () => {
   const { lease, end } = await held()
   const appended: string[] = []
   let elapsed = 0

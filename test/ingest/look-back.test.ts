@@ -4,8 +4,8 @@ import { paid } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
 import { clock, gists, history, scene, signal, store } from './scene.ts'
 
-describe('a long look back', () => {
-  test('is read beside the polls, all of it, once', async () => {
+describe('a gap of the first poll', () => {
+  test('is read completely and once, beside the polls', async () => {
     const seconds = Array.from({ length: 120 }, (_, i) => -3_600 - i * 600)
     const rows = ordersUpdatedAt(seconds).map(row => ({ ...row, paid: paid() }))
     const { ingest } = await scene({ script: { rows, pageSize: 2 }, backfill: '30d' })
@@ -21,7 +21,7 @@ describe('a long look back', () => {
     expect((await store.events.list({}, { limit: 250 })).length).toBe(120)
   })
 
-  test('that began while our clock was an hour wrong begins again: nothing behind it is passed over', async () => {
+  test('that began while our clock was an hour wrong begins again, and nothing is skipped', async () => {
     const rows = ordersUpdatedAt([-600, -300, -60]).map(row => ({ ...row, paid: paid() }))
     let wrongBy = 3_600_000
     clock.shift(wrongBy)
@@ -41,7 +41,7 @@ describe('a long look back', () => {
     expect((await store.connections.get('shop'))?.cursor ?? 0).toBeGreaterThanOrEqual(MINUTE_START + 60_000)
   })
 
-  test('of several pages finds what a leaving row and a late one hid: the count stayed, and a row was skipped', async () => {
+  test('of several pages finds the row that was skipped when one row left and another came, and the total stayed', async () => {
     // A row of 40 minutes ago leaves the first page while the second is asked for, and a late one comes at the end.
     const [late, ...rows] = ordersUpdatedAt([-120, -3_000, -2_900, -2_400, -2_300, -200]).map(row => ({
       ...row,

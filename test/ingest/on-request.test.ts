@@ -17,7 +17,7 @@ const row = async () => {
 }
 
 describe('polls on request', () => {
-  test('that fail put off no automatic poll, and one that succeeds lets them go on at their usual pace', async () => {
+  test('that fail delay no automatic poll, and a successful one restores the usual pace', async () => {
     const script: FeedScript = { rows: [] }
     const { ingest, requests } = await scene({ script })
     let clicks = 1
@@ -57,7 +57,7 @@ describe('polls on request', () => {
     await running
   })
 
-  test('whose credentials are refused stop the connection once, and put off its next probe no further', async () => {
+  test('whose credentials are refused stop the connection once, and delay its next probe no further', async () => {
     const script: FeedScript = {
       rows: [],
       before: () => {

@@ -6,7 +6,7 @@ import { until } from '../helpers/until.ts'
 import { gists, history, memoryLog, scene, signal, store } from './scene.ts'
 
 describe('publishing', () => {
-  test('happens in order, and what a dead process left is published first', async () => {
+  test('happens in order, and begins with what a dead process left', async () => {
     const { log: eventLog, appended } = memoryLog()
     const rows = ordersUpdatedAt([1]).map(row => ({ ...row, paid: paid(), packages: [parcel('p-1')] }))
     const { ingest } = await scene({ script: { rows }, eventLog })
@@ -34,7 +34,7 @@ describe('publishing', () => {
   })
 })
 
-test('what the first pages of a failing poll proved is published', async () => {
+test('the events of the first pages of a failing poll are published', async () => {
   const memory = memoryLog()
   const script: FeedScript = {
     rows: ordersUpdatedAt([1, 2, 3]).map(row => ({ ...row, paid: paid() })),

@@ -98,7 +98,7 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
     until('the holder has polled', async () => (await store.connections.get('shop'))?.lastSuccessAt != null)
 
   test.skipIf(kind === 'PostgreSQL' && !postgres)(
-    'a poll asked of the one that does not hold the connection is done by the one that does',
+    'a poll requested from the process without the lease runs in the process with it',
     async () => {
       const script: FeedScript = { rows: [] }
       const { store, holder, other } = await pair(script)
@@ -114,7 +114,7 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
   )
 
   test.skipIf(kind === 'PostgreSQL' && !postgres)(
-    'a standby that does not run, and an API without ingest, get theirs the same way',
+    'a standby, and an API without ingest, get their polls the same way',
     async () => {
       const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, paid: paid() })) }
       const { store, holder, other, fetches } = await pair(script)
@@ -129,7 +129,7 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
   )
 
   test.skipIf(kind === 'PostgreSQL' && !postgres)(
-    'orders are read, and nothing is written, by the one that holds the connection, or by the asker where nobody does',
+    'orders are read by the process with the lease, or by the asking process if there is none, and nothing is written',
     async () => {
       const { store, holder, other, fetches } = await pair({ rows: [] })
       const refs = [{ orderId: 'o-9', userId: null }]
@@ -144,7 +144,7 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
     },
   )
 
-  test.skipIf(kind === 'PostgreSQL' && !postgres)('what failed there is what the asker is told', async () => {
+  test.skipIf(kind === 'PostgreSQL' && !postgres)('the asking process gets the error of the other', async () => {
     const script: FeedScript = { rows: [] }
     const { store, holder, other } = await pair(script)
     run(holder)
@@ -160,7 +160,7 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
   })
 
   test.skipIf(kind === 'PostgreSQL' && !postgres)(
-    'a command whose connection nobody works polls it itself, and frees it again',
+    'a command polls a connection that nobody works, and releases its lease',
     async () => {
       const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, paid: paid() })) }
       const { store, holder, other } = await pair(script)
@@ -172,7 +172,7 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
   )
 
   test.skipIf(kind === 'PostgreSQL' && !postgres)(
-    'an announced order is read by the holder, once it shows a change not again, whoever got the webhook (case 46)',
+    'an announced order is read by the process with the lease until it shows a change, whichever process got the webhook (case 46)',
     async () => {
       const script: FeedScript = { rows: [] }
       const { store, holder, other, fetches } = await pair(script, '50ms')

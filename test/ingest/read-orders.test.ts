@@ -5,7 +5,7 @@ import { paid, refundTotal, snapshot, vendorTime } from '../helpers/snapshots.ts
 import { until } from '../helpers/until.ts'
 import { clock, gists, scene, signal, store } from './scene.ts'
 
-test('calls for one order within a second are one or two fetches', async () => {
+test('requests for one order within a second make one or two fetches', async () => {
   const { ingest, fetches, ask } = await scene({
     script: { rows: [] },
     fetched: [snapshot({ orderId: 'o-7', paid: paid() })],
@@ -24,7 +24,7 @@ test('calls for one order within a second are one or two fetches', async () => {
 const broken = (orderIds: readonly string[]) =>
   orderIds.includes('o-broken') ? new AppError('answered 500', { code: 'vendor.unavailable', intent: 'retry' }) : null
 
-test('an order that cannot be read holds up no other that was asked for', async () => {
+test('an order that cannot be read delays no other requested order', async () => {
   const { ingest, fetches, ask } = await scene({
     script: { rows: [] },
     fetched: [snapshot({ orderId: 'o-7', paid: paid() }), snapshot({ orderId: 'o-8', paid: paid() })],
@@ -41,7 +41,7 @@ test('an order that cannot be read holds up no other that was asked for', async 
   expect(fetches.filter(([orderId, ...more]) => orderId === 'o-broken' && more.length === 0)).toHaveLength(1)
 })
 
-test('while the credentials are refused, no order is asked for until a poll went well', async () => {
+test('after refused credentials no order is read until a poll succeeds', async () => {
   const refused = new AppError('answered 401', { code: 'vendor.unauthorized', intent: 'stop' })
   let trusted = false
   const script: FeedScript = {
@@ -71,7 +71,7 @@ test('while the credentials are refused, no order is asked for until a poll went
   await running
 })
 
-test('a recheck that fails takes back nothing of what another read of the order stored meanwhile', async () => {
+test('a failed recheck undoes nothing that another reading of the order stored meanwhile', async () => {
   const updatedAt = new Date(clock.now()).toISOString()
   const row = snapshot({ updatedAt, paid: paid(), refund: refundTotal('5.00', { records: 'delayed' }) })
   const { ingest, fetches, ask } = await scene({

@@ -72,7 +72,7 @@ describe('a window', () => {
 })
 
 describe('pages that do not add up', () => {
-  test('case 14: a row that leaves while pages are read makes nothing be skipped', async () => {
+  test('case 14: no row is skipped when a row leaves while pages are read', async () => {
     const script: FeedScript = { rows: ordersUpdatedAt([1, 2, 3, 4, 5]) }
     let moved = false
     script.before = ({ page }) => {
@@ -86,7 +86,7 @@ describe('pages that do not add up', () => {
     expect(orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4', 'o-5'])
   })
 
-  test('case 14: a row that leaves as another comes, so that the count stays, is noticed by the row seen twice', async () => {
+  test('case 14: a row that leaves while another comes keeps the total, and is noticed by the row seen twice', async () => {
     const script: FeedScript = { rows: ordersUpdatedAt([1, 2, 3, 4]) }
     let moved = false
     script.before = ({ page }) => {
@@ -100,7 +100,7 @@ describe('pages that do not add up', () => {
     expect((await read(script)).orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4'])
   })
 
-  test('case 14: one page of a stale copy, which has a row more, makes nothing be skipped', async () => {
+  test('case 14: no row is skipped when one page comes from a stale copy with one more row', async () => {
     const [first, second, third, ghost, last] = ordersUpdatedAt([1, 2, 3, 4, 5])
     if (!first || !second || !third || !ghost || !last) throw new Error('there are five')
     const rows = [first, second, third, last]
@@ -114,13 +114,13 @@ describe('pages that do not add up', () => {
     expect(orders).toEqual(['o-1', 'o-2', 'o-3', 'o-4', 'o-5'])
   })
 
-  test('case 14: a row that one page lists twice is no sign of movement, if it is so the next time', async () => {
+  test('case 14: a row that a page lists twice in both readings is no sign of movement', async () => {
     const [row] = ordersUpdatedAt([1])
     const { requests, error } = await read({ rows: row ? [row, row] : [] })
     expect([requests.length, error]).toEqual([2, null])
   })
 
-  test('case 14: a row that one page lists twice does not stand for one that another page left out', async () => {
+  test('case 14: a row that a page lists twice does not make up for a row that another page left out', async () => {
     const rows = ordersUpdatedAt([1, 2, 3])
     let wrong = true
     const page = (orders: typeof rows, next: string | null) => ({ orders, rejects: [], next, total: 3, pageSize: 1 })
@@ -139,14 +139,14 @@ describe('pages that do not add up', () => {
     expect([orders, error]).toEqual([['o-1', 'o-2', 'o-3'], null])
   })
 
-  test('case 25: a cursor that repeats ends in an error and not in a loop', async () => {
+  test('case 25: a repeated cursor ends in an error, not in a loop', async () => {
     const page = { orders: [], rejects: [], next: '7', total: null, pageSize: 2 }
     const { error, requests } = await read({ rows: [], before: () => page })
     expect(error).toMatchObject({ code: 'vendor.repeated_cursor', intent: 'retry' })
     expect(requests.length).toBe(2)
   })
 
-  test('case 41: rows are believed against a total that is too high, when a second reading is the same', async () => {
+  test('case 41: rows are believed although the total is too high, once a second reading is the same', async () => {
     const rows = ordersUpdatedAt([1])
     const { error, orders, requests } = await read({
       rows,
@@ -155,7 +155,7 @@ describe('pages that do not add up', () => {
     expect([error, orders, requests.length]).toEqual([null, ['o-1'], 2])
   })
 
-  test('case 41: on several pages as well, where the last but one is short and the last is empty', async () => {
+  test('case 41: also on several pages, with a short page before an empty last one', async () => {
     const rows = ordersUpdatedAt([1, 2, 3])
     const [first, second, third] = rows
     const pages = [[first, second], [third], []].map(page => page.filter(row => row !== undefined))
@@ -172,7 +172,7 @@ describe('pages that do not add up', () => {
     expect([error, orders, requests.length]).toEqual([null, ['o-1', 'o-2', 'o-3'], 6])
   })
 
-  test('a total that is another one at each reading is not believed: the poll fails, after giving what is listed', async () => {
+  test('a total that differs in each reading fails the poll, after the listed rows are taken', async () => {
     const rows = ordersUpdatedAt([1])
     let total = 3
     const { error, orders } = await read({
@@ -183,7 +183,7 @@ describe('pages that do not add up', () => {
     expect(orders).toEqual(['o-1'])
   })
 
-  test('a list that is another one at each reading is not believed either', async () => {
+  test('a list that differs in each reading fails the poll as well', async () => {
     const rows = ordersUpdatedAt([1, 2, 3, 4])
     let reading = 0
     const { error } = await read({
@@ -193,7 +193,7 @@ describe('pages that do not add up', () => {
     expect(error).toMatchObject({ code: 'ingest.page_drift' })
   })
 
-  test('rows older than the window show that the filter was ignored: their facts are taken and the poll fails', async () => {
+  test('rows older than the window show an ignored filter: their facts are taken, and the poll fails', async () => {
     const rows = ordersUpdatedAt([-3_600])
     const { error, orders, requests } = await read({
       rows,
@@ -204,7 +204,7 @@ describe('pages that do not add up', () => {
   })
 })
 
-test('whatever rows move between requests, every row that stays in the window is read', async () => {
+test('every row that stays in the window is read, whatever rows move between requests', async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(fc.nat({ max: 59 }), { minLength: 1, maxLength: 30 }),
@@ -251,11 +251,11 @@ describe('planning', () => {
     expect(whole({ ...reach, cursor: null, backfillFrom: reach.now }).from).toBe(MINUTE_START - 595_000)
   })
 
-  test('a cursor ahead of the clock does not skip what happens until then', () => {
+  test('a cursor ahead of the clock skips nothing', () => {
     expect(whole({ ...reach, cursor: reach.now + 3_600_000 }).from).toBe(MINUTE_START - 595_000)
   })
 
-  test('what is too large for one round leaves a gap that touches the live window', () => {
+  test('a window that is too large for one poll leaves a gap that touches the live window', () => {
     const first = { ...reach, cursor: null, backfillFrom: MINUTE_START - 86_400_000 }
     const { live, gap } = cutAt(whole(first), reach.now - reach.overlapMs, 1_000)
     expect(gap).toEqual({ from: MINUTE_START - 86_400_000, to: live.from })
@@ -273,25 +273,28 @@ describe('planning', () => {
   test.each([
     ['behind', clocks(MINUTE_START - HOURS, MINUTE_START)],
     ['ahead', clocks(MINUTE_START + HOURS, MINUTE_START)],
-  ])('case 42: hours %s, each poll reads the overlap before either clock, and not what lies between', (_, both) => {
-    const [earlier, later] = [Math.min(...both), Math.max(...both)]
-    const plan = fronts({ ...reach, cursor: earlier, clocks: both, reached: later - 5_000 })
-    expect(plan.map(({ window }) => window)).toEqual([
-      { from: earlier - 600_000, to: earlier },
-      { from: later - 605_000, to: later },
-    ])
-    expect(plan.map(({ looksBack, gap }) => [looksBack, gap])).toEqual([
-      [false, null],
-      [false, { from: later - 605_000, to: later - 600_000 }],
-    ])
-  })
+  ])(
+    'case 42: with the vendor hours %s, each poll reads the overlap before either clock, and not the span between',
+    (_, both) => {
+      const [earlier, later] = [Math.min(...both), Math.max(...both)]
+      const plan = fronts({ ...reach, cursor: earlier, clocks: both, reached: later - 5_000 })
+      expect(plan.map(({ window }) => window)).toEqual([
+        { from: earlier - 600_000, to: earlier },
+        { from: later - 605_000, to: later },
+      ])
+      expect(plan.map(({ looksBack, gap }) => [looksBack, gap])).toEqual([
+        [false, null],
+        [false, { from: later - 605_000, to: later - 600_000 }],
+      ])
+    },
+  )
 
-  test('case 42: the first poll reads all up to the later clock', () => {
+  test('case 42: the first poll reads up to the later clock', () => {
     const plan = fronts({ ...reach, cursor: null, clocks: clocks(MINUTE_START - HOURS, MINUTE_START), reached: null })
     expect(plan.map(({ window }) => window)).toEqual([{ from: 0, to: MINUTE_START }])
   })
 
-  test('case 43: what is left without an unreadable instant leaves out that instant and nothing else', () => {
+  test('case 43: the parts around an unreadable instant leave out that instant and nothing else', () => {
     const instant = { from: 5_000, to: 5_000 }
     expect(without({ from: 0, to: 9_000 }, [instant], 1_000)).toEqual([
       { from: 0, to: 4_000 },
@@ -303,7 +306,7 @@ describe('planning', () => {
     expect(without({ from: 6_000, to: 9_000 }, [instant], 1_000)).toEqual([{ from: 6_000, to: 9_000 }])
   })
 
-  test('case 43: two unreadable instants beside each other leave no window between them', () => {
+  test('case 43: two adjacent unreadable instants leave no window between them', () => {
     const instants = [4_000, 5_000].map(at => ({ from: at, to: at }))
     expect(without({ from: 0, to: 9_000 }, instants, 1_000)).toEqual([
       { from: 0, to: 3_000 },
@@ -311,14 +314,14 @@ describe('planning', () => {
     ])
   })
 
-  test('case 43: where windows are open at the end, what is left touches the tick', () => {
+  test('case 43: with windows that are open at the end, the part after a tick touches it', () => {
     expect(without({ from: 0, to: 9_000 }, [{ from: 4_000, to: 5_000 }], 1_000)).toEqual([
       { from: 0, to: 4_000 },
       { from: 5_000, to: 9_000 },
     ])
   })
 
-  test('two halves cover the whole and end at one tick', () => {
+  test('halves cover the whole window, down to one tick', () => {
     expect(halve({ from: 0, to: 5_000 }, 1_000)).toEqual([
       { from: 0, to: 3_000 },
       { from: 3_000, to: 5_000 },

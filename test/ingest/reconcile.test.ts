@@ -122,7 +122,7 @@ test('orders from before the connection was set up, which nobody asked for, stay
   await end()
 })
 
-test('no poll waits for a reconciliation that stands still', async () => {
+test('no poll waits for a reconciliation that is stuck', async () => {
   const script: FeedScript = { rows: [], listsCreated: true }
   const { time, end, process } = await shop(script)
   const asked = process().created
@@ -161,7 +161,7 @@ test('a daily reconciliation happens although the process restarts more often', 
   await end()
 })
 
-test('an interval that was shortened counts from now on, restarts or not', async () => {
+test('a shortened interval is valid from now on, restart or not', async () => {
   const script: FeedScript = { rows: [], listsCreated: true }
   const { time, end, row, restart } = await shop(script, { reconcile: { every: '24h', lookBack: '30d' } })
   await restart(SECOND, { reconcile: { every: '2s', lookBack: '30d' } })
@@ -170,7 +170,7 @@ test('an interval that was shortened counts from now on, restarts or not', async
   await end()
 })
 
-test('a restart goes on in the middle of a reconciliation and reads no finished part again', async () => {
+test('a restart continues in the middle of a reconciliation and reads no finished part again', async () => {
   const script: FeedScript = { rows: [], listsCreated: true, pageSize: 1 }
   const { time, end, row, restart, process } = await shop(script, { reconcile: { every: '1h', lookBack: '30d' } })
   script.rows = Array.from({ length: 45 }, (_, n) => order(`o-${n}`, time.now() - (n * DAY) / 2))
@@ -200,7 +200,7 @@ test('a restart goes on in the middle of a reconciliation and reads no finished 
   await end()
 })
 
-test('a connection that turned reconciliation off is not reconciled', async () => {
+test('a connection with reconciliation turned off is not reconciled', async () => {
   const { time, end, row, process } = await shop({ rows: [], listsCreated: true }, { reconcile: false })
   await time.advance(5 * MINUTE)
   expect([await row(), process().created]).toEqual([null, []])

@@ -70,7 +70,7 @@ async function commit(lease: Lease, events: readonly EventRecord[]) {
   await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: null, quarantine: [] })
 }
 
-/** A publisher of `shop` on a clock of its own, which runs until `end`. */
+/** An outbox of `shop` on its own clock; runs until `end`. */
 async function publishing(eventLog: EventLog) {
   const clock: MemoryClock = memoryClock()
   await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
@@ -112,7 +112,7 @@ async function publishing(eventLog: EventLog) {
 }
 
 describe('what the log refuses', () => {
-  test('of one partition keeps back the orders of that partition only, and nothing else is sent twice', async () => {
+  test('in one partition holds back the orders of that partition only, and nothing else is sent twice', async () => {
     const { log, control } = refusingLog()
     const one = await publishing(log)
     await commit(
@@ -126,7 +126,7 @@ describe('what the log refuses', () => {
     expect(control.written).toHaveLength(9)
     expect(new Set(ids(control.written)).size).toBe(9)
     expect(await waiting()).toEqual(ids(eventsOf('o-2', 3)))
-    // What comes meanwhile is published, too.
+    // Events that come meanwhile are published too.
     await commit(one.lease, [...eventsOf('o-2', 4).slice(3), ...eventsOf('o-3', 4).slice(3)])
     one.publisher.kick()
     await one.clock.until(() => ofOrder(control.written, 'o-3').length === 4)
@@ -137,7 +137,7 @@ describe('what the log refuses', () => {
     await end()
   })
 
-  test('for good is one order, which is shown and published once it can be, in order', async () => {
+  test('permanently is one order, which is shown, and published in sequence once the log takes it', async () => {
     const { log, control } = refusingLog()
     control.largest = 2_000
     control.told = false
@@ -189,7 +189,7 @@ describe('what the log refuses', () => {
     },
   )
 
-  test('keeps 10,000 events at the head from starving the others, and they are read again only when due', async () => {
+  test('does not delay other events, even with 10,000 of them at the head, and is read again only when due', async () => {
     const { log, control } = refusingLog()
     const one = await publishing(log)
     control.partitions.add(2)
@@ -211,7 +211,7 @@ describe('what the log refuses', () => {
     await end()
   }, 60_000)
 
-  test('a log that refuses our credentials loses no lease, is shown, and is tried until it takes us again', async () => {
+  test('a log that refuses our credentials costs no lease, is shown, and is tried until it accepts them', async () => {
     const { log, control } = refusingLog()
     const one = await publishing(log)
     await commit(one.lease, eventsOf('o-1', 2))

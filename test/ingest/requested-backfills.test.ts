@@ -5,7 +5,7 @@ import { paid, snapshot } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
 import { clock, gists, scene, store } from './scene.ts'
 
-/** Spans that a person asks to have read again. */
+/** Backfills on request. */
 
 const DAY = 86_400_000
 const START = Date.parse('2026-03-01T00:00:00Z')
@@ -32,7 +32,7 @@ test('a backfill reads the span once by creation and once by update, and publish
   expect((await gists()).toSorted()).toEqual(['o-1 paid 20.00', 'o-2 paid 20.00'])
 })
 
-test('a backfill that was interrupted goes on with the next process, from where it was', async () => {
+test('an interrupted backfill continues in the next process where it stopped', async () => {
   const rows = Array.from({ length: 60 }, (_, n) => order(`o-${n}`, START + n * 3_600_000))
   let pages = 0
   const script: FeedScript = { rows, pageSize: 1 }
@@ -64,7 +64,7 @@ test('a backfill that was interrupted goes on with the next process, from where 
   expect(new Set(await gists()).size).toBe(60)
 })
 
-test('a command without a server works the backfill itself, publishes, and frees the connection', async () => {
+test('a command without a server works on the backfill itself, publishes, and releases the lease', async () => {
   const { ingest } = await scene({ script: { rows: [order('o-1', START + DAY)] } })
   await ask('one')
   ingest.backfill('shop')

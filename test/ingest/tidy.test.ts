@@ -13,7 +13,7 @@ const personal = {
 }
 
 describe('what a source reads', () => {
-  test('is stored and published without mail addresses, phone numbers and links that are none, whatever the source is', async () => {
+  test('is stored and published without mail addresses, phone numbers and invalid links, whatever the source', async () => {
     const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, ...personal })) }
     const { ingest } = await scene({ script })
     await ingest.poll('shop', { signal })
@@ -26,7 +26,7 @@ describe('what a source reads', () => {
     expect(kept).not.toMatch(/jane|555|javascript/)
   })
 
-  test('loses its reasons where the connection wants none', async () => {
+  test('loses its reasons if the connection wants none', async () => {
     const script: FeedScript = { rows: ordersUpdatedAt([1]).map(row => ({ ...row, ...personal })) }
     const { ingest } = await scene({ script, reasons: false })
     await ingest.poll('shop', { signal })
@@ -41,7 +41,7 @@ describe('what a source reads', () => {
     expect(JSON.stringify(await store.orders.get('shop', 'o-1'))).not.toContain('call')
   })
 
-  test('is otherwise left as it is', () => {
+  test('is otherwise unchanged', () => {
     const plain = snapshot({
       paid: paid(),
       packages: [parcel('p-1', { trackingUrl: 'https://track.example/1' })],

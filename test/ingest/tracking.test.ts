@@ -42,7 +42,7 @@ describe('a tracking number that changes', () => {
     ])
   })
 
-  test('case 21: is published after an upgrade as well, and an unchanged one is not', async () => {
+  test('case 21: is published after an upgrade too, and an unchanged one is not', async () => {
     const script: FeedScript = { rows: [...rows('T1')] }
     const { ingest } = await scene({ script })
     await ingest.poll('shop', { signal })

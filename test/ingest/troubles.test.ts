@@ -9,7 +9,7 @@ import { clock, memoryLog, scene, signal, store } from './scene.ts'
 
 const row = async () => store.connections.get('shop')
 
-test('a log that refuses our credentials is shown in the connection while polls go on, and is over when it takes events', async () => {
+test('a log that refuses our credentials is shown in the connection while polls go on, until it takes events', async () => {
   const memory = memoryLog()
   const script: FeedScript = { rows: ordersUpdatedAt([1]).map(one => ({ ...one, paid: paid() })) }
   let refuses = true
@@ -38,7 +38,7 @@ test('a log that refuses our credentials is shown in the connection while polls 
   await running
 })
 
-test('a look back that fails is shown in the connection though its polls succeed, and is over when it goes on', async () => {
+test('a failing gap is shown in the connection although its polls succeed, until it is read', async () => {
   const script: FeedScript = { rows: ordersUpdatedAt([1]) }
   const { ingest } = await scene({ script, hurry: 50 })
   const lease = await store.leases.acquire('connection/shop', 'one', 60_000, Date.now())
@@ -63,7 +63,7 @@ test('a look back that fails is shown in the connection though its polls succeed
   await running
 })
 
-test('a single order that cannot be read again and again is shown in the connection, and is over when it can', async () => {
+test('a single order that repeatedly cannot be read is shown in the connection until it can be read', async () => {
   let fails = true
   const { ingest } = await scene({
     script: { rows: ordersUpdatedAt([1]) },
@@ -87,7 +87,7 @@ test('a single order that cannot be read again and again is shown in the connect
   await running
 })
 
-test('a store that takes no writes is told although it cannot be stored', async () => {
+test('a store that takes no writes is reported although the report cannot be stored', async () => {
   const { ingest } = await scene({ script: { rows: ordersUpdatedAt([1]) }, hurry: 20 })
   const write = store.connections.update
   const broken = { now: true }

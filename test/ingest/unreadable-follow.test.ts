@@ -59,7 +59,7 @@ async function followed(broken: Set<string>) {
   return { ingest, asked }
 }
 
-test('case 43: an answer that cannot be parsed costs only its followed order, which is in quarantine until it can be read', async () => {
+test('case 43: an answer that cannot be parsed costs only its followed order, which stays in quarantine until it can be read', async () => {
   const broken = new Set(['2'])
   const { ingest, asked } = await followed(broken)
   expect((await ingest.poll('tuya', { signal })).events).toHaveLength(4)
@@ -72,7 +72,7 @@ test('case 43: an answer that cannot be parsed costs only its followed order, wh
   expect(await entries()).toEqual([])
 })
 
-test('an order that cannot be read is asked for ever more rarely, and hourly at least', async () => {
+test('an unreadable order is read more and more rarely, and at least once an hour', async () => {
   const { ingest } = await followed(new Set(['2']))
   const pauses: number[] = []
   for (let poll = 0; poll < 10; poll++) {
@@ -84,7 +84,7 @@ test('an order that cannot be read is asked for ever more rarely, and hourly at 
   expect(pauses.at(-1)).toBe(3_600)
 })
 
-test('when no order can be read the vendor is in trouble: the poll fails, and nothing is in quarantine', async () => {
+test('if no order can be read, the vendor is in trouble: the poll fails, and nothing goes to quarantine', async () => {
   const { ingest, asked } = await followed(new Set(['1', '2', '3', '4', '5']))
   await expect(ingest.poll('tuya', { signal })).rejects.toThrow('no JSON')
   expect(asked).toHaveLength(3)

@@ -23,7 +23,7 @@ function brokenShop(seconds: readonly number[], broken: number[], code?: string)
   return { script, mend: () => broken.splice(0) }
 }
 
-/** The first failure of a window is the vendor's moment; the second is looked into. */
+/** The first failure of a window may be a moment of the vendor; the second starts the search. */
 async function pollTwice({ ingest }: Awaited<ReturnType<typeof scene>>) {
   await expect(ingest.poll('shop', { signal })).rejects.toThrow()
   return ingest.poll('shop', { signal })
@@ -31,7 +31,7 @@ async function pollTwice({ ingest }: Awaited<ReturnType<typeof scene>>) {
 
 describe('case 43: a list that fails whenever it holds one order', () => {
   test.each(['vendor.unavailable', 'vendor.not_json', 'kakaclo.failed', 'shoplazza.malformed', 'vendor.refused'])(
-    'costs that tick of the vendor only, which is in quarantine with the reason (%s)',
+    'costs only one tick of update time, which is in quarantine with the reason (%s)',
     async code => {
       const { script } = brokenShop([5, 20, 21, 22, 50], [21], code)
       const world = await scene({ script })
@@ -53,7 +53,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     },
   )
 
-  test('is asked for no more by the polls after it, which need one request more', async () => {
+  test('is not read by later polls, which need one more request', async () => {
     const { script } = brokenShop([5, 21, 50], [21])
     const world = await scene({ script })
     await pollTwice(world)
@@ -70,14 +70,14 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     expect(world.requests.length).toBeLessThan(50)
   })
 
-  test('several of them are each found', async () => {
+  test('each of several broken orders is found', async () => {
     const { script } = brokenShop([5, 20, 21, 22, 50], [5, 21, 22])
     await pollTwice(await scene({ script }))
     expect(await ids()).toEqual(new Set(['o-2', 'o-5']))
     expect((await store.quarantine.spans('shop')).map(({ from }) => from)).toEqual([5, 21, 22].map(second))
   })
 
-  test('more than five are found by several polls', async () => {
+  test('more than five broken orders are found by several polls', async () => {
     const broken = [2, 4, 6, 8, 10, 12, 14]
     const { script } = brokenShop([...broken, 55, 1], [...broken])
     const world = await scene({ script })
@@ -87,7 +87,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     expect(await ids()).toEqual(new Set(['o-8', 'o-9']))
   })
 
-  test('is read again after 1, 5 and 30 minutes and then hourly, until it can be read: then its events follow and the entry goes', async () => {
+  test('is read again after 1, 5 and 30 minutes and then hourly; once it can be read, its events are published and the entry is removed', async () => {
     const { script, mend } = brokenShop([5, 21], [21])
     const world = await scene({ script, now: () => clock.now() })
     const eventsOf = async () => (await world.ingest.poll('shop', { signal })).events.length
@@ -109,7 +109,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     expect(await store.quarantine.list({}, { limit: 10 })).toEqual([])
   })
 
-  test('is read again at once where somebody asks for it', async () => {
+  test('is read again at once on request', async () => {
     const { script, mend } = brokenShop([5, 21], [21])
     const world = await scene({ script })
     await pollTwice(world)
@@ -120,7 +120,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     expect(await store.quarantine.spans('shop')).toEqual([])
   })
 
-  test('is remembered by the next process, and published by it once it can be read', async () => {
+  test('is known to the next process, which publishes its events once it can be read', async () => {
     const { script, mend } = brokenShop([5, 21], [21])
     await pollTwice(await scene({ script }))
     mend()
@@ -132,7 +132,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     expect(await ids()).toEqual(new Set(['o-1', 'o-2']))
   })
 
-  test('in a long look back: the tick is set aside and the gap is read to its end', async () => {
+  test('in a gap: the tick is quarantined and the gap is read to its end', async () => {
     const { script } = brokenShop([-80_000, -50_000, -49_999, 30], [-50_000])
     const world = await scene({ script, backfill: '1d' })
     await pollTwice(world)
@@ -140,7 +140,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     expect(await store.quarantine.spans('shop')).toMatchObject([{ from: second(-50_000), to: second(-50_000) }])
   })
 
-  test('on the second page of several: what is on the first is taken, and the tick is found', async () => {
+  test('on the second page: the orders of the first page are taken, and the tick is found', async () => {
     const rows = ordersUpdatedAt([1, 2, 3, 4, 5, 6]).map(row => ({ ...row, paid: paid() }))
     const script: FeedScript = { rows, pageSize: 2 }
     script.before = ({ window, page }) => {
@@ -156,7 +156,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     expect(await store.quarantine.spans('shop')).toMatchObject([{ from: second(4), to: second(4) }])
   })
 
-  test('where windows are open at their end, the tick is found and nothing beside it is lost', async () => {
+  test('with windows that are open at the end: the tick is found, and no order beside it is lost', async () => {
     const rows = ordersUpdatedAt([20, 21, 22]).map(row => ({ ...row, paid: paid() }))
     const script: FeedScript = { rows, pageSize: 10 }
     script.before = ({ window, page }) => {
@@ -172,7 +172,7 @@ describe('case 43: a list that fails whenever it holds one order', () => {
     expect(await store.quarantine.spans('shop')).toMatchObject([{ from: second(21), to: second(22) }])
   })
 
-  test('a dry run sets nothing aside', async () => {
+  test('a dry run quarantines nothing', async () => {
     const { script } = brokenShop([5, 21], [21])
     const world = await scene({ script })
     for (let poll = 0; poll < 2; poll++) await world.ingest.poll('shop', { signal, dryRun: true }).catch(() => {})
@@ -199,7 +199,7 @@ describe('an outage is not taken for a broken order', () => {
     expect((await world.ingest.poll('shop', { signal })).events).toHaveLength(2)
   })
 
-  test('case 43: nor when all that fails is whatever holds orders', async () => {
+  test('case 43: also when only windows with orders fail', async () => {
     const seconds = [5, 21, 33, 47, 50, 58]
     const { script, mend } = brokenShop(seconds, [...seconds])
     const world = await scene({ script })
@@ -209,7 +209,7 @@ describe('an outage is not taken for a broken order', () => {
     expect((await world.ingest.poll('shop', { signal })).events).toHaveLength(6)
   })
 
-  test('case 43: where it stays so for several polls, each of those orders is set aside, and told when it can be read', async () => {
+  test('case 43: after several such polls each of the orders is quarantined, and published once it can be read', async () => {
     const { script, mend } = brokenShop([5, 21], [5, 21])
     const world = await scene({ script })
     for (let poll = 0; poll < 4; poll++) await expect(world.ingest.poll('shop', { signal })).rejects.toThrow()
@@ -221,7 +221,7 @@ describe('an outage is not taken for a broken order', () => {
     expect(await ids()).toEqual(new Set(['o-1', 'o-2']))
   })
 
-  test('case 43: nor when it begins while a broken order is looked for', async () => {
+  test('case 43: also when it begins during the search for a broken order', async () => {
     const { script } = brokenShop([5, 21, 50], [21])
     const { before } = script
     let answers = 12
@@ -241,7 +241,7 @@ describe('an outage is not taken for a broken order', () => {
     ],
     ['refused credentials', new AppError('401', { code: 'vendor.unauthorized', intent: 'stop' })],
     ['a network that is down', new AppError('reset', { code: 'vendor.unreachable', intent: 'retry' })],
-  ])('%s is looked into by no request more', async (_, error) => {
+  ])('%s starts no search', async (_, error) => {
     const script: FeedScript = {
       rows: [],
       before: () => {
@@ -254,7 +254,7 @@ describe('an outage is not taken for a broken order', () => {
   })
 })
 
-test('case 41: a total that is always too high costs one reading more, one warning, and nothing after', async () => {
+test('case 41: a total that is always too high costs one more reading and one warning, once', async () => {
   const rows = ordersUpdatedAt([5, 21]).map(row => ({ ...row, paid: paid() }))
   const script: FeedScript = { rows, pageSize: 10 }
   script.before = ({ window, page }) => {
@@ -288,7 +288,7 @@ test('case 41: a total that is always too high costs one reading more, one warni
   expect(await store.connections.get('shop')).toMatchObject({ state: 'ok', lastError: null })
 })
 
-test('case 41: a row that is missing besides is noticed all the same', async () => {
+test('case 41: another missing row is still noticed', async () => {
   const rows = ordersUpdatedAt([5, 21]).map(row => ({ ...row, paid: paid() }))
   const script: FeedScript = { rows, pageSize: 10 }
   let hidden = 0

@@ -13,7 +13,7 @@ describe.each([
 ])('case 42: a Date header hours %s while the update times are right', (_, wrongBy) => {
   const shop = (script: FeedScript) => scene({ script, now: () => clock.now() + wrongBy })
 
-  test('hides no order: it is found by the next poll', async () => {
+  test('hides no order: the next poll finds it', async () => {
     const script: FeedScript = { rows: told([NOW_SECOND - 1]), pageSize: 10 }
     const { ingest, requests } = await shop(script)
     expect((await ingest.poll('shop', { signal })).events).toHaveLength(1)
@@ -28,7 +28,7 @@ describe.each([
     }
   })
 
-  test('is said in words once, and the cursor stays at the earlier clock', async () => {
+  test('is logged once, and the cursor stays at the earlier clock', async () => {
     const { ingest, lines } = await shop({ rows: [] })
     for (let poll = 0; poll < 3; poll++) await ingest.poll('shop', { signal })
     const said = lines.filter(({ msg }) => String(msg).includes('3 h 0 min'))
@@ -39,7 +39,7 @@ describe.each([
     expect(row?.state).toBe('ok')
   })
 
-  test('costs nothing once it is right again', async () => {
+  test('costs nothing once the clock is right again', async () => {
     let by = wrongBy
     const script: FeedScript = { rows: [], pageSize: 10 }
     const { ingest } = await scene({ script, now: () => clock.now() + by })
@@ -65,7 +65,7 @@ test.each([
   expect((await ingest.poll('shop', { signal })).events).toHaveLength(1)
 })
 
-test('a difference of the clocks of less than a minute is not worth a word', async () => {
+test('a difference of the clocks of less than a minute is not logged', async () => {
   const { ingest, lines } = await scene({ script: { rows: [] }, now: () => clock.now() - 40_000 })
   await ingest.poll('shop', { signal })
   expect(lines.filter(({ level }) => Number(level) >= 40)).toEqual([])

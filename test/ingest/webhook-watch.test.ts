@@ -82,7 +82,7 @@ async function shop(own: { webhookSecret?: string } = { webhookSecret: 'artifici
   }
 }
 
-test('polls that find changes for a quarter of an hour without a webhook say so, once, and what to do', async () => {
+test('polls that find changes for a quarter of an hour without a webhook warn once, and say what to do', async () => {
   const { poll, change, silent, warnings } = await shop()
   await store.connections.heard('shop', clock.now())
   change(3)
@@ -98,7 +98,7 @@ test('polls that find changes for a quarter of an hour without a webhook say so,
   expect(warnings()[0]).toMatchObject({ level: 40, msg: expect.stringContaining('create it again') })
 })
 
-test('a webhook ends the silence, and another silence is said again', async () => {
+test('a webhook ends the silence, and the next silence warns again', async () => {
   const { poll, change, silent, warnings } = await shop()
   for (const expected of [1, 2]) {
     await store.connections.heard('shop', clock.now())
@@ -125,7 +125,7 @@ test.each([
   expect([await silent(), warnings()]).toEqual([false, []])
 })
 
-test('orders that are read because somebody asked are not found by polls', async () => {
+test('orders read on request do not count as found by polls', async () => {
   const { ingest, poll, silent } = await shop()
   await store.connections.heard('shop', clock.now())
   for (let order = 0; order < 9; order++) await readAgain({ store, ingest, clock }, 'shop', `w-${order}`)

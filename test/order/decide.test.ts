@@ -58,7 +58,7 @@ describe('the event', () => {
     expect(eventId('shop', 'o-1', 'order.shipped', 'p-1')).toBe('evt_0opl99dG3aMklu1O6CveMw')
   })
 
-  test('takes its time from the fact, else from the order, else from us, and says which', () => {
+  test('takes its time from the fact, else from the order, else from our clock, and names the source', () => {
     const times = [
       observer().see(snapshot({ cancelled: { when: vendorTime('2026-03-02T08:00:00.000Z'), reason: null } })),
       observer().see(snapshot({ cancelled })),
@@ -102,7 +102,7 @@ describe('the events of an order', () => {
     ).toEqual([])
   })
 
-  test('a status that goes backwards takes nothing back, and is noted', () => {
+  test('a status that goes backwards takes nothing back, and is logged', () => {
     const order = observer()
     order.see(snapshot({ paid: paid(), packages: [parcel('p-1')] }))
     const { events, decision } = order.see(snapshot())
@@ -111,7 +111,7 @@ describe('the events of an order', () => {
     expect(order.see(snapshot({ paid: paid(), packages: [parcel('p-1')] })).events).toEqual([])
   })
 
-  test('a cancelled package neither cancels the order nor erases what was said', () => {
+  test('a cancelled package neither cancels the order nor takes a fact back', () => {
     const order = observer()
     order.see(snapshot({ packages: [parcel('p-1')] }))
     expect(order.see(snapshot({ packages: [parcel('p-1', { shipped: null })] })).events).toEqual([])
@@ -119,12 +119,12 @@ describe('the events of an order', () => {
 })
 
 describe('packages', () => {
-  test('case 21: without an id, a tracking number in the place of another is noted and not said', () => {
+  test('case 21: without an id, a tracking number that replaces another is logged and not published', () => {
     const order = observer()
     order.see(snapshot({ packages: [parcel(null, { trackingNumber: 'A' })] }))
     const { events, decision } = order.see(snapshot({ packages: [parcel(null, { trackingNumber: 'B' })] }))
     expect(events).toEqual([])
-    expect(decision.notes[0]).toContain('~UPS/B takes the place')
+    expect(decision.notes[0]).toContain('~UPS/B replaces a published shipment')
   })
 
   test('without an id, a tracking number beside another is another package', () => {
@@ -141,7 +141,7 @@ describe('packages', () => {
     expect(gists(order.all)).toEqual(['shipped order'])
   })
 
-  test('arrival is read from packages that have a status, never from the order beside them', () => {
+  test('delivery is read from packages that have a status, and not from their order', () => {
     const order = observer()
     order.see(
       snapshot({ packages: [parcel('p-1'), parcel('p-2', { delivered: { when: null } })], delivered: { when: null } }),
@@ -149,7 +149,7 @@ describe('packages', () => {
     expect(gists(order.all)).toEqual(['shipped p-1', 'shipped p-2', 'delivered p-2'])
   })
 
-  test('arrival said of the order is not said again of its packages', () => {
+  test('a delivery published for the order is not published again for its packages', () => {
     const order = observer()
     order.see(snapshot({ packages: [parcel('p-1', { statusGiven: false })], delivered: { when: null } }))
     order.see(snapshot({ packages: [parcel('p-1', { delivered: { when: null } })], delivered: { when: null } }))
@@ -169,7 +169,7 @@ describe('refunds by a running total', () => {
     ])
   })
 
-  test('case 12: 12 → 10 → 15 is a refund of 12 and one of 3, and the decrease is noted', () => {
+  test('case 12: 12 → 10 → 15 is a refund of 12 and one of 3, and the decrease is logged', () => {
     const order = observer()
     order.see(snapshot({ refund: refundTotal('12.00') }))
     const { events, decision } = order.see(snapshot({ refund: refundTotal('10.00') }))
@@ -179,7 +179,7 @@ describe('refunds by a running total', () => {
     expect(gists(order.all)).toEqual(['refunded 12.00', 'refunded 3.00'])
   })
 
-  test('case 33: a total that cannot be read makes the refund wait, and the next readable one says it', () => {
+  test('case 33: an unreadable total makes the refund wait for the next readable one', () => {
     const order = observer()
     order.see(snapshot({ refund: refundTotal('5.00') }))
     expect(order.see(snapshot({ refund: refundTotal(null, { totalUnreadable: true, full: true }) })).events).toEqual([])
@@ -192,14 +192,14 @@ describe('refunds by a running total', () => {
     ).toEqual([])
   })
 
-  test('a full refund without an amount is said once, and nothing after it', () => {
+  test('a full refund without an amount is published once, and no refund after it', () => {
     const order = observer()
     order.see(snapshot({ refund: refundTotal(null, { full: true }) }))
     order.see(snapshot({ refund: refundTotal('20.00', { full: true }) }))
     expect(gists(order.all)).toEqual(['refunded null full'])
   })
 
-  test('a total of nothing is no refund', () => {
+  test('a total of zero is no refund', () => {
     expect(observer().see(snapshot({ refund: refundTotal('0.00') })).events).toEqual([])
   })
 
@@ -220,14 +220,14 @@ describe('refunds by a running total', () => {
 describe('refunds by records', () => {
   const view = (records: ReturnType<typeof refundRecord>[], total: string | null) => refundTotal(total, { records })
 
-  test('are said by id, once each, with the running total', () => {
+  test('are published by id, once each, with the running total', () => {
     const order = observer()
     order.see(snapshot({ refund: view([refundRecord('r-1', '5.00')], '5.00') }))
     order.see(snapshot({ refund: view([refundRecord('r-1', '5.00'), refundRecord('r-2', '15.00')], '20.00') }))
     expect(gists(order.all)).toEqual(['refunded 5.00', 'refunded 15.00 full'])
   })
 
-  test('are waited for ten minutes after the total rose, and then the total stands', () => {
+  test('are waited for until ten minutes after the total rose, and then the total counts', () => {
     const order = observer()
     const updatedAt = new Date(OBSERVED_AT).toISOString()
     const waiting = order.see(snapshot({ updatedAt, refund: view([], '5.00') }))
@@ -243,7 +243,7 @@ describe('refunds by records', () => {
     ).toEqual([])
   })
 
-  test('that are not there at the first look at an old refund are asked for again before the total stands', () => {
+  test('that are absent at the first reading of an old refund are read again before the total counts', () => {
     const order = observer()
     const old = { updatedAt: new Date(OBSERVED_AT - 60 * MINUTE).toISOString() }
     const first = order.see(snapshot({ ...old, refund: view([], '5.00') }))
@@ -260,7 +260,7 @@ describe('refunds by records', () => {
     ])
   })
 
-  test('that cannot be read are asked for again soon, however old the refund is, and it is said once', () => {
+  test('that cannot be read are read again soon, however old the refund, which is published once', () => {
     const order = observer()
     const old = { updatedAt: new Date(OBSERVED_AT - 30 * 24 * 60 * MINUTE).toISOString() }
     const delayed = snapshot({ ...old, refund: refundTotal('5.00', { records: 'delayed' }) })
@@ -285,7 +285,7 @@ describe('refunds by records', () => {
     ])
   })
 
-  test('once said, are the only source: a total beyond them is asked for again, never added', () => {
+  test('once published, are the only source: a higher total is read again, never added', () => {
     const order = observer()
     order.see(snapshot({ refund: view([refundRecord('r-1', '5.00')], '5.00') }))
     const { events, decision } = order.see(snapshot({ refund: refundTotal('9.00') }), OBSERVED_AT + 60 * MINUTE)

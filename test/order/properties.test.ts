@@ -61,7 +61,7 @@ test('any observations of one history give the same set of events once its end i
   )
 })
 
-test('what a prefix of the history says is never contradicted by the whole, and observing again says nothing', () => {
+test('the events of a prefix of the history are never contradicted by the whole, and observing again yields nothing', () => {
   fc.assert(
     fc.property(observations, ({ steps, seen }) => {
       const order = observer()

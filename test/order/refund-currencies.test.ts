@@ -20,7 +20,7 @@ const refunds = (events: readonly OrderEvent[]) =>
   })
 
 describe('refund records in two currencies', () => {
-  test('case 45: are not added, and whether the refund is full is not told', () => {
+  test('case 45: are not added, and the event does not say whether the refund is full', () => {
     const order = observer()
     order.see(withRecords([record('r-1', '5.00', 'USD'), record('r-2', '4.00', 'EUR')], { full: true }))
     order.see(
@@ -78,7 +78,7 @@ describe('refund records in two currencies', () => {
   })
 })
 
-describe('a finished refund record of nothing', () => {
+describe('a finished refund record of zero', () => {
   test('case 44: is no refund', () => {
     const order = observer()
     order.see(withRecords([record('r-0', '0.00', 'USD')]))
@@ -86,7 +86,7 @@ describe('a finished refund record of nothing', () => {
     expect(refunds(order.all)).toEqual([['r-1', '5.00', 'USD', '5.00', false]])
   })
 
-  test('case 44: does not decide that records are what refunds are counted by', () => {
+  test('case 44: does not make records the way that refunds are counted', () => {
     const order = observer()
     const shown = withRecords([record('r-0', '0.00', 'USD')], { total: '5.00' })
     order.see(shown)
@@ -129,7 +129,7 @@ describe('an order whose refunds version 1.0 published', () => {
 })
 
 describe('a running total whose currency changes', () => {
-  test('case 45: is told without an amount, for totals in two currencies have no difference', () => {
+  test('case 45: is published without an amount, because totals in two currencies have no difference', () => {
     const order = observer()
     order.see(snapshot({ paid: paid(), currency: 'USD', refund: refundTotal('5.00') }))
     order.see(snapshot({ paid: paid(), currency: 'EUR', refund: refundTotal('12.00') }))

@@ -13,7 +13,7 @@ const shipped = (carrier: string | null, trackingNumber: string | null, own: Par
 const order = (...packages: Package[]) => snapshot({ packages })
 
 describe('an update of a shipment', () => {
-  test('case 21: says a tracking number that comes later, with the shipment as in the shipped event', () => {
+  test('case 21: publishes a tracking number that comes later, with the shipment as in the shipped event', () => {
     const seen = observer()
     seen.see(order(shipped(null, null)))
     const lines = [{ id: 'l-1', quantity: 2 }]
@@ -32,7 +32,7 @@ describe('an update of a shipment', () => {
     ])
   })
 
-  test('case 21: is one event per distinct pair of carrier and number, and a pair of before says nothing again', () => {
+  test('case 21: is one event per distinct pair of carrier and number, and an earlier pair yields nothing', () => {
     const seen = observer()
     for (const [carrier, number] of [
       ['UPS', 'T1'],
@@ -109,7 +109,7 @@ describe('an update of a shipment', () => {
     ])
   })
 
-  test('is not made from an older copy of the order, which would come after what replaced it', () => {
+  test('is not made from an older copy of the order, which would come after its replacement', () => {
     const seen = observer()
     const at = (updatedAt: string, number: string) =>
       seen.see(snapshot({ updatedAt, packages: [shipped('UPS', number)] }))
@@ -146,7 +146,7 @@ describe('an order that version 1.0 published', () => {
   const see = (state: OrderState, shown: OrderSnapshot) =>
     decide(state, { connection: 'shop', vendor: 'shoplazza', snapshot: shown, observedAt: OBSERVED_AT })
 
-  test('recalls the pairs from its shipped events: unchanged says nothing, changed is said once', () => {
+  test('recalls the pairs from its shipped events: an unchanged pair yields nothing, a changed one is published once', () => {
     const { state, events } = upgraded()
     const same = order(shipped('UPS', 'T1'), parcel('p-2'))
     expect(isTrackingForgotten(state, same)).toBe(true)
@@ -158,14 +158,14 @@ describe('an order that version 1.0 published', () => {
     expect(see(changed.state, order(shipped('UPS', 'T2'), parcel('p-2'))).events).toEqual([])
   })
 
-  test('recalls the pairs from its last snapshot where retention has removed the events', () => {
+  test('recalls the pairs from its last snapshot if retention has removed the events', () => {
     const { state } = upgraded()
     const recalled = recallTracking(state, [], order(shipped('UPS', 'T1'), parcel('p-2')))
     expect(see(recalled, order(shipped('UPS', 'T1'))).events).toEqual([])
     expect(see(recalled, order(shipped('UPS', 'T2'))).events).toHaveLength(1)
   })
 
-  test('takes the pair it sees next as published where neither is left', () => {
+  test('takes the pair it sees next as published if neither is left', () => {
     const { state } = upgraded()
     const recalled = recallTracking(state, [], undefined)
     const first = see(recalled, order(shipped('DHL', 'T9')))

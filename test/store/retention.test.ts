@@ -48,7 +48,7 @@ test('retention prunes once an hour, each kind by its own bound', async () => {
   })
 })
 
-test('a dead letter that expires is a warning that names its destination, and is counted', async () => {
+test('an expired dead letter is counted, with a warning that names its destination', async () => {
   const { clock, metrics, lines, stop } = setUp(() => new Map([['billing', 3]]))
   await clock.advance(60_000)
   await clock.advance(3_600_000)
@@ -61,7 +61,7 @@ test('a dead letter that expires is a warning that names its destination, and is
   expect((await metrics.expiredDeadLetters.get()).values).toEqual([{ labels: { destination: 'billing' }, value: 6 }])
 })
 
-test('retention that fails says so and tries again', async () => {
+test('failed retention is logged and tried again', async () => {
   let failures = 0
   const { clock, asked, lines, stop } = setUp(() => {
     failures++

@@ -39,8 +39,8 @@ function between(seen: Partial<OrderSnapshot>, shown: Partial<OrderSnapshot>, fo
 const without = (packageId: string | null, trackingNumber: string | null) => parcel(packageId, { trackingNumber })
 const records = (amount: string) => ({ ...refundTotal(null), records: [refundRecord('r-1', amount)] })
 
-describe('what was told, beside what the vendor shows', () => {
-  test('the same proves the same', () => {
+describe('published facts compared with what the vendor shows', () => {
+  test('the same snapshot has no difference', () => {
     const all = {
       paid: paid(),
       packages: [parcel('p-1')],
@@ -51,7 +51,7 @@ describe('what was told, beside what the vendor shows', () => {
     expect(between({}, {})).toEqual([])
   })
 
-  test('a fact that was never told is missing, one of each', () => {
+  test('a fact of any type that was never published is missing', () => {
     expect(
       between({ paid: paid() }, { paid: paid(), packages: [parcel('p-1')], refund: refundTotal('5.00') }),
     ).toMatchObject([
@@ -66,14 +66,14 @@ describe('what was told, beside what the vendor shows', () => {
       { paid: paid('20.00') },
       { paid: paid('25.00') },
       'different',
-      'told the amount 20.00, the vendor shows 25.00',
+      'published the amount 20.00, the vendor shows 25.00',
     ],
     [
       'an amount given since',
       { paid: paid(null) },
       { paid: paid('25.00') },
       'fuller',
-      'told the amount as not given, the vendor shows 25.00',
+      'published the amount as not given, the vendor shows 25.00',
     ],
     ['an amount given no more', { paid: paid() }, { paid: paid(null) }, 'gone', 'the vendor shows none'],
     [
@@ -81,14 +81,14 @@ describe('what was told, beside what the vendor shows', () => {
       { packages: [without('p', 'A')] },
       { packages: [without('p', 'B')] },
       'missing',
-      'order.shipment_updated was never told',
+      'order.shipment_updated was never published',
     ],
     [
       'a tracking number shown no more',
       { packages: [parcel('p', { trackingNumber: 'A' })] },
       { packages: [parcel('p', { trackingNumber: null })] },
       'gone',
-      'told the tracking number A, the vendor shows none',
+      'published the tracking number A, the vendor shows none',
     ],
     [
       'another tracking number of a package without an id',
@@ -97,39 +97,39 @@ describe('what was told, beside what the vendor shows', () => {
       'different',
       'now shows ~UPS/B',
     ],
-    ['a payment shown no more', { paid: paid() }, {}, 'gone', '"paid" was told'],
-    ['a package shown no more', { packages: [parcel('p')] }, {}, 'gone', '"shipped:p" was told'],
+    ['a payment shown no more', { paid: paid() }, {}, 'gone', '"paid" was published'],
+    ['a package shown no more', { packages: [parcel('p')] }, {}, 'gone', '"shipped:p" was published'],
     [
       'another amount of a refund',
       { refund: records('5.00') },
       { refund: records('6.00') },
       'different',
-      'told the amount 5.00, the vendor shows 6.00',
+      'published the amount 5.00, the vendor shows 6.00',
     ],
     [
       'a refund shown no more',
       { refund: records('5.00') },
       { refund: { ...records('1.00'), records: [] } },
       'gone',
-      '"refunded:r-1" was told',
+      '"refunded:r-1" was published',
     ],
     [
       'a lower total of refunds',
       { refund: refundTotal('7.00') },
       { refund: refundTotal('5.00') },
       'gone',
-      'refunds of 7.00 were told, the vendor shows 5.00',
+      'refunds of 7.00 were published, the vendor shows 5.00',
     ],
   ])('%s', (_, seen, shown, kind, what) => {
     expect(between(seen, shown)).toEqual([expect.objectContaining({ kind, what: expect.stringContaining(what) })])
   })
 
-  test('what was told so long ago that its event is gone is compared by its being there only', () => {
+  test('a fact whose event retention removed is only compared by its presence', () => {
     expect(between({ paid: paid('20.00') }, { paid: paid('25.00') }, ['order.paid'])).toEqual([])
     expect(between({ paid: paid('20.00') }, {}, ['order.paid'])).toMatchObject([{ kind: 'gone' }])
   })
 
-  test('refund records that cannot be read now say nothing', () => {
+  test('refund records that cannot be read now are no difference', () => {
     const delayed = { ...refundTotal('5.00'), records: 'delayed' as const }
     expect(between({ refund: records('5.00') }, { refund: delayed })).toEqual([])
   })

@@ -195,20 +195,20 @@ describe('a store', () => {
       ['replay.unknown'],
     ],
     ['a look back', `update connections set gaps = '[{"from":1,"to":2}]'`, ['connection.gap'], ['connection.gap']],
-  ])('with %s says so, and mends what is safe', async (_, statement, found, left) => {
+  ])('with %s has a finding, and repairs what is safe', async (_, statement, found, left) => {
     await wait()
     tamper(statement)
     expect(await checks()).toEqual(found)
     expect(await checks()).toEqual(found)
-    const mended = await lines({ repair: true })
-    expect(mended.flatMap(line => (line.type === 'finding' && line.repaired ? [line.check] : []))).toEqual(
+    const repaired = await lines({ repair: true })
+    expect(repaired.flatMap(line => (line.type === 'finding' && line.repaired ? [line.check] : []))).toEqual(
       left.length === 0 ? found : [],
     )
-    expect(mended.at(-1)).toMatchObject({ repaired: left.length === 0 ? found.length : 0 })
+    expect(repaired.at(-1)).toMatchObject({ repaired: left.length === 0 ? found.length : 0 })
     expect(await checks()).toEqual(left)
   })
 
-  test('with dead letters that belong to nothing says so', async () => {
+  test('with dead letters that belong to nothing has findings', async () => {
     await wait()
     const [event] = await store.events.list({}, { limit: 1 })
     if (!event) throw new Error('there is an event')
@@ -222,13 +222,13 @@ describe('a store', () => {
     expect(await checks()).toEqual([])
   })
 
-  test('is looked at as far as one connection goes, if only that is asked for', async () => {
+  test('is checked for one connection only, on request', async () => {
     tamper(`delete from events where order_id = 'a' and sequence = 2`)
     expect(await checks({ connections: ['other'] })).toEqual([])
     expect(await checks({ connections: ['shop'] })).toEqual(['order.gap'])
   })
 
-  test('whose old events retention has removed is right', async () => {
+  test('has no finding for events that retention removed', async () => {
     await seen('c', {}, NOW)
     tamper(`update events set observed_at = 0 where sequence = 1 and order_id <> 'c'`)
     await store.prune({ events: 1, attempts: 0, deadLetters: 0, reader: null, now: NOW }, new AbortController().signal)
@@ -248,7 +248,7 @@ describe('against the vendor', () => {
     expect(found).toHaveLength(2)
   })
 
-  test('a fact newer than the last reading comes by itself; one that was passed over does not', async () => {
+  test('a fact newer than the last reading will come by itself; a skipped one will not', async () => {
     await cursor(NOW)
     for (const id of ['fresh', 'old']) await seen(id)
     const more = { paid: paid(), packages: [parcel('p-1'), parcel('p-2'), parcel('p-3')] }
@@ -263,7 +263,7 @@ describe('against the vendor', () => {
     expect(found.at(-1)).toMatchObject({ problems: 1, infos: 1 })
   })
 
-  test('a fact of an order read as it is shown was passed over, however fresh', async () => {
+  test('a missing fact of an order that was read as it is shown was skipped, however fresh', async () => {
     await cursor(NOW)
     await seen('a', { updatedAt: new Date(NOW).toISOString() })
     tamper(`delete from events where sequence = 3`)
@@ -275,7 +275,7 @@ describe('against the vendor', () => {
     expect((await store.events.ofOrder('shop', 'a')).map(({ sequence }) => sequence)).toEqual([1, 2, 3])
   })
 
-  test('an order followed is read when it is due', async () => {
+  test('a missing fact of a followed order comes when the order is due', async () => {
     await cursor(NOW)
     await seen('a')
     shown.set(
@@ -287,21 +287,21 @@ describe('against the vendor', () => {
     expect(await checks({ orders: 1 })).toEqual(['vendor.late'])
   })
 
-  test('orders the vendor does not know, or shows so that nobody understands them, are told apart', async () => {
+  test('unknown orders and unreadable orders are different findings', async () => {
     for (const id of ['a', 'odd', 'lost']) await seen(id)
     shown.delete('odd')
     shown.delete('lost')
     expect((await checks({ orders: 10 })).toSorted()).toEqual(['vendor.not_found', 'vendor.unreadable'])
   })
 
-  test('a vendor that asks for a pause gets it', async () => {
+  test('the pause that a vendor asks for is kept', async () => {
     await seen('a')
     failures.push(new AppError('slow down', { code: 'vendor.rate_limited', intent: 'retry', retryAfterMs: 7000 }))
     expect(await checks({ orders: 1 })).toEqual([])
     expect(slept.filter(ms => ms >= 1000)).toEqual([7000])
   })
 
-  test('one order that cannot be read costs itself only', async () => {
+  test('an order that cannot be read affects no other', async () => {
     for (const [index, id] of ['a', 'b', 'c'].entries()) await seen(id, {}, NOW + index)
     failures.push(...[1, 2, 3, 4].map(() => new AppError('broken', { code: 'vendor.failed', intent: 'retry' })))
     const found = await lines({ orders: 3 })
@@ -309,7 +309,7 @@ describe('against the vendor', () => {
     expect(tally(found)).toMatchObject({ orders: 2, unread: 1 })
   })
 
-  test('refused credentials are said once, and nothing more is asked', async () => {
+  test('refused credentials are one finding, and nothing more is read', async () => {
     for (let index = 0; index < 60; index++) await seen(`o${index}`)
     failures.push(new AppError('The token is refused.', { code: 'vendor.unauthorized', intent: 'stop' }))
     const found = await lines({ orders: 60 })
@@ -322,7 +322,7 @@ describe('against the vendor', () => {
   })
 })
 
-test('others have their turn between the pages of a large store', async () => {
+test('other work runs between the pages of a large store', async () => {
   for (let index = 0; index < 150; index++) await seen(`o${index}`)
   slept.length = 0
   await lines()

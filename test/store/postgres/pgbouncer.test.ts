@@ -50,7 +50,7 @@ describe.skipIf(!server)('PostgreSQL behind PgBouncer', { timeout: 120_000 }, ()
     },
   )
 
-  test('what a session of ours set does not reach other clients of a transaction pool', async () => {
+  test('settings of our sessions do not reach other clients of a transaction pool', async () => {
     const url = await newDatabase()
     const store = await openPostgres({ url: through('transaction', url), clock, poolSize: 8 })
     await Promise.all(Array.from({ length: 20 }, (_, index) => store.offsets.set('g', index, 1)))

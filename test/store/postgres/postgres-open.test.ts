@@ -33,7 +33,7 @@ async function onePort(): Promise<number> {
 }
 
 describe('opening a PostgreSQL store', () => {
-  test('a server that is not there is an error to retry, with host and port and without the password', async () => {
+  test('an unreachable server is an error to retry, with host and port and without the password', async () => {
     const port = await onePort()
     const error = await refusal(`postgres://user:hush-hush@127.0.0.1:${port}/x`)
     expect(error).toMatchObject({ code: 'store.unreachable', intent: 'retry' })
@@ -41,7 +41,7 @@ describe('opening a PostgreSQL store', () => {
     expect(error.message).not.toContain('hush')
   })
 
-  test('an address that is no URL is wrong configuration, and is not repeated', async () => {
+  test('an address that is no URL is wrong configuration, and is not part of the message', async () => {
     const error = await refusal('user:hush-hush@nowhere')
     expect(error.intent).not.toBe('retry')
     expect(error.message).not.toContain('hush')
@@ -84,13 +84,13 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
     expect(await refusal(url)).toMatchObject({ code: 'store.schema_newer', intent: 'fix' })
   })
 
-  test('a database or user that is not there is for a person to fix', async () => {
+  test('a missing database or user is an error for a person to fix', async () => {
     const url = new URL(await newDatabase())
     url.pathname = '/none'
     expect(await refusal(url.href)).toMatchObject({ code: 'store.refused', intent: 'fix' })
   })
 
-  test('connections say who they are', async () => {
+  test('connections have an application name', async () => {
     const url = await newDatabase()
     await withStores(url, 1, async ([store]) => {
       await store?.check()
@@ -102,7 +102,7 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
     })
   })
 
-  test('calls fail with an error to retry while connections are cut, and work again after', async () => {
+  test('calls fail with an error to retry while connections are cut, and work again afterwards', async () => {
     const url = await newDatabase()
     await withStores(url, 1, async ([store]) => {
       if (!store) return
@@ -125,7 +125,7 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
     })
   })
 
-  test.skipIf(!server?.restart)('a server that was restarted is used again', async () => {
+  test.skipIf(!server?.restart)('a restarted server is used again', async () => {
     const url = await newDatabase()
     await withStores(url, 1, async ([store]) => {
       if (!store || !server?.restart) return
@@ -164,7 +164,7 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
     })
   })
 
-  test('two processes that commit never hide an event behind one that is shown', async () => {
+  test('with two committing processes no event appears behind one that was read', async () => {
     const url = await newDatabase()
     await withStores(url, 3, async ([one, two, reader]) => {
       if (!one || !two || !reader) return

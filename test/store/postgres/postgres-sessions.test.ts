@@ -50,7 +50,7 @@ describe.skipIf(!server)('sessions with PostgreSQL', { timeout: 60_000 }, () => 
   const fill = (store: Store, count: number) =>
     Promise.all(Array.from({ length: count }, (_, index) => store.offsets.set(`g${index}`, 0, 1)))
 
-  test('sessions that turned read-only are replaced after one failed call, all of them', async () => {
+  test('all sessions that turned read-only are replaced after one failed call', async () => {
     const url = await newDatabase()
     const name = new URL(url).pathname.slice(1)
     await withStore({ url, poolSize: 6 }, async store => {
@@ -181,7 +181,7 @@ describe('several hosts in DATABASE_URL', { timeout: 120_000 }, () => {
     return { address: `127.0.0.1:${address.port}`, server: listener }
   }
 
-  test('a session goes to the first that accepts writes, past one that is down, one that is silent and one that is a standby', async context => {
+  test('a session goes to the first host that accepts writes, past one that is down, one that is silent and a standby', async context => {
     const [one, two] = [await place(), await place()]
     if (!one || !two) return context.skip('no PostgreSQL of our own')
     for (const { address } of [one, two]) await (await openPostgres({ url: urlOf([address]), clock })).close()
@@ -201,7 +201,7 @@ describe('several hosts in DATABASE_URL', { timeout: 120_000 }, () => {
     await store.close()
   })
 
-  test('what is asked for by target_session_attrs decides, and where no host is it, all are named', async context => {
+  test('target_session_attrs decides, and the error names all hosts if none fits', async context => {
     const [one, two] = [await place(), await place()]
     if (!one || !two) return context.skip('no PostgreSQL of our own')
     for (const { address } of [one, two]) await (await openPostgres({ url: urlOf([address]), clock })).close()

@@ -6,7 +6,7 @@ import { relaxedTransactions, sqliteKyselyDialect } from '../../../src/store/sql
 const FULL = 2
 const NORMAL = 1
 
-test('only a relaxed transaction does not wait for the disk; what comes after it does, also when it failed', async () => {
+test('only a relaxed transaction does not wait for the disk; the next one does, also when the relaxed one failed', async () => {
   const database = new DatabaseSync(':memory:')
   database.exec('pragma synchronous = full')
   const db = new Kysely<{ t: { n: number } }>({ dialect: sqliteKyselyDialect(database, 'memory') })

@@ -28,7 +28,7 @@ afterEach(() => folder.remove())
 
 const at = (name: string) => join(folder.path, name)
 
-test('a copy has what was committed, is for its owner only, and goes on behind the numbers that were or may have been given', async () => {
+test('a copy has all commits, is readable by its owner only, and continues behind all numbers that may have been given', async () => {
   const store = await openSqlite({ folder: at('data'), clock })
   await remember(store, eventsOf('a', 3))
   const size = backupSqlite({ folder: at('data'), file: at('copy.db') })
@@ -51,7 +51,7 @@ test('a copy has what was committed, is for its owner only, and goes on behind t
   await restored.close()
 })
 
-test('a store whose process was killed is copied with all it had committed', async () => {
+test('a store whose process was killed is copied with all its commits', async () => {
   const store = await openSqlite({ folder: at('data'), clock })
   await remember(store, eventsOf('a', 3))
   // As after a kill: the write-ahead log is there, its index is not.
@@ -65,7 +65,7 @@ test('a store whose process was killed is copied with all it had committed', asy
   copy.close()
 })
 
-test('a store that is damaged is not kept as a backup', async () => {
+test('a copy of a damaged store is not kept', async () => {
   const store = await openSqlite({ folder: at('data'), clock })
   await remember(store, eventsOf('a', 300))
   await store.close()

@@ -72,7 +72,7 @@ describe('opening the embedded store', () => {
     expect(error.message).toContain(`process ${holder.pid}`)
   })
 
-  test('a folder in use by this process is refused, too, and stays in use', async () => {
+  test('a folder in use by this process is refused too, and stays in use', async () => {
     const store = await open()
     expect(await refusal()).toMatchObject({ code: 'store.folder_in_use' })
     expect(await refusal()).toMatchObject({ code: 'store.folder_in_use' })
@@ -81,7 +81,7 @@ describe('opening the embedded store', () => {
     await (await open()).close()
   })
 
-  test('after a holder was killed its folder opens at once, with what it had written', async () => {
+  test('after its holder was killed a folder opens at once, with everything written', async () => {
     const holder = await holdElsewhere()
     const gone = new Promise(resolve => holder.once('exit', resolve))
     holder.kill('SIGKILL')
@@ -100,7 +100,7 @@ describe('opening the embedded store', () => {
     await expect(store.offsets.get('g', 0)).rejects.toThrow()
   })
 
-  test('closing waits for what is under way', async () => {
+  test('closing waits for running calls', async () => {
     const store = await open()
     const writes = Promise.all(Array.from({ length: 20 }, (_, index) => store.offsets.set('g', index, 1)))
     await store.close()
