@@ -151,9 +151,9 @@ export function createSender(deps: SenderDeps): Sender {
           const [only] = group
           if (isOfPartitions(error)) {
             if (group.length === 1 && only) return resolvePart(sender, only, error)
-            const settled = []
-            for (const part of group) settled.push(...(await resolvePart(sender, part, null)))
-            return settled
+            const refused = []
+            for (const part of group) refused.push(...(await resolvePart(sender, part, null)))
+            return refused
           }
           failures.push(error)
           return group.flatMap(part => refusePart(part, error))

@@ -100,7 +100,7 @@ export function createPublisher(deps: {
       }
     }
 
-    function settle(batch: readonly Waiting[], refusals: readonly Refusal[]): void {
+    function answer(batch: readonly Waiting[], refusals: readonly Refusal[]): void {
       const refused = new Map(refusals.map(refusal => [refusal.event, refusal]))
       const takes = new Set(batch.filter(({ event }) => !refused.has(event)).map(({ partition }) => partition))
       for (const partition of takes) sick.delete(partition)
@@ -128,7 +128,7 @@ export function createPublisher(deps: {
         const batch = take()
         sending = batch
         const outcome = await sender.send(batch.map(({ event }) => event)).then(
-          refusals => () => settle(batch, refusals),
+          refusals => () => answer(batch, refusals),
           error => () => fail(batch, error),
         )
         sending = []
