@@ -45,6 +45,8 @@ export function createTroubles(deps: { connection: string; connections: Connecti
     return sentences.length > 0 ? sentences.join(' ') : null
   }
 
+  const refused = () => troubles.get('refused') ?? null
+
   function merged({ state, lastError }: Polls): Polls {
     const more = others()
     if (more === null) return { state, lastError }
@@ -57,7 +59,7 @@ export function createTroubles(deps: { connection: string; connections: Connecti
   /** The row as it should be now. Before the first poll only troubles are written: what the row says besides is of an earlier process. */
   async function refresh(under: Lease): Promise<void> {
     const known = polls ?? (troubles.size > 0 ? { state: 'failing' as const, lastError: null } : null)
-    if (known) await connections.update(under, connection, merged(known))
+    if (known) await connections.update(under, connection, { ...merged(known), refused: refused() })
   }
 
   return {
@@ -78,7 +80,7 @@ export function createTroubles(deps: { connection: string; connections: Connecti
     polled: (under: Lease, patch: ConnectionPatch & Polls): Promise<void> =>
       oneWriteAtATime(async () => {
         polls = { state: patch.state, lastError: patch.lastError }
-        await connections.update(under, connection, { ...patch, ...merged(polls) })
+        await connections.update(under, connection, { ...patch, ...merged(polls), refused: refused() })
       }),
 
     /** The lease under which the row may be written from now on; null: none, and what was wrong under the last one is over. */

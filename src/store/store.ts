@@ -1,3 +1,4 @@
+import type { AlertStore } from './port/alerts.ts'
 import type { AuditStore } from './port/audit.ts'
 import type { ConnectionStore } from './port/connections.ts'
 import type { DeadLetterStore } from './port/dead-letters.ts'
@@ -49,6 +50,7 @@ export interface Store {
   readonly projects: ProjectStore
   readonly handlerFiles: HandlerFileStore
   readonly pauses: PauseStore
+  readonly alerts: AlertStore
   readonly audit: AuditStore
   /** Retention: deletes what is older than the bounds and is not needed for a delivery any more. In small batches. */
   prune(before: PruneBounds, signal: AbortSignal): Promise<Pruned>

@@ -1,4 +1,5 @@
 import type { Store } from '../store.ts'
+import { alertStore } from './alerts.ts'
 import { auditStore } from './audit.ts'
 import { connectionStore } from './connections.ts'
 import { deadLetterStore } from './dead-letters.ts'
@@ -51,6 +52,7 @@ export function createSqlStore(database: {
     projects: projectStore(sql),
     handlerFiles: handlerFileStore(sql),
     pauses: pauseStore(sql),
+    alerts: alertStore(sql),
     audit: auditStore(sql),
     prune: pruner(sql),
     check: database.describe,
