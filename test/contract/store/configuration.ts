@@ -51,6 +51,7 @@ export function configurationContract(world: World): void {
         ...patch,
         gaps,
         ...NO_WEBHOOKS,
+        refused: null,
         lastSuccessAt: null,
         fingerprint: 'two',
       })
