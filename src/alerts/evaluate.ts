@@ -23,7 +23,7 @@ export interface Observation {
 }
 
 /** Dead letters of a destination that were not announced. */
-export interface NewLetters {
+interface NewLetters {
   readonly destination: string
   readonly newest: number
   readonly count: number
