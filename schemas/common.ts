@@ -20,3 +20,9 @@ export const Slug = z
 const VENDORS = ['kakaclo', 'tuya', 'shoplazza'] as const
 export const Vendor = z.enum(VENDORS)
 export type Vendor = z.infer<typeof Vendor>
+
+export const HttpUrl = z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).refine(url => {
+  if (!URL.canParse(url)) return true // said already, by the check above
+  const { username, password } = new URL(url)
+  return !username && !password
+}, 'a URL without user name and password')

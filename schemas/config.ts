@@ -1,6 +1,7 @@
 import { z } from 'zod'
-import { Currency, Slug } from './common.ts'
-import { EndpointFilter, EndpointHeaders } from './endpoint.ts'
+import { Alerts } from './alert.ts'
+import { Currency, HttpUrl, Slug } from './common.ts'
+import { EndpointFilter, EndpointHeaders, EndpointSecret } from './endpoint.ts'
 import { EventType } from './order-event.ts'
 
 const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
@@ -55,12 +56,6 @@ export const RateLimit = z
   })
 const burstOf = (perSecond: number): number => Math.max(1, Math.ceil(perSecond))
 export type RateLimit = z.infer<typeof RateLimit>
-
-const HttpUrl = z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).refine(url => {
-  if (!URL.canParse(url)) return true // said already, by the check above
-  const { username, password } = new URL(url)
-  return !username && !password
-}, 'a URL without user name and password')
 
 /** How far back the first poll looks: a duration, or an ISO date. */
 const Backfill = z.union(
@@ -254,10 +249,6 @@ function checkRetention(
   }
 }
 
-export const EndpointSecret = z
-  .string()
-  .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, '"whsec_" and base64 of 24 to 64 bytes')
-
 export const EndpointConfig = z.strictObject({
   id: Slug,
   url: HttpUrl,
@@ -292,6 +283,7 @@ export const Config = z
       .optional()
       .describe('folder of handlers, relative to this file; default "handlers" beside it, if there'),
     network: z.strictObject({ allow: z.array(Cidr).default([]) }).default({ allow: [] }),
+    alerts: Alerts,
     delivery: DeliveryOptions.default({}),
     retention: z
       .strictObject({

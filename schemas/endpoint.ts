@@ -110,3 +110,7 @@ export const EndpointHeaders = z
     description: 'Sent with every delivery. Kept encrypted; only the names are shown again.',
   })
 export type EndpointHeaders = z.output<typeof EndpointHeaders>
+
+export const EndpointSecret = z
+  .string()
+  .regex(/^whsec_[A-Za-z0-9+/]{32,88}={0,2}$/, '"whsec_" and base64 of 24 to 64 bytes')

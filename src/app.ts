@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import type { Hono } from 'hono'
 import { nanoid } from 'nanoid'
 import { type Config, type Connection, deliveryOf } from '../schemas/config.ts'
+import { startAlerts } from './alerts/alerts.ts'
 import { createApi } from './api/api.ts'
 import type { Role } from './api/deps.ts'
 import type { LoadedConfig } from './config/config-file.ts'
@@ -258,6 +259,7 @@ async function work(
       }),
   }
   const stopWatch = watchEventLoop({ clock, log, metrics, suspects: handlersAtWork.suspects })
+  const stopAlerts = startAlerts({ ...parts, config: loaded.config, publicUrls: settings.publicUrls })
   const isPair = eventLog.ownsAllPartitions && settings.databaseUrl !== null
   try {
     if (!isPair) return await workTogether(all, signal)
@@ -272,6 +274,7 @@ async function work(
     failure.signal.throwIfAborted()
   } finally {
     stopWatch()
+    await stopAlerts()
   }
 }
 

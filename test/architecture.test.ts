@@ -12,7 +12,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['telemetry', 'config', 'order', 'receiver'],
   ['sources', 'store', 'event-log', 'sandbox'],
   ['ingest', 'dispatch', 'verify'],
-  ['destinations'],
+  ['destinations', 'alerts'],
   ['api', 'console'],
   ['app.ts', 'index.ts'],
   ['cli'],
@@ -24,7 +24,8 @@ const PORTS: Readonly<Record<string, readonly string[]>> = {
   store: ['store/store.ts', 'store/port/', 'store/sealed.ts'],
   sources: ['sources/source.ts'],
   'event-log': ['event-log/event-log.ts', 'event-log/ahead.ts'],
-  destinations: [],
+  // Notices are sent, signed and redacted as webhooks are.
+  destinations: ['egress', 'excerpt', 'send', 'sign'].map(file => `destinations/webhooks/${file}.ts`),
   sandbox: [],
 }
 

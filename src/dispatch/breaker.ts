@@ -27,6 +27,9 @@ const SPAN = 5_000
 const ORDERS = 3
 const [FIRST_PROBE, LAST_PROBE] = [5_000, 300_000]
 
+/** For those who see attempts only, not the circuits. */
+export const CIRCUIT = { failures: FAILURES, spanMs: SPAN, orders: ORDERS, longestProbeMs: LAST_PROBE } as const
+
 /** `now` everywhere: milliseconds of a monotonic clock. */
 export function createBreaker(): Breaker {
   let open = false

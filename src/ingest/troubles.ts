@@ -45,6 +45,8 @@ export function createTroubles(deps: { connection: string; connections: Connecti
     return sentences.length > 0 ? sentences.join(' ') : null
   }
 
+  const refused = () => troubles.get('refused') ?? null
+
   function merged({ state, lastError }: Polls): Polls {
     const more = others()
     if (more === null) return { state, lastError }
@@ -57,7 +59,7 @@ export function createTroubles(deps: { connection: string; connections: Connecti
   /** Writes the row. Before the first poll it writes troubles only: the rest of the row is of an earlier process. */
   async function refresh(under: Lease): Promise<void> {
     const known = polls ?? (troubles.size > 0 ? { state: 'failing' as const, lastError: null } : null)
-    if (known) await connections.update(under, connection, merged(known))
+    if (known) await connections.update(under, connection, { ...merged(known), refused: refused() })
   }
 
   return {
@@ -78,7 +80,7 @@ export function createTroubles(deps: { connection: string; connections: Connecti
     polled: (under: Lease, patch: ConnectionPatch & Polls): Promise<void> =>
       oneWriteAtATime(async () => {
         polls = { state: patch.state, lastError: patch.lastError }
-        await connections.update(under, connection, { ...patch, ...merged(polls) })
+        await connections.update(under, connection, { ...patch, ...merged(polls), refused: refused() })
       }),
 
     /** The lease for writes from now on. null: none, and the troubles under the last one are over. */

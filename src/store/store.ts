@@ -1,3 +1,4 @@
+import type { AlertStore } from './port/alerts.ts'
 import type { ConnectionStore } from './port/connections.ts'
 import type { DeadLetterStore } from './port/dead-letters.ts'
 import type { DeliveryStore } from './port/deliveries.ts'
@@ -48,6 +49,7 @@ export interface Store {
   readonly projects: ProjectStore
   readonly handlerFiles: HandlerFileStore
   readonly pauses: PauseStore
+  readonly alerts: AlertStore
   readonly verify: VerifyStore
   /** Retention: deletes in small batches what is older than the bounds and no delivery needs any more. */
   prune(before: PruneBounds, signal: AbortSignal): Promise<Pruned>

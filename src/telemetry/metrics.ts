@@ -76,6 +76,7 @@ export function createMetrics() {
     expiredDeadLetters: counter('orderwire_expired_dead_letters_total', 'Dead letters that retention deleted', [
       'destination',
     ]),
+    alerts: counter('orderwire_alerts_total', 'Notices of alerts, by what became of them', ['alert', 'outcome']),
     eventLoopLag: gauge(
       'orderwire_event_loop_lag_seconds',
       'The longest the event loop stood still in the last 15 to 30 seconds',

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe } from 'vitest'
 import type { Store } from '../../src/store/store.ts'
+import { alertContract } from './store/alerts.ts'
 import { backlogContract } from './store/backlog.ts'
 import { configurationContract } from './store/configuration.ts'
 import { deadLetterContract } from './store/dead-letters.ts'
@@ -58,6 +59,7 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
     retentionContract(world)
     replayContract(world)
     projectContract(world)
+    alertContract(world)
     verifyContract(world)
   })
 }

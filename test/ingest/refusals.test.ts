@@ -153,7 +153,11 @@ describe('what the log refuses', () => {
     await one.clock.until(() => control.written.length === 3)
     await one.clock.advance(60_000)
     expect(ids(control.written).sort()).toEqual(ids([first, ...eventsOf('o-5', 2)]).sort())
-    expect(await one.row()).toMatchObject({ state: 'failing', lastError: expect.stringContaining('Order o-1 waits') })
+    expect(await one.row()).toMatchObject({
+      state: 'failing',
+      lastError: expect.stringContaining('Order o-1 waits'),
+      refused: expect.stringMatching(/^Order o-1 waits/),
+    })
     const shown = async () => (await one.metrics.connectionTrouble.get()).values.filter(({ value }) => value === 1)
     expect(await shown()).toMatchObject([{ labels: { connection: 'shop', loop: 'refused' } }])
     control.largest = Number.POSITIVE_INFINITY

@@ -6,6 +6,7 @@ import { expiryAndHandlers } from './0005-expiry-and-handlers.ts'
 import { pausedHandlers } from './0006-paused-handlers.ts'
 import { readingAgain } from './0007-reading-again.ts'
 import { reading } from './0008-reading.ts'
+import { alerts } from './0010-alerts.ts'
 import type { Migration } from './migration.ts'
 
 /** All steps in order. A released step never changes: its place in this list is the schema version it leads to. */
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   pausedHandlers,
   readingAgain,
   reading,
+  alerts,
 ]

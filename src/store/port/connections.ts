@@ -21,6 +21,8 @@ export interface ConnectionRow {
   readonly lastSuccessAt: number | null
   readonly nextPollAt: number | null
   readonly lastError: string | null
+  /** What the event log refuses of it, and why; null: nothing. Part of `lastError` as well. */
+  readonly refused: string | null
   /** Digest of the configuration. A change starts a stopped connection again. */
   readonly fingerprint: string
   /** When the last inbound webhook came, rounded to a minute. null: none ever. */
@@ -34,7 +36,15 @@ export interface ConnectionRow {
 export type ConnectionPatch = Partial<
   Pick<
     ConnectionRow,
-    'cursor' | 'firstSeenAt' | 'reached' | 'clockAheadMs' | 'state' | 'lastSuccessAt' | 'nextPollAt' | 'lastError'
+    | 'cursor'
+    | 'firstSeenAt'
+    | 'reached'
+    | 'clockAheadMs'
+    | 'state'
+    | 'lastSuccessAt'
+    | 'nextPollAt'
+    | 'lastError'
+    | 'refused'
   > & {
     readonly gaps: { readonly closed?: Window; readonly opened: readonly Window[] }
   }

@@ -103,6 +103,7 @@ function columnsOf(patch: ConnectionPatch) {
     ...(patch.lastSuccessAt !== undefined && { last_success_at: patch.lastSuccessAt }),
     ...(patch.nextPollAt !== undefined && { next_poll_at: patch.nextPollAt }),
     ...(patch.lastError !== undefined && { last_error: patch.lastError === null ? null : storable(patch.lastError) }),
+    ...(patch.refused !== undefined && { refused: patch.refused === null ? null : storable(patch.refused) }),
   }
 }
 
@@ -118,6 +119,7 @@ const connectionOf = (row: Selectable<Schema['connections']>): ConnectionRow => 
   lastSuccessAt: row.last_success_at,
   nextPollAt: row.next_poll_at,
   lastError: row.last_error,
+  refused: row.refused,
   fingerprint: row.fingerprint,
   webhookAt: row.webhook_at,
   unannounced: row.unannounced,

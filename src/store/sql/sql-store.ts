@@ -1,4 +1,5 @@
 import type { Store } from '../store.ts'
+import { alertStore } from './alerts.ts'
 import { connectionStore } from './connections.ts'
 import { deadLetterStore } from './dead-letters.ts'
 import { deliveryStore } from './deliveries.ts'
@@ -51,6 +52,7 @@ export function createSqlStore(database: {
     projects: projectStore(sql),
     handlerFiles: handlerFileStore(sql),
     pauses: pauseStore(sql),
+    alerts: alertStore(sql),
     verify: verifyStore(sql),
     prune: pruner(sql),
     check: database.describe,

@@ -21,6 +21,8 @@ export interface Schema {
     first_seen_at: number | null
     reached: number | null
     clock_ahead_ms: number | null
+    /** What the event log refuses of it, and why; null: nothing. */
+    refused: string | null
   }
   leases: {
     name: string
@@ -238,6 +240,26 @@ export interface Schema {
     version: number
     /** Until when requests are booked. */
     booked_until: number
+  }
+  /** What was last announced of one subject to one receiver of alerts. */
+  alert_states: {
+    alert: string
+    subject: string
+    condition: string | null
+    since: number | null
+    announced: string | null
+    announced_at: number | null
+    mark: number
+  }
+  /** Notices that are still to be sent. */
+  alert_notices: {
+    n: Generated<number>
+    alert: string
+    subject: string
+    body: string
+    created_at: number
+    next_at: number
+    attempts: number
   }
   schema_version: {
     version: number

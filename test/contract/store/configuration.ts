@@ -6,7 +6,7 @@ import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
 
-const NEVER_POLLED = { firstSeenAt: null, reached: null, clockAheadMs: null }
+const NEVER_POLLED = { firstSeenAt: null, reached: null, clockAheadMs: null, refused: null }
 const NO_WEBHOOKS = { webhookAt: null, unannounced: 0, unannouncedSince: null }
 
 /** Connections, follows, endpoints, offsets: what is set up rather than observed. */
@@ -51,6 +51,7 @@ export function configurationContract(world: World): void {
         ...patch,
         gaps,
         ...NO_WEBHOOKS,
+        refused: null,
         lastSuccessAt: null,
         fingerprint: 'two',
       })

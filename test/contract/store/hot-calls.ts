@@ -106,6 +106,8 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.deliveries.record([attemptRow(event)])
   await store.deliveries.get('billing', event.id)
   await store.deliveries.stats(100)
+  await store.alerts.health('billing', 0)
+  for (const [destination, n] of await store.alerts.newestLetters()) await store.alerts.lettersAfter(destination, n - 1)
   await store.prune(
     { events: NOW + 3999, attempts: NOW + 1, deadLetters: NOW + 1, reader: null, now: NOW },
     new AbortController().signal,

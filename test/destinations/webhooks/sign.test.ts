@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, test } from 'vitest'
-import { EndpointSecret } from '../../../schemas/config.ts'
+import { EndpointSecret } from '../../../schemas/endpoint.ts'
 import { createSigner } from '../../../src/destinations/webhooks/sign.ts'
 import { createSecretBox, newSecret } from '../../../src/lib/secret-box.ts'
 
