@@ -25,7 +25,7 @@ const PORTS: Readonly<Record<string, readonly string[]>> = {
   sources: ['sources/source.ts'],
   'event-log': ['event-log/event-log.ts', 'event-log/ahead.ts'],
   destinations: [],
-  sandbox: [],
+  sandbox: ['sandbox/configuration.ts'],
 }
 
 interface Import {
@@ -131,6 +131,18 @@ describe('only', () => {
   test('event-log/kafka knows kafkajs', () => {
     expect(filesWith(/from 'kafkajs'/).filter(file => !file.startsWith('event-log/kafka/'))).toEqual([])
   })
+})
+
+/** Without comments: those may give an example. Strings are kept. */
+const codeOf = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, '')
+
+test('the name of a vendor stands in sources, schemas/vendor and sandbox, and nowhere else', () => {
+  const allowed = /^(src\/(sources|sandbox|store\/migrations)|schemas\/(vendor|generated))\//
+  const named = ['src', 'schemas']
+    .flatMap(folder => filesOf(folder).map(file => `${folder}/${file}`))
+    .filter(file => !allowed.test(file))
+    .filter(file => /kakaclo|tuya|shoplazza/i.test(codeOf(readFileSync(join(ROOT, file), 'utf8'))))
+  expect(named).toEqual([])
 })
 
 test('no two files in src have one name', () => {

@@ -1,14 +1,8 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import {
-  Config,
-  DeliveryOptions,
-  EndpointConfig,
-  KakacloConnection,
-  ShoplazzaConnection,
-  TuyaConnection,
-} from '../schemas/config.ts'
+import { Config, DeliveryOptions, EndpointConfig } from '../schemas/config.ts'
+import { KakacloConnection, ShoplazzaConnection, TuyaConnection } from '../schemas/vendor/connections.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
 
 /** What the documents say of the code is still so. They promise more than this; these are the parts that rot first. */

@@ -36,6 +36,7 @@ export type ConnectionWorker = ReturnType<typeof createConnectionWorker>
 export function createConnectionWorker(deps: {
   polled: PollTarget
   eventLog: EventLog
+  onPublished?: () => void
   owner: string
   /** Other processes may work this connection. */
   shared: boolean
@@ -89,6 +90,7 @@ export function createConnectionWorker(deps: {
   const outboxOf = (held: HeldLease) =>
     createOutbox({
       ...{ connection, store, eventLog, held, clock, log },
+      ...(deps.onPublished && { onPublished: deps.onPublished }),
       report: ({ failing, refused }) => {
         troubles.report('publish', failing)
         troubles.report('refused', refused)

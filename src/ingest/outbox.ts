@@ -28,12 +28,14 @@ export function createOutbox(deps: {
   store: Store
   eventLog: EventLog
   held: HeldLease
+  /** Called when new events can be read. */
+  onPublished?: () => void
   clock: Clock
   log: Log
   /** Told when it changes why all events wait (`failing`) and why some do (`refused`); null: they do not. */
   report?: (trouble: { failing: string | null; refused: string | null }) => void
 }) {
-  const { connection, store, eventLog, held: lease, clock, log, report = () => {} } = deps
+  const { connection, store, eventLog, held: lease, clock, log, report = () => {}, onPublished = () => {} } = deps
   const wakeUp = createWakeUp(clock)
   const retryBell = createWakeUp(clock)
   const heldBack = createHeldBack({ monotonic: clock.monotonic, partitionOf: eventLog.partitionOf })
@@ -64,7 +66,10 @@ export function createOutbox(deps: {
 
   async function publishNew(): Promise<void> {
     // The embedded log reads the store itself: its events are published by their commit, and its readers need a nudge only.
-    if (eventLog.kind === 'embedded') return eventLog.append([])
+    if (eventLog.kind === 'embedded') {
+      await eventLog.append([])
+      return onPublished()
+    }
     for (;;) {
       if (eventLog.partitions !== spread) startAnew()
       const before = reached
@@ -131,7 +136,10 @@ export function createOutbox(deps: {
     )
     const refused = new Set(refusals.map(({ event }) => event.id))
     const written = batch.filter(({ id }) => !refused.has(id)).map(({ n }) => n)
-    if (written.length > 0) await store.events.markPublished(lease.lease, written, clock.now())
+    if (written.length > 0) {
+      await store.events.markPublished(lease.lease, written, clock.now())
+      onPublished()
+    }
     const byId = new Map(batch.map(event => [event.id, event]))
     const held = refusals.flatMap(refusal => {
       const event = byId.get(refusal.event.id)

@@ -7,7 +7,7 @@ import { readKakacloOrder } from '../../../src/sources/kakaclo/kakaclo-row.ts'
 type Row = Record<string, unknown>
 
 function sample(name: string): Row {
-  const text = readFileSync(new URL(`../fixtures/kakaclo/${name}.json`, import.meta.url), 'utf8')
+  const text = readFileSync(new URL(`../../fixtures/kakaclo/${name}.json`, import.meta.url), 'utf8')
   const answer = parseJson(text) as { data: { list: [Row] } }
   return answer.data.list[0]
 }

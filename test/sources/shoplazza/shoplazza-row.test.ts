@@ -5,7 +5,7 @@ import { SHOPLAZZA_FINANCIAL_STATUSES, SHOPLAZZA_PAID } from '../../../schemas/v
 import { readShoplazzaOrder } from '../../../src/sources/shoplazza/shoplazza-row.ts'
 
 const fixture = (version: string) =>
-  JSON.parse(readFileSync(new URL(`../fixtures/shoplazza/order-${version}.json`, import.meta.url), 'utf8'))
+  JSON.parse(readFileSync(new URL(`../../fixtures/shoplazza/order-${version}.json`, import.meta.url), 'utf8'))
 
 /** The snapshot of a row, which must be one. */
 function snapshotOf(row: unknown): OrderSnapshot {
