@@ -15,7 +15,7 @@ import type { VendorHttp } from './shared/http.ts'
 import type { OrderSource, WebhookReader } from './source.ts'
 
 /** The shared options of a connection, and those that its source declares. */
-export type ConnectionOf<Own extends z.ZodRawShape> = Connection & z.output<z.ZodObject<Own>>
+type ConnectionOf<Own extends z.ZodRawShape> = Connection & z.output<z.ZodObject<Own>>
 
 /** A text that all processes find, such as a token. Only one of them at a time may replace it. */
 export interface Vault {
@@ -46,7 +46,7 @@ export interface SourceDeps<Options, Group> {
 }
 
 /** What connections with the same credentials have in common. Their pace is shared as well, the strictest of them. */
-export interface Sharing<Options, Group> {
+interface Sharing<Options, Group> {
   /** What makes two connections one group: base URL and credentials, for example. It is digested and never shown. */
   groupOf(connection: Options): readonly string[]
   /** Called once for each group. `vault`: where the processes of one installation meet; absent in commands that need no store. */
