@@ -35,7 +35,7 @@ export const StreamQuery = z.strictObject({
 
 export const PollQuery = z.strictObject({
   order: z.string().min(1).max(255).optional().describe('read only this order'),
-  user: z.string().min(1).max(255).optional().describe("the order's buyer, where the vendor asks for it (Tuya)"),
+  user: z.string().min(1).max(255).optional().describe("the order's buyer, where the vendor asks for it"),
   dryRun: z.boolean().optional().describe('derive the events, store and publish nothing'),
 })
 

@@ -17,8 +17,10 @@ export const Slug = z
     'letters, digits, ".", "_" and "-", at most 64, starting with a letter or digit',
   )
 
-const VENDORS = ['kakaclo', 'tuya', 'shoplazza'] as const
-export const Vendor = z.enum(VENDORS)
+/** Names what a source reads. Open: sources may be added by anyone. */
+export const Vendor = z
+  .string()
+  .regex(/^[a-z][a-z0-9_-]{0,31}$/, 'small letters, digits, "_" and "-", at most 32, starting with a letter')
 export type Vendor = z.infer<typeof Vendor>
 
 export const HttpUrl = z.url({ protocol: /^https?$/, error: 'an http:// or https:// URL' }).refine(url => {

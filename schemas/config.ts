@@ -1,160 +1,36 @@
 import { z } from 'zod'
 import { Alerts } from './alert.ts'
-import { Currency, HttpUrl, Slug } from './common.ts'
+import { HttpUrl, Slug } from './common.ts'
+import {
+  type Connection as AnyConnection,
+  Duration,
+  isSourceSchema,
+  RateLimit,
+  type SourceSchema,
+  Span,
+  UNITS,
+} from './connection.ts'
 import { EndpointFilter, EndpointHeaders, EndpointSecret } from './endpoint.ts'
 import { EventType } from './order-event.ts'
+import { BUILT_IN } from './vendor/connections.ts'
 
-const UNITS = { ms: 1, s: 1000, m: 60_000, h: 3_600_000, d: 86_400_000 } as const
+export { Duration, RateLimit } from './connection.ts'
 
-/** A hundred years: times further away are none that a vendor or a database could be asked with. */
-const LONGEST_DURATION = 36_500 * UNITS.d
+/** A connection as a person writes it, of a vendor that needs no source of their own. */
+export type ConnectionInput = z.input<(typeof BUILT_IN)[number]>
 
-function millisecondsOf(duration: string): number {
-  const [, number = '0', unit = 'ms'] = /^([\d.]+)(\w+)$/.exec(duration) ?? []
-  return Math.round(Number(number) * UNITS[unit as keyof typeof UNITS])
+/** The connections of the vendors known by themselves and of `sources`; the first source of a vendor counts. */
+function connectionsOf(sources: readonly SourceSchema[]): z.ZodType<AnyConnection, ConnectionInput> {
+  const known = new Set<string>(VENDORS)
+  const further = sources.filter(({ vendor }) => !known.has(vendor) && known.add(vendor)).map(each => each.connection)
+  // What a source brings is an object with its vendor's name in `vendor`: connectionSchema made it.
+  const all = [...BUILT_IN, ...further] as unknown as typeof BUILT_IN
+  return z.discriminatedUnion('vendor', all)
 }
 
-const DURATION = /^\d+(\.\d+)?(ms|s|m|h|d)$/
-const A_DURATION = 'a duration such as "500ms", "5s", "10m", "2h" or "30d"'
-
-/** `"500ms" "5s" "10m" "2h" "30d"` → milliseconds. */
-export const Duration = z
-  .string()
-  .regex(DURATION, A_DURATION)
-  .refine(text => !(millisecondsOf(text) > LONGEST_DURATION), 'a duration of at most "36500d"')
-  .transform(millisecondsOf)
-
-/** One that something happens after, or lasts: nothing waits for 0. */
-const Span = z
-  .string()
-  .regex(DURATION, { error: A_DURATION, abort: true })
-  .refine(text => millisecondsOf(text) > 0, 'a duration above 0, of 1ms or more')
-  .pipe(Duration)
-
-/** `"2/s"` or `{ perSecond, burst }`. */
-const RATE = 'a rate above 0 such as "2/s", "100/m", or { "perSecond": 2, "burst": 40 }'
-// Turned into one form behind the union: within it a wrong member would be reported as no rate at all.
-export const RateLimit = z
-  .union(
-    [
-      z
-        .string()
-        .regex(/^\d+(\.\d+)?\/(s|m|h)$/, { error: RATE, abort: true })
-        .refine(text => Number.parseFloat(text) > 0, RATE),
-      z.strictObject({
-        perSecond: z.number().positive('a number above 0'),
-        burst: z.number().int().min(1, 'a whole number from 1 on').optional(),
-      }),
-    ],
-    { error: RATE },
-  )
-  .transform(rate => {
-    if (typeof rate !== 'string') return { perSecond: rate.perSecond, burst: rate.burst ?? burstOf(rate.perSecond) }
-    const [count = '0', unit = 's'] = rate.split('/')
-    const perSecond = Number(count) / (UNITS[unit as 's' | 'm' | 'h'] / 1000)
-    return { perSecond, burst: burstOf(perSecond) }
-  })
-const burstOf = (perSecond: number): number => Math.max(1, Math.ceil(perSecond))
-export type RateLimit = z.infer<typeof RateLimit>
-
-/** How far back the first poll looks: a duration, or an ISO date. */
-const Backfill = z.union(
-  [
-    Duration.transform(ms => ({ ms })),
-    z.union([z.iso.date(), z.iso.datetime({ offset: true })]).transform(text => ({ since: Date.parse(text) })),
-  ],
-  { error: 'a duration such as "30d", or an ISO date such as "2026-01-31"' },
-)
-
-const Reconcile = z.strictObject({
-  every: Span.default(UNITS.d).describe('from one reconciliation to the next; default 24h'),
-  lookBack: Span.default(30 * UNITS.d).describe('how old the orders may be that are read again; default 30d'),
-})
-
-const shared = {
-  id: Slug,
-  pollEvery: Span.default(5_000).describe('pause between two polls; default 5s'),
-  overlap: Duration.default(600_000).describe('how far each poll looks back behind the cursor; default 10m'),
-  backfill: Backfill.optional().describe('how far back the first poll looks; default: the overlap'),
-  rateLimit: RateLimit.optional().describe("requests to the vendor; default: the vendor's published limit"),
-  enabled: z.boolean().default(true),
-  reasons: z
-    .boolean()
-    .default(true)
-    .describe('false: events carry no free-text reasons, which buyers may have written personal data into'),
-  reconcile: z
-    .union([z.literal(false), Reconcile], { error: 'false, or { "every": "24h", "lookBack": "30d" }' })
-    .default({ every: UNITS.d, lookBack: 30 * UNITS.d })
-    .describe('how often recent orders are read again at low priority, and how far back; false: never'),
-}
-
-const Secret = z.string().min(1)
-/** What is sent as a header: a line break at the end, as files have it, would break every request. */
-const HeaderText = z
-  .string()
-  .regex(/^[!-~](?:[ -~]*[!-~])?$/, 'printable ASCII without line breaks, and no spaces around it')
-
-export const KakacloConnection = z.strictObject({
-  ...shared,
-  vendor: z.literal('kakaclo'),
-  baseUrl: HttpUrl,
-  apiVersion: z.enum(['v1', 'v2']).default('v2'),
-  token: HeaderText,
-  currency: Currency.default('USD').describe('V1 names no currency'),
-})
-export type KakacloConnection = z.infer<typeof KakacloConnection>
-
-const Statuses = z.strictObject({
-  paid: z.array(z.string()).default([]),
-  shipped: z.array(z.string()).default([]),
-  delivered: z.array(z.string()).default([]),
-  refunded: z.array(z.string()).default([]),
-})
-
-export const TuyaConnection = z.strictObject({
-  ...shared,
-  vendor: z.literal('tuya'),
-  baseUrl: HttpUrl,
-  clientId: HeaderText,
-  clientSecret: Secret,
-  mallCode: z.string().min(1),
-  shopCode: z.string().min(1),
-  statuses: Statuses.default({ paid: [], shipped: [], delivered: [], refunded: [] }),
-})
-export type TuyaConnection = z.infer<typeof TuyaConnection>
-
-const SHOPLAZZA_VERSION = /^\d{4}-\d{2}$/
-
-/** The API version that a base URL of Shoplazza ends with, or has in it; null: none. */
-export const shoplazzaVersionIn = (baseUrl: string): string | null =>
-  URL.parse(baseUrl)
-    ?.pathname.split('/')
-    .findLast(segment => SHOPLAZZA_VERSION.test(segment)) ?? null
-
-export const ShoplazzaConnection = z
-  .strictObject({
-    ...shared,
-    vendor: z.literal('shoplazza'),
-    baseUrl: HttpUrl,
-    apiVersion: z
-      .string()
-      .regex(SHOPLAZZA_VERSION, 'a version such as "2022-01"')
-      .optional()
-      .describe('default: read from the base URL'),
-    accessToken: HeaderText,
-    webhookSecret: z
-      .union([Secret, z.array(Secret).min(1).max(10)], { error: 'a secret, or a list of them while one is rotated' })
-      .optional()
-      .describe('to take webhooks; a list while it is rotated: a signature by any of them counts'),
-  })
-  .refine(({ apiVersion, baseUrl }) => apiVersion !== undefined || shoplazzaVersionIn(baseUrl) !== null, {
-    path: ['apiVersion'],
-    error: 'an API version such as "2022-01", here or at the end of `baseUrl`',
-  })
-export type ShoplazzaConnection = z.infer<typeof ShoplazzaConnection>
-
-export const Connection = z.discriminatedUnion('vendor', [KakacloConnection, TuyaConnection, ShoplazzaConnection])
-export type Connection = z.infer<typeof Connection>
+const VENDORS: readonly string[] = BUILT_IN.map(each => each.shape.vendor.value)
+export const Connection = connectionsOf([])
+export type Connection = AnyConnection
 
 /** Delivery options as given, for one endpoint: absent ones come from the global ones. */
 export const DeliveryOptions = z.strictObject({
@@ -273,9 +149,18 @@ const unique = (items: readonly { id: string }[], context: z.RefinementCtx, path
   }
 }
 
-export const Config = z
-  .strictObject({
-    connections: z.array(Connection).default([]),
+const shapeOf = (sources: readonly SourceSchema[]) =>
+  z.strictObject({
+    sources: z
+      .array(
+        z.custom<SourceSchema>(isSourceSchema, {
+          error: 'a source made with defineSource, which a configuration in TypeScript imports (JSON can name none)',
+          abort: true,
+        }),
+      )
+      .default([])
+      .describe('sources of further vendors, whose `vendor` connections may then name'),
+    connections: z.array(connectionsOf(sources)).default([]),
     endpoints: z.array(EndpointConfig).default([]),
     handlers: z
       .string()
@@ -297,8 +182,17 @@ export const Config = z
       .optional()
       .describe('runs the simulated vendors on loopback in this process, for trying things out'),
   })
-  .superRefine((config, context) => {
+
+/** The configuration, whose connections may name the vendors of these sources as well. */
+export const configWith = (sources: readonly SourceSchema[]) =>
+  shapeOf(sources).superRefine((config, context) => {
     unique(config.connections, context, 'connections')
+    const vendors = new Set(VENDORS)
+    for (const [index, { vendor }] of config.sources.entries()) {
+      const message = `a source of a vendor that no other source reads, and "${vendor}" is read already`
+      if (vendors.has(vendor)) context.addIssue({ code: 'custom', path: ['sources', index], message })
+      vendors.add(vendor)
+    }
     unique(config.endpoints, context, 'endpoints')
     checkRetention(config, context)
     const ids = config.connections.map(({ id }) => `"${id}"`)
@@ -308,6 +202,8 @@ export const Config = z
         if (!config.connections.some(connection => connection.id === id))
           context.addIssue({ code: 'custom', path: ['endpoints', index, 'connections', place], message })
   })
+
+export const Config = configWith([])
 export type Config = z.output<typeof Config>
 /** The configuration as a person writes it. */
 export type ConfigInput = z.input<typeof Config>

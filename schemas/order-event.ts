@@ -78,10 +78,7 @@ const Payment = z.object({
   method: z.string().nullable().describe("The method of payment, in the vendor's words."),
 })
 const Shipment = z.object({
-  packageId: z
-    .string()
-    .nullable()
-    .describe("The vendor's id of the package. null: the vendor gives packages no id (Tuya)."),
+  packageId: z.string().nullable().describe("The vendor's id of the package. null: the vendor gives packages no id."),
   carrier: z.string().nullable().describe("The carrier, in the vendor's words. null: not known yet."),
   trackingNumber: z.string().nullable().describe('null: not known yet.'),
   trackingUrl: z

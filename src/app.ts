@@ -1,9 +1,7 @@
 import { hash } from 'node:crypto'
-import { existsSync } from 'node:fs'
-import { resolve } from 'node:path'
 import type { Hono } from 'hono'
 import { nanoid } from 'nanoid'
-import { type Config, type Connection, deliveryOf } from '../schemas/config.ts'
+import { type Connection, deliveryOf } from '../schemas/config.ts'
 import { startAlerts } from './alerts/alerts.ts'
 import { createApi } from './api/api.ts'
 import type { Role } from './api/deps.ts'
@@ -13,43 +11,39 @@ import { loadSecretKey } from './config/secret-key.ts'
 import { createConsole } from './console/page.ts'
 import { handlersAtWork } from './destinations/handlers/at-work.ts'
 import { retryChangedHandlers } from './destinations/handlers/changed-handlers.ts'
-import type { HandlerDeps } from './destinations/handlers/handler-destination.ts'
-import { loadHandlers } from './destinations/handlers/handlers.ts'
+import { openHandlers } from './destinations/handlers/open-handlers.ts'
 import { declareEndpoints } from './destinations/webhooks/declared-endpoints.ts'
 import { createGuard } from './destinations/webhooks/egress.ts'
 import { createSender } from './destinations/webhooks/send.ts'
 import { createEndpoints } from './destinations/webhooks/webhooks.ts'
 import type { Destination } from './dispatch/destination.ts'
 import { createDispatcher, type Dispatcher } from './dispatch/dispatcher.ts'
-import { createEmbeddedLog } from './event-log/embedded.ts'
 import type { EventLog } from './event-log/event-log.ts'
-import { type Connected, createIngest, type Ingest } from './ingest/ingest.ts'
+import { openLog } from './event-log/open-log.ts'
+import { sharedBetweenProcesses } from './ingest/group-vault.ts'
+import { createIngest, type Ingest } from './ingest/ingest.ts'
 import { withLease } from './ingest/lease.ts'
-import { createTokenVault } from './ingest/token-vault.ts'
 import type { Clock } from './lib/clock.ts'
 import type { AppError } from './lib/errors.ts'
-import { createSecretBox, newSecret, type SecretBox } from './lib/secret-box.ts'
+import { createSecretBox, newSecret } from './lib/secret-box.ts'
 import { VERSION } from './lib/version.ts'
 import { workTogether } from './lib/work-together.ts'
-import { SANDBOX_BUYERS } from './sandbox/lapse.ts'
-import type { Sandbox } from './sandbox/sandbox.ts'
-import { createKakaclo, KAKACLO_LIMIT } from './sources/kakaclo/kakaclo.ts'
-import { createVendorHttp } from './sources/shared/http.ts'
-import { createPace, type Pace } from './sources/shared/pace.ts'
-import { createShoplazza, SHOPLAZZA_LIMIT } from './sources/shoplazza/shoplazza.ts'
-import type { OrderSource } from './sources/source.ts'
-import { createTuya, TUYA_LIMIT } from './sources/tuya/tuya.ts'
-import { projectIdOf, vendorProjects } from './sources/tuya/tuya-projects.ts'
-import { createTokenKeeper, type TokenKeeper } from './sources/tuya/tuya-token.ts'
+import { followSandboxBuyers, withSandbox } from './sandbox/with-sandbox.ts'
+import { connectAll } from './sources/connect.ts'
+import { openStore } from './store/open-store.ts'
 import { startRetention } from './store/retention.ts'
-import { openSqlite } from './store/sqlite/sqlite.ts'
-import { backupSqlite } from './store/sqlite/sqlite-backup.ts'
 import type { Store } from './store/store.ts'
 import type { Log } from './telemetry/log.ts'
 import { watchEventLoop } from './telemetry/loop-watch.ts'
 import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 /** The only place that knows which adapters there are: opens them as the configuration says and hands each part its dependencies. */
+
+export { openHandlers } from './destinations/handlers/open-handlers.ts'
+export { openLog } from './event-log/open-log.ts'
+export { withSandbox } from './sandbox/with-sandbox.ts'
+export { connectAll } from './sources/connect.ts'
+export { backupStore, openStore } from './store/open-store.ts'
 
 export interface AppOptions {
   readonly loaded: LoadedConfig
@@ -106,25 +100,23 @@ export async function createApp(options: AppOptions): Promise<App> {
       ? await withSandbox(loaded.config, clock, log)
       : { config: loaded.config, sandbox: null }
     if (sandbox) opened.push(sandbox)
-    const eventLog = watched(
-      await openLog({
-        settings,
-        store,
-        retentionMs: config.retention.events,
-        clock,
-        log,
-        metrics,
-        onUnfit: options.onUnfit ?? (() => {}),
-        epoch: () => turn.epoch,
-      }),
-    )
-    opened.push(eventLog.log)
+    const eventLog = await openLog({
+      ...{ settings, store, clock, log, metrics },
+      retentionMs: config.retention.events,
+      onUnfit: options.onUnfit ?? (() => {}),
+      epoch: () => turn.epoch,
+    })
+    opened.push(eventLog)
     const box = createSecretBox(await loadSecretKey(settings))
-    const projects = openProjects({ config, store, shared, box, owner, clock })
-    const connected = config.connections.map(connection => connect(connection, clock, log, projects))
+    const connected = connectAll({
+      config,
+      clock,
+      log,
+      shared: sharedBetweenProcesses({ store, shared, box, owner, clock }),
+    })
     opened.push(...connected)
     await store.connections.configure(
-      config.connections.map(connection => ({ ...connection, fingerprint: fingerprintOf(connection) })),
+      connected.map(({ config }) => ({ ...config, fingerprint: fingerprintOf(config) })),
     )
 
     const guard = createGuard({ allow: config.network.allow })
@@ -136,23 +128,13 @@ export async function createApp(options: AppOptions): Promise<App> {
     opened.push(sender)
     const delivery = deliveryOf(config.delivery)
     const endpoints = createEndpoints({
-      endpoints: store.endpoints,
-      deliveries: store.deliveries,
-      delivery: config.delivery,
-      box,
-      sender,
-      clock,
-      log,
-      version: VERSION,
+      ...{ endpoints: store.endpoints, deliveries: store.deliveries, delivery: config.delivery },
+      ...{ box, sender, clock, log, version: VERSION },
     })
     const handlers = await openHandlers(loaded, { delivery, clock, log })
     opened.push(...handlers.map(handler => ({ close: async () => handler.close?.() })))
     const dispatch = createDispatcher({
-      store,
-      eventLog: eventLog.log,
-      clock,
-      log,
-      metrics,
+      ...{ store, eventLog, clock, log, metrics },
       group: settings.kafka?.group ?? EMBEDDED_GROUP,
       destinations: async () => [...withPauses(handlers, await store.pauses.list()), ...(await endpoints.load())],
       disable: endpoints.disable,
@@ -161,61 +143,37 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...(shared ? { tickMs: CLUSTER_TICK_MS } : {}),
     })
     await dispatch.refresh()
+    const published = createListeners()
     const ingest = roles.has('ingest')
       ? createIngest({
-          connections: connected,
-          store,
-          eventLog: eventLog.log,
-          owner,
-          shared,
-          clock,
-          log,
-          metrics,
+          ...{ connections: connected, store, eventLog, owner, shared, clock, log, metrics },
+          onPublished: published.tell,
         })
       : null
     if (ingest) opened.push(ingest)
-    if (sandbox) for (const buyer of SANDBOX_BUYERS) await followBuyer(store, config, buyer, clock.now())
+    if (sandbox) await followSandboxBuyers(store.follows, config.connections, clock.now())
 
     const api = createApi({
-      config,
-      store,
-      eventLog: eventLog.log,
-      ingest,
+      ...{ config, store, eventLog, ingest, metrics, log, clock, version: VERSION, shared, roles },
+      sources: new Map(connected.map(({ config, source }) => [config.id, source])),
       dispatch: roles.has('dispatch') && !local ? dispatch : { ...dispatch, health: () => null },
-      metrics,
-      log,
-      clock,
-      version: VERSION,
-      shared,
-      roles,
       apiKey: local ? null : settings.apiKey,
       localKey: options.localKey ?? null,
       publicUrls: settings.publicUrls,
       secretBox: box,
       newSecret,
       checkUrl: guard.checkUrl,
-      onEvents: eventLog.onEvents,
+      onEvents: published.listen,
       trusted: local,
       console: createConsole(),
     })
     return {
       api,
       close,
-      run: signal =>
-        work(
-          {
-            ...options,
-            store,
-            eventLog: eventLog.log,
-            ingest,
-            dispatch: roles.has('dispatch') ? dispatch : null,
-            owner,
-            turn,
-            metrics,
-            handlers,
-          },
-          signal,
-        ),
+      run: signal => {
+        const working = roles.has('dispatch') ? dispatch : null
+        return work({ ...options, store, eventLog, ingest, dispatch: working, owner, turn, metrics, handlers }, signal)
+      },
     }
   } catch (error) {
     await close()
@@ -278,156 +236,18 @@ async function work(
   }
 }
 
-export async function openStore({ databaseUrl, databasePool, dataFolder }: Settings, clock: Clock): Promise<Store> {
-  if (databaseUrl === null) return openSqlite({ folder: dataFolder, clock })
-  const { openPostgres } = await import('./store/postgres/postgres.ts')
-  return openPostgres({ url: databaseUrl, poolSize: databasePool, clock })
-}
-
-/** Copies the embedded store, while it runs or not; the size of the copy in bytes. */
-export const backupStore = ({ dataFolder }: Settings, file: string): number =>
-  backupSqlite({ folder: dataFolder, file })
-
-export async function openLog(deps: {
-  retentionMs: number
-  onUnfit: (error: AppError) => void
-  /** False: reaches nothing until asked to. */
-  watch?: boolean
-  settings: Settings
-  store: Store
-  clock: Clock
-  log: Log
-  metrics: Metrics
-  /** Of the lease under which this process works, where two are a pair. */
-  epoch?: () => number
-}): Promise<EventLog> {
-  const { settings, store, clock, log } = deps
-  if (!settings.kafka) return createEmbeddedLog({ store, clock, log, ...(deps.epoch && { epoch: deps.epoch }) })
-  const { createKafkaLog } = await import('./event-log/kafka/kafka-log.ts')
-  return createKafkaLog({ ...deps, ...settings.kafka, clientId: 'orderwire' })
-}
-
-/** Tells listeners (the live stream) when events were appended. */
-function watched(log: EventLog): { log: EventLog; onEvents: (listener: () => void) => () => void } {
-  const listeners = new Set<() => void>()
-  const append: EventLog['append'] = async events => {
-    await log.append(events)
-    for (const listener of listeners) listener()
-  }
-  const onEvents = (listener: () => void) => {
-    listeners.add(listener)
-    return () => void listeners.delete(listener)
-  }
-  return {
-    log: new Proxy(log, { get: (target, key) => (key === 'append' ? append : Reflect.get(target, key)) }),
-    onEvents,
-  }
-}
-
-interface OpenProject {
-  readonly tokens: TokenKeeper
-  readonly pace: Pace
-}
-
-/** What connections of one Tuya project share, by the project's id: in this process, and through the store between processes. */
-export function openProjects(deps: {
-  config: Config
-  store: Store
-  /** Other processes work on the same store. */
-  shared: boolean
-  box: SecretBox
-  owner: string
-  clock: Clock
-}): ReadonlyMap<string, OpenProject> {
-  const { config, store, shared, clock } = deps
-  const { projects, leases } = store
-  return new Map(
-    [...vendorProjects(config.connections, TUYA_LIMIT).values()].map(({ id: project, connections, limit }) => {
-      const vault = createTokenVault({ ...deps, project, projects, leases })
-      const pace = { intervalMs: 1000 / limit.perSecond, burst: limit.burst }
-      const book = () => projects.book(project, pace, clock.now())
-      return [
-        project,
-        {
-          tokens: createTokenKeeper({ clock, vault }),
-          // One connection is worked by one process at a time, so its pace needs nobody else's word.
-          pace: createPace({ limit, clock, ...(shared && connections > 1 && { book }) }),
-        },
-      ]
-    }),
-  )
-}
-
-/** A vendor is one file in `sources/` and one line here. `projects`: without them a connection has a token and a pace of its own. */
-export function connect(
-  config: Connection,
-  clock: Clock,
-  log: Log,
-  projects?: ReadonlyMap<string, OpenProject>,
-): Connected & { close(): Promise<void> } {
-  const project = config.vendor === 'tuya' ? projects?.get(projectIdOf(config)) : undefined
-  const limit =
-    config.rateLimit ?? { kakaclo: KAKACLO_LIMIT, tuya: TUYA_LIMIT, shoplazza: SHOPLAZZA_LIMIT }[config.vendor]
-  const http = createVendorHttp({
-    ...{ connection: config.id, baseUrl: config.baseUrl, limit, clock, log },
-    ...(project && { pace: project.pace }),
-  })
-  const source = ((): OrderSource => {
-    switch (config.vendor) {
-      case 'kakaclo':
-        return createKakaclo({ connection: config, http, log })
-      case 'tuya':
-        return createTuya({ connection: config, http, clock, ...(project && { tokens: project.tokens }) })
-      case 'shoplazza':
-        return createShoplazza({ connection: config, http, log })
-    }
-  })()
-  let asked = false
-  const vendorNow = async (signal: AbortSignal) => {
-    // Once: a vendor whose answers name no time is held to have ours.
-    const ask = !http.offsetKnown && !asked
-    asked = true
-    if (ask) await source.check({ signal, priority: 'live' })
-    return http.vendorNow()
-  }
-  return { config, source, vendorNow, close: () => http.close() }
-}
-
 const fingerprintOf = (connection: Connection): string => hash('sha256', JSON.stringify(connection), 'base64url')
 
-/** The handlers of the configuration's folder; none where no folder is named and there is none beside it. */
-export async function openHandlers(loaded: LoadedConfig, deps: HandlerDeps): Promise<readonly Destination[]> {
-  const folder = handlersFolder(loaded)
-  const keepEventsMs = loaded.config.retention.events
-  return folder === null ? [] : loadHandlers(folder, { ...deps, keepEventsMs })
-}
-
-function handlersFolder({ config, folder }: LoadedConfig): string | null {
-  if (config.handlers !== undefined) return resolve(folder, config.handlers)
-  const beside = resolve(folder, 'handlers')
-  return existsSync(beside) ? beside : null
-}
-
-/** With `sandbox` in the configuration the vendors are simulated in this process; if its port is taken, another is found and the base URLs follow. */
-export async function withSandbox(
-  config: Config,
-  clock: Clock,
-  log: Log,
-): Promise<{ config: Config; sandbox: Sandbox | null }> {
-  if (!config.sandbox) return { config, sandbox: null }
-  const { createSandbox } = await import('./sandbox/sandbox.ts')
-  const { port, speed } = config.sandbox
-  const sandbox = await createSandbox({ port, speed, clock }).catch(() => createSandbox({ port: 0, speed, clock }))
-  log.info({ url: sandbox.url }, 'sandbox: the three vendors are simulated here')
-  const configured = `http://127.0.0.1:${port}`
-  const moved = <T extends Connection>(connection: T): T => ({
-    ...connection,
-    baseUrl: connection.baseUrl.replace(configured, sandbox.url),
-  })
-  return { config: { ...config, connections: config.connections.map(moved) }, sandbox }
-}
-
-async function followBuyer(store: Store, { connections }: Config, buyer: string, now: number): Promise<void> {
-  for (const { id, vendor } of connections)
-    if (vendor === 'tuya') await store.follows.put(id, 'user', buyer, buyer, now)
+/** Who wants to know of new events: the live stream. */
+function createListeners() {
+  const listeners = new Set<() => void>()
+  return {
+    tell: () => {
+      for (const listener of listeners) listener()
+    },
+    listen(listener: () => void) {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    },
+  }
 }

@@ -26,7 +26,7 @@ const PORTS: Readonly<Record<string, readonly string[]>> = {
   'event-log': ['event-log/event-log.ts', 'event-log/ahead.ts'],
   // Notices are sent, signed and redacted as webhooks are.
   destinations: ['egress', 'excerpt', 'send', 'sign'].map(file => `destinations/webhooks/${file}.ts`),
-  sandbox: [],
+  sandbox: ['sandbox/configuration.ts'],
 }
 
 interface Import {
@@ -132,6 +132,18 @@ describe('only', () => {
   test('event-log/kafka knows kafkajs', () => {
     expect(filesWith(/from 'kafkajs'/).filter(file => !file.startsWith('event-log/kafka/'))).toEqual([])
   })
+})
+
+/** Without comments: those may give an example. Strings are kept. */
+const codeOf = (text: string) => text.replaceAll(/\/\*[\s\S]*?\*\/|(?<!:)\/\/.*$/gm, '')
+
+test('the name of a vendor stands in sources, schemas/vendor and sandbox, and nowhere else', () => {
+  const allowed = /^(src\/(sources|sandbox|store\/migrations)|schemas\/(vendor|generated))\//
+  const named = ['src', 'schemas']
+    .flatMap(folder => filesOf(folder).map(file => `${folder}/${file}`))
+    .filter(file => !allowed.test(file))
+    .filter(file => /kakaclo|tuya|shoplazza/i.test(codeOf(readFileSync(join(ROOT, file), 'utf8'))))
+  expect(named).toEqual([])
 })
 
 test('no two files in src have one name', () => {

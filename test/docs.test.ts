@@ -1,14 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import {
-  Config,
-  DeliveryOptions,
-  EndpointConfig,
-  KakacloConnection,
-  ShoplazzaConnection,
-  TuyaConnection,
-} from '../schemas/config.ts'
+import { Config, DeliveryOptions, EndpointConfig } from '../schemas/config.ts'
 import {
   EVENT_TYPES,
   OrderCancelled,
@@ -18,6 +11,7 @@ import {
   OrderRefunded,
   OrderShipped,
 } from '../schemas/order-event.ts'
+import { KakacloConnection, ShoplazzaConnection, TuyaConnection } from '../schemas/vendor/connections.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
 import { memberTable } from './helpers/event-tables.ts'
 

@@ -1,5 +1,3 @@
-import type { Vendor } from '../common.ts'
-
 /** One option of a connection that a new configuration has to name. */
 export interface StarterOption {
   readonly key: string
@@ -25,7 +23,7 @@ const secret = (key: string, question: string, variable: string, proposal: strin
 })
 
 /** What a first configuration of each vendor names; `orderwire init` asks for it. */
-export const STARTER_OPTIONS: Readonly<Record<Vendor, readonly StarterOption[]>> = {
+export const STARTER_OPTIONS: Readonly<Record<string, readonly StarterOption[]>> = {
   kakaclo: [
     option('baseUrl', 'Base URL of the API', 'https://developer.kakaclo.com/openapi'),
     secret('token', 'Access token', 'KAKACLO_TOKEN'),

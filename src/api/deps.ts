@@ -3,6 +3,7 @@ import type { DispatchControl } from '../dispatch/dispatch-control.ts'
 import type { EventLog } from '../event-log/event-log.ts'
 import type { IngestControl } from '../ingest/ingest-control.ts'
 import type { Clock } from '../lib/clock.ts'
+import type { OrderSource } from '../sources/source.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -13,6 +14,8 @@ export type Role = 'ingest' | 'dispatch' | 'api'
 /** Everything the HTTP side needs; wired in `app.ts`. */
 export interface ApiDeps {
   readonly config: Pick<Config, 'connections' | 'retention'>
+  /** What the source of each connection can do, by the connection's id. */
+  readonly sources: ReadonlyMap<string, Pick<OrderSource, 'feed' | 'asksForBuyer' | 'webhook'>>
   readonly store: Store
   readonly eventLog: Pick<EventLog, 'commitPublishes' | 'health' | 'notice' | 'contradiction'>
   /** null: another process polls. */

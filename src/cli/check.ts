@@ -1,6 +1,6 @@
 import { Ready } from '../../schemas/api.ts'
 import { deliveryOf } from '../../schemas/config.ts'
-import { connect, openHandlers, openLog, openStore, withSandbox } from '../app.ts'
+import { connectAll, openHandlers, openLog, openStore, withSandbox } from '../app.ts'
 import type { LoadedConfig } from '../config/config-file.ts'
 import type { Settings } from '../config/environment.ts'
 import { clockWords, noteworthy } from '../ingest/vendor-clock.ts'
@@ -50,13 +50,12 @@ export async function check(options: {
   })
   const { config, sandbox } = await withSandbox(loaded.config, clock, log)
   try {
-    for (const connection of config.connections) {
+    for (const { config: connection, source, vendorNow, close } of connectAll({ config, clock, log })) {
       const name = `connection ${connection.id} (${connection.vendor})`
       if (!connection.enabled) {
         line(name, true, 'not enabled')
         continue
       }
-      const { source, vendorNow, close } = connect(connection, clock, log)
       await attempt(name, async patience => {
         const answered = await source.check({ signal: patience, priority: 'live' })
         const aheadMs = noteworthy((await vendorNow(patience)) - clock.now())

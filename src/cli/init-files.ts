@@ -1,52 +1,12 @@
-import type { Vendor } from '../../schemas/common.ts'
 import type { StarterOption } from '../../schemas/vendor/starter.ts'
 
 /** The texts of the files that `orderwire init` writes. */
 
 /** The real shop that a person or the flags named. */
 export interface Chosen {
-  readonly vendor: Vendor
+  readonly vendor: string
   readonly values: readonly { readonly option: StarterOption; readonly value: string }[]
 }
-
-export const SANDBOX_CONFIGURATION = `import { defineConfig } from 'orderwire'
-
-/** Three simulated shops on this machine. For your own shop replace the connections and delete \`sandbox\`. */
-export default defineConfig({
-  sandbox: { port: 8790 },
-  connections: [
-    {
-      id: 'kk',
-      vendor: 'kakaclo',
-      baseUrl: 'http://127.0.0.1:8790/kakaclo/openapi',
-      apiVersion: 'v2',
-      token: 'sandbox-kakaclo-token',
-      pollEvery: '1s',
-    },
-    {
-      id: 'tuya',
-      vendor: 'tuya',
-      baseUrl: 'http://127.0.0.1:8790/tuya',
-      clientId: 'sandbox-tuya-id',
-      clientSecret: 'sandbox-tuya-secret',
-      mallCode: 'sandbox-mall',
-      shopCode: 'sandbox-shop',
-      statuses: { delivered: ['received'] },
-      pollEvery: '2s',
-    },
-    {
-      id: 'shop',
-      vendor: 'shoplazza',
-      baseUrl: 'http://127.0.0.1:8790/shoplazza/openapi/2022-01',
-      accessToken: 'sandbox-shoplazza-token',
-      webhookSecret: 'sandbox-shoplazza-secret',
-      pollEvery: '1s',
-    },
-  ],
-  // Webhook endpoints may be on this machine while you try things out. Delete this in production.
-  network: { allow: ['127.0.0.0/8', '::1/128'] },
-})
-`
 
 /** The configuration of one real shop; its secrets come from the environment. */
 export function configurationOf({ vendor, values }: Chosen): string {

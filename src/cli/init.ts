@@ -1,21 +1,15 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { Vendor } from '../../schemas/common.ts'
 import { STARTER_OPTIONS } from '../../schemas/vendor/starter.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { VERSION } from '../lib/version.ts'
+import { SANDBOX_CONFIGURATION } from '../sandbox/configuration.ts'
 import { type Flags, usage } from './commands.ts'
-import {
-  type Chosen,
-  configurationOf,
-  ENVIRONMENT_EXAMPLE,
-  environmentOf,
-  HANDLER,
-  IGNORED,
-  SANDBOX_CONFIGURATION,
-} from './init-files.ts'
+import { type Chosen, configurationOf, ENVIRONMENT_EXAMPLE, environmentOf, HANDLER, IGNORED } from './init-files.ts'
 import type { Output } from './output.ts'
+
+const VENDORS = Object.keys(STARTER_OPTIONS)
 
 /** Asks one question; null where nobody can be asked. */
 type Ask = ((question: string, proposal: string | null) => Promise<string>) | null
@@ -58,7 +52,7 @@ export async function init(options: {
 
 const NEXT_WITH_SANDBOX = `
 Next: npx orderwire start    polls simulated shops; the console is at http://127.0.0.1:8080
-Your own shop: npx orderwire init --vendor ${Vendor.options.join('|')} in an empty folder, or edit orderwire.config.ts`
+Your own shop: npx orderwire init --vendor ${VENDORS.join('|')} in an empty folder, or edit orderwire.config.ts`
 const NEXT_WITH_VENDOR = `
 Next: npx orderwire poll ${'CONNECTION'} --dry-run    shows the events a poll would publish
       npx orderwire start`
@@ -68,14 +62,13 @@ async function choose(flags: Flags, ask: Ask): Promise<Chosen | null> {
   const name =
     typeof flags.vendor === 'string'
       ? flags.vendor
-      : ((await ask?.(`Vendor (${Vendor.options.join(', ')}; empty: simulated shops)`, null)) ?? '')
+      : ((await ask?.(`Vendor (${VENDORS.join(', ')}; empty: simulated shops)`, null)) ?? '')
   if (name === '') {
     if (given.size > 0) throw usage('init: --set gives options of a vendor; name it with --vendor')
     return null
   }
-  const vendor = Vendor.safeParse(name)
-  if (!vendor.success) throw usage(`init: expected a vendor, one of ${Vendor.options.join(', ')}, found "${name}"`)
-  const wanted = STARTER_OPTIONS[vendor.data]
+  const wanted = Object.hasOwn(STARTER_OPTIONS, name) ? STARTER_OPTIONS[name] : undefined
+  if (!wanted) throw usage(`init: expected a vendor, one of ${VENDORS.join(', ')}, found "${name}"`)
   const odd = [...given.keys()].find(key => !wanted.some(option => option.key === key))
   if (odd !== undefined)
     throw usage(`init: ${name} has no option "${odd}"; it has ${wanted.map(({ key }) => key).join(', ')}`)
@@ -86,7 +79,7 @@ async function choose(flags: Flags, ask: Ask): Promise<Chosen | null> {
       throw usage(`init: ${name} needs ${option.key} (${option.question}); give it with --set ${option.key}=…`)
     if (value !== '') values.push({ option, value })
   }
-  return { vendor: vendor.data, values }
+  return { vendor: name, values }
 }
 
 /** `--set key=value`, repeated. The value is never quoted in a message: it may be a secret. */

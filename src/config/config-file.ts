@@ -3,7 +3,8 @@ import { dirname, resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import type { z } from 'zod'
 import { Slug } from '../../schemas/common.ts'
-import { Config } from '../../schemas/config.ts'
+import { type Config, configWith } from '../../schemas/config.ts'
+import { isSourceSchema } from '../../schemas/connection.ts'
 import { messageOf } from '../lib/errors.ts'
 import { complaintsOf, keyOf, valueAt } from '../lib/explain.ts'
 import { wrong } from './config-error.ts'
@@ -33,12 +34,18 @@ const DEFAULT_FILES = ['orderwire.config.ts', 'orderwire.config.json']
 export async function loadConfig(file: string | undefined, env: NodeJS.ProcessEnv): Promise<LoadedConfig> {
   const path = await findConfig(file ?? env.ORDERWIRE_CONFIG)
   const raw = path.endsWith('.json') ? await readJson(path, env) : asWritten(await importConfig(path))
-  const parsed = looked(path, () => Config.safeParse(raw.raw))
+  const parsed = looked(path, () => configWith(sourcesIn(raw.raw)).safeParse(raw.raw))
   if (!parsed.success) {
     const why = looked(path, () => explain(parsed.error, raw, env))
     throw wrong(`The configuration ${path} is not valid:\n${why}`)
   }
   return { config: parsed.data, path, folder: dirname(path) }
+}
+
+/** What the file lists in `sources`: its connections are read with their schemas. */
+function sourcesIn(raw: unknown) {
+  const listed = valueAt(raw, ['sources'])
+  return Array.isArray(listed) ? listed.filter(isSourceSchema) : []
 }
 
 /** What a module exports may throw when it is looked at, with anything in its message. */

@@ -38,6 +38,7 @@ export type ConnectionWorker = ReturnType<typeof createConnectionWorker>
 export function createConnectionWorker(deps: {
   polled: PollTarget
   eventLog: EventLog
+  onPublished?: () => void
   owner: string
   /** Other processes may work this connection. */
   shared: boolean
@@ -91,6 +92,7 @@ export function createConnectionWorker(deps: {
   const outboxOf = (held: HeldLease) =>
     createOutbox({
       ...{ connection, store, eventLog, held, clock, log },
+      ...(deps.onPublished && { onPublished: deps.onPublished }),
       report: ({ failing, refused }) => {
         troubles.report('publish', failing)
         troubles.report('refused', refused)

@@ -29,7 +29,7 @@ export interface PollOptions {
   readonly signal: AbortSignal
   /** Only this order. */
   readonly orderId?: string
-  /** Needed with `orderId` where the vendor asks for it (Tuya) and the order is not followed. */
+  /** Needed with `orderId` where the source asks for buyers and the order is not followed. */
   readonly userId?: string
   /** Derive and return, store and publish nothing. */
   readonly dryRun?: boolean
@@ -44,7 +44,7 @@ export interface PollResult {
   readonly quarantined: number
 }
 
-/** Which order; the buyer's id is needed by Tuya and null elsewhere. */
+/** Which order; the buyer's id is null where the source asks for none. */
 interface OrderRef {
   readonly orderId: string
   readonly userId: string | null

@@ -34,6 +34,8 @@ export function createIngest(deps: {
   connections: readonly Connected[]
   store: Store
   eventLog: EventLog
+  /** Called when new events can be read. */
+  onPublished?: () => void
   /** Name of this process among others. */
   owner: string
   /** Other processes may work the same connections; default false. */
@@ -80,7 +82,7 @@ export function createIngest(deps: {
       overlapMs,
       backfillFrom,
       reconcile: config.reconcile,
-      takesWebhooks: config.vendor === 'shoplazza' && config.webhookSecret !== undefined,
+      takesWebhooks: source.webhook !== undefined,
     }
   }
 

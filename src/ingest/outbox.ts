@@ -28,12 +28,14 @@ export function createOutbox(deps: {
   store: Store
   eventLog: EventLog
   held: HeldLease
+  /** Called when new events can be read. */
+  onPublished?: () => void
   clock: Clock
   log: Log
   /** Called when it changes why all events wait (`failing`) or some do (`refused`); null: they do not wait. */
   report?: (trouble: { failing: string | null; refused: string | null }) => void
 }) {
-  const { connection, store, eventLog, held: lease, clock, log, report = () => {} } = deps
+  const { connection, store, eventLog, held: lease, clock, log, report = () => {}, onPublished = () => {} } = deps
   const wakeUp = createWakeUp(clock)
   const retryWakeUp = createWakeUp(clock)
   const heldBack = createHeldBack({ monotonic: clock.monotonic, partitionOf: eventLog.partitionOf })
@@ -64,7 +66,10 @@ export function createOutbox(deps: {
 
   async function publishNew(): Promise<void> {
     // The embedded log reads the store itself: the commit has published the events, and its readers only need to be woken.
-    if (eventLog.commitPublishes) return eventLog.append([])
+    if (eventLog.commitPublishes) {
+      await eventLog.append([])
+      return onPublished()
+    }
     for (;;) {
       if (eventLog.partitions !== spread) startAnew()
       const before = reached
@@ -131,7 +136,10 @@ export function createOutbox(deps: {
     )
     const refused = new Set(refusals.map(({ event }) => event.id))
     const written = batch.filter(({ id }) => !refused.has(id)).map(({ n }) => n)
-    if (written.length > 0) await store.events.markPublished(lease.lease, written, clock.now())
+    if (written.length > 0) {
+      await store.events.markPublished(lease.lease, written, clock.now())
+      onPublished()
+    }
     const byId = new Map(batch.map(event => [event.id, event]))
     const held = refusals.flatMap(refusal => {
       const event = byId.get(refusal.event.id)

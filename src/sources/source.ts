@@ -1,4 +1,3 @@
-import type { Vendor } from '../../schemas/common.ts'
 import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
 
 /**
@@ -10,7 +9,6 @@ import type { Doubt, OrderSnapshot } from '../../schemas/order.ts'
  * `stop` (credentials, permissions). A bad row is no error: it is a `Reject` of its page.
  */
 export interface OrderSource {
-  readonly vendor: Vendor
   readonly feed: WindowFeed | FollowFeed
 
   /** The orders asked for, as they are now, complete. An order the vendor does not know is absent (never an error, never a cancellation). */
@@ -24,11 +22,40 @@ export interface OrderSource {
 
   /** The cheapest authorised request; resolves with a short description of what answered, for `check`. */
   check(options: ReadOptions): Promise<string>
+
+  /** A single order can be read only together with its buyer's id; default: false. */
+  readonly asksForBuyer?: boolean
+  /** Verifies and reads the webhooks of this connection; absent: it takes none. */
+  readonly webhook?: WebhookReader
+}
+
+/** A webhook is only a hint: the orders that it names are read again, and facts are derived from what is read. */
+export interface WebhookReader {
+  /** Whether the vendor sent it: the signature fits the body. Compare in constant time. */
+  verify(request: WebhookRequest): boolean
+  /** Called for verified requests only. Throws where the body cannot be read. */
+  read(request: WebhookRequest): WebhookNotice
+}
+
+export interface WebhookRequest {
+  /** The raw bytes, as signed. */
+  readonly body: Uint8Array
+  /** By name, in any case; undefined: there is none. */
+  header(name: string): string | undefined
+}
+
+export interface WebhookNotice {
+  /** The orders that changed; empty: it names none. `userId` where the source asks for buyers. */
+  readonly orders: readonly OrderRef[]
+  /** The vendor's id of this delivery, the same when it is repeated; null: it gives none. */
+  readonly deliveryId: string | null
+  /** What happened, in the vendor's words, for the log. */
+  readonly topic: string | null
 }
 
 export interface OrderRef {
   readonly orderId: string
-  /** Needed by Tuya; null elsewhere. */
+  /** The buyer's id where the source asks for it (`asksForBuyer`); null elsewhere. */
   readonly userId: string | null
 }
 

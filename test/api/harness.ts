@@ -14,10 +14,12 @@ import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { decide } from '../../src/order/decide.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import { NEW_ORDER } from '../../src/order/state.ts'
+import { connectAll } from '../../src/sources/connect.ts'
 import type { Lease } from '../../src/store/port/leases.ts'
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { quietLog } from '../helpers/quiet.ts'
 import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
 
 export const NOW = Date.parse('2026-03-05T12:00:00.000Z')
@@ -45,6 +47,15 @@ const config = Config.parse({
     { id: 'off', vendor: 'kakaclo', baseUrl: 'https://kk.example/openapi', token: 'x', enabled: false },
   ],
 })
+
+/** The real sources; they reach nothing until they are asked. */
+const sourcesOf = ({ connections }: Pick<Config, 'connections'>): ApiDeps['sources'] =>
+  new Map(
+    connectAll({ config: { connections, sources: [] }, clock: systemClock(), log: quietLog }).map(each => [
+      each.config.id,
+      each.source,
+    ]),
+  )
 
 /** What the doubles of the working parts were asked, and what they answer. */
 interface Parts {
@@ -120,6 +131,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
   const app = createApi({
     console: createConsole(),
     config,
+    sources: sourcesOf(own.config ?? config),
     store,
     eventLog: {
       get commitPublishes() {

@@ -5,14 +5,11 @@ import { Connection } from '../../schemas/config.ts'
 import { OrderEvent } from '../../schemas/order-event.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { systemClock } from '../../src/lib/clock.ts'
-import { createKakaclo } from '../../src/sources/kakaclo/kakaclo.ts'
 import { createVendorHttp } from '../../src/sources/shared/http.ts'
-import { createShoplazza } from '../../src/sources/shoplazza/shoplazza.ts'
-import type { OrderSource } from '../../src/sources/source.ts'
-import { createTuya } from '../../src/sources/tuya/tuya.ts'
 import type { QuarantineRow } from '../../src/store/port/quarantine.ts'
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { builtIn } from '../helpers/built-in.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { unreadLog } from '../helpers/unread-log.ts'
@@ -106,7 +103,13 @@ export async function openChain() {
         limit: { perSecond: 1e6, burst: 1e6 },
         clock: hurried,
       })
-      const source = sourceOf(config)
+      const source = builtIn(config.vendor).create({
+        connection: config,
+        http,
+        clock,
+        log: quietLog,
+        shared: undefined,
+      })
       const ingest = createIngest({
         connections: [{ config, source, vendorNow: async () => own.vendorNow?.() ?? NOW }],
         store,
@@ -132,17 +135,6 @@ export async function openChain() {
         error,
         requests,
         cursor: (await store.connections.get(id))?.cursor ?? null,
-      }
-
-      function sourceOf(connection: Connection): OrderSource {
-        switch (connection.vendor) {
-          case 'kakaclo':
-            return createKakaclo({ connection, http })
-          case 'shoplazza':
-            return createShoplazza({ connection, http })
-          case 'tuya':
-            return createTuya({ connection, http, clock })
-        }
       }
     },
     async close(): Promise<void> {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { TuyaConnection } from '../../schemas/config.ts'
+import { TuyaConnection } from '../../schemas/vendor/connections.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
@@ -23,7 +23,6 @@ test.each([
       ...{ mallCode: 'm', shopCode: 's', pollEvery: '10m', reconcile },
     })
     const source = {
-      vendor: 'tuya' as const,
       feed: { kind: 'follow' as const, readUserPage: () => Promise.reject(new Error('no user is followed')) },
       fetch: async () => ({ orders: [shown], rejects: [] }),
       check: async () => 'scripted',

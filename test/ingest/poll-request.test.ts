@@ -51,7 +51,6 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
     const process = (owner: string): Ingest => {
       const { feed } = scriptedFeed(script)
       const source: OrderSource = {
-        vendor: 'shoplazza',
         feed,
         fetch: async refs => {
           for (const { orderId } of refs) fetches.push(`${owner} ${orderId}`)

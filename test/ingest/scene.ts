@@ -96,7 +96,6 @@ export async function scene({
   const { feed, requests, created } = scriptedFeed(script)
   const fetches: string[][] = []
   const source: OrderSource = {
-    vendor: 'shoplazza',
     feed,
     fetch: async refs => {
       fetches.push(refs.map(({ orderId }) => orderId))

@@ -29,7 +29,6 @@ afterEach(async () => {
 async function followed(broken: Set<string>) {
   const asked: string[] = []
   const source: OrderSource = {
-    vendor: 'tuya',
     feed: { kind: 'follow', readUserPage: () => Promise.reject(new Error('nobody follows a user')) },
     fetch: async refs => {
       const [id = ''] = refs.map(({ orderId }) => orderId)

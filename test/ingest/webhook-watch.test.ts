@@ -1,8 +1,9 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { Connection } from '../../schemas/config.ts'
+import { ShoplazzaConnection } from '../../schemas/vendor/connections.ts'
 import { readAgain } from '../../src/api/read-again.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { isSilent } from '../../src/ingest/webhook-watch.ts'
+import { shoplazzaWebhook } from '../../src/sources/shoplazza/shoplazza-webhook.ts'
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
@@ -30,7 +31,7 @@ afterEach(async () => {
 
 async function shop(own: { webhookSecret?: string } = { webhookSecret: 'artificial' }) {
   const script: FeedScript = { rows: [] }
-  const config = Connection.parse({
+  const config = ShoplazzaConnection.parse({
     id: 'shop',
     vendor: 'shoplazza',
     baseUrl: 'http://127.0.0.1:1/openapi/2022-01',
@@ -44,8 +45,8 @@ async function shop(own: { webhookSecret?: string } = { webhookSecret: 'artifici
       {
         config,
         source: {
-          vendor: 'shoplazza',
           feed: scriptedFeed(script).feed,
+          ...(config.webhookSecret && { webhook: shoplazzaWebhook([config.webhookSecret].flat()) }),
           fetch: async refs => ({
             orders: refs.map(({ orderId }) => snapshot({ orderId, paid: paid() })),
             rejects: [],

@@ -1,12 +1,12 @@
 import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { Config } from '../../schemas/config.ts'
-import { connect, openProjects } from '../../src/app.ts'
+import { connectAll } from '../../src/app.ts'
+import { sharedBetweenProcesses } from '../../src/ingest/group-vault.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createSecretBox } from '../../src/lib/secret-box.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { TUYA_CLIENT_ID, TUYA_CLIENT_SECRET, TUYA_MALL, TUYA_SHOP } from '../../src/sandbox/tuya.ts'
-import { TUYA_LIMIT } from '../../src/sources/tuya/tuya.ts'
-import { vendorProjects } from '../../src/sources/tuya/tuya-projects.ts'
+import { connectionGroups } from '../../src/sources/connect.ts'
 import { openPostgres } from '../../src/store/postgres/postgres.ts'
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -16,7 +16,7 @@ import { temporaryFolder } from '../helpers/temp.ts'
 
 /** Two connections of one Tuya project against the simulated vendor, in one process and in two on one database. */
 
-const projectIds = ({ connections }: Config) => new Set(vendorProjects(connections, TUYA_LIMIT).keys())
+const projectIds = (config: Config) => new Set(connectionGroups(config).keys())
 const clock = systemClock()
 const READ = { signal: new AbortController().signal, priority: 'live' as const }
 const server = await startPostgres()
@@ -46,8 +46,8 @@ async function vendor() {
 /** The connections as a process has them. */
 function processOf(store: Store, config: Config, owner: string) {
   const box = createSecretBox(new Uint8Array(32).fill(7))
-  const projects = openProjects({ config, store, shared: true, box, owner, clock })
-  const connected = config.connections.map(each => connect(each, clock, quietLog, projects))
+  const shared = sharedBetweenProcesses({ store, shared: true, box, owner, clock })
+  const connected = connectAll({ config, clock, log: quietLog, shared })
   cleanups.push(() => Promise.all(connected.map(each => each.close())))
   return connected.map(({ source }) => source)
 }
@@ -109,7 +109,7 @@ describe('case 50: two connections of one Tuya project', () => {
   test('are two projects where the secret or the base URL differs', async () => {
     const { config } = await vendor()
     const [one, two] = config.connections
-    if (one?.vendor !== 'tuya' || two?.vendor !== 'tuya') throw new TypeError('expected Tuya')
+    if (!one || !two) throw new TypeError('expected two connections')
     const idsOf = (own: object) => projectIds({ ...config, connections: [one, { ...two, ...own }] }).size
     expect([
       idsOf({}),

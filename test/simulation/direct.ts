@@ -116,7 +116,6 @@ export function createDirect(deps: {
         }),
       )
     const source: OrderSource = {
-      vendor: deps.config.vendor,
       feed:
         kind === 'follow'
           ? {

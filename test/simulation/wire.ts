@@ -1,12 +1,9 @@
 import type { Connection } from '../../schemas/config.ts'
 import type { Connected } from '../../src/ingest/ingest.ts'
 import type { Random } from '../../src/sandbox/random.ts'
-import { createKakaclo } from '../../src/sources/kakaclo/kakaclo.ts'
 import { createVendorHttp } from '../../src/sources/shared/http.ts'
-import { createShoplazza } from '../../src/sources/shoplazza/shoplazza.ts'
-import type { OrderSource } from '../../src/sources/source.ts'
-import { createTuya } from '../../src/sources/tuya/tuya.ts'
 import type { Log } from '../../src/telemetry/log.ts'
+import { builtIn } from '../helpers/built-in.ts'
 import { createNetwork, type WireAnswer, type WireRequest } from './network.ts'
 import type { PortDeps } from './port.ts'
 import type { Shop } from './shop.ts'
@@ -57,11 +54,7 @@ export function createWire(deps: {
     const dispatcher = createNetwork(port, answer)
     const limit = config.rateLimit ?? { perSecond: 20, burst: 40 }
     const http = createVendorHttp({ connection: config.id, baseUrl: config.baseUrl, limit, clock, log, dispatcher })
-    const source = ((): OrderSource => {
-      if (config.vendor === 'kakaclo') return createKakaclo({ connection: config, http, log })
-      if (config.vendor === 'tuya') return createTuya({ connection: config, http, clock })
-      return createShoplazza({ connection: config, http, log })
-    })()
+    const source = builtIn(config.vendor).create({ connection: config, http, clock, log, shared: undefined })
     return {
       config,
       source,

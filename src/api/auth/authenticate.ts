@@ -1,12 +1,12 @@
 import { hash } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { Clock } from '../../lib/clock.ts'
+import { sameText } from '../../lib/same-text.ts'
 import type { KeyRole } from '../../store/port/keys.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { problem } from '../problem.ts'
 import type { Route } from '../route.ts'
-import { sameText } from './foreign-requests.ts'
 import type { Keyring } from './keyring.ts'
 
 /** Who asks, and whether they may. A request is known by its key before anything is looked up for it. */

@@ -1,4 +1,3 @@
-import { hash, timingSafeEqual } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
 import ipaddr from 'ipaddr.js'
 import { Refusal } from '../problem.ts'
@@ -17,11 +16,6 @@ export function isLoopback(c: Context): boolean {
 /** Headers that proxies, load balancers and tunnels add. */
 const FORWARDING =
   /^(forwarded|x-forwarded(-.+)?|x-original-(forwarded-for|host)|via|x-real-ip|(x|true|fly|fastly|x-cluster)-client-ip|(cf|do|x)-connecting-ip|cf-ray|x-appengine-user-ip|x-envoy-external-address)$/i
-
-/** Equal strings, in a time that tells nothing about where they differ. */
-export function sameText(a: string, b: string): boolean {
-  return timingSafeEqual(hash('sha256', a, 'buffer'), hash('sha256', b, 'buffer'))
-}
 
 /**
  * Refuses what a foreign page could make a browser send: a `Host` that is a foreign name (DNS rebinding), and an `Origin` or a

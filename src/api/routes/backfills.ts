@@ -12,7 +12,7 @@ import { type Route, route } from '../route.ts'
 const KEPT_MS = 7 * 86_400_000
 
 /** `/v1/connections/{id}/backfill`: a span of a connection is read again on demand. */
-export function backfillRoutes({ config, store, ingest, clock }: ApiDeps): Route[] {
+export function backfillRoutes({ config, sources, store, ingest, clock }: ApiDeps): Route[] {
   function configured(id: string) {
     const connection = config.connections.find(connection => connection.id === id)
     if (connection) return connection
@@ -61,12 +61,12 @@ export function backfillRoutes({ config, store, ingest, clock }: ApiDeps): Route
       answers: { 202: { description: 'It will be read; its `id` shows the progress', schema: BackfillAnswer } },
       problems: [404, 409],
       async handle({ params, body }) {
-        const { id: connection, vendor, enabled } = configured(params.id)
+        const { id: connection, enabled } = configured(params.id)
         if (!enabled) throw new Refusal(409, `The connection "${connection}" is not enabled in the configuration.`)
-        if (vendor === 'tuya')
+        if (sources.get(connection)?.feed.kind === 'follow')
           throw new Refusal(
             409,
-            'Tuya lists no orders by time. Every followed order and user is read again by itself, at least once a day; poll the connection to read all of them now.',
+            'This vendor lists no orders by time. Every followed order and user is read again by itself, at least once a day; poll the connection to read all of them now.',
           )
         const now = clock.now()
         if (body.until !== undefined && body.until <= body.since)

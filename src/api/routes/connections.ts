@@ -22,7 +22,7 @@ type Counts = ReadonlyMap<string, { orders: number; quarantined: number }>
 const COUNT_REST = 10
 
 /** `/v1/connections`: how each is doing, a poll by hand, orders and users to follow. */
-export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Route[] {
+export function connectionRoutes({ config, sources, store, ingest, clock }: ApiDeps): Route[] {
   let counted: { until: number; counts: Promise<Counts> } | null = null
 
   function counts(): Promise<Counts> {
@@ -50,12 +50,15 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
     return connection
   }
 
-  /** The buyer of an order that was read before; Tuya shows it only together with them. `path`: where else it could be said. */
+  /** False: only known orders and the orders of known users can be asked for. */
+  const listsAll = (id: string): boolean => sources.get(id)?.feed.kind !== 'follow'
+
+  /** The buyer of an order that was read before; some vendors show it only together with them. `path`: where else it could be said. */
   async function buyerOf(id: string, orderId: string, path: 'user' | 'userId'): Promise<string> {
     const userId = (await store.orders.get(id, orderId))?.userId ?? null
     if (userId !== null) return userId
     const how = path === 'user' ? ' (on the command line: --user ID)' : ''
-    const message = `expected the id of the buyer${how}, without which Tuya shows no order that was not read before, found nothing`
+    const message = `expected the id of the buyer${how}, without which this vendor shows no order that was not read before, found nothing`
     throw invalid([{ path, message }])
   }
 
@@ -85,12 +88,11 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       lastError: enabled ? (row?.lastError ?? trouble) : 'The connection is not enabled in the configuration.',
       ordersTracked: count?.orders ?? 0,
       quarantined: count?.quarantined ?? 0,
-      webhooks:
-        connection.vendor === 'shoplazza' && connection.webhookSecret !== undefined
-          ? { lastReceivedAt: time(row?.webhookAt), silent: row !== null && isSilent(row, clock.now()) }
-          : null,
+      webhooks: sources.get(id)?.webhook
+        ? { lastReceivedAt: time(row?.webhookAt), silent: row !== null && isSilent(row, clock.now()) }
+        : null,
       reconcile:
-        connection.reconcile === false || vendor === 'tuya'
+        connection.reconcile === false || !listsAll(id)
           ? null
           : {
               lastAt: time(reconciliation?.last?.at),
@@ -156,11 +158,11 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       answers: { 200: { description: 'What was found', schema: PollAnswer } },
       problems: [404, 409, 502, 503],
       async handle({ c, params, query }) {
-        const { id, vendor, enabled } = configured(params.id)
+        const { id, enabled } = configured(params.id)
         if (!enabled) throw notEnabled(id)
         if (query.user !== undefined && query.order === undefined)
           throw invalid([{ path: 'user', message: 'expected only together with order, found without it' }])
-        if (vendor === 'tuya' && query.order !== undefined && query.user === undefined)
+        if (sources.get(id)?.asksForBuyer && query.order !== undefined && query.user === undefined)
           await buyerOf(id, query.order, 'user')
         try {
           const { orders, events, quarantined } = await poll(id, {
@@ -184,13 +186,13 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       body: FollowOrder,
       summary: 'Follow an order',
       description:
-        "For vendors without a shop-wide list (Tuya); the buyer's id is needed unless the order was read before. A connection that lists all its orders answers 409: it finds every order by itself.",
+        "For vendors without a shop-wide list; the buyer's id is needed unless the order was read before. A connection that lists all its orders answers 409: it finds every order by itself.",
       tag: 'connections',
       answers: { 204: { description: 'It is followed' } },
       problems: [404, 409],
       async handle({ params: { id, orderId }, body }) {
-        const { vendor } = configured(id)
-        if (vendor !== 'tuya')
+        configured(id)
+        if (listsAll(id))
           throw findsAll(
             id,
             `to read this order now, POST /v1/connections/${id}/poll?order=${encodeURIComponent(orderId)}`,
@@ -207,12 +209,13 @@ export function connectionRoutes({ config, store, ingest, clock }: ApiDeps): Rou
       access: 'write',
       summary: 'Follow all orders of a user',
       description:
-        'For vendors without a shop-wide list (Tuya). A connection that lists all its orders answers 409: it finds those of every user by itself.',
+        'For vendors without a shop-wide list. A connection that lists all its orders answers 409: it finds those of every user by itself.',
       tag: 'connections',
       answers: { 204: { description: 'They are followed' } },
       problems: [404, 409],
       async handle({ params: { id, userId } }) {
-        if (configured(id).vendor !== 'tuya') throw findsAll(id, 'there is nothing to register')
+        configured(id)
+        if (listsAll(id)) throw findsAll(id, 'there is nothing to register')
         await store.follows.put(id, 'user', userId, userId, clock.now())
         ingest?.wake(id)
         return noContent()

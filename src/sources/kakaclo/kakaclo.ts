@@ -1,16 +1,17 @@
-import type { KakacloConnection, RateLimit } from '../../../schemas/config.ts'
 import type { OrderSnapshot } from '../../../schemas/order.ts'
+import { KAKACLO, type KakacloConnection } from '../../../schemas/vendor/connections.ts'
 import { KakacloAnswer, KakacloPage } from '../../../schemas/vendor/kakaclo.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { defineSource, type VendorSource } from '../define-source.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
 import { nextPage, placeOf } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, scalarText } from '../shared/parse.ts'
-import type { OrderSource, Page, ReadOptions, Reject, WindowFeed } from '../source.ts'
+import type { Page, ReadOptions, Reject, WindowFeed } from '../source.ts'
 import { readKakacloOrder } from './kakaclo-row.ts'
 
 /** As published: a bucket of 120 that leaks 2 a second, for each app and store. */
-export const KAKACLO_LIMIT: RateLimit = { perSecond: 2, burst: 120 }
+const LIMIT = { perSecond: 2, burst: 120 }
 
 const PAGE_SIZE = 250
 const IDS_PER_REQUEST = 100
@@ -27,7 +28,7 @@ export function createKakaclo(deps: {
   connection: Pick<KakacloConnection, 'apiVersion' | 'token' | 'currency'>
   http: VendorHttp
   log?: Pick<Log, 'warn'>
-}): OrderSource {
+}): VendorSource {
   const { connection, http, log } = deps
   const path = `/${connection.apiVersion}/order/orders`
   const zonelessSaid = new Set<string>()
@@ -73,7 +74,6 @@ export function createKakaclo(deps: {
     }
 
   return {
-    vendor: 'kakaclo',
     feed: { kind: 'window', precisionMs: 1000, readPage: readPageBy('update'), readCreated: readPageBy('create') },
 
     async fetch(refs, options) {
@@ -131,3 +131,5 @@ function failed(found: string, code: 'failed' | 'malformed'): AppError {
     intent: 'retry',
   })
 }
+
+export const kakaclo = defineSource({ ...KAKACLO, limit: LIMIT, create: createKakaclo })

@@ -1,4 +1,4 @@
-import { type ShoplazzaConnection, shoplazzaVersionIn } from '../../../schemas/config.ts'
+import { type ShoplazzaConnection, shoplazzaVersionIn } from '../../../schemas/vendor/connections.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { GetOptions, VendorHttp } from '../shared/http.ts'
 import { scalarText } from '../shared/parse.ts'

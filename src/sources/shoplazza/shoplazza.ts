@@ -1,18 +1,20 @@
-import type { RateLimit, ShoplazzaConnection } from '../../../schemas/config.ts'
 import type { OrderSnapshot } from '../../../schemas/order.ts'
+import { SHOPLAZZA, type ShoplazzaConnection } from '../../../schemas/vendor/connections.ts'
 import { AppError } from '../../lib/errors.ts'
 import { isStep } from '../../lib/id-text.ts'
 import type { Log } from '../../telemetry/log.ts'
+import { defineSource, type VendorSource } from '../define-source.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
 import { rowsOn } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, textOf } from '../shared/parse.ts'
-import type { FeedPage, OrderSource, Page, ReadOptions, Reject, Window } from '../source.ts'
+import type { FeedPage, Page, ReadOptions, Reject, Window } from '../source.ts'
 import { createShoplazzaApi } from './shoplazza-api.ts'
 import { completeRefunds } from './shoplazza-refunds.ts'
 import { readShoplazzaOrder } from './shoplazza-row.ts'
+import { shoplazzaWebhook } from './shoplazza-webhook.ts'
 
 /** As published: for each app and store a bucket of 40 that leaks 2 a second. */
-export const SHOPLAZZA_LIMIT: RateLimit = { perSecond: 2, burst: 40 }
+const LIMIT = { perSecond: 2, burst: 40 }
 
 const PAGE_SIZE = 250
 /** Up to so many orders are asked for one by one, which no version can misunderstand. */
@@ -24,7 +26,7 @@ export function createShoplazza(deps: {
   connection: Pick<ShoplazzaConnection, 'baseUrl' | 'apiVersion' | 'accessToken'>
   http: VendorHttp
   log?: Pick<Log, 'warn'>
-}): OrderSource {
+}): VendorSource {
   const { connection, http, log } = deps
   const api = createShoplazzaApi(connection, http)
   const sizeParam = api.newer ? 'page_size' : 'limit'
@@ -125,7 +127,6 @@ export function createShoplazza(deps: {
   }
 
   return {
-    vendor: 'shoplazza',
     feed: {
       kind: 'window',
       precisionMs: 1000,
@@ -143,6 +144,13 @@ export function createShoplazza(deps: {
     },
   }
 }
+
+export const shoplazza = defineSource({
+  ...SHOPLAZZA,
+  limit: LIMIT,
+  create: createShoplazza,
+  webhook: ({ webhookSecret }) => (webhookSecret === undefined ? null : shoplazzaWebhook([webhookSecret].flat())),
+})
 
 interface Listed {
   readonly rows: readonly unknown[]

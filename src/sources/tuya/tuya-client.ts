@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { TuyaConnection } from '../../../schemas/config.ts'
+import type { TuyaConnection } from '../../../schemas/vendor/connections.ts'
 import { TuyaEnvelope, TuyaToken } from '../../../schemas/vendor/tuya.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'

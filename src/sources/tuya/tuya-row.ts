@@ -1,6 +1,6 @@
-import type { TuyaConnection } from '../../../schemas/config.ts'
 import type { OrderSnapshot, Package } from '../../../schemas/order.ts'
 import type { OrderLine } from '../../../schemas/order-event.ts'
+import type { TuyaConnection } from '../../../schemas/vendor/connections.ts'
 import { TuyaAddress, TuyaCommodity, TuyaDelivery, TuyaOrder, TuyaPrice } from '../../../schemas/vendor/tuya.ts'
 import { webAddress } from '../../lib/web-address.ts'
 import { createReader, emptyAsNull, idText, type RowReader, reject, textOf } from '../shared/parse.ts'

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
+import type { Vault, VaultClaim } from '../define-source.ts'
 
 /** The access token of one Tuya project, shared by its connections: a new token replaces a valid one, and a refresh token is good for one use. */
 
@@ -9,26 +10,6 @@ export interface ProjectToken {
   readonly refresh: string | null
   /** When it is to be renewed, by our wall clock, milliseconds. */
   readonly renewAt: number
-}
-
-/** A text kept for a project where other processes find it. */
-export interface Vault {
-  read(): Promise<VaultEntry | null>
-  /** Replaces the entry of this version (0: none). False: another process was first. */
-  write(text: string, version: number): Promise<boolean>
-  /** The right to renew the text, for about half a minute; null: another process has it. */
-  claim(): Promise<Claim | null>
-}
-
-interface VaultEntry {
-  readonly text: string
-  readonly version: number
-}
-
-interface Claim {
-  /** For half a minute more. False: another process has it now. */
-  extend(): Promise<boolean>
-  release(): Promise<void>
 }
 
 /** A token that the vendor refused. */
@@ -79,7 +60,7 @@ export function createTokenKeeper({ clock, vault }: { clock: Clock; vault?: Vaul
 
   async function renewInVault(
     { read, write }: Vault,
-    claim: Claim,
+    claim: VaultClaim,
     ask: AskForToken,
     refused: Refused | undefined,
   ): Promise<ProjectToken> {

@@ -1,20 +1,21 @@
-import type { RateLimit, TuyaConnection } from '../../../schemas/config.ts'
 import type { OrderSnapshot } from '../../../schemas/order.ts'
+import { TUYA, type TuyaConnection } from '../../../schemas/vendor/connections.ts'
 import { TuyaSearch } from '../../../schemas/vendor/tuya.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { isStep } from '../../lib/id-text.ts'
+import { defineSource, type VendorSource } from '../define-source.ts'
 import type { VendorHttp } from '../shared/http.ts'
 import { nextPage, placeOf } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, reject } from '../shared/parse.ts'
-import type { OrderRef, OrderSource, ReadOptions, Reject } from '../source.ts'
+import type { OrderRef, ReadOptions, Reject } from '../source.ts'
 import { createTuyaClient } from './tuya-client.ts'
 import { readTuyaOrder, tuyaStatuses } from './tuya-row.ts'
 import { tuyaEncode } from './tuya-sign.ts'
 import { createTokenKeeper, type TokenKeeper } from './tuya-token.ts'
 
 /** The least of what is seen of the limits a project has for each API. */
-export const TUYA_LIMIT: RateLimit = { perSecond: 5, burst: 5 }
+const LIMIT = { perSecond: 5, burst: 5 }
 
 const ORDERS = '/v1.0/mall/plugin/order'
 const PAGE_SIZE = 50
@@ -25,10 +26,10 @@ export function createTuya(deps: {
   http: VendorHttp
   clock: Clock
   /** Shared by the connections of one project; default: one of its own. */
-  tokens?: TokenKeeper
-}): OrderSource {
+  shared?: TokenKeeper
+}): VendorSource {
   const { connection } = deps
-  const client = createTuyaClient({ ...deps, tokens: deps.tokens ?? createTokenKeeper(deps) })
+  const client = createTuyaClient({ ...deps, tokens: deps.shared ?? createTokenKeeper(deps) })
   const shop = { mall_code: connection.mallCode, shop_code: connection.shopCode }
   const statuses = tuyaStatuses(connection.statuses)
   const readRow = (row: unknown) => readTuyaOrder(row, statuses)
@@ -60,7 +61,6 @@ export function createTuya(deps: {
   }
 
   return {
-    vendor: 'tuya',
     feed: {
       kind: 'follow',
       async readUserPage(userId, page, options) {
@@ -109,6 +109,18 @@ export function createTuya(deps: {
     },
   }
 }
+
+/** Connections of one project (the same base URL, client id and secret) share one token and one pace. */
+export const tuya = defineSource({
+  ...TUYA,
+  limit: LIMIT,
+  asksForBuyer: true,
+  share: {
+    groupOf: ({ baseUrl, clientId, clientSecret }) => [baseUrl.replace(/\/+$/, ''), clientId, clientSecret],
+    open: createTokenKeeper,
+  },
+  create: createTuya,
+})
 
 /** Search and detail are two copies, either of which may be behind: nothing that one of them proves is undone by the other. */
 const together = (row: OrderSnapshot, detail: OrderSnapshot): OrderSnapshot => ({

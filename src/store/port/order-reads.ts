@@ -4,7 +4,7 @@ import type { Lease } from './leases.ts'
 export interface OrderRead {
   readonly connection: string
   readonly orderId: string
-  /** The buyer's id where the vendor needs it (Tuya). */
+  /** The buyer's id where its source asks for it. */
   readonly userId: string | null
   /** A webhook announced a change: the order is read until it shows one. False: one reading is enough. */
   readonly announced: boolean

@@ -6,7 +6,7 @@ import type { Lease } from './leases.ts'
 export interface OrderRow {
   readonly connection: string
   readonly orderId: string
-  /** The buyer's id where the vendor needs it (Tuya). */
+  /** The buyer's id where its source asks for it. */
   readonly userId: string | null
   /** Digest of the row as the feed showed it. The same digest again means that nothing has changed. */
   readonly digest: string

@@ -1,5 +1,4 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
-import type { Vendor } from '../../../schemas/common.ts'
 import type { Window } from '../../sources/source.ts'
 import type { ConnectionPatch, ConnectionRow, ConnectionState, ConnectionStore } from '../port/connections.ts'
 import { holdLease } from './leases.ts'
@@ -109,7 +108,7 @@ function columnsOf(patch: ConnectionPatch) {
 
 const connectionOf = (row: Selectable<Schema['connections']>): ConnectionRow => ({
   id: row.id,
-  vendor: row.vendor as Vendor,
+  vendor: row.vendor,
   cursor: row.cursor,
   firstSeenAt: row.first_seen_at,
   reached: row.reached,

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
 import { AppError } from '../../../src/lib/errors.ts'
-import { createTokenKeeper, type ProjectToken, type Vault } from '../../../src/sources/tuya/tuya-token.ts'
+import type { Vault } from '../../../src/sources/define-source.ts'
+import { createTokenKeeper, type ProjectToken } from '../../../src/sources/tuya/tuya-token.ts'
 
 const clock = systemClock()
 const { signal } = new AbortController()

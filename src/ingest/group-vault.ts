@@ -2,18 +2,26 @@ import type { Clock } from '../lib/clock.ts'
 import type { LeaseStore } from '../store/port/leases.ts'
 import type { ProjectStore } from '../store/port/projects.ts'
 
+interface Deps {
+  readonly store: { readonly projects: ProjectStore; readonly leases: LeaseStore }
+  /** Other processes work on the same store. */
+  readonly shared: boolean
+  readonly box: { seal(text: string): string; open(sealed: string): string }
+  readonly owner: string
+  readonly clock: Clock
+}
+
 const CLAIM_MS = 35_000
 
-/** Keeps one project's token in the store, encrypted, for all processes; one of them at a time may renew it. */
-export function createTokenVault(deps: {
-  project: string
-  projects: ProjectStore
-  leases: LeaseStore
-  box: { seal(text: string): string; open(sealed: string): string }
-  owner: string
-  clock: Clock
-}) {
-  const { project, projects, leases, box, owner, clock } = deps
+/** What connections of one group share between processes: a text (a token), encrypted, and the pace of their requests. */
+export function sharedBetweenProcesses(deps: Deps) {
+  const { store, shared, clock } = deps
+  const book = (group: string, limit: { perSecond: number; burst: number }) =>
+    store.projects.book(group, { intervalMs: 1000 / limit.perSecond, burst: limit.burst }, clock.now())
+  return { vault: (group: string) => createVault(deps, group), ...(shared && { book }) }
+}
+
+function createVault({ store: { projects, leases }, box, owner, clock }: Deps, project: string) {
   const name = `token:${project}`
   return {
     async read() {
