@@ -45,6 +45,7 @@ export const Connection = z
   .object({
     id: Slug,
     vendor: Vendor,
+    enabled: z.boolean().describe('false: turned off in the configuration'),
     state: z
       .enum(['ok', 'behind', 'failing', 'stopped'])
       .describe('stopped: the vendor refuses the credentials, or the connection is not enabled'),
@@ -197,6 +198,7 @@ export const Destination = z
     id: Slug,
     kind: z.enum(['handler', 'endpoint']),
     state: z.enum(['active', 'paused', 'disabled', 'open']).describe('open: its circuit is open, only probes are sent'),
+    stateReason: z.string().nullable().describe('why it is paused or disabled; null: it is not'),
     restingUntil: Timestamp.nullable().describe(
       'it answered 429 or 503 with Retry-After, and is sent nothing until then; null: it does not rest',
     ),
@@ -204,6 +206,7 @@ export const Destination = z
     failingSince: Timestamp.nullable().describe(
       'when the first failed of the attempts that nothing was delivered after',
     ),
+    failuresInRow: z.number().int().nonnegative().describe('of the latest 200 attempts, those since the last success'),
     lastSuccessAt: Timestamp.nullable().describe('as far as attempts are kept'),
     nextAttemptAt: Timestamp.nullable().describe('of what waits in the store; null: nothing waits, or it is held back'),
     backlog: z.number().int(),
@@ -308,6 +311,29 @@ export type ApiKey = z.infer<typeof ApiKey>
 export const ApiKeyCreated = ApiKey.extend({ key: z.string().describe('shown this once') }).meta({
   id: 'ApiKeyCreated',
 })
+
+export const Attention = z
+  .object({
+    kind: z.string().describe('stable, e.g. `destination.open`'),
+    severity: z
+      .enum(['critical', 'warning', 'info'])
+      .describe('critical: work stands still; warning: it goes on, and a person should look; info: good to know'),
+    subject: z.string().describe('the id of the connection or destination; `store`, `event-log` or `process`'),
+    since: Timestamp.nullable(),
+    sentence: z.string(),
+    reason: z.string().nullable().describe('in the words of the vendor or the receiver'),
+    actions: z
+      .array(
+        z.object({
+          name: z.string(),
+          method: z.enum(['GET', 'POST']),
+          path: z.string(),
+          body: z.record(z.string(), z.unknown()).optional(),
+        }),
+      )
+      .describe('calls of this API that may remove the cause'),
+  })
+  .meta({ id: 'Attention', description: 'One thing that needs a person' })
 
 const count = z.number().int().nonnegative()
 

@@ -21,6 +21,9 @@ export interface KnownIds {
   destinations(): Promise<readonly DestinationView[]>
 }
 
+/** The reason of a pause that a person asked for. */
+export const PAUSED = 'Paused by request.'
+
 const isOpen = (stored: DestinationView, view: DestinationView) => stored.state === 'active' && view.state === 'open'
 
 export function createKnownIds({
@@ -32,14 +35,16 @@ export function createKnownIds({
   async function destinations(): Promise<readonly DestinationView[]> {
     const [endpoints, paused] = await Promise.all([store.endpoints.list(), store.pauses.list()])
     // As the store says: another process may have paused or resumed it a moment ago.
-    const handlerState = (id: string) => (paused.has(id) ? 'paused' : 'active')
+    const handlerState = (id: string) =>
+      paused.has(id) ? ({ state: 'paused', stateReason: PAUSED } as const) : ({ state: 'active' } as const)
     const views = new Map<string, DestinationView>()
-    for (const id of handlers) views.set(id, { id, kind: 'handler', state: handlerState(id) })
-    for (const { id, state, restUntil } of endpoints) views.set(id, { id, kind: 'endpoint', state, restUntil })
+    for (const id of handlers) views.set(id, { id, kind: 'handler', ...handlerState(id) })
+    for (const { id, state, stateReason, restUntil } of endpoints)
+      views.set(id, { id, kind: 'endpoint', state, stateReason, restUntil })
     for (const view of dispatch?.destinations() ?? []) {
       // What the store says of an endpoint is newer than what the dispatcher has read, but for an open circuit.
       const stored = views.get(view.id)
-      if (view.kind === 'handler') views.set(view.id, { ...view, state: handlerState(view.id) })
+      if (view.kind === 'handler') views.set(view.id, { ...view, ...handlerState(view.id) })
       else if (stored) views.set(view.id, { ...view, ...stored, ...(isOpen(stored, view) && { state: 'open' }) })
     }
     return [...views.values()]

@@ -2,8 +2,9 @@ import type { Keyring } from './auth/keyring.ts'
 import type { ApiDeps } from './deps.ts'
 import { createKnownIds } from './known-ids.ts'
 import type { Route } from './route.ts'
+import { attentionRoutes } from './routes/attention.ts'
 import { backfillRoutes } from './routes/backfills.ts'
-import { connectionRoutes } from './routes/connections.ts'
+import { createConnections } from './routes/connections.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { destinationActionRoutes } from './routes/destination-actions.ts'
@@ -24,9 +25,11 @@ import { verifyRoutes } from './routes/verification.ts'
 /** Every call of the API, in the order in which they are matched. */
 export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
   const known = createKnownIds(deps)
+  const connections = createConnections(deps)
   const routes: Route[] = [
     ...healthRoutes(deps),
-    ...connectionRoutes(deps),
+    ...attentionRoutes({ ...deps, known, connections: connections.list }),
+    ...connections.routes,
     ...backfillRoutes(deps),
     ...orderRoutes(deps),
     ...streamRoutes({ ...deps, known }),

@@ -30,6 +30,8 @@ export interface DestinationView {
   readonly id: string
   readonly kind: 'handler' | 'endpoint'
   readonly state: 'active' | 'paused' | 'disabled' | 'open'
+  /** Why it is paused or disabled; absent: it is not, or it is not known here. */
+  readonly stateReason?: string | null
   /** It asked to be left alone until then; absent: not known here. */
   readonly restUntil?: number | null
   /** Absent: not known here. */

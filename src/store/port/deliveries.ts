@@ -35,6 +35,8 @@ export interface DeliveryStats {
   readonly lastError: string | null
   /** The newest attempt failed. */
   readonly failing: boolean
+  /** How many of the newest attempts failed since the last that did not. */
+  readonly failuresInRow: number
   /** When it last acknowledged, as far as attempts are kept; null: never. */
   readonly lastSuccessAt: number | null
 }

@@ -194,8 +194,22 @@ export function deliveryContract(world: World): void {
       await store.deliveries.record([attemptRow(eventRecord(), { destination: 'search', ms: 7 })])
       expect(await store.deliveries.stats(100)).toEqual(
         new Map([
-          ['billing', { successRate: 0.8, p50: 50, p99: 99, lastError: null, failing: true, lastSuccessAt: NOW }],
-          ['search', { successRate: 1, p50: 7, p99: 7, lastError: null, failing: false, lastSuccessAt: NOW }],
+          [
+            'billing',
+            {
+              successRate: 0.8,
+              p50: 50,
+              p99: 99,
+              lastError: null,
+              failing: true,
+              failuresInRow: 20,
+              lastSuccessAt: NOW,
+            },
+          ],
+          [
+            'search',
+            { successRate: 1, p50: 7, p99: 7, lastError: null, failing: false, failuresInRow: 0, lastSuccessAt: NOW },
+          ],
         ]),
       )
     })
