@@ -125,6 +125,19 @@ export const OrderAnswer = z
   })
   .meta({ id: 'OrderAnswer', description: 'The order as last seen, and its events, oldest first' })
 
+export const OrderEntry = OrderSnapshot.pick({
+  orderId: true,
+  orderNumber: true,
+  currency: true,
+  total: true,
+  placedAt: true,
+  updatedAt: true,
+  status: true,
+})
+  .extend({ connection: Slug, vendor: Vendor, observedAt: Timestamp })
+  .meta({ id: 'OrderEntry', description: 'The order as last seen, in short' })
+export type OrderEntry = z.infer<typeof OrderEntry>
+
 const state = z.enum(['active', 'paused', 'disabled'])
 
 export const Endpoint = z
@@ -168,6 +181,8 @@ export const TestAnswer = z
     statusCode: z.number().int().nullable(),
     ms: z.number().nonnegative(),
     error: z.string().nullable(),
+    response: z.string().nullable().describe('the beginning of the body, redacted'),
+    request: z.string().nullable().describe('the body that was sent'),
   })
   .meta({ id: 'TestAnswer' })
 
@@ -227,6 +242,23 @@ export const Retried = z
   .object({ waiting: z.number().int().nonnegative().describe('events that wait and are due now') })
   .meta({ id: 'Retried' })
 
+export const Discarded = z.object({ discarded: z.number().int().nonnegative() }).meta({ id: 'Discarded' })
+
+export const DeadLetterPreview = z
+  .object({ matching: z.number().int().nonnegative() })
+  .meta({ id: 'DeadLetterPreview', description: 'How many would be redriven; nothing is queued' })
+
+export const FilterPreview = z
+  .object({
+    matched: z.number().int().nonnegative(),
+    of: z.number().int().nonnegative().describe('the newest events of the history, at most 500'),
+    examples: z.object({
+      matching: z.array(OrderEvent).describe('the newest, at most 3'),
+      other: z.array(OrderEvent).describe('the newest, at most 3'),
+    }),
+  })
+  .meta({ id: 'FilterPreview', description: 'Which of the newest events an endpoint with these wishes would get' })
+
 export const ReplayPreview = z
   .object({
     events: z.number().int().nonnegative(),
@@ -256,6 +288,10 @@ export const Delivery = z
         ms: z.number(),
         error: z.string().nullable(),
         response: z.string().nullable().describe('the beginning of the body, redacted'),
+        origin: z
+          .enum(['live', 'replay', 'redrive'])
+          .nullable()
+          .describe('as what it was delivered; null: an attempt of an earlier version'),
       }),
     ),
   })

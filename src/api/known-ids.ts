@@ -17,6 +17,8 @@ export interface KnownIds {
   connections(ids: readonly string[] | null | undefined, path: string): Promise<void>
   /** Refuses a destination there is none of. */
   destination(id: string | undefined, path: string): Promise<void>
+  /** The id of an order that is named by its id or its number. One that nobody knows stays as it is: it finds nothing. */
+  order(name: string | undefined, connections?: readonly string[]): Promise<string | undefined>
   /** Handlers and endpoints, also those of another process. */
   destinations(): Promise<readonly DestinationView[]>
 }
@@ -64,6 +66,24 @@ export function createKnownIds({
       const odd = unknown.filter(id => !stored.has(id))
       const all = [...new Set([...configured, ...stored])]
       refuse(odd.map(id => ({ path, message: `expected the id of a connection (${listed(all)}), found "${id}"` })))
+    },
+    async order(name, connections) {
+      if (name === undefined) return undefined
+      const asked = connections ? new Set(connections) : null
+      const numbered = (await store.orders.idsOfNumber(name)).filter(one => asked?.has(one.connection) ?? true)
+      const ids = [...new Set(numbered.map(({ orderId }) => orderId))]
+      const [only] = ids
+      if (only === undefined || ids.includes(name)) return name
+      // An id goes before a number: it is exact.
+      if ((await store.events.list({ orderId: name }, { limit: 1 })).length > 0) return name
+      if (ids.length === 1) return only
+      const found = numbered.map(({ connection, orderId }) => `${connection}/${orderId}`)
+      throw invalid([
+        {
+          path: 'order',
+          message: `expected one order, found several of this number; name one by its id: ${listed(found)}`,
+        },
+      ])
     },
     async destination(id, path) {
       if (id === undefined) return

@@ -13,6 +13,7 @@ import { documentRoutes } from './routes/documents.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { streamRoutes } from './routes/event-stream.ts'
 import { eventRoutes } from './routes/events.ts'
+import { filterRoutes } from './routes/filters.ts'
 import { healthRoutes } from './routes/health.ts'
 import { hookRoutes } from './routes/hooks.ts'
 import { keyRoutes } from './routes/keys.ts'
@@ -31,7 +32,8 @@ export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
     ...attentionRoutes({ ...deps, known, connections: connections.list }),
     ...connections.routes,
     ...backfillRoutes(deps),
-    ...orderRoutes(deps),
+    ...orderRoutes({ ...deps, known }),
+    ...filterRoutes({ ...deps, known }),
     ...streamRoutes({ ...deps, known }),
     ...republishRoutes({ ...deps, known }),
     ...eventRoutes({ ...deps, known }),

@@ -1,10 +1,11 @@
 import type { Connection, Destination } from '../../schemas/api.ts'
+import type { DeadLetterGroup } from '../store/port/dead-letters.ts'
 
 /** Worst first. `critical`: work stands still. `warning`: it goes on, but a person should look. `info`: good to know. */
 export const SEVERITIES = ['critical', 'warning', 'info'] as const
 
 /** A call of the API that may remove the cause. */
-export interface AttentionAction {
+interface AttentionAction {
   /** What a button says. */
   readonly name: string
   readonly method: 'GET' | 'POST'
@@ -26,15 +27,6 @@ export interface Attention {
   /** Why, in the words of the vendor, the receiver or the part that failed; null: the sentence says all. */
   readonly reason: string | null
   readonly actions: readonly AttentionAction[]
-}
-
-/** Dead letters of one destination with one error. */
-export interface DeadLetterGroup {
-  readonly destination: string
-  readonly error: string
-  readonly count: number
-  readonly firstAt: number
-  readonly lastAt: number
 }
 
 /** What is looked at. The members are what the API answers and the store counts. */

@@ -7,13 +7,23 @@ export interface DispatchControl {
   refresh(): Promise<void>
   /** Lanes were queued in the store: look now instead of at the next tick. */
   wake(): void
-  /** One test event (type `orderwire.test`), outside of the history and the lanes. */
-  test(endpoint: EndpointRow): Promise<{ statusCode: number | null; ms: number; error: string | null }>
+  /** One test event (type `orderwire.test`, or a sample of the type given), outside of the history and the lanes. */
+  test(endpoint: EndpointRow, type?: EventType): Promise<TestResult>
   /** Queues past events again for one destination, in order; returns how many. */
   replay(destination: string, filter: EventFilter): Promise<number>
   /** All destinations known to this process, handlers included. */
   destinations(): readonly DestinationView[]
   health(): string | null
+}
+
+export interface TestResult {
+  readonly statusCode: number | null
+  readonly ms: number
+  readonly error: string | null
+  /** Beginning of the response body, redacted; absent: there was none. */
+  readonly response?: string | null
+  /** The body that was sent; absent: none could be. */
+  readonly request?: string | null
 }
 
 /** Which events it takes, and how fast; see `Destination` of dispatch. */

@@ -16,7 +16,7 @@ const MOST_GROUPS = 50
 type Deps = ApiDeps & { known: KnownIds; connections: ListConnections }
 
 /** What needs attention now, for the route and the console. */
-export function createAttention(deps: Deps): () => Promise<readonly Found[]> {
+function createAttention(deps: Deps): () => Promise<readonly Found[]> {
   const { store, eventLog, clock, known, connections } = deps
   const standing = createStanding(deps)
   const check = createChecks(deps)

@@ -115,7 +115,7 @@ export function destinationActionRoutes(deps: Deps): Route[] {
       problems: [404],
       async handle({ params: { id }, query, body: { since, until, types, order } }) {
         const destination = await found(id)
-        const filter = eventFilter({ type: types, order, since, until })
+        const filter = eventFilter({ type: types, order: await known.order(order), since, until })
         if (query.preview === true) return reply(await preview(destination, filter))
         return reply({ queued: await ask(id, filter) }, 202)
       },

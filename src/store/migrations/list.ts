@@ -6,6 +6,7 @@ import { expiryAndHandlers } from './0005-expiry-and-handlers.ts'
 import { pausedHandlers } from './0006-paused-handlers.ts'
 import { readingAgain } from './0007-reading-again.ts'
 import { reading } from './0008-reading.ts'
+import { finding } from './0009-finding.ts'
 import type { Migration } from './migration.ts'
 
 /** In order, never changed once released: a step's place in this list is the schema version it leads to. */
@@ -18,4 +19,5 @@ export const MIGRATIONS: readonly Migration[] = [
   pausedHandlers,
   readingAgain,
   reading,
+  finding,
 ]
