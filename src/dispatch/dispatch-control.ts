@@ -16,7 +16,7 @@ export interface DispatchControl {
   health(): string | null
 }
 
-export interface TestResult {
+interface TestResult {
   readonly statusCode: number | null
   readonly ms: number
   readonly error: string | null
