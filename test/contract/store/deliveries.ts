@@ -28,7 +28,7 @@ export function deliveryContract(world: World): void {
       })
 
     const all = async (
-      filter: { destination?: string; eventId?: string; status?: DeliveryStatus } = {},
+      filter: { destination?: string; eventId?: string; statuses?: readonly DeliveryStatus[] } = {},
       limit = 100,
     ) => {
       const found: DeliveryRow[] = []
