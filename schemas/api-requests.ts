@@ -17,15 +17,25 @@ export const Paging = z.strictObject({
   after: z.string().min(1).max(1000).optional().describe('the `next` of the page before'),
 })
 
+/** An order as a person names it. */
+const OrderName = z.string().min(1).max(255).describe("the vendor's order id, or the order's number")
+
 const eventFilter = {
   type: z.array(EventType).min(1).optional().describe('may be repeated, or a comma list'),
   connection: z.array(Slug).min(1).optional().describe('may be repeated, or a comma list'),
-  order: z.string().min(1).optional().describe("the vendor's order id"),
+  order: OrderName.optional(),
   since: Instant.optional().describe('observed at or after'),
   until: Instant.optional().describe('observed before'),
 }
 
-export const EventQuery = z.strictObject({ ...eventFilter, ...Paging.shape })
+export const EventQuery = z.strictObject({
+  ...eventFilter,
+  order: OrderName.optional().describe(
+    "the vendor's order id, or the order's number; `desc` (newest first) and `asc` are taken as `direction`",
+  ),
+  direction: z.enum(['asc', 'desc']).optional().describe('by the time they were published; default `asc`'),
+  ...Paging.shape,
+})
 
 export const StreamQuery = z.strictObject({
   ...eventFilter,
@@ -81,7 +91,7 @@ export const Replay = z
     since: Instant.optional(),
     until: Instant.optional(),
     types: z.array(EventType).min(1).optional(),
-    order: z.string().min(1).optional(),
+    order: OrderName.optional(),
   })
   .meta({ id: 'Replay', description: 'Which past events; absent members do not limit.' })
 
@@ -106,24 +116,67 @@ export const DeliveryStatus = z.enum(['delivered', 'waiting', 'dead'])
 export const DeliveryQuery = z.strictObject({
   destination: Slug.optional(),
   event: z.string().min(1).max(200).optional().describe('an event id'),
+  order: OrderName.optional(),
   status: DeliveryStatus.optional(),
+  outcome: z
+    .enum(['delivered', 'retry', 'dead', 'failed'])
+    .optional()
+    .describe('of the latest attempt: `retry` waits for another one, `dead` was given up, `failed` is either'),
+  since: Instant.optional().describe('acknowledged, given up, or (waiting) observed at or after'),
   ...Paging.shape,
 })
 
-export const DeadLetterQuery = z.strictObject({ destination: Slug.optional(), ...Paging.shape })
+export const OrderQuery = z.strictObject({
+  number: z.string().min(1).max(255).optional().describe('an order number or id, or how one begins'),
+  connection: Slug.optional(),
+  ...Paging.shape,
+})
+
+const types = z.union([EventType, z.array(EventType).min(1)], { error: 'an event type, or a list of them' })
+
+const letterFilter = {
+  ids: z.array(z.string().min(1).max(100)).min(1).max(1000).optional(),
+  destination: Slug.optional(),
+  type: types.optional(),
+  error: z.string().min(1).max(10_000).optional().describe('exactly this `lastError`'),
+  since: Instant.optional().describe('of the events: observed at or after'),
+  until: Instant.optional().describe('of the events: observed before'),
+}
+
+export const DeadLetterQuery = z.strictObject({
+  destination: Slug.optional(),
+  type: z.array(EventType).min(1).optional().describe('may be repeated, or a comma list'),
+  error: letterFilter.error,
+  since: letterFilter.since,
+  until: letterFilter.until,
+  ...Paging.shape,
+})
 
 export const Redrive = z
-  .strictObject({
-    destination: Slug.optional(),
-    type: z.union([EventType, z.array(EventType).min(1)], { error: 'an event type, or a list of them' }).optional(),
-    since: Instant.optional(),
-    until: Instant.optional(),
-  })
+  .strictObject({ ...letterFilter, dryRun: z.boolean().optional().describe('only count, and queue nothing') })
   .meta({ id: 'Redrive', description: 'Which dead letters; {} is all of them.' })
+
+export const RedriveQuery = z.strictObject({ dryRun: z.boolean().optional().describe('the same as in the body') })
+
+export const Discard = z
+  .strictObject({ ...letterFilter, reason: z.string().trim().min(1).max(500).describe('why; it is logged') })
+  .meta({ id: 'Discard', description: 'Which dead letters, and why; without any filter all of them.' })
+
+export const EndpointTest = z
+  .strictObject({ type: EventType.optional().describe('send a sample of this type') })
+  .meta({ id: 'EndpointTest' })
+
+export const FilterTest = z
+  .strictObject({
+    types: EndpointConfig.shape.types.nullable(),
+    connections: EndpointConfig.shape.connections.nullable(),
+    filter: EndpointConfig.shape.filter.nullable(),
+  })
+  .meta({ id: 'FilterTest', description: 'What an endpoint would want; absent or null: all.' })
 
 export const QuarantineQuery = z.strictObject({
   connection: Slug.optional(),
-  order: z.string().min(1).optional(),
+  order: OrderName.optional(),
   ...Paging.shape,
 })
 

@@ -45,6 +45,7 @@ export const Connection = z
   .object({
     id: Slug,
     vendor: Vendor,
+    enabled: z.boolean().describe('false: turned off in the configuration'),
     state: z
       .enum(['ok', 'behind', 'failing', 'stopped'])
       .describe('stopped: the vendor refuses the credentials, or the connection is not enabled'),
@@ -124,6 +125,19 @@ export const OrderAnswer = z
   })
   .meta({ id: 'OrderAnswer', description: 'The order as last seen, and its events, oldest first' })
 
+export const OrderEntry = OrderSnapshot.pick({
+  orderId: true,
+  orderNumber: true,
+  currency: true,
+  total: true,
+  placedAt: true,
+  updatedAt: true,
+  status: true,
+})
+  .extend({ connection: Slug, vendor: Vendor, observedAt: Timestamp })
+  .meta({ id: 'OrderEntry', description: 'The order as last seen, in short' })
+export type OrderEntry = z.infer<typeof OrderEntry>
+
 const state = z.enum(['active', 'paused', 'disabled'])
 
 export const Endpoint = z
@@ -167,6 +181,8 @@ export const TestAnswer = z
     statusCode: z.number().int().nullable(),
     ms: z.number().nonnegative(),
     error: z.string().nullable(),
+    response: z.string().nullable().describe('the beginning of the body, redacted'),
+    request: z.string().nullable().describe('the body that was sent'),
   })
   .meta({ id: 'TestAnswer' })
 
@@ -197,6 +213,7 @@ export const Destination = z
     id: Slug,
     kind: z.enum(['handler', 'endpoint']),
     state: z.enum(['active', 'paused', 'disabled', 'open']).describe('open: its circuit is open, only probes are sent'),
+    stateReason: z.string().nullable().describe('why it is paused or disabled; null: it is not'),
     restingUntil: Timestamp.nullable().describe(
       'it answered 429 or 503 with Retry-After, and is sent nothing until then; null: it does not rest',
     ),
@@ -204,6 +221,7 @@ export const Destination = z
     failingSince: Timestamp.nullable().describe(
       'when the first failed of the attempts that nothing was delivered after',
     ),
+    failuresInRow: z.number().int().nonnegative().describe('of the latest 200 attempts, those since the last success'),
     lastSuccessAt: Timestamp.nullable().describe('as far as attempts are kept'),
     nextAttemptAt: Timestamp.nullable().describe('of what waits in the store; null: nothing waits, or it is held back'),
     backlog: z.number().int(),
@@ -223,6 +241,23 @@ export const DestinationResumed = Destination.extend({
 export const Retried = z
   .object({ waiting: z.number().int().nonnegative().describe('events that wait and are due now') })
   .meta({ id: 'Retried' })
+
+export const Discarded = z.object({ discarded: z.number().int().nonnegative() }).meta({ id: 'Discarded' })
+
+export const DeadLetterPreview = z
+  .object({ matching: z.number().int().nonnegative() })
+  .meta({ id: 'DeadLetterPreview', description: 'How many would be redriven; nothing is queued' })
+
+export const FilterPreview = z
+  .object({
+    matched: z.number().int().nonnegative(),
+    of: z.number().int().nonnegative().describe('the newest events of the history, at most 500'),
+    examples: z.object({
+      matching: z.array(OrderEvent).describe('the newest, at most 3'),
+      other: z.array(OrderEvent).describe('the newest, at most 3'),
+    }),
+  })
+  .meta({ id: 'FilterPreview', description: 'Which of the newest events an endpoint with these wishes would get' })
 
 export const ReplayPreview = z
   .object({
@@ -253,6 +288,10 @@ export const Delivery = z
         ms: z.number(),
         error: z.string().nullable(),
         response: z.string().nullable().describe('the beginning of the body, redacted'),
+        origin: z
+          .enum(['live', 'replay', 'redrive'])
+          .nullable()
+          .describe('as what it was delivered; null: an attempt of an earlier version'),
       }),
     ),
   })
@@ -308,6 +347,29 @@ export type ApiKey = z.infer<typeof ApiKey>
 export const ApiKeyCreated = ApiKey.extend({ key: z.string().describe('shown this once') }).meta({
   id: 'ApiKeyCreated',
 })
+
+export const Attention = z
+  .object({
+    kind: z.string().describe('stable, e.g. `destination.open`'),
+    severity: z
+      .enum(['critical', 'warning', 'info'])
+      .describe('critical: work stands still; warning: it goes on, and a person should look; info: good to know'),
+    subject: z.string().describe('the id of the connection or destination; `store`, `event-log` or `process`'),
+    since: Timestamp.nullable(),
+    sentence: z.string(),
+    reason: z.string().nullable().describe('in the words of the vendor or the receiver'),
+    actions: z
+      .array(
+        z.object({
+          name: z.string(),
+          method: z.enum(['GET', 'POST']),
+          path: z.string(),
+          body: z.record(z.string(), z.unknown()).optional(),
+        }),
+      )
+      .describe('calls of this API that may remove the cause'),
+  })
+  .meta({ id: 'Attention', description: 'One thing that needs a person' })
 
 const count = z.number().int().nonnegative()
 

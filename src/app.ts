@@ -70,6 +70,8 @@ export interface App {
 interface Turn {
   epoch: number
   fresh: () => boolean
+  /** The other process works; false without a pair. */
+  standsBy: boolean
 }
 
 const withPauses = (handlers: readonly Destination[], paused: ReadonlySet<string>): readonly Destination[] =>
@@ -87,7 +89,7 @@ export async function createApp(options: AppOptions): Promise<App> {
   const metrics = createMetrics()
   const owner = nanoid(10)
   const shared = settings.databaseUrl !== null
-  const turn: Turn = { epoch: 0, fresh: () => true }
+  const turn: Turn = { epoch: 0, fresh: () => true, standsBy: false }
   const opened: { close(): Promise<unknown> }[] = []
   const close = async () => {
     for (const one of opened.reverse())
@@ -165,6 +167,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       checkUrl: guard.checkUrl,
       onEvents: published.listen,
       trusted: local,
+      standby: () => turn.standsBy,
       console: createConsole(),
     })
     return {
@@ -221,13 +224,21 @@ async function work(
   const isPair = eventLog.ownsAllPartitions && settings.databaseUrl !== null
   try {
     if (!isPair) return await workTogether(all, signal)
+    turn.standsBy = true
     const failure = new AbortController()
     const until = AbortSignal.any([signal, failure.signal])
     await withLease({ leases: store.leases, name: 'process', owner, clock, log, signal: until }, held => {
       turn.epoch = held.lease.epoch
       turn.fresh = held.isFresh
-      // The other of the pair takes over.
-      return workTogether(all, held.signal).catch(error => failure.abort(error))
+      turn.standsBy = false
+      return (
+        workTogether(all, held.signal)
+          // The other of the pair takes over.
+          .catch(error => failure.abort(error))
+          .finally(() => {
+            turn.standsBy = true
+          })
+      )
     })
     failure.signal.throwIfAborted()
   } finally {

@@ -11,7 +11,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['lib'],
   ['telemetry', 'config', 'order', 'receiver'],
   ['sources', 'store', 'event-log', 'sandbox'],
-  ['ingest', 'dispatch', 'verify'],
+  ['ingest', 'dispatch', 'verify', 'attention'],
   ['destinations', 'alerts'],
   ['api', 'console'],
   ['app.ts', 'index.ts'],

@@ -48,6 +48,8 @@ export interface ApiDeps {
   readonly trusted?: boolean
   /** Calls back when there are new events in the store; returns how to stop that. Without it the store is asked once a second while somebody listens. */
   readonly onEvents?: (listener: () => void) => () => void
+  /** Another process works, and this one waits to take over; absent: never. */
+  readonly standby?: () => boolean
   /** Refreshes the gauges before `/metrics` answers; default: `gauges.ts`. */
   readonly collect?: () => Promise<void>
   /** The console's pages; absent: none are served. */

@@ -1,4 +1,5 @@
 import { lagMs } from '../ingest/vendor-clock.ts'
+import { DESTINATION_STATES } from '../telemetry/metrics.ts'
 import type { ApiDeps } from './deps.ts'
 
 /** Refreshes the gauges that are read from the store: lag, backlog, dead letters. */
@@ -8,13 +9,17 @@ export function createCollector({
   dispatch,
   metrics,
   clock,
-}: Pick<ApiDeps, 'config' | 'store' | 'dispatch' | 'metrics' | 'clock'>): () => Promise<void> {
+  version,
+}: Pick<ApiDeps, 'config' | 'store' | 'dispatch' | 'metrics' | 'clock' | 'version'>): () => Promise<void> {
   return async () => {
-    const [rows, backlog, letters, unpublished] = await Promise.all([
+    const [rows, backlog, letters, unpublished, quarantine, endpoints, paused] = await Promise.all([
       store.connections.list(),
       store.lanes.backlog(),
       store.deadLetters.counts(),
       store.verify.unpublished(),
+      store.quarantine.summary(),
+      store.endpoints.list(),
+      store.pauses.list(),
     ])
     const now = clock.now()
     const configured = new Set(config.connections.map(({ id }) => id))
@@ -26,6 +31,18 @@ export function createCollector({
     metrics.unpublished.reset()
     for (const id of configured) metrics.unpublished.set({ connection: id }, 0)
     for (const { connection, count } of unpublished) metrics.unpublished.set({ connection }, count)
+    metrics.quarantine.reset()
+    for (const id of configured) metrics.quarantine.set({ connection: id }, 0)
+    for (const { connection, count } of quarantine) metrics.quarantine.set({ connection }, count)
+    metrics.destinationState.reset()
+    const states = new Map<string, string>(endpoints.map(({ id, state }) => [id, state]))
+    for (const { id, kind, state } of dispatch?.destinations() ?? [])
+      if (kind === 'handler') states.set(id, paused.has(id) ? 'paused' : state)
+      else if (state === 'open' && states.get(id) === 'active') states.set(id, 'open')
+    for (const [destination, now] of states)
+      for (const state of DESTINATION_STATES)
+        metrics.destinationState.set({ destination, state }, state === now ? 1 : 0)
+    metrics.buildInfo.set({ version, node: process.versions.node }, 1)
     metrics.backlog.reset()
     metrics.backlogOldest.reset()
     metrics.deadLetters.reset()

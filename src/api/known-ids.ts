@@ -17,9 +17,14 @@ export interface KnownIds {
   connections(ids: readonly string[] | null | undefined, path: string): Promise<void>
   /** Refuses a destination there is none of. */
   destination(id: string | undefined, path: string): Promise<void>
+  /** The id of an order that is named by its id or its number. One that nobody knows stays as it is: it finds nothing. */
+  order(name: string | undefined, connections?: readonly string[]): Promise<string | undefined>
   /** Handlers and endpoints, also those of another process. */
   destinations(): Promise<readonly DestinationView[]>
 }
+
+/** The reason of a pause that a person asked for. */
+export const PAUSED = 'Paused by request.'
 
 const isOpen = (stored: DestinationView, view: DestinationView) => stored.state === 'active' && view.state === 'open'
 
@@ -32,14 +37,16 @@ export function createKnownIds({
   async function destinations(): Promise<readonly DestinationView[]> {
     const [endpoints, paused] = await Promise.all([store.endpoints.list(), store.pauses.list()])
     // As the store says: another process may have paused or resumed it a moment ago.
-    const handlerState = (id: string) => (paused.has(id) ? 'paused' : 'active')
+    const handlerState = (id: string) =>
+      paused.has(id) ? ({ state: 'paused', stateReason: PAUSED } as const) : ({ state: 'active' } as const)
     const views = new Map<string, DestinationView>()
-    for (const id of handlers) views.set(id, { id, kind: 'handler', state: handlerState(id) })
-    for (const { id, state, restUntil } of endpoints) views.set(id, { id, kind: 'endpoint', state, restUntil })
+    for (const id of handlers) views.set(id, { id, kind: 'handler', ...handlerState(id) })
+    for (const { id, state, stateReason, restUntil } of endpoints)
+      views.set(id, { id, kind: 'endpoint', state, stateReason, restUntil })
     for (const view of dispatch?.destinations() ?? []) {
       // What the store says of an endpoint is newer than what the dispatcher has read, but for an open circuit.
       const stored = views.get(view.id)
-      if (view.kind === 'handler') views.set(view.id, { ...view, state: handlerState(view.id) })
+      if (view.kind === 'handler') views.set(view.id, { ...view, ...handlerState(view.id) })
       else if (stored) views.set(view.id, { ...view, ...stored, ...(isOpen(stored, view) && { state: 'open' }) })
     }
     return [...views.values()]
@@ -59,6 +66,24 @@ export function createKnownIds({
       const odd = unknown.filter(id => !stored.has(id))
       const all = [...new Set([...configured, ...stored])]
       refuse(odd.map(id => ({ path, message: `expected the id of a connection (${listed(all)}), found "${id}"` })))
+    },
+    async order(name, connections) {
+      if (name === undefined) return undefined
+      const asked = connections ? new Set(connections) : null
+      const numbered = (await store.orders.idsOfNumber(name)).filter(one => asked?.has(one.connection) ?? true)
+      const ids = [...new Set(numbered.map(({ orderId }) => orderId))]
+      const [only] = ids
+      if (only === undefined || ids.includes(name)) return name
+      // An id goes before a number: it is exact.
+      if ((await store.events.list({ orderId: name }, { limit: 1 })).length > 0) return name
+      if (ids.length === 1) return only
+      const found = numbered.map(({ connection, orderId }) => `${connection}/${orderId}`)
+      throw invalid([
+        {
+          path: 'order',
+          message: `expected one order, found several of this number; name one by its id: ${listed(found)}`,
+        },
+      ])
     },
     async destination(id, path) {
       if (id === undefined) return

@@ -2,8 +2,9 @@ import type { Keyring } from './auth/keyring.ts'
 import type { ApiDeps } from './deps.ts'
 import { createKnownIds } from './known-ids.ts'
 import type { Route } from './route.ts'
+import { attentionRoutes } from './routes/attention.ts'
 import { backfillRoutes } from './routes/backfills.ts'
-import { connectionRoutes } from './routes/connections.ts'
+import { createConnections } from './routes/connections.ts'
 import { deadLetterRoutes } from './routes/dead-letters.ts'
 import { deliveryRoutes } from './routes/deliveries.ts'
 import { destinationActionRoutes } from './routes/destination-actions.ts'
@@ -12,6 +13,7 @@ import { documentRoutes } from './routes/documents.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { streamRoutes } from './routes/event-stream.ts'
 import { eventRoutes } from './routes/events.ts'
+import { filterRoutes } from './routes/filters.ts'
 import { healthRoutes } from './routes/health.ts'
 import { hookRoutes } from './routes/hooks.ts'
 import { keyRoutes } from './routes/keys.ts'
@@ -24,11 +26,14 @@ import { verifyRoutes } from './routes/verification.ts'
 /** Every call of the API, in the order in which they are matched. */
 export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
   const known = createKnownIds(deps)
+  const connections = createConnections(deps)
   const routes: Route[] = [
     ...healthRoutes(deps),
-    ...connectionRoutes(deps),
+    ...attentionRoutes({ ...deps, known, connections: connections.list }),
+    ...connections.routes,
     ...backfillRoutes(deps),
-    ...orderRoutes(deps),
+    ...orderRoutes({ ...deps, known }),
+    ...filterRoutes({ ...deps, known }),
     ...streamRoutes({ ...deps, known }),
     ...republishRoutes({ ...deps, known }),
     ...eventRoutes({ ...deps, known }),

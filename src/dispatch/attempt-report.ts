@@ -52,6 +52,7 @@ export function createReport(deps: {
       ms: Math.round(ms),
       error,
       response,
+      origin,
     })
     counts[result].inc()
     seconds.observe(ms / 1000)

@@ -15,6 +15,8 @@ export function shownEntry(entry: string): Record<string, unknown> {
 /** How a delivery attempt may end. */
 const DELIVERY_OUTCOMES = ['delivered', 'retry', 'dead'] as const
 
+export const DESTINATION_STATES = ['active', 'paused', 'disabled', 'open'] as const
+
 const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30]
 
 const LATENCY = [0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 7200, 86_400]
@@ -77,6 +79,12 @@ export function createMetrics() {
       'destination',
     ]),
     alerts: counter('orderwire_alerts_total', 'Notices of alerts, by what became of them', ['alert', 'outcome']),
+    destinationState: gauge('orderwire_destination_state', '1: the destination is in this state', [
+      'destination',
+      'state',
+    ]),
+    quarantine: gauge('orderwire_quarantine', 'Orders and values that could not be understood', ['connection']),
+    buildInfo: gauge('orderwire_build_info', 'Always 1; the labels say which program runs', ['version', 'node']),
     eventLoopLag: gauge(
       'orderwire_event_loop_lag_seconds',
       'The longest the event loop stood still in the last 15 to 30 seconds',
@@ -99,6 +107,7 @@ export function createMetrics() {
     /** Removes the series of a removed destination. */
     forget(destination: string): void {
       for (const metric of byDestination) metric.remove({ destination })
+      for (const state of DESTINATION_STATES) metrics.destinationState.remove({ destination, state })
       for (const outcome of DELIVERY_OUTCOMES) metrics.deliveries.remove({ destination, outcome })
     },
   }

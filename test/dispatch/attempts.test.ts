@@ -28,6 +28,7 @@ const row = (n: number, destination = 'hook'): AttemptRow => ({
   ms: 1,
   error: null,
   response: null,
+  origin: 'live',
 })
 
 test('attempts are written together within a moment', async () => {

@@ -21,8 +21,17 @@ type Counts = ReadonlyMap<string, { orders: number; quarantined: number }>
 /** Counting is repeated after this many times as long as it took, and not within a second. */
 const COUNT_REST = 10
 
+/** All connections of the configuration, and how each is doing. */
+export type ListConnections = () => Promise<readonly Connection[]>
+
 /** `/v1/connections`: how each is doing, a poll by hand, orders and users to follow. */
-export function connectionRoutes({ config, sources, store, ingest, clock }: ApiDeps): Route[] {
+export function createConnections({
+  config,
+  sources,
+  store,
+  ingest,
+  clock,
+}: Pick<ApiDeps, 'config' | 'sources' | 'store' | 'ingest' | 'clock'>): { list: ListConnections; routes: Route[] } {
   let counted: { until: number; counts: Promise<Counts> } | null = null
 
   function counts(): Promise<Counts> {
@@ -79,6 +88,7 @@ export function connectionRoutes({ config, sources, store, ingest, clock }: ApiD
     return {
       id,
       vendor,
+      enabled,
       state: !enabled ? 'stopped' : hidden ? 'failing' : (row?.state ?? 'behind'),
       cursor: time(row?.cursor),
       lagSeconds: lag === null ? null : lag / 1000,
@@ -104,7 +114,21 @@ export function connectionRoutes({ config, sources, store, ingest, clock }: ApiD
     }
   }
 
-  return [
+  async function list(): Promise<readonly Connection[]> {
+    const [rows, numbers, reconciliations] = await Promise.all([
+      store.connections.list(),
+      counts(),
+      store.reconciliations.list(),
+    ])
+    const byId = new Map(rows.map(row => [row.id, row]))
+    const reconciled = new Map(reconciliations.map(row => [row.connection, row]))
+    return config.connections.map(connection => {
+      const { id } = connection
+      return view(connection, byId.get(id) ?? null, numbers, reconciled.get(id) ?? null)
+    })
+  }
+
+  const routes = [
     route({
       method: 'GET',
       path: '/v1/connections',
@@ -113,20 +137,7 @@ export function connectionRoutes({ config, sources, store, ingest, clock }: ApiD
       summary: 'All connections',
       tag: 'connections',
       answers: { 200: { description: 'By id', schema: pageOf(Connection) } },
-      async handle({ query }) {
-        const [rows, numbers, reconciliations] = await Promise.all([
-          store.connections.list(),
-          counts(),
-          store.reconciliations.list(),
-        ])
-        const byId = new Map(rows.map(row => [row.id, row]))
-        const reconciled = new Map(reconciliations.map(row => [row.connection, row]))
-        const all = config.connections.map(connection => {
-          const { id } = connection
-          return view(connection, byId.get(id) ?? null, numbers, reconciled.get(id) ?? null)
-        })
-        return reply(pageById('connections', query, all))
-      },
+      handle: async ({ query }) => reply(pageById('connections', query, await list())),
     }),
     route({
       method: 'GET',
@@ -222,6 +233,7 @@ export function connectionRoutes({ config, sources, store, ingest, clock }: ApiD
       },
     }),
   ]
+  return { list, routes }
 }
 
 /** A poll that failed is the vendor's answer, unless the trouble is here. */

@@ -1,7 +1,7 @@
 import { Delivery, pageOf } from '../../../schemas/api.ts'
 import { DeliveryQuery } from '../../../schemas/api-requests.ts'
 import { timestamp } from '../../lib/clock.ts'
-import type { DeliveryRow } from '../../store/port/deliveries.ts'
+import type { DeliveryRow, DeliveryStatus } from '../../store/port/deliveries.ts'
 import type { Store } from '../../store/store.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
@@ -19,12 +19,13 @@ function view(row: DeliveryRow): Delivery {
     status: row.status,
     attempt: row.attempt,
     nextAttemptAt: row.nextAttemptAt === null ? null : timestamp(row.nextAttemptAt),
-    attempts: row.attempts.map(({ at, statusCode, ms, error, response }) => ({
+    attempts: row.attempts.map(({ at, statusCode, ms, error, response, origin }) => ({
       at: timestamp(at),
       statusCode,
       ms,
       error,
       response,
+      origin,
     })),
   }
 }
@@ -44,6 +45,16 @@ export async function allDeliveriesOf({ deliveries }: Pick<Store, 'deliveries'>,
   return all
 }
 
+const ALL: readonly DeliveryStatus[] = ['waiting', 'dead', 'delivered']
+
+/** Which statuses a delivery may have after an attempt that ended so. */
+const OF_OUTCOME: Readonly<Record<'delivered' | 'retry' | 'dead' | 'failed', readonly DeliveryStatus[]>> = {
+  delivered: ['delivered'],
+  retry: ['waiting'],
+  dead: ['dead'],
+  failed: ['waiting', 'dead'],
+}
+
 /** `/v1/deliveries`: which destination got which event, and each attempt. */
 export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: KnownIds }): Route[] {
   return [
@@ -55,12 +66,17 @@ export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { know
       summary: 'Deliveries, newest first',
       tag: 'deliveries',
       answers: { 200: { description: 'With their attempts', schema: pageOf(Delivery) } },
-      async handle({ query: { destination, event, status, ...paging } }) {
+      async handle({ query: { destination, event, order, status, outcome, since, ...paging } }) {
         await known.destination(destination, 'destination')
+        const orderId = await known.order(order)
+        const wanted = outcome === undefined ? ALL : OF_OUTCOME[outcome]
         const filter = {
+          statuses: status === undefined ? wanted : wanted.filter(one => one === status),
+          ...(orderId !== undefined && { orderId }),
+          ...(since !== undefined && { since }),
+          ...((outcome === 'retry' || outcome === 'failed') && { tried: true }),
           ...(destination !== undefined && { destination }),
           ...(event !== undefined && { eventId: event }),
-          ...(status !== undefined && { status }),
         }
         const { data, next } = await pageByCursor('deliveries', paging, asked => store.deliveries.list(filter, asked))
         return reply({ data: data.map(view), next })

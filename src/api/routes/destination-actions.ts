@@ -7,7 +7,7 @@ import { compileFilter } from '../../dispatch/subscription-filter.ts'
 import type { EventFilter } from '../../store/port/events.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
-import type { KnownIds } from '../known-ids.ts'
+import { type KnownIds, PAUSED } from '../known-ids.ts'
 import { notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 import { createStanding } from './destinations.ts'
@@ -36,7 +36,7 @@ export function destinationActionRoutes(deps: Deps): Route[] {
 
   async function setState({ id, kind }: DestinationView, state: 'paused' | 'active'): Promise<void> {
     const now = clock.now()
-    const stateReason = state === 'paused' ? 'Paused by request.' : null
+    const stateReason = state === 'paused' ? PAUSED : null
     const rest = state === 'active' ? { restUntil: null } : {}
     if (kind === 'endpoint') await store.endpoints.update(id, { state, stateReason, ...rest, updatedAt: now })
     else if (state === 'paused') await store.pauses.pause(id, now)
@@ -115,7 +115,7 @@ export function destinationActionRoutes(deps: Deps): Route[] {
       problems: [404],
       async handle({ params: { id }, query, body: { since, until, types, order } }) {
         const destination = await found(id)
-        const filter = eventFilter({ type: types, order, since, until })
+        const filter = eventFilter({ type: types, order: await known.order(order), since, until })
         if (query.preview === true) return reply(await preview(destination, filter))
         return reply({ queued: await ask(id, filter) }, 202)
       },

@@ -27,6 +27,7 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
     return {
       lastError: stats?.lastError ?? null,
       failingSince: time(since),
+      failuresInRow: stats?.failuresInRow ?? 0,
       lastSuccessAt: time(stats?.lastSuccessAt),
       nextAttemptAt: time(next),
     }
@@ -42,7 +43,7 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
     ])
     const now = clock.now()
     const details = await Promise.all(views.map(({ id, state }) => detailsOf(id, state, stats.get(id))))
-    return views.map(({ id, kind, state, restUntil, inMemory }, index) => {
+    return views.map(({ id, kind, state, stateReason = null, restUntil, inMemory }, index) => {
       const waiting = backlogOf(backlog.get(id), inMemory)
       const oldest = waiting.oldestObservedAt
       const latest = stats.get(id)
@@ -50,12 +51,13 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
         id,
         kind,
         state,
+        stateReason,
         ...(details[index] ?? NO_DETAILS),
         restingUntil: state === 'active' || state === 'open' ? restOf(restUntil ?? 0, now) : null,
         backlog: waiting.size,
         oldestWaitingSeconds: oldest === null ? null : Math.max(0, now - oldest) / 1000,
         deadLetters: letters.get(id) ?? 0,
-        expiredDeadLetters: expired.get(id) ?? 0,
+        expiredDeadLetters: expired.get(id)?.count ?? 0,
         successRate: latest?.successRate ?? null,
         latencyMs: { p50: latest?.p50 ?? null, p99: latest?.p99 ?? null },
       }
@@ -63,7 +65,7 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
   }
 }
 
-const NO_DETAILS = { lastError: null, failingSince: null, lastSuccessAt: null, nextAttemptAt: null }
+const NO_DETAILS = { lastError: null, failingSince: null, failuresInRow: 0, lastSuccessAt: null, nextAttemptAt: null }
 
 /** A rest that is not over; no clock makes one longer than it may be. */
 const restOf = (until: number, now: number): string | null =>

@@ -1,6 +1,6 @@
 import { customAlphabet } from 'nanoid'
 import { Endpoint, EndpointCreated, EndpointShown, pageOf, RotateAnswer, TestAnswer } from '../../../schemas/api.ts'
-import { EndpointCreate, EndpointPatch, Paging } from '../../../schemas/api-requests.ts'
+import { EndpointCreate, EndpointPatch, EndpointTest, Paging } from '../../../schemas/api-requests.ts'
 import { retriesOutlast } from '../../../schemas/config.ts'
 import { timestamp } from '../../lib/clock.ts'
 import type { EndpointRow } from '../../store/port/endpoints.ts'
@@ -179,16 +179,18 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       method: 'POST',
       path: '/v1/endpoints/{id}/test',
       access: 'write',
+      body: EndpointTest,
       summary: 'Send a test event',
-      description: 'Type `orderwire.test`; it is not in the history.',
+      description:
+        'Type `orderwire.test`, or a sample of the `type` given: an invented order of the connection `sample`. It is not in the history.',
       tag: 'endpoints',
       answers: { 200: { description: 'What came back', schema: TestAnswer } },
       problems: [404, 503],
-      async handle({ params: { id } }) {
+      async handle({ params: { id }, body: { type } }) {
         const row = await load(id)
         if (!dispatch) throw new Refusal(503, 'This process does not deliver; ask the one with the role "dispatch".')
-        const { statusCode, ms, error } = await dispatch.test(row)
-        return reply({ statusCode, ms, error })
+        const { statusCode, ms, error, response = null, request = null } = await dispatch.test(row, type)
+        return reply({ statusCode, ms, error, response, request })
       },
     }),
     route({

@@ -124,10 +124,11 @@ export function streamRoutes({
       problems: [503],
       async handle({ c, query }) {
         await known.connections(query.connection, 'connection')
+        const order = await known.order(query.order, query.connection)
         const start = await startOf(c.req.header('last-event-id') || query.lastEventId, query.since)
         if (open >= MOST_STREAMS)
           throw new Refusal(503, `${MOST_STREAMS} streams are open already.`, { headers: { 'retry-after': '10' } })
-        const body = c.req.method === 'HEAD' ? null : follow(eventFilter(query), start)
+        const body = c.req.method === 'HEAD' ? null : follow(eventFilter({ ...query, order }), start)
         return new Response(body, {
           headers: { 'content-type': 'text/event-stream', 'cache-control': 'no-store', 'x-accel-buffering': 'no' },
         })

@@ -11,7 +11,7 @@ import { notFound } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 import { allDeliveriesOf } from './deliveries.ts'
 
-type Asked = Pick<z.output<typeof StreamQuery>, 'type' | 'connection' | 'order' | 'since' | 'until'>
+type Asked = Partial<Pick<z.output<typeof StreamQuery>, 'type' | 'connection' | 'order' | 'since' | 'until'>>
 
 /** The store's filter of what a query asks for. */
 export function eventFilter({ type, connection, order, since, until }: Asked): EventFilter {
@@ -22,6 +22,13 @@ export function eventFilter({ type, connection, order, since, until }: Asked): E
     ...(since !== undefined && { since }),
     ...(until !== undefined && { until }),
   }
+}
+
+/** `order=desc` is a direction: no vendor calls an order so. */
+function withDirection({ order, direction }: z.output<typeof EventQuery>) {
+  return direction === undefined && (order === 'desc' || order === 'asc')
+    ? { order: undefined, direction: order }
+    : { order, direction }
 }
 
 /** `/v1/events`: the history. */
@@ -36,13 +43,18 @@ export function eventRoutes({
       path: '/v1/events',
       access: 'read',
       query: EventQuery,
-      summary: 'The event history, oldest first',
+      summary: 'The event history, oldest first; with `order=desc` newest first',
       tag: 'events',
       answers: { 200: { description: 'The events themselves', schema: pageOf(OrderEvent) } },
       async handle({ query }) {
         await known.connections(query.connection, 'connection')
-        const filter = eventFilter(query)
-        const { data, next } = await pageByNumber('events', query, paging => store.events.list(filter, paging))
+        const asked = withDirection(query)
+        const newest = asked.direction === 'desc'
+        const order = await known.order(asked.order, query.connection)
+        const filter = eventFilter({ ...query, order })
+        const { data, next } = await pageByNumber(newest ? 'events-newest' : 'events', query, paging =>
+          store.events.list(filter, { ...paging, newest }),
+        )
         return reply({ data: data.map(({ body }) => new RawJson(body)), next })
       },
     }),

@@ -12,10 +12,8 @@ const PATIENCE_MS = 5_000
 /** Answers of the store are this long good, so that probes of strangers cost nothing. */
 const FRESH_MS = 1_000
 
-/** `/healthz`, `/readyz`, `/metrics`: what every role serves. */
-export function healthRoutes(deps: ApiDeps): Route[] {
-  const { store, eventLog, ingest, dispatch, metrics, log, clock, version } = deps
-  const collect = deps.collect ?? createCollector(deps)
+/** Whether each part of this process works. */
+export function createChecks({ store, eventLog, ingest, dispatch, clock }: ApiDeps): () => Promise<Checks> {
   let storeCheck: { at: number; answer: Promise<Checks['store']> } | null = null
 
   async function askStore(): Promise<Checks['store']> {
@@ -52,6 +50,21 @@ export function healthRoutes(deps: ApiDeps): Route[] {
     return ['Polls go on; each connection tells its own state.', ...troubles].join(' ')
   }
 
+  return async () => ({
+    store: await storeState(),
+    // A log that went back works: it is said, and does not make the process unready.
+    eventLog: part(eventLog, eventLog.notice() ?? 'The event log answers.'),
+    ingest: part(ingest, ingestWorks()),
+    dispatch: part(dispatch, 'Deliveries go on.'),
+  })
+}
+
+/** `/healthz`, `/readyz`, `/metrics`: what every role serves. */
+export function healthRoutes(deps: ApiDeps): Route[] {
+  const { metrics, log, version } = deps
+  const collect = deps.collect ?? createCollector(deps)
+  const check = createChecks(deps)
+
   return [
     route({
       method: 'GET',
@@ -73,13 +86,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
         503: { description: 'Not ready; `checks` says why', schema: NotReady, type: 'application/problem+json' },
       },
       async handle() {
-        const checks: Checks = {
-          store: await storeState(),
-          // A log that went back works: it is said, and does not make the process unready.
-          eventLog: part(eventLog, eventLog.notice() ?? 'The event log answers.'),
-          ingest: part(ingest, ingestWorks()),
-          dispatch: part(dispatch, 'Deliveries go on.'),
-        }
+        const checks = await check()
         const failing = Object.values(checks).filter(({ state }) => state === 'failing')
         if (failing.length === 0) return reply({ status: 'ready', checks })
         return problem(503, failing.map(({ detail }) => detail).join(' '), { more: { checks } })

@@ -1,13 +1,59 @@
-import { OrderAnswer } from '../../../schemas/api.ts'
+import { OrderAnswer, OrderEntry, pageOf } from '../../../schemas/api.ts'
+import { OrderQuery } from '../../../schemas/api-requests.ts'
 import { timestamp } from '../../lib/clock.ts'
+import type { OrderRow } from '../../store/port/orders.ts'
 import type { ApiDeps } from '../deps.ts'
 import { RawJson, reply } from '../json.ts'
-import { notFound } from '../problem.ts'
+import type { KnownIds } from '../known-ids.ts'
+import { pageByCursor } from '../paging.ts'
+import { notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 
 /** `/v1/orders`: one order as last seen, and what happened to it. */
-export function orderRoutes({ config, store }: ApiDeps): Route[] {
+export function orderRoutes({
+  config,
+  store,
+  known,
+}: Pick<ApiDeps, 'config' | 'store'> & { known: KnownIds }): Route[] {
+  async function found(connection: string, name: string): Promise<OrderRow | null> {
+    const row = await store.orders.get(connection, name)
+    if (row) return row
+    const [first, ...others] = await store.orders.idsOfNumber(name, connection)
+    if (others.length > 0)
+      throw new Refusal(409, `${others.length + 1} orders of "${connection}" have this number; name one by its id.`)
+    return first ? store.orders.get(connection, first.orderId) : null
+  }
+
   return [
+    route({
+      method: 'GET',
+      path: '/v1/orders',
+      access: 'read',
+      query: OrderQuery,
+      summary: 'Orders, by number or id',
+      description:
+        'Those whose number is or begins with `number` come first, by number; then those whose id does, by id.',
+      tag: 'orders',
+      answers: { 200: { description: 'In short', schema: pageOf(OrderEntry) } },
+      async handle({ query: { number, connection, ...paging } }) {
+        await known.connections(connection === undefined ? [] : [connection], 'connection')
+        const search = {
+          ...(number !== undefined && { text: number }),
+          ...(connection !== undefined && { connection }),
+        }
+        const [{ data, next }, vendors] = await Promise.all([
+          pageByCursor('orders', paging, asked => store.orders.find(search, asked)),
+          store.connections.list().then(rows => new Map(rows.map(({ id, vendor }) => [id, vendor]))),
+        ])
+        const orders = data.flatMap(({ connection, observedAt, snapshot }): OrderEntry[] => {
+          const vendor = vendors.get(connection)
+          const { orderId, orderNumber, currency, total, placedAt, updatedAt, status } = snapshot
+          const shown = { orderId, orderNumber, currency, total, placedAt, updatedAt, status }
+          return vendor ? [{ connection, vendor, ...shown, observedAt: timestamp(observedAt) }] : []
+        })
+        return reply({ data: orders, next })
+      },
+    }),
     route({
       method: 'GET',
       path: '/v1/orders/{connection}/{orderId}',
@@ -15,16 +61,14 @@ export function orderRoutes({ config, store }: ApiDeps): Route[] {
       summary: 'One order and its events',
       tag: 'orders',
       answers: { 200: { description: 'As last seen', schema: OrderAnswer } },
-      problems: [404],
+      problems: [404, 409],
       async handle({ params: { connection, orderId } }) {
-        const [row, events] = await Promise.all([
-          store.orders.get(connection, orderId),
-          store.events.ofOrder(connection, orderId),
-        ])
+        const row = await found(connection, orderId)
         const vendor =
           config.connections.find(({ id }) => id === connection)?.vendor ??
           (row && (await store.connections.get(connection))?.vendor)
-        if (!row || !vendor) throw notFound('No order with this id was seen on this connection.')
+        if (!row || !vendor) throw notFound('No order with this id or number was seen on this connection.')
+        const events = await store.events.ofOrder(connection, row.orderId)
         return reply({
           order: { connection, vendor, observedAt: timestamp(row.observedAt), ...row.snapshot },
           events: events.map(({ body }) => new RawJson(body)),

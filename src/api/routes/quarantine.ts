@@ -25,9 +25,10 @@ export function quarantineRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       },
       async handle({ query: { connection, order, ...paging } }) {
         await known.connections(connection === undefined ? [] : [connection], 'connection')
+        const orderId = await known.order(order, connection === undefined ? undefined : [connection])
         const filter = {
           ...(connection !== undefined && { connection }),
-          ...(order !== undefined && { orderId: order }),
+          ...(orderId !== undefined && { orderId }),
         }
         const { data, next } = await pageByNumber('quarantine', paging, asked => store.quarantine.list(filter, asked))
         const entries = data.map(({ id, connection, orderId, at, reason, path, value }) => ({

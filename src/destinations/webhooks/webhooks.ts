@@ -1,11 +1,13 @@
 import { customAlphabet } from 'nanoid'
 import { type Config, deliveryOf } from '../../../schemas/config.ts'
+import type { EventType } from '../../../schemas/order-event.ts'
 import type { Destination, Outcome } from '../../dispatch/destination.ts'
 import type { DispatchControl } from '../../dispatch/dispatch-control.ts'
 import { compileFilter } from '../../dispatch/subscription-filter.ts'
 import { type Clock, timestamp } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { SecretBox } from '../../lib/secret-box.ts'
+import { sampleEvent } from '../../order/sample-event.ts'
 import type { DeliveryStore } from '../../store/port/deliveries.ts'
 import type { EndpointRow, EndpointStore } from '../../store/port/endpoints.ts'
 import { opened, openHeaders } from '../../store/sealed.ts'
@@ -115,21 +117,26 @@ export function createEndpoints(deps: EndpointsDeps): Endpoints {
       const expected = changedAt === undefined ? {} : { updatedAt: changedAt }
       await endpoints.update(id, { state: 'disabled', stateReason: reason, updatedAt: clock.now() }, expected)
     },
-    async test(row) {
+    async test(row, type) {
       const begun = clock.monotonic()
       const ms = () => Math.round(clock.monotonic() - begun)
       try {
         const id = `evt_${eventId()}`
-        const body = JSON.stringify(testEvent(id, row.id, timestamp(clock.now())))
+        const now = clock.now()
+        const body = type ? sampleBody(id, type, now) : JSON.stringify(testEvent(id, row.id, timestamp(now)))
         const answer = await postOf(row)({ id, body, replay: false, signal: new AbortController().signal })
-        const { statusCode, error } = outcomeOf(answer, clock.now())
-        return { statusCode, ms: ms(), error }
+        const { statusCode, error, response } = outcomeOf(answer, clock.now())
+        return { statusCode, ms: ms(), error, response, request: body }
       } catch (error) {
-        return { statusCode: null, ms: ms(), error: messageOf(error) }
+        return { statusCode: null, ms: ms(), error: messageOf(error), response: null, request: null }
       }
     },
   }
 }
+
+/** A sample with an id of its own, so that a receiver that drops repeats takes each test. */
+const sampleBody = (id: string, type: EventType, now: number): string =>
+  JSON.stringify({ ...JSON.parse(sampleEvent(type, now).body), id })
 
 /** A test event: not in the history, with a type that no order event has. */
 const testEvent = (id: string, endpoint: string, time: string) => ({

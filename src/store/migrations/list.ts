@@ -6,6 +6,7 @@ import { expiryAndHandlers } from './0005-expiry-and-handlers.ts'
 import { pausedHandlers } from './0006-paused-handlers.ts'
 import { readingAgain } from './0007-reading-again.ts'
 import { reading } from './0008-reading.ts'
+import { finding } from './0009-finding.ts'
 import { alerts } from './0010-alerts.ts'
 import type { Migration } from './migration.ts'
 
@@ -19,5 +20,6 @@ export const MIGRATIONS: readonly Migration[] = [
   pausedHandlers,
   readingAgain,
   reading,
+  finding,
   alerts,
 ]

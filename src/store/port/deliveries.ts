@@ -1,3 +1,5 @@
+import type { BacklogOrigin } from './lanes.ts'
+
 export interface AttemptRow {
   readonly destination: string
   readonly eventId: string
@@ -11,6 +13,8 @@ export interface AttemptRow {
   readonly error: string | null
   /** Beginning of the response body, redacted. */
   readonly response: string | null
+  /** As what the event was delivered; null: not known. */
+  readonly origin: BacklogOrigin | null
 }
 
 export type DeliveryStatus = 'delivered' | 'waiting' | 'dead'
@@ -35,8 +39,22 @@ export interface DeliveryStats {
   readonly lastError: string | null
   /** The newest attempt failed. */
   readonly failing: boolean
+  /** How many of the newest attempts failed since the last that did not. */
+  readonly failuresInRow: number
   /** When it last acknowledged, as far as attempts are kept; null: never. */
   readonly lastSuccessAt: number | null
+}
+
+export interface DeliveryFilter {
+  readonly destination?: string
+  readonly eventId?: string
+  /** The vendor's order id, of any connection. */
+  readonly orderId?: string
+  readonly statuses?: readonly DeliveryStatus[]
+  /** Waiting ones only if an attempt has failed. */
+  readonly tried?: boolean
+  /** Acknowledged, given up, or (waiting) observed since then. */
+  readonly since?: number
 }
 
 export interface DeliveryStore {
@@ -44,7 +62,7 @@ export interface DeliveryStore {
   record(attempts: readonly AttemptRow[]): Promise<void>
   /** Newest first. `next` is what `after` takes for the page behind. */
   list(
-    filter: { destination?: string; eventId?: string; status?: DeliveryStatus },
+    filter: DeliveryFilter,
     paging: { limit: number; after?: string },
   ): Promise<{ data: readonly DeliveryRow[]; next: string | null }>
   get(destination: string, eventId: string): Promise<DeliveryRow | null>

@@ -33,7 +33,24 @@ export interface PageCommit {
   readonly quarantine: readonly { orderId: string | null; entries: readonly Doubt[]; at: number }[]
 }
 
+/** What orders are looked for by. */
+export interface OrderSearch {
+  /** An order number or an id, or how one begins; absent: all. */
+  readonly text?: string
+  readonly connection?: string
+}
+
 export interface OrderStore {
+  /** Those whose number begins with the text, by number, then those whose id does, by id. `next` is what `after` takes for the page behind. */
+  find(
+    search: OrderSearch,
+    paging: { limit: number; after?: string },
+  ): Promise<{ data: readonly OrderRow[]; next: string | null }>
+  /** Orders of exactly this number, at most 20. */
+  idsOfNumber(
+    number: string,
+    connection?: string,
+  ): Promise<readonly { readonly connection: string; readonly orderId: string }[]>
   /** Known orders among these ids. */
   load(connection: string, orderIds: readonly string[]): Promise<ReadonlyMap<string, OrderRow>>
   /** Digest and recheck time only, to drop unchanged orders. Fast for a whole page. */

@@ -31,6 +31,8 @@ export interface QuarantinedSpan extends Window {
 export interface QuarantineStore {
   /** Newest first. */
   list(filter: { connection?: string; orderId?: string }, paging: Paging): Promise<readonly QuarantineRow[]>
+  /** By connection: how many, the earliest, and the reason of the latest. */
+  summary(): Promise<readonly { connection: string; count: number; since: number; reason: string }[]>
   get(id: string): Promise<QuarantineRow | null>
   remove(id: string): Promise<void>
   /** The spans of a connection that cannot be read, oldest update time first. */

@@ -53,6 +53,7 @@ export function deliveryStore(store: Sql): DeliveryStore {
           ms: 'int',
           error: 'text',
           response: 'text',
+          origin: 'text',
         },
         attempts.map(item => [
           item.destination,
@@ -65,13 +66,14 @@ export function deliveryStore(store: Sql): DeliveryStore {
           Math.round(item.ms),
           item.error === null ? null : storable(item.error),
           item.response === null ? null : storable(item.response),
+          item.origin,
         ]),
       )
       const add = sql`
         insert into attempts
-          (destination, event_id, event_n, order_key, attempt, at, outcome, status_code, ms, error, response)
+          (destination, event_id, event_n, order_key, attempt, at, outcome, status_code, ms, error, response, origin)
         select destination, event_id, (select events.n from events where events.id = new.event_id), order_key, attempt, at,
-          outcome, status_code, ms, error, response
+          outcome, status_code, ms, error, response, origin
         from ${source} order by i`
       const delivered = attempts.filter(({ outcome }) => outcome === 'delivered')
       // Relaxed: attempts serve people only.
@@ -140,4 +142,5 @@ const attemptOf = (row: Selectable<Schema['attempts']>): AttemptRow => ({
   ms: row.ms,
   error: row.error,
   response: row.response,
+  origin: row.origin as AttemptRow['origin'],
 })

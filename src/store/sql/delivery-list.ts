@@ -1,13 +1,7 @@
 import { AppError } from '../../lib/errors.ts'
-import type { DeliveryStatus } from '../port/deliveries.ts'
+import type { DeliveryFilter, DeliveryStatus } from '../port/deliveries.ts'
 import { type Found, readStream } from './delivery-streams.ts'
 import type { Sql } from './sql.ts'
-
-interface Filter {
-  readonly destination?: string
-  readonly eventId?: string
-  readonly status?: DeliveryStatus
-}
 
 const STATUSES: readonly DeliveryStatus[] = ['waiting', 'dead', 'delivered']
 
@@ -20,11 +14,11 @@ type Cursor = Readonly<Partial<Record<DeliveryStatus, number>>>
  */
 export async function listDeliveries(
   store: Sql,
-  filter: Filter,
+  filter: DeliveryFilter,
   paging: { limit: number; after?: string },
 ): Promise<{ found: readonly Found[]; next: string | null }> {
   const cursor = paging.after === undefined ? {} : readCursor(paging.after)
-  const statuses = STATUSES.filter(status => filter.status === undefined || filter.status === status)
+  const statuses = STATUSES.filter(status => filter.statuses?.includes(status) ?? true)
   const streams = await Promise.all(
     statuses.map(status => readStream(store, status, { ...filter, before: cursor[status], limit: paging.limit + 1 })),
   )

@@ -21,14 +21,15 @@ export async function statistics({ db }: Sql, sample: number): Promise<ReadonlyM
     const times = rows.map(row => row.ms).sort((a, b) => a - b)
     const delivered = rows.filter(row => row.outcome === 'delivered').length
     const [newest] = rows
-    const success = rows.find(row => row.outcome === 'delivered')
+    const latest = rows.findIndex(row => row.outcome === 'delivered')
     stats.set(destination, {
       successRate: rows.length === 0 ? 0 : delivered / rows.length,
       p50: percentile(times, 0.5),
       p99: percentile(times, 0.99),
       lastError: newest?.outcome === 'delivered' ? null : (newest?.error ?? null),
       failing: newest !== undefined && newest.outcome !== 'delivered',
-      lastSuccessAt: success?.at ?? (await lastSuccess({ db }, destination)),
+      failuresInRow: latest < 0 ? rows.length : latest,
+      lastSuccessAt: rows[latest]?.at ?? (await lastSuccess({ db }, destination)),
     })
   }
   return stats

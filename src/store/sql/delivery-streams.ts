@@ -1,5 +1,5 @@
 import { type RawBuilder, sql } from 'kysely'
-import type { DeliveryStatus } from '../port/deliveries.ts'
+import type { DeliveryFilter, DeliveryStatus } from '../port/deliveries.ts'
 import type { Sql } from './sql.ts'
 
 /** A delivery is one destination × one event: waiting if it is in a backlog, else dead if it has a dead letter, else delivered. */
@@ -18,13 +18,15 @@ export interface Found {
   readonly at: number
 }
 
-export interface Question {
-  readonly destination?: string
-  readonly eventId?: string
+export interface Question extends Omit<DeliveryFilter, 'statuses'> {
   /** Only rows with a smaller `n`. */
   readonly before: number | undefined
   readonly limit: number
 }
+
+/** Rows are written in batches, and late while the store was away: their times may be this much out of order. */
+const DISORDER_MS = 3_600_000
+const LARGEST_STRIDE = 2_000
 
 /**
  * Deliveries of one status, newest first. Reads the newest rows of its table in strides and keeps those that truly have this status (a
@@ -32,13 +34,19 @@ export interface Question {
  */
 export async function readStream({ db }: Sql, status: DeliveryStatus, question: Question): Promise<Found[]> {
   const found: Found[] = []
-  const stride = question.limit + 50
+  const { since = Number.NEGATIVE_INFINITY, tried = false } = question
+  let stride = question.limit + 50
   for (let { before } = question; ; ) {
     const statement = STREAMS[status](newest(status, { ...question, before }, stride))
     const { rows } = await statement.execute(db)
-    for (const row of rows) if (row.current === 1) found.push(foundOf(status, row))
-    before = rows.at(-1)?.n
-    if (rows.length < stride || found.length >= question.limit) return found.slice(0, question.limit)
+    for (const row of rows)
+      if (row.current === 1 && row.at >= since && !(tried && row.attempt === 0)) found.push(foundOf(status, row))
+    const last = rows.at(-1)
+    // A backlog is not in the order of time, and ends by itself.
+    const tooOld = status !== 'waiting' && last !== undefined && last.at < since - DISORDER_MS
+    if (rows.length < stride || tooOld || found.length >= question.limit) return found.slice(0, question.limit)
+    before = last?.n
+    stride = Math.min(stride * 2, LARGEST_STRIDE)
   }
 }
 
@@ -70,7 +78,7 @@ const TABLES = { waiting: sql`backlog`, dead: sql`dead_letters`, delivered: sql`
 
 /** The newest rows of the status's table, as the table `item`. */
 function newest(status: DeliveryStatus, question: Question, stride: number): RawBuilder<unknown> {
-  const { destination, eventId, before } = question
+  const { destination, eventId, orderId, before } = question
   const parts = [status === 'delivered' ? sql`outcome = 'delivered'` : sql`1 = 1`]
   if (destination !== undefined) parts.push(sql`destination = ${destination}`)
   if (before !== undefined) parts.push(sql`n < ${before}`)
@@ -80,6 +88,12 @@ function newest(status: DeliveryStatus, question: Question, stride: number): Raw
       status === 'delivered'
         ? sql`event_n = (select events.n from events where events.id = ${eventId})`
         : sql`event_id = ${eventId}`,
+    )
+  if (orderId !== undefined)
+    parts.push(
+      status === 'delivered'
+        ? sql`event_n in (select events.n from events where events.order_id = ${orderId})`
+        : sql`event_id in (select events.id from events where events.order_id = ${orderId})`,
     )
   return sql`(
     select * from ${TABLES[status]} where ${sql.join(parts, sql` and `)} order by n desc limit ${stride}) as item`

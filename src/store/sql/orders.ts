@@ -1,11 +1,11 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
-import type { OrderSnapshot } from '../../../schemas/order.ts'
-import type { OrderState } from '../../order/state.ts'
 import type { OrderRow, OrderStore } from '../port/orders.ts'
 import { insertEvents } from './events.ts'
 import { holdLease } from './leases.ts'
+import { orderOf } from './order-row.ts'
+import { findOrders } from './order-search.ts'
 import { replaceEntries } from './quarantine.ts'
-import type { Sql, SqlDialect } from './sql.ts'
+import { type Sql, type SqlDialect, storable } from './sql.ts'
 import type { Schema } from './tables.ts'
 
 export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
@@ -33,6 +33,16 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
         .where('order_id', '=', orderId)
         .executeTakeFirst()
       return row ? orderOf(row) : null
+    },
+
+    find: (search, paging) => findOrders(db, search, paging),
+
+    idsOfNumber: async (number, connection) => {
+      const inConnection = connection === undefined ? sql`` : sql`and connection = ${connection}`
+      const { rows } = await sql<{ connection: string; order_id: string }>`
+        select connection, order_id from orders where order_number = ${number} ${inConnection}
+        order by connection, order_id limit ${MOST_OF_ONE_NUMBER}`.execute(db)
+      return rows.map(row => ({ connection: row.connection, orderId: row.order_id }))
     },
 
     due: async (connection, now, limit) => {
@@ -82,6 +92,7 @@ async function upsertOrders(trx: Kysely<Schema>, dialect: SqlDialect, orders: re
       digest: 'text',
       recheck_at: 'int',
       user_id: 'text',
+      order_number: 'text',
       observed_at: 'int',
       state: 'text',
       snapshot: 'text',
@@ -92,26 +103,20 @@ async function upsertOrders(trx: Kysely<Schema>, dialect: SqlDialect, orders: re
       order.digest,
       order.recheckAt,
       order.userId,
+      order.snapshot.orderNumber === null ? null : storable(order.snapshot.orderNumber),
       order.observedAt,
       JSON.stringify(order.state),
       JSON.stringify(order.snapshot),
     ]),
   )
   await sql`
-    insert into orders (connection, order_id, digest, recheck_at, user_id, observed_at, state, snapshot)
-    select connection, order_id, digest, recheck_at, user_id, observed_at, state, snapshot from ${source} where true
+    insert into orders (connection, order_id, digest, recheck_at, user_id, order_number, observed_at, state, snapshot)
+    select connection, order_id, digest, recheck_at, user_id, order_number, observed_at, state, snapshot from ${source} where true
     on conflict (connection, order_id) do update set
       digest = excluded.digest, recheck_at = excluded.recheck_at, user_id = excluded.user_id,
+      order_number = excluded.order_number,
       observed_at = excluded.observed_at, state = excluded.state, snapshot = excluded.snapshot`.execute(trx)
 }
 
-const orderOf = (row: Selectable<Schema['orders']>): OrderRow => ({
-  connection: row.connection,
-  orderId: row.order_id,
-  userId: row.user_id,
-  digest: row.digest,
-  state: JSON.parse(row.state) as OrderState,
-  snapshot: JSON.parse(row.snapshot) as OrderSnapshot,
-  observedAt: row.observed_at,
-  recheckAt: row.recheck_at,
-})
+/** More orders of one number are not looked at. */
+const MOST_OF_ONE_NUMBER = 20

@@ -17,6 +17,14 @@ export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineSt
       return (await query.execute()).map(quarantineOf)
     },
 
+    summary: async () => {
+      const { rows } = await sql<{ connection: string; count: number; since: number; reason: string }>`
+        select connection, count, since, (select reason from quarantine where n = latest) as reason
+        from (select connection, count(*) as count, min(at) as since, max(n) as latest
+          from quarantine group by connection) as counted order by connection`.execute(db)
+      return rows
+    },
+
     get: async id => {
       const row = await db.selectFrom('quarantine').selectAll().where('id', '=', id).executeTakeFirst()
       return row ? quarantineOf(row) : null

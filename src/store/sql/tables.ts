@@ -35,6 +35,8 @@ export interface Schema {
     connection: string
     order_id: string
     user_id: string | null
+    /** The snapshot's, to be found by. */
+    order_number: string | null
     digest: string
     observed_at: number
     recheck_at: number | null
@@ -151,6 +153,8 @@ export interface Schema {
     ms: number
     error: string | null
     response: string | null
+    /** As what the event was delivered; null: not known, the attempt is of an earlier version. */
+    origin: string | null
   }
   dead_letters: {
     n: Generated<number>

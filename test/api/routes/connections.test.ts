@@ -37,6 +37,7 @@ describe('GET /v1/connections', () => {
     expect(body.data[0]).toEqual({
       id: 'kk',
       vendor: 'kakaclo',
+      enabled: true,
       state: 'failing',
       cursor: new Date(cursor).toISOString(),
       lagSeconds: 12.5,

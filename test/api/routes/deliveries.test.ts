@@ -26,6 +26,7 @@ async function bury(destination: string, hold = false): Promise<EventRecord> {
     ms: 20,
     error: 'it answered 500',
     response: 'oops',
+    origin: 'live',
   } as const
   await api.store.deliveries.record([{ destination, eventId: event.id, orderKey: event.orderKey, ...attempt }])
   await api.store.lanes.deadLetter({
@@ -55,7 +56,14 @@ describe('deliveries', () => {
           attempt: 1,
           nextAttemptAt: null,
           attempts: [
-            { at: new Date(NOW).toISOString(), statusCode: 500, ms: 20, error: 'it answered 500', response: 'oops' },
+            {
+              at: new Date(NOW).toISOString(),
+              statusCode: 500,
+              ms: 20,
+              error: 'it answered 500',
+              response: 'oops',
+              origin: 'live',
+            },
           ],
         },
       ],
@@ -90,7 +98,15 @@ describe('deliveries', () => {
   })
 
   test('page through many', async () => {
-    const attempt = { attempt: 1, outcome: 'delivered', statusCode: 200, ms: 1, error: null, response: null } as const
+    const attempt = {
+      attempt: 1,
+      outcome: 'delivered',
+      statusCode: 200,
+      ms: 1,
+      error: null,
+      response: null,
+      origin: 'live',
+    } as const
     const rows = Array.from({ length: 7 }, (_, index) => ({
       destination: 'a',
       eventId: `evt_${index}`,
@@ -180,9 +196,11 @@ describe('destinations', () => {
           id: 'a',
           kind: 'endpoint',
           state: 'active',
+          stateReason: null,
           restingUntil: null,
           lastError: 'it answered 500',
           failingSince: '2026-03-05T12:00:00.000Z',
+          failuresInRow: 1,
           lastSuccessAt: null,
           nextAttemptAt: '2026-03-05T12:00:00.000Z',
           backlog: 1,
@@ -196,9 +214,11 @@ describe('destinations', () => {
           id: 'audit',
           kind: 'handler',
           state: 'active',
+          stateReason: null,
           restingUntil: null,
           lastError: null,
           failingSince: null,
+          failuresInRow: 0,
           lastSuccessAt: null,
           nextAttemptAt: null,
           backlog: 0,

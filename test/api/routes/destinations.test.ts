@@ -21,7 +21,10 @@ async function shown(id: string) {
 async function waiting(destination: string) {
   const [event] = await api.seed('shop', `order-for-${destination}`)
   if (!event) throw new Error('there is an event')
-  await api.store.lanes.spill([{ destination, event, origin: 'live' }], { nextAt: NOW + 3_600_000, attempt: 2 })
+  await api.store.lanes.spill([{ destination, event, origin: 'live' as const }], {
+    nextAt: NOW + 3_600_000,
+    attempt: 2,
+  })
   return event
 }
 
@@ -71,6 +74,7 @@ describe.each([
       statusCode: null,
       ms: 5,
       response: null,
+      origin: 'live' as const,
     }
     await api.store.deliveries.record([
       { ...attempt, attempt: 1, at: NOW - 3_000, outcome: 'delivered', error: null },
@@ -106,7 +110,14 @@ describe('the preview of a replay', () => {
     await own.seed('kk', '3')
     if (!paid) throw new Error('there is an event')
     const attempt = { destination: 'hook', eventId: paid.id, orderKey: paid.orderKey, attempt: 1, at: NOW }
-    const done = { outcome: 'delivered' as const, statusCode: 200, ms: 5, error: null, response: null }
+    const done = {
+      outcome: 'delivered' as const,
+      statusCode: 200,
+      ms: 5,
+      error: null,
+      response: null,
+      origin: 'live' as const,
+    }
     await own.store.deliveries.record([
       { ...attempt, ...done },
       { ...attempt, ...done },

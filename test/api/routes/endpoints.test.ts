@@ -38,9 +38,11 @@ describe('POST /v1/endpoints', () => {
     expect(again).toEqual(shown)
     expect(health).toEqual({
       state: 'active',
+      stateReason: null,
       restingUntil: null,
       lastError: null,
       failingSince: null,
+      failuresInRow: 0,
       lastSuccessAt: null,
       nextAttemptAt: null,
       backlog: 0,

@@ -117,6 +117,7 @@ describe('GET /v1/events/{id}', () => {
         ms: 3,
         error: null,
         response: null,
+        origin: 'live',
       },
     ])
     const { status, text, body } = await api.call('GET', `/v1/events/${event?.id}`)

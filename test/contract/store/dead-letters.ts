@@ -48,6 +48,36 @@ export function deadLetterContract(world: World): void {
       expect(await store.deadLetters.counts()).toEqual(new Map([['billing', 2]]))
     })
 
+    test('letters are grouped by destination and error since a time, and counted by a filter', async () => {
+      const { store } = world
+      const events = eventsOf('a', 3)
+      const [first, second, third] = events as [EventRecord, EventRecord, EventRecord]
+      await remember(store, events)
+      await bury(first, { at: NOW - 5 })
+      await bury(second)
+      await bury(third, { destination: 'search', at: NOW - 50 })
+      const group = { destination: 'billing', error: 'no  answer', count: 2, firstAt: NOW - 5, lastAt: NOW }
+      expect(await store.deadLetters.groups(NOW - 10, 10)).toEqual([group])
+      expect(await store.deadLetters.groups(0, 10)).toHaveLength(2)
+      expect(await store.deadLetters.count({ destination: 'billing', error: 'no  answer' })).toBe(2)
+      expect(await store.deadLetters.count({ error: 'another' })).toBe(0)
+    })
+
+    test('a discarded letter is gone for good, and the lane that it held goes on with what waits behind', async () => {
+      const { store } = world
+      const events = eventsOf('a', 2)
+      const [first, second] = events as [EventRecord, EventRecord]
+      await remember(store, events)
+      await store.lanes.spill(spilled('billing', events), { nextAt: NOW, attempt: 3 })
+      await bury(first, { hold: true })
+      expect(await dueLanes(store, 'billing')).toEqual([])
+      expect(await store.deadLetters.discard({ destination: 'billing' }, NOW + 7)).toBe(1)
+      expect(await letters()).toEqual([])
+      expect(await backlogOf(store, 'billing', key('a'))).toEqual([second.id])
+      expect(await dueLanes(store, 'billing', NOW + 7)).toMatchObject([{ attempt: 0, held: false, nextAt: NOW + 7 }])
+      expect(await store.deadLetters.discard({}, NOW)).toBe(0)
+    })
+
     test('an event that never waited can be buried', async () => {
       const event = eventRecord()
       await remember(world.store, [event])

@@ -28,7 +28,7 @@ export function deliveryContract(world: World): void {
       })
 
     const all = async (
-      filter: { destination?: string; eventId?: string; status?: DeliveryStatus } = {},
+      filter: { destination?: string; eventId?: string; statuses?: readonly DeliveryStatus[] } = {},
       limit = 100,
     ) => {
       const found: DeliveryRow[] = []
@@ -88,12 +88,12 @@ export function deliveryContract(world: World): void {
       await remember(store, [head, behind])
       await store.deliveries.record([failed(head, 1)])
       await store.lanes.spill(spilled('billing', [head, behind]), { nextAt: NOW + 99, attempt: 1 })
-      expect(await all({ status: 'waiting' })).toMatchObject([
+      expect(await all({ statuses: ['waiting'] })).toMatchObject([
         { eventId: behind.id, status: 'waiting', attempt: 0, nextAttemptAt: null, attempts: [] },
         { eventId: head.id, status: 'waiting', attempt: 1, nextAttemptAt: NOW + 99, attempts: [{ error: 'busy' }] },
       ])
-      expect(await all({ status: 'delivered' })).toEqual([])
-      expect(await all({ status: 'dead' })).toEqual([])
+      expect(await all({ statuses: ['delivered'] })).toEqual([])
+      expect(await all({ statuses: ['dead'] })).toEqual([])
     })
 
     test('an event that was given up is dead, also while it holds its lane', async () => {
@@ -104,11 +104,11 @@ export function deliveryContract(world: World): void {
       await bury(a)
       await store.lanes.spill(spilled('billing', [b, behind]), { nextAt: NOW, attempt: 2 })
       await bury(b, true)
-      expect((await all({ status: 'dead' })).map(row => [row.eventId, row.attempt])).toEqual([
+      expect((await all({ statuses: ['dead'] })).map(row => [row.eventId, row.attempt])).toEqual([
         [b.id, 2],
         [a.id, 2],
       ])
-      expect(await all({ status: 'waiting' })).toMatchObject([{ eventId: behind.id, nextAttemptAt: null }])
+      expect(await all({ statuses: ['waiting'] })).toMatchObject([{ eventId: behind.id, nextAttemptAt: null }])
       expect(await store.deliveries.get('billing', b.id)).toMatchObject({ status: 'dead' })
     })
 
@@ -158,7 +158,7 @@ export function deliveryContract(world: World): void {
           })
       const expected = events.map(event => event.id).toReversed()
       for (const limit of [1, 7, 45, 100]) expect((await all({}, limit)).map(row => row.eventId)).toEqual(expected)
-      expect((await all({ status: 'delivered' }, 4)).map(row => row.eventId)).toEqual(
+      expect((await all({ statuses: ['delivered'] }, 4)).map(row => row.eventId)).toEqual(
         expected.filter(id => events.findIndex(event => event.id === id) % 3 === 0),
       )
     })
@@ -194,8 +194,22 @@ export function deliveryContract(world: World): void {
       await store.deliveries.record([attemptRow(eventRecord(), { destination: 'search', ms: 7 })])
       expect(await store.deliveries.stats(100)).toEqual(
         new Map([
-          ['billing', { successRate: 0.8, p50: 50, p99: 99, lastError: null, failing: true, lastSuccessAt: NOW }],
-          ['search', { successRate: 1, p50: 7, p99: 7, lastError: null, failing: false, lastSuccessAt: NOW }],
+          [
+            'billing',
+            {
+              successRate: 0.8,
+              p50: 50,
+              p99: 99,
+              lastError: null,
+              failing: true,
+              failuresInRow: 20,
+              lastSuccessAt: NOW,
+            },
+          ],
+          [
+            'search',
+            { successRate: 1, p50: 7, p99: 7, lastError: null, failing: false, failuresInRow: 0, lastSuccessAt: NOW },
+          ],
         ]),
       )
     })

@@ -175,10 +175,15 @@ export function retentionContract(world: World): void {
         ['search', 2],
       ])
       expect(await prune({ deadLetters: NOW })).toEqual({ events: 652, attempts: 0, deadLetters: expected })
-      expect(await store.deadLetters.expired()).toEqual(expected)
+      expect(await store.deadLetters.expired()).toEqual(
+        new Map([
+          ['billing', { count: 650, lastAt: NOW }],
+          ['search', { count: 2, lastAt: NOW }],
+        ]),
+      )
       expect(await store.deadLetters.counts()).toEqual(new Map([['billing', 48]]))
       await prune({ deadLetters: NOW + 1 })
-      expect((await store.deadLetters.expired()).get('billing')).toBe(698)
+      expect((await store.deadLetters.expired()).get('billing')).toMatchObject({ count: 698 })
     })
 
     test('a dead letter that holds its order never expires: the order waits for a redrive', async () => {

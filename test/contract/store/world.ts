@@ -80,5 +80,6 @@ export const attemptRow = (event: EventRecord, own: Partial<AttemptRow> = {}): A
   ms: 12,
   error: null,
   response: 'ok',
+  origin: 'live',
   ...own,
 })
