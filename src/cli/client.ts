@@ -12,12 +12,18 @@ export interface Client {
   /** The answer's body; null where there is no such thing (404). */
   find(path: string): Promise<unknown>
   /** The answer as it streams: server-sent events, or lines. */
-  open(path: string, signal: AbortSignal, method?: 'GET' | 'POST'): Promise<ReadableStream<Uint8Array>>
+  open(path: string, options: OpenOptions): Promise<ReadableStream<Uint8Array>>
   /** An answer, or a part of it, as the shape it must have; throws an AppError where it has another. */
   read<S extends z.ZodType>(shape: S, value: unknown): z.output<S>
   /** Where it goes, for messages. */
   readonly target: string
   close(): Promise<void>
+}
+
+interface OpenOptions {
+  readonly type: 'text/event-stream' | 'application/jsonl'
+  readonly signal: AbortSignal
+  readonly method?: 'GET' | 'POST'
 }
 
 type Fetch = (path: string, init: RequestInit) => Promise<Response>
@@ -77,9 +83,9 @@ export function createClient(options: { fetch: Fetch; target: string; close?: ()
         throw foreign(described(response))
       }
     },
-    async open(path, signal, method = 'GET') {
+    async open(path, { type, signal, method = 'GET' }) {
       const response = await send(path, { method, signal })
-      if (!response.body || !STREAMS.some(type => isOf(response, type))) throw foreign(described(response))
+      if (!response.body || !isOf(response, type)) throw foreign(described(response))
       return response.body
     },
     read(shape, value) {
@@ -97,7 +103,6 @@ export function createClient(options: { fetch: Fetch; target: string; close?: ()
 }
 
 const NOT_FOUND = 'cli.not_found'
-const STREAMS = ['text/event-stream', 'application/jsonl']
 
 const isOf = (response: Response, type: string): boolean =>
   response.headers.get('content-type')?.startsWith(type) === true

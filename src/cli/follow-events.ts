@@ -15,7 +15,8 @@ export async function* followEventTexts(
   filter: Flags,
 ): AsyncGenerator<string> {
   try {
-    yield* serverSentData(await client.open(`/v1/events/stream${query(filter)}`, signal))
+    const path = `/v1/events/stream${query(filter)}`
+    yield* serverSentData(await client.open(path, { type: 'text/event-stream', signal }))
     if (signal.aborted) return
   } catch (error) {
     // Ctrl-C is how following ends.

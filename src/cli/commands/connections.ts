@@ -27,6 +27,8 @@ export const connectionsCommand: Command = {
 export const ConnectionLine = z.looseObject({
   id: z.string(),
   vendor: z.string(),
+  /** Absent: an older server does not say. */
+  enabled: z.boolean().optional(),
   state: z.string(),
   lagSeconds: z.number().nullable(),
   lastSuccessAt: z.string().nullable(),
@@ -34,7 +36,7 @@ export const ConnectionLine = z.looseObject({
   ordersTracked: z.number(),
   quarantined: z.number(),
 })
-type ConnectionLine = z.infer<typeof ConnectionLine>
+export type ConnectionLine = z.infer<typeof ConnectionLine>
 
 export async function listConnections(context: CommandContext): Promise<void> {
   let any = false
@@ -49,13 +51,13 @@ export async function listConnections(context: CommandContext): Promise<void> {
 export function printConnection(output: Output, connection: ConnectionLine, value: unknown): void {
   const { id, vendor, state, lagSeconds, lastSuccessAt, lastError, ordersTracked, quarantined } = connection
   const facts = [
-    lagSeconds === null ? 'never read' : `${Math.round(lagSeconds)} s behind`,
-    `last read ${timeText(lastSuccessAt)}`,
+    ...(lagSeconds === null ? [] : [`${Math.round(lagSeconds)} s behind`]),
+    lastSuccessAt === null ? 'never read' : `last read ${timeText(lastSuccessAt)}`,
     `${ordersTracked} orders`,
     ...(quarantined > 0 ? [`${quarantined} quarantined`] : []),
   ].join(', ')
   const error = lastError === null ? '' : `: ${short(lastError)}`
-  const tone = state === 'ok' ? undefined : state === 'behind' ? 'warn' : 'bad'
+  const tone = connection.enabled === false ? 'quiet' : state === 'ok' ? undefined : state === 'behind' ? 'warn' : 'bad'
   output.item(value, `${id.padEnd(12)}  ${vendor.padEnd(9)}  ${state.padEnd(7)}  ${facts}${error}`, tone)
 }
 

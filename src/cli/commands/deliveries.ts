@@ -34,7 +34,7 @@ export const deliveriesCommand: Command = {
       name: 'show',
       summary: 'one delivery with its attempts and what the receiver answered',
       args: '<id>',
-      examples: ['deliveries show evt_5Zq0b3uJtYxw2KfPz8Qd1A:billing'],
+      examples: ['deliveries show billing:evt_5Zq0b3uJtYxw2KfPz8Qd1A'],
       action: run => withServer(run, context => showDelivery(context, run.args[0] ?? '')),
     },
   ],

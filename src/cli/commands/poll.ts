@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { OrderEvent } from '../../../schemas/order-event.ts'
 import type { Command, CommandContext, Flags } from '../command.ts'
 import { query, segment } from '../listing.ts'
-import { counted, eventLine } from '../output.ts'
+import { eventLine } from '../output.ts'
 import { withServer } from '../server.ts'
 
 export const pollCommand: Command = {
@@ -37,5 +37,5 @@ export async function poll(
   for (const event of answer.data) output.item(event, eventLine(event))
   const stored = flags.dryRun === true ? ' (dry run: nothing was stored or published)' : ''
   const quarantined = answer.quarantined > 0 ? `, ${answer.quarantined} quarantined: orderwire quarantine list` : ''
-  output.note(`${counted(answer.orders, 'order')} read, ${counted(answer.events, 'new event')}${quarantined}${stored}`)
+  output.note(`${answer.orders} orders read, ${answer.events} new events${quarantined}${stored}`)
 }

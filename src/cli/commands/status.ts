@@ -54,7 +54,7 @@ export async function watchStatus(context: CommandContext, clock: Clock): Promis
   }
 }
 
-/** Returns how many things need attention. */
+/** Returns how many things need attention; those for information do not count. */
 async function printStatus(context: CommandContext): Promise<number> {
   const { client, output } = context
   const { data } = client.read(Attention, await client.call('GET', '/v1/attention'))
@@ -79,7 +79,8 @@ async function printStatus(context: CommandContext): Promise<number> {
   rest(output, data.length, MOST_ATTENTION, 'the console shows them, and status --json')
 
   output.note(`${counted(connections.length, 'connection')}:`)
-  connections.sort((a, b) => trouble(b.state, b.lastError) - trouble(a.state, a.lastError))
+  const worst = ({ enabled, state, lastError }: ConnectionLine) => (enabled === false ? -1 : trouble(state, lastError))
+  connections.sort((a, b) => worst(b) - worst(a))
   for (const one of shown(output, connections, MOST_OTHERS))
     printConnection(output, one, { type: 'connection', ...one })
   rest(output, connections.length, MOST_OTHERS, 'orderwire connections list')
@@ -89,7 +90,7 @@ async function printStatus(context: CommandContext): Promise<number> {
   for (const one of shown(output, destinations, MOST_OTHERS))
     printDestination(output, one, { type: 'destination', ...one })
   rest(output, destinations.length, MOST_OTHERS, 'orderwire destinations list')
-  return data.length
+  return data.filter(value => client.read(AttentionLine, value).severity !== 'info').length
 }
 
 async function rowsOf<S extends z.ZodType>(context: CommandContext, path: string, shape: S): Promise<z.output<S>[]> {

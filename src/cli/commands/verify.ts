@@ -33,7 +33,8 @@ export async function verify({ client, output, signal, progress }: CommandContex
   const againstVendor = flags.againstVendor === true
   if (flags.orders !== undefined && !againstVendor) throw usage('verify: --orders needs --against-vendor')
   const asked = { connection: flags.connection, againstVendor: againstVendor || undefined, orders: flags.orders }
-  const body = await client.open(`/v1/verify${query(asked)}`, signal, flags.repair === true ? 'POST' : 'GET')
+  const method = flags.repair === true ? 'POST' : 'GET'
+  const body = await client.open(`/v1/verify${query(asked)}`, { type: 'application/jsonl', signal, method })
 
   const shown = new Map<string, number>()
   let looking = ''
