@@ -1,45 +1,14 @@
 #!/usr/bin/env node
 import nodeModule from 'node:module'
-import { parseArgs } from 'node:util'
+import { commandNameOf } from './cli/commands.ts'
 import { handedOver, ownerNow } from './lib/accidents.ts'
 import { systemClock } from './lib/clock.ts'
-import { visibleLine, visibleLines } from './lib/control-characters.ts'
+import { escapeJson, visibleLine, visibleLines } from './lib/control-characters.ts'
 import { AppError, messageOf } from './lib/errors.ts'
 import { resolveOwnPackage } from './lib/own-package.ts'
+import { VERSION } from './lib/version.ts'
 
-/** The command line: parses, runs, and is the only place that ends the process. Exit codes: 0 fine, 1 failed, 2 wrong usage or configuration. */
-
-const OPTIONS = {
-  config: { type: 'string' },
-  roles: { type: 'string' },
-  order: { type: 'string' },
-  user: { type: 'string' },
-  'dry-run': { type: 'boolean' },
-  type: { type: 'string', multiple: true },
-  connection: { type: 'string', multiple: true },
-  since: { type: 'string' },
-  until: { type: 'string' },
-  follow: { type: 'boolean' },
-  json: { type: 'boolean' },
-  id: { type: 'string' },
-  description: { type: 'string' },
-  filter: { type: 'string' },
-  header: { type: 'string', multiple: true },
-  'replay-since': { type: 'string' },
-  event: { type: 'string' },
-  to: { type: 'string' },
-  role: { type: 'string' },
-  all: { type: 'boolean' },
-  yes: { type: 'boolean' },
-  'against-vendor': { type: 'boolean' },
-  orders: { type: 'string' },
-  repair: { type: 'boolean' },
-  out: { type: 'string' },
-  vendor: { type: 'string' },
-  set: { type: 'string', multiple: true },
-  help: { type: 'boolean', short: 'h' },
-  version: { type: 'boolean', short: 'v' },
-} as const
+/** The process: signals, output, exit codes (0 fine, 1 failed, 2 wrong usage or configuration). No other file ends it. */
 
 const stop = new AbortController()
 /** An error of our own that nobody caught: the process ends, and not with 0. */
@@ -47,27 +16,35 @@ let fatal = false
 /** A clean stop takes 10 s at most. */
 const FATAL_MS = 12_000
 
-async function main(): Promise<number> {
+async function main(argv: readonly string[]): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop.abort())
+  const isServer = commandNameOf(argv) === 'start'
+  onReaderGone(isServer)
   try {
     requireNode()
-    const { values, positionals } = parse()
-    onReaderGone(positionals[0] === 'start')
-    nodeModule.enableCompileCache() // before the rest is loaded: halves the time to the first line
-    resolveOwnPackage()
-    loadEnvironmentFile()
-    const { run } = await import('./cli/run.ts')
-    await run({ command: positionals, flags: values, env: process.env, signal: stop.signal })
+    if (argv[0] === '--version' || argv[0] === '-v') process.stdout.write(`${VERSION}\n`)
+    else {
+      nodeModule.enableCompileCache() // before the rest is loaded: halves the time to the first line
+      resolveOwnPackage()
+      loadEnvironmentFile()
+      const { runCommandLine } = await import('./cli/program.ts')
+      await runCommandLine({ argv, env: process.env, signal: stop.signal })
+    }
     await new Promise(resolve => process.stdout.write('', resolve))
-    if (unwritten !== null && positionals[0] !== 'start')
+    if (unwritten !== null && !isServer)
       throw new AppError(`The output could not be written whole: ${unwritten}. Make room, and run it again.`, {
         code: 'cli.output',
         intent: 'retry',
       })
     return fatal ? 1 : 0
   } catch (error) {
-    process.stderr.write(`orderwire: ${visibleLines(error instanceof AppError ? error.message : unexpected(error))}\n`)
-    return error instanceof AppError && /^(config|handlers|cli\.usage)/.test(error.code) ? 2 : 1
+    const message = error instanceof AppError ? error.message : unexpected(error)
+    const code = error instanceof AppError ? error.code : 'unexpected'
+    const text = argv.includes('--json')
+      ? escapeJson(JSON.stringify({ error: { code, message } }))
+      : `orderwire: ${visibleLines(message)}`
+    process.stderr.write(`${text}\n`)
+    return error instanceof AppError && /^(config|handlers|cli\.usage)/.test(code) ? 2 : 1
   }
 }
 
@@ -89,22 +66,6 @@ function loadEnvironmentFile(): void {
     if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return
     throw new AppError(`The file .env cannot be read: ${messageOf(error)}`, { code: 'config.env_file', intent: 'fix' })
   }
-}
-
-function parse() {
-  try {
-    return parseArgs({ options: OPTIONS, allowPositionals: true, strict: true })
-  } catch (error) {
-    throw new AppError(`${misused(error)} Try: orderwire --help`, { code: 'cli.usage', intent: 'fix' })
-  }
-}
-
-/** Node's own words on an unknown option go on about positional arguments. */
-function misused(error: unknown): string {
-  const message = messageOf(error)
-  const unknown = error instanceof Error && 'code' in error && error.code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION'
-  const name = unknown ? /'(-[^']*)'/.exec(message)?.[1] : undefined
-  return name === undefined ? message.replace(/[^.]$/, '$&.') : `There is no option ${name}.`
 }
 
 const unexpected = (error: unknown): string =>
@@ -151,4 +112,4 @@ process.exit = code => {
   })
 }
 
-process.exit(await main())
+process.exit(await main(process.argv.slice(2)))

@@ -9,13 +9,21 @@ import { complaintsOf, keyOf } from '../lib/explain.ts'
 export interface Client {
   /** The answer's body, JSON; rejects with an AppError that carries the problem's detail, or says that this is no orderwire. */
   call(method: 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE', path: string, body?: unknown): Promise<unknown>
+  /** The answer's body; null where there is no such thing (404). */
+  find(path: string): Promise<unknown>
   /** The answer as it streams: server-sent events, or lines. */
-  open(path: string, signal: AbortSignal, method?: 'GET' | 'POST'): Promise<ReadableStream<Uint8Array>>
+  open(path: string, options: OpenOptions): Promise<ReadableStream<Uint8Array>>
   /** An answer, or a part of it, as the shape it must have; throws an AppError where it has another. */
   read<S extends z.ZodType>(shape: S, value: unknown): z.output<S>
   /** Where it goes, for messages. */
   readonly target: string
   close(): Promise<void>
+}
+
+interface OpenOptions {
+  readonly type: 'text/event-stream' | 'application/jsonl'
+  readonly signal: AbortSignal
+  readonly method?: 'GET' | 'POST'
 }
 
 type Fetch = (path: string, init: RequestInit) => Promise<Response>
@@ -47,13 +55,22 @@ export function createClient(options: { fetch: Fetch; target: string; close?: ()
     const text = await response.text()
     const refusal = isOf(response, 'application/problem+json') ? problemOf(text) : null
     if (refusal === null) throw foreign(described(response))
+    const isUsage = status === 400 || status === 422
     throw new AppError(refusal, {
-      code: status === 400 || status === 422 ? 'cli.usage' : 'cli.refused',
-      intent: status === 400 || status === 422 ? 'fix' : 'retry',
+      code: isUsage ? 'cli.usage' : status === 404 ? NOT_FOUND : 'cli.refused',
+      intent: isUsage ? 'fix' : 'retry',
     })
   }
-  return {
+  const client: Client = {
     target,
+    async find(path) {
+      try {
+        return await client.call('GET', path)
+      } catch (error) {
+        if (error instanceof AppError && error.code === NOT_FOUND) return null
+        throw error
+      }
+    },
     async call(method, path, body) {
       const json =
         body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }
@@ -66,9 +83,9 @@ export function createClient(options: { fetch: Fetch; target: string; close?: ()
         throw foreign(described(response))
       }
     },
-    async open(path, signal, method = 'GET') {
+    async open(path, { type, signal, method = 'GET' }) {
       const response = await send(path, { method, signal })
-      if (!response.body || !STREAMS.some(type => isOf(response, type))) throw foreign(described(response))
+      if (!response.body || !isOf(response, type)) throw foreign(described(response))
       return response.body
     },
     read(shape, value) {
@@ -82,9 +99,10 @@ export function createClient(options: { fetch: Fetch; target: string; close?: ()
     },
     close: options.close ?? (async () => {}),
   }
+  return client
 }
 
-const STREAMS = ['text/event-stream', 'application/jsonl']
+const NOT_FOUND = 'cli.not_found'
 
 const isOf = (response: Response, type: string): boolean =>
   response.headers.get('content-type')?.startsWith(type) === true

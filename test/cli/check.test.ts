@@ -25,7 +25,7 @@ async function checked(config: unknown, env: NodeJS.ProcessEnv = {}) {
   const path = join(folder.path, 'orderwire.config.json')
   await writeFile(path, JSON.stringify(config))
   const lines: { check: string; ok: boolean; detail: string }[] = []
-  const output = createOutput(true, text => void lines.push(JSON.parse(text)))
+  const output = createOutput(true, { write: text => void lines.push(JSON.parse(text)) })
   const settings = readSettings({ ORDERWIRE_DATA: join(folder.path, 'data'), ...env })
   const { signal } = new AbortController()
   const error = await check({ loaded: await loadConfig(path, {}), settings, output, signal }).then(

@@ -9,8 +9,10 @@ const REASON = 'no\r\nshop/1 #1  paid\u0000 \u001b[2J\u009b31m\u202e'
 function printed(json: boolean, print: (output: ReturnType<typeof createOutput>) => void): string {
   let text = ''
   print(
-    createOutput(json, more => {
-      text += more
+    createOutput(json, {
+      write: more => {
+        text += more
+      },
     }),
   )
   return text

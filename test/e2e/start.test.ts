@@ -249,12 +249,15 @@ describe('what cannot be', () => {
 
   test.each([
     { args: ['start', '--roles', 'ingest'], says: 'KAFKA_BROKERS' },
-    { args: ['start', '--speed', '3'], says: 'orderwire: There is no option --speed. Try: orderwire --help\n' },
+    {
+      args: ['start', '--speed', '3'],
+      says: 'orderwire: start does not take --speed. It takes --roles. Try: orderwire start --help\n',
+    },
     {
       args: ['endpoints'],
-      says: 'one of add, list, show, remove, pause, resume, rotate-secret, test',
+      says: 'one of add, list, show, update, pause, resume, remove, rotate-secret, test',
     },
-    { args: ['dead-letters'], says: 'one of list, redrive' },
+    { args: ['dead-letters'], says: 'one of list, show, redrive, discard' },
     { args: ['keys'], says: 'one of add, list, remove' },
     { args: ['fly'], says: 'no command "fly"' },
     { args: ['poll'], says: 'name the connection' },

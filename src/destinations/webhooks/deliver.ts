@@ -1,8 +1,8 @@
 import type { Destination, Outcome } from '../../dispatch/destination.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { retryAfterMs } from '../../lib/retry-after.ts'
+import type { Signer } from '../../lib/sign.ts'
 import type { Answer, Sender } from './send.ts'
-import type { Signer } from './sign.ts'
 
 const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
 

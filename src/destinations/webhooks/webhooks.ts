@@ -7,6 +7,7 @@ import { compileFilter } from '../../dispatch/subscription-filter.ts'
 import { type Clock, timestamp } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { SecretBox } from '../../lib/secret-box.ts'
+import { createSigner, type Signer } from '../../lib/sign.ts'
 import { sampleEvent } from '../../order/sample-event.ts'
 import type { DeliveryStore } from '../../store/port/deliveries.ts'
 import type { EndpointRow, EndpointStore } from '../../store/port/endpoints.ts'
@@ -14,7 +15,6 @@ import { opened, openHeaders } from '../../store/sealed.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { createPost, deliverBy, outcomeOf } from './deliver.ts'
 import type { Sender } from './send.ts'
-import { createSigner, type Signer } from './sign.ts'
 
 /** Webhook endpoints as destinations. */
 export interface Endpoints {

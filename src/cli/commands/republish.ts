@@ -1,10 +1,20 @@
-import { Republished, Unpublished } from '../../schemas/api.ts'
-import type { Clock } from '../lib/clock.ts'
-import { AppError } from '../lib/errors.ts'
-import { type CommandContext, type Flags, usage } from './commands.ts'
+import { Republished, Unpublished } from '../../../schemas/api.ts'
+import { type Clock, systemClock } from '../../lib/clock.ts'
+import type { Command, CommandContext, Flags } from '../command.ts'
+import { CONNECTIONS, SINCE, UNTIL } from '../options.ts'
+import { withServer } from '../server.ts'
+import { failed, usage } from '../usage.ts'
+
+export const republishCommand: Command = {
+  name: 'republish',
+  summary: 'append past events to the event log again, after Kafka lost them',
+  options: [SINCE, UNTIL, CONNECTIONS],
+  examples: ['republish --since 2d', 'republish --since 2026-03-01 --until 2026-03-02 --connection shop'],
+  action: run => withServer(run, context => republish(context, run.flags, systemClock())),
+}
 
 const LOOK_EVERY_MS = 500
-/** Without progress for this long nobody publishes: Kafka is away, or no process works the connection. */
+/** Without progress for this long, Kafka is away or no process works the connection. */
 const PATIENCE_MS = 60_000
 
 /** Past events into the event log again; resolves when the log has them. */
@@ -14,7 +24,7 @@ export async function republish(
   clock: Clock,
 ): Promise<void> {
   const { since, until, connection } = flags
-  if (since === undefined) throw usage('republish: say since when with --since, for example --since 2d')
+  if (since === undefined) throw usage('republish: name the beginning with --since, for example --since 2d')
   const waiting = async (): Promise<number> => {
     const { waiting } = client.read(Unpublished, await client.call('GET', '/v1/events/republish'))
     const asked = waiting.filter(one => !Array.isArray(connection) || connection.includes(one.connection))
@@ -28,7 +38,7 @@ export async function republish(
     () => (answered = true),
     () => (answered = true),
   )
-  // Without a server this process publishes, and answers when it has.
+  // Without a server this process publishes, and the call answers only afterwards.
   let left = 0
   let movedAt = clock.monotonic()
   while (!signal.aborted) {
@@ -44,9 +54,8 @@ export async function republish(
   const answer = client.read(Republished, await asking)
   if (answer.note !== undefined) return output.item(answer, answer.note)
   if (left > 0 && !signal.aborted)
-    throw new AppError(
-      `${answer.republished} events are to be appended, but nothing moves: ${left} still wait. They are appended when a process that works the connection reaches Kafka; see /readyz.`,
-      { code: 'cli.refused', intent: 'retry' },
+    throw failed(
+      `${left} of ${answer.republished} events still wait, and nothing moves. They are appended when a process that works the connection reaches Kafka; see /readyz.`,
     )
   output.item(answer, `${answer.republished} events appended to the event log again, each order in sequence`)
 }

@@ -1,21 +1,40 @@
 import type { z } from 'zod'
-import { VerifyLine } from '../../schemas/api.ts'
-import { AppError, messageOf } from '../lib/errors.ts'
-import type { Client } from './client.ts'
-import { type CommandContext, type Flags, query, usage } from './commands.ts'
+import { VerifyLine } from '../../../schemas/api.ts'
+import { AppError, messageOf } from '../../lib/errors.ts'
+import type { Client } from '../client.ts'
+import type { Command, CommandContext, Flags } from '../command.ts'
+import { query } from '../listing.ts'
+import { CONNECTIONS } from '../options.ts'
+import { counted } from '../output.ts'
+import { withServer } from '../server.ts'
+import { failed, usage } from '../usage.ts'
+
+export const verifyCommand: Command = {
+  name: 'verify',
+  summary: 'check the store against itself and, if asked, against the vendors',
+  options: [
+    CONNECTIONS,
+    { flags: '--against-vendor', text: 'also compare the latest orders with what the vendors show now' },
+    { flags: '--orders <number>', text: 'how many orders of each connection to compare; default: 100' },
+    { flags: '--repair', text: 'repair what can be repaired' },
+  ],
+  examples: ['verify', 'verify --connection shop --against-vendor --orders 500', 'verify --repair'],
+  action: run => withServer(run, context => verify(context, run.flags)),
+}
 
 type Line<T extends VerifyLine['type']> = Extract<z.infer<typeof VerifyLine>, { type: T }>
 
-/** Of one check, for people; programs get them all. */
+/** Findings of one check that are shown to people; `--json` prints them all. */
 const MOST_SHOWN = 50
 const PROGRESS_EVERY = 20_000
 
-/** Looks through the store, and with `--against-vendor` at the vendors; rejects if a problem is left. */
+/** Prints what the verification finds; rejects if a problem is left. */
 export async function verify({ client, output, signal, progress }: CommandContext, flags: Flags): Promise<void> {
-  const againstVendor = flags['against-vendor'] === true
-  if (flags.orders !== undefined && !againstVendor) throw usage('verify: --orders goes with --against-vendor')
+  const againstVendor = flags.againstVendor === true
+  if (flags.orders !== undefined && !againstVendor) throw usage('verify: --orders needs --against-vendor')
   const asked = { connection: flags.connection, againstVendor: againstVendor || undefined, orders: flags.orders }
-  const body = await client.open(`/v1/verify${query(asked)}`, signal, flags.repair === true ? 'POST' : 'GET')
+  const method = flags.repair === true ? 'POST' : 'GET'
+  const body = await client.open(`/v1/verify${query(asked)}`, { type: 'application/jsonl', signal, method })
 
   const shown = new Map<string, number>()
   let looking = ''
@@ -35,8 +54,7 @@ export async function verify({ client, output, signal, progress }: CommandContex
         for (const text of [line.means, line.remedy]) output.item(null, `         ${text}`)
     } else if (line.type === 'connection') output.item(line, connectionText(line))
     else if (line.type === 'summary') summary = line
-    else
-      throw new AppError(`The verification could not go on: ${line.detail}`, { code: 'cli.refused', intent: 'retry' })
+    else throw failed(`The verification could not go on: ${line.detail}`)
   }
   if (!output.json)
     for (const [check, count] of shown)
@@ -45,21 +63,21 @@ export async function verify({ client, output, signal, progress }: CommandContex
   output.item(summary, summaryText(summary))
   const { problems } = summary
   if (problems > 0)
-    throw new AppError(`${problems} ${problems === 1 ? 'problem' : 'problems'} found.`, {
+    throw new AppError(`${counted(problems, 'problem')} found.`, {
       code: 'verify.problems',
       intent: 'fix',
     })
 }
 
-/** `failed` makes the error of a stream that breaks. */
+/** `brokenBy` makes the error of a stream that breaks. */
 async function* linesOf(
   client: Client,
   body: ReadableStream<Uint8Array>,
-  failed: (error: unknown) => AppError,
+  brokenBy: (error: unknown) => AppError,
 ): AsyncGenerator<VerifyLine> {
   const chunks = body.pipeThrough(new TextDecoderStream()).getReader()
   for (let text = ''; ; ) {
-    const { done, value } = await chunks.read().catch(error => Promise.reject(failed(error)))
+    const { done, value } = await chunks.read().catch(error => Promise.reject(brokenBy(error)))
     if (done) return
     const lines = (text + value).split('\n')
     text = lines.pop() ?? ''
@@ -67,7 +85,7 @@ async function* linesOf(
   }
 }
 
-/** null, which is no line, where it is no JSON. */
+/** null, which no line can be, where the text is not JSON. */
 function jsonOf(line: string): unknown {
   try {
     return JSON.parse(line)
@@ -79,7 +97,7 @@ function jsonOf(line: string): unknown {
 function broken(target: string, signal: AbortSignal, error: unknown): AppError {
   const why = error instanceof Error ? ` (${messageOf(error.cause ?? error)})` : ''
   return signal.aborted
-    ? new AppError('Called off; nothing is left half done.', { code: 'cli.interrupted', intent: 'retry' })
+    ? new AppError('Interrupted; no repair is half done.', { code: 'cli.interrupted', intent: 'retry' })
     : new AppError(`${target} ended before the verification did${why}; try again.`, {
         code: 'cli.unreachable',
         intent: 'retry',
@@ -113,5 +131,5 @@ function summaryText(line: Line<'summary'>): string {
   const looked = `${line.orders} orders, ${line.events} events, ${line.lanes} lanes, ${line.backlog} waiting, ${line.deadLetters} dead letters`
   const infos = line.infos > 0 ? `, ${line.infos} for information` : ''
   const mended = line.repaired > 0 ? `, ${line.repaired} mended` : ''
-  return `${looked}: ${line.problems === 0 ? 'no problem' : `${line.problems} ${line.problems === 1 ? 'problem' : 'problems'}`}${mended}${infos}`
+  return `${looked}: ${line.problems === 0 ? 'no problem' : counted(line.problems, 'problem')}${mended}${infos}`
 }

@@ -2,9 +2,9 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, test } from 'vitest'
-import { EndpointSecret } from '../../../schemas/endpoint.ts'
-import { createSigner } from '../../../src/destinations/webhooks/sign.ts'
-import { createSecretBox, newSecret } from '../../../src/lib/secret-box.ts'
+import { EndpointSecret } from '../../schemas/endpoint.ts'
+import { createSecretBox, newSecret } from '../../src/lib/secret-box.ts'
+import { createSigner } from '../../src/lib/sign.ts'
 
 const now = () => Math.floor(Date.now() / 1000)
 const headers = (id: string, timestamp: number, signature: string) => ({

@@ -1,15 +1,42 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline/promises'
-import { STARTER_OPTIONS } from '../../schemas/vendor/starter.ts'
-import { AppError, messageOf } from '../lib/errors.ts'
-import { VERSION } from '../lib/version.ts'
-import { SANDBOX_CONFIGURATION } from '../sandbox/configuration.ts'
-import { type Flags, usage } from './commands.ts'
-import { type Chosen, configurationOf, ENVIRONMENT_EXAMPLE, environmentOf, HANDLER, IGNORED } from './init-files.ts'
-import type { Output } from './output.ts'
+import { STARTER_OPTIONS } from '../../../schemas/vendor/starter.ts'
+import { readSettings } from '../../config/environment.ts'
+import { AppError, messageOf } from '../../lib/errors.ts'
+import { VERSION } from '../../lib/version.ts'
+import { SANDBOX_CONFIGURATION } from '../../sandbox/configuration.ts'
+import type { Command, Flags, Invocation } from '../command.ts'
+import { type Chosen, configurationOf, ENVIRONMENT_EXAMPLE, environmentOf, HANDLER, IGNORED } from '../init-files.ts'
+import { repeatedOption } from '../options.ts'
+import type { Output } from '../output.ts'
+import { loadedConfig } from '../server.ts'
+import { usage } from '../usage.ts'
 
 const VENDORS = Object.keys(STARTER_OPTIONS)
+
+export const initCommand: Command = {
+  name: 'init',
+  summary: 'write a new project into this folder; simulated shops unless a vendor is named',
+  options: [
+    { flags: '--yes', text: 'ask nothing' },
+    { flags: '--vendor <vendor>', text: `one of ${VENDORS.join(', ')}` },
+    repeatedOption('--set <key=value>', 'an option of the vendor'),
+  ],
+  examples: ['init --yes', 'init --vendor shoplazza', 'init --vendor kakaclo --set token=…'],
+  without: ['config'],
+  action: initialise,
+}
+
+/** Writes the project and, where it names a real shop, checks that the shop answers. */
+async function initialise(invocation: Invocation): Promise<void> {
+  const { output, env, signal } = invocation
+  const { hasVendor } = await init(invocation)
+  if (!hasVendor) return
+  process.loadEnvFile()
+  const { check } = await import('../check.ts')
+  await check({ loaded: await loadedConfig(invocation), settings: readSettings(env), output, signal })
+}
 
 /** Asks one question; null where nobody can be asked. */
 type Ask = ((question: string, proposal: string | null) => Promise<string>) | null
