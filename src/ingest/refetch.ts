@@ -54,6 +54,7 @@ export function createRefetcher(deps: {
   /** Reads one batch of due orders. Returns the milliseconds until more are due. */
   async function readDue({ lease, signal }: HeldLease): Promise<{ waitMs: number; trouble: string | null }> {
     const upcoming = await store.orderReads.upcoming(connection, LOOK)
+    if (upcoming.length < LOOK) forgetAllBut(upcoming)
     const { ready, waitMs } = sortOut(upcoming)
     if (ready.length === 0) return { waitMs, trouble }
     const before = await pictures(ready)
@@ -77,6 +78,7 @@ export function createRefetcher(deps: {
     })
     await store.orderReads.settle(lease, [...found, ...settled])
     report({ wanted, taken, failed, error, settled })
+    for (const { orderId } of found) unreadable.delete(orderId)
     for (const read of settled) {
       hurried.delete(read.orderId)
       const isSoon = read.next !== null && read.next - now < UNREAD_EVERY_MS
@@ -86,6 +88,13 @@ export function createRefetcher(deps: {
     if (unreadable.size === 0) trouble = null
     else if (error !== null) trouble = `${unreadable.size} cannot be read: ${messageOf(error)}`
     return { waitMs: 0, trouble }
+  }
+
+  /** What nobody waits for any more (a poll has found the change, or another process has read it) is no trouble. */
+  function forgetAllBut(upcoming: readonly OrderRead[]): void {
+    const waiting = new Set(upcoming.map(({ orderId }) => orderId))
+    for (const ids of [unreadable, hurried]) for (const id of ids) if (!waiting.has(id)) ids.delete(id)
+    if (unreadable.size === 0) trouble = null
   }
 
   function sortOut(upcoming: readonly OrderRead[]): { ready: OrderRead[]; waitMs: number } {

@@ -87,6 +87,28 @@ test('a single order that repeatedly cannot be read is shown in the connection u
   await running
 })
 
+test('a single order that cannot be read is no trouble any more once a poll has found its change', async () => {
+  const script: FeedScript = { rows: ordersUpdatedAt([1]) }
+  const { ingest } = await scene({
+    script,
+    fetchFails: () => new AppError('The vendor answered 502.', { code: 'vendor.failed', intent: 'retry' }),
+    hurry: 50,
+  })
+  const stop = new AbortController()
+  const running = ingest.run(stop.signal)
+  await until('a poll has read the order', async () => (await store.orders.get('shop', 'o-1')) !== null)
+  const seen = pictureOf((await store.orders.get('shop', 'o-1'))?.snapshot)
+  const asked = { connection: 'shop', orderId: 'o-1', userId: null, announced: true, seen, askedAt: clock.now() }
+  await store.orderReads.ask(asked)
+  ingest.refetch('shop', 'o-1')
+  await until('the trouble is shown', async () => (await row())?.lastError?.startsWith('Single orders: ') === true)
+  script.rows = ordersUpdatedAt([1]).map(one => ({ ...one, paid: paid() }))
+  await until('it is over', async () => (await row())?.state === 'ok')
+  expect((await row())?.lastError).toBeNull()
+  stop.abort()
+  await running
+})
+
 test('a store that takes no writes is reported although the report cannot be stored', async () => {
   const { ingest } = await scene({ script: { rows: ordersUpdatedAt([1]) }, hurry: 20 })
   const write = store.connections.update

@@ -204,8 +204,6 @@ export function createChecks(deps: {
   const failing: Checks['failing'] = () =>
     durable
       .query<{ id: string; last_error: string }>("select id, last_error from connections where state = 'failing'")
-      // A single order may wait for its next reading, up to 10 minutes away.
-      .filter(row => !row.last_error.startsWith('Single orders:'))
       .map(row => `${row.id}: ${row.last_error}`)
 
   return {

@@ -125,7 +125,7 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant('what the former owner left open is taken for done', 'dispatch/assignment.ts', [
     'for (const position of coverage.open) if (position > read) open.get(id)?.add(position)',
-    '',
+    'void coverage',
   ]),
   mutant('spilled events are settled before they are written', 'dispatch/spill.ts', [
     'await Promise.all(earlier)',
@@ -342,6 +342,13 @@ export const MUTANTS: readonly Mutant[] = [
     mutant('retention removes what waits for a destination', 'store/sql/prune.ts', [
       'return new Set(open.map(({ event_id }) => event_id))',
       'return new Set(open.slice(open.length).map(({ event_id }) => event_id))',
+    ]),
+  ),
+  aimed(
+    { ...PRUNED, ...REFUSALS, receivers: 5 },
+    mutant("retention removes a new endpoint's past before it is queued", 'store/sql/prune.ts', [
+      'and not exists (select 1 from endpoints where endpoints.id = replays.destination)',
+      '',
     ]),
   ),
   aimed(
