@@ -345,13 +345,6 @@ export const MUTANTS: readonly Mutant[] = [
     ]),
   ),
   aimed(
-    { ...PRUNED, ...REFUSALS, receivers: 5 },
-    mutant("retention removes a new endpoint's past before it is queued", 'store/sql/prune.ts', [
-      'and not exists (select 1 from endpoints where endpoints.id = replays.destination)',
-      '',
-    ]),
-  ),
-  aimed(
     { ...PRUNED, mode: 'solo', processes: 1, partitions: 1, queueLimit: 1000 },
     mutant('retention removes what the log has not handed over', 'store/sql/prune.ts', [
       'return sql`and n <= ${rows[0]?.position ?? 0}`',
