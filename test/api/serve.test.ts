@@ -111,10 +111,10 @@ describe('serveApi', () => {
   test.each([
     ['a target that is no path', 'OPTIONS * HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', 400],
     ['a Host that is none', 'GET /healthz HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n', 400],
-    ['a foreign Host', 'GET /healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n', 403],
+    ['a foreign Host', 'GET /v1/connections HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n', 403],
     [
       'a foreign target',
-      'GET http://evil.example/healthz HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n',
+      'GET http://evil.example/v1/connections HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n',
       403,
     ],
     ['an odd method', 'BREW /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n', 400],

@@ -302,7 +302,7 @@ describe('deliveries', () => {
   test('show prints each attempt and the answer, with control characters made harmless', async () => {
     const { id } = await bury('billing', await api.seed('shop', 'o-1'))
     const text = await printed(context => showDelivery(context, `billing:${id}`))
-    expect(text).toContain('answered 500 in 20 ms: it answered 500')
+    expect(text).toContain('answered 500 in 20 ms (live): it answered 500')
     expect(text).toContain('column "sku" too short \\u001b[2J')
     expect(text).not.toContain('\u001b')
     expect(await failure(context => showDelivery(context, 'billing:evt_0'))).toContain('no delivery with this id')

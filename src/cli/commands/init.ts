@@ -23,7 +23,7 @@ export const initCommand: Command = {
     { flags: '--vendor <vendor>', text: `one of ${VENDORS.join(', ')}` },
     repeatedOption('--set <key=value>', 'an option of the vendor'),
   ],
-  examples: ['init --yes', 'init --vendor shoplazza', 'init --vendor kakaclo --set token=…'],
+  examples: ['init --yes', 'init --vendor VENDOR', 'init --vendor VENDOR --set token=…'],
   without: ['config'],
   action: initialise,
 }

@@ -11,10 +11,10 @@ export const pollCommand: Command = {
   args: '<connection>',
   options: [
     { flags: '--order <id>', text: "read only this order, by the vendor's order id" },
-    { flags: '--user <id>', text: "the order's buyer; Tuya needs it for an order that was not read before" },
+    { flags: '--user <id>', text: "the order's buyer; some vendors ask for it for an order that was not read before" },
     { flags: '--dry-run', text: 'print the events a poll would publish, and publish nothing' },
   ],
-  examples: ['poll shop', 'poll shop --dry-run', 'poll tuya --order 7001 --user 42'],
+  examples: ['poll shop', 'poll shop --dry-run', 'poll mall --order 7001 --user 42'],
   action: run => withServer(run, context => poll(context, run.args[0] ?? '', run.flags)),
 }
 

@@ -148,7 +148,8 @@ describe('roles', () => {
         if (security.length === 0) open.push(call)
         else expect([call, security[0]?.key]).toEqual([call, [expect.stringMatching(/^(read|write|admin)$/)]])
         const role = security[0]?.key[0]
-        if (role === 'read') expect(method, `${call} changes something`).toBe('get')
+        // A preview is a question that is too long for a query.
+        if (role === 'read' && !path.endsWith('/preview')) expect(method, `${call} changes something`).toBe('get')
       }
     expect(open.sort()).toEqual([
       'GET /asyncapi.json',

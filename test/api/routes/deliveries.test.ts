@@ -88,7 +88,7 @@ describe('deliveries', () => {
     'status=lost',
     'destination=nowhere',
     'destination=a%20b',
-    'order=1',
+    'ordr=1',
     'limit=300',
     'after=x',
     'after=ZGVsaXZlcmllczp4',
@@ -173,7 +173,7 @@ describe('dead letters', () => {
     expect(await redrive({})).toBe(0)
   })
 
-  test.each([{ destination: 'nowhere' }, { type: 'order.lost' }, { type: [] }, { since: 1 }, { ids: ['x'] }])(
+  test.each([{ destination: 'nowhere' }, { type: 'order.lost' }, { type: [] }, { since: 1 }, { idz: ['x'] }])(
     'a redrive of %j is refused',
     async body => {
       expect((await api.call('POST', '/v1/dead-letters/redrive', { body })).status).toBe(400)

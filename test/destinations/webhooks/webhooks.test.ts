@@ -204,7 +204,7 @@ describe('an endpoint', () => {
     if (!row) throw new Error('there is no endpoint')
     receiver.script.push(204, 500)
     const tested = endpoints()
-    expect(await tested.test(row)).toEqual({ statusCode: 204, ms: expect.any(Number), error: null })
+    expect(await tested.test(row)).toMatchObject({ statusCode: 204, ms: expect.any(Number), error: null })
     expect(await tested.test(row)).toMatchObject({ statusCode: 500, error: 'answered 500' })
     expect(await tested.test({ ...row, url: 'http://10.0.0.1/' })).toMatchObject({
       statusCode: null,
