@@ -81,7 +81,7 @@ const polls = () => asked().filter(url => url.includes('updated_at_min')).length
 const fetches = () => asked().filter(url => !url.includes('updated_at_min')).length
 
 describe('webhooks', () => {
-  test('100 for one order within a second are one or two fetches, and one fact', async () => {
+  test('100 for one order within a second are a few fetches, and one fact', async () => {
     const [orderId = ''] = putOrders(1)
     sandbox.shoplazza.forgetRequests()
     const began = performance.now()
@@ -97,8 +97,9 @@ describe('webhooks', () => {
     const before = polls()
     await until('polls went on for two seconds', () => polls() >= before + 8)
     expect(fetches()).toBeGreaterThanOrEqual(1)
-    // One at once, one for those behind it; a slow machine that sends for longer than a second gets one more for each.
-    expect(fetches()).toBeLessThanOrEqual(2 + Math.floor(sentFor / 1000))
+    // One at once, one for those behind it, which show no change and so are read again after 1 and 3 s (case 46). A machine that sends for
+    // longer than a second gets one more for each.
+    expect(fetches()).toBeLessThanOrEqual(4 + Math.floor(sentFor / 1000))
     expect(await metric('orderwire_webhooks_total{connection="shop",outcome="accepted"}')).toBe(100)
     expect((await connection()).webhooks).toEqual({ lastReceivedAt: expect.any(String), silent: false })
   }, 60_000)

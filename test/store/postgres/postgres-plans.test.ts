@@ -61,6 +61,9 @@ test.skipIf(!server)(
           'quarantine',
           'replays',
           'expired_dead_letters',
+          'backfills',
+          'endpoints',
+          'reconciliations',
         ].includes(node['Relation Name'] ?? '')
         if ((node['Node Type'] === 'Seq Scan' || whole) && !small)
           scans.push(`${node['Node Type']} ${node['Relation Name'] ?? node['Index Name']} ← ${text}`)
