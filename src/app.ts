@@ -118,7 +118,10 @@ export async function createApp(options: AppOptions): Promise<App> {
     })
     opened.push(...connected)
     await store.connections.configure(
-      connected.map(({ config }) => ({ ...config, fingerprint: fingerprintOf(config) })),
+      connected.map(({ config: one }) => ({
+        ...{ id: one.id, vendor: one.vendor, fingerprint: fingerprintOf(one) },
+        ...(one.enabled && { seenAt: clock.now() }),
+      })),
     )
 
     const guard = createGuard({ allow: config.network.allow })

@@ -99,7 +99,7 @@ export function bootProcess(deps: {
   const stopping = new AbortController()
 
   async function configure(): Promise<void> {
-    const rows = vendors.map(({ id, vendor }) => ({ id, vendor, fingerprint: 'simulated' }))
+    const rows = vendors.map(({ id, vendor }) => ({ id, vendor, fingerprint: 'simulated', seenAt: clock.now() }))
     await insist(() => store.connections.configure(rows))
     for (const { id, users } of vendors)
       for (const user of users) await insist(() => store.follows.put(id, 'user', user, user, clock.now()))

@@ -51,8 +51,11 @@ export type ConnectionPatch = Partial<
 >
 
 export interface ConnectionStore {
-  /** Makes rows for the configured connections. A stopped connection whose fingerprint changed becomes `ok` again. */
-  configure(connections: readonly { id: string; vendor: Vendor; fingerprint: string }[]): Promise<void>
+  /**
+   * Makes rows for the configured connections. A stopped connection whose fingerprint changed becomes `ok` again. `seenAt` becomes
+   * `firstSeenAt` where none is stored: absent for a connection that is not enabled.
+   */
+  configure(connections: readonly { id: string; vendor: Vendor; fingerprint: string; seenAt?: number }[]): Promise<void>
   get(id: string): Promise<ConnectionRow | null>
   list(): Promise<readonly ConnectionRow[]>
   /** Orders tracked and quarantine entries, by connection. Counting may take a moment on large stores; callers cache it. */

@@ -9,15 +9,18 @@ export function connectionStore({ db, dialect, transaction }: Sql): ConnectionSt
   return {
     configure: async connections => {
       await transaction(async trx => {
-        for (const { id, vendor, fingerprint } of [...connections].sort((a, b) => (a.id < b.id ? -1 : 1)))
+        for (const { id, vendor, fingerprint, seenAt = null } of [...connections].sort((a, b) =>
+          a.id < b.id ? -1 : 1,
+        ))
           await sql`
-            insert into connections (id, vendor, gaps, state, fingerprint)
-            values (${id}, ${vendor}, '[]', 'ok', ${fingerprint})
+            insert into connections (id, vendor, gaps, state, fingerprint, first_seen_at)
+            values (${id}, ${vendor}, '[]', 'ok', ${fingerprint}, ${seenAt})
             on conflict (id) do update set
               state = case
                 when connections.fingerprint <> excluded.fingerprint and connections.state = 'stopped' then 'ok'
                 else connections.state end,
-              vendor = excluded.vendor, fingerprint = excluded.fingerprint`.execute(trx)
+              vendor = excluded.vendor, fingerprint = excluded.fingerprint,
+              first_seen_at = coalesce(connections.first_seen_at, excluded.first_seen_at)`.execute(trx)
       })
     },
 

@@ -14,6 +14,17 @@ export function configurationContract(world: World): void {
   const kk = { id: 'kk', vendor: 'kakaclo', fingerprint: 'one' } as const
 
   describe('connections', () => {
+    test('a connection is first seen when it is first configured as enabled, and that time stays', async () => {
+      const { store } = world
+      const shop = { id: 'seen', vendor: 'shoplazza', fingerprint: 'f' }
+      const firstSeenAt = async () => (await store.connections.get('seen'))?.firstSeenAt
+      await store.connections.configure([shop])
+      expect(await firstSeenAt()).toBeNull()
+      await store.connections.configure([{ ...shop, seenAt: 1_000 }])
+      await store.connections.configure([{ ...shop, seenAt: 2_000 }])
+      expect(await firstSeenAt()).toBe(1_000)
+    })
+
     test('a configured connection starts without a past', async () => {
       const { connections } = world.store
       await connections.configure([kk])
