@@ -24,7 +24,10 @@ export interface ReplayStore {
   end(): Promise<number>
   /** Whether every event up to this one is in the event log. */
   published(through: number): Promise<boolean>
-  /** The orders (by key) with events up to this one that are not in the event log, and the first sequence of each that is not. */
+  /**
+   * The orders (by key) with events up to this one that the event log has never had, and the first sequence of each. An unpublished event
+   * before a published one of its order was in the log: `republish` appends it again, and a replay includes it.
+   */
   unpublished(through: number): Promise<ReadonlyMap<string, number>>
   /**
    * Claims partitions and returns a claim number for each; earlier claims are void. `epoch`: of the lease under which they are read, if

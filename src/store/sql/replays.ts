@@ -60,8 +60,11 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
 
     unpublished: async through => {
       const { rows } = await sql<{ order_key: string; sequence: number }>`
-        select order_key, min(sequence) as sequence from events
-        where published_at is null and n <= ${through} group by order_key`.execute(db)
+        select order_key, min(sequence) as sequence from events as waiting
+        where published_at is null and n <= ${through} and not exists (
+          select 1 from events as later where later.connection = waiting.connection and later.order_id = waiting.order_id
+          and later.sequence > waiting.sequence and later.published_at is not null)
+        group by order_key`.execute(db)
       return new Map(rows.map(({ order_key, sequence }) => [order_key, sequence]))
     },
 

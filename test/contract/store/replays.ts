@@ -110,6 +110,12 @@ export function replayContract(world: World): void {
       )
       await store.events.markPublished(lease, [end - 1, end], NOW)
       expect(await store.replays.published(end)).toBe(true)
+      const first = await store.events.get(
+        (await store.events.list({}, { limit: 10 })).find(one => one.orderId === 'b')?.id ?? '',
+      )
+      await store.events.unpublish({ connection: 'shop', since: 0, until: NOW * 2, after: 'a', orders: 1 })
+      await store.events.markPublished(lease, [(first?.n ?? 0) + 1], NOW)
+      expect((await store.replays.unpublished(end)).has('shop/b')).toBe(false)
     })
 
     test('a new endpoint comes with its past in one write, and goes with it', async () => {
