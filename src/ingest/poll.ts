@@ -81,8 +81,8 @@ async function planOf(
 }
 
 /**
- * When the first poll of this connection was tried. It is stored before the vendor is asked, so a vendor that is down does not move
- * where reading begins. A stored time in the future (the clock was set back since) is replaced by the present.
+ * When this connection was first configured as enabled, or else when its first poll was tried. It is stored before the vendor is asked, so
+ * a vendor that is down does not move where reading begins. A stored time in the future (the clock was set back since) is replaced by the present.
  */
 async function firstSeen(
   { connection, store, clock }: PollTarget,
