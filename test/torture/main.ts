@@ -5,10 +5,11 @@ import { tightDisk } from '../helpers/tight-disk.ts'
 import { until } from '../helpers/until.ts'
 import { torture } from './cluster.ts'
 import { fullDisk } from './disk.ts'
+import { takeOver } from './takeover.ts'
 import { isGood, type Verdict } from './verdict.ts'
 
 /**
- * `npm run torture -- [--only cluster|disk|database-disk] [--kills 120] [--joins 15] [--pauses 3] [--broker 30] [--rounds 6] [--seed 1]`:
+ * `npm run torture -- [--only cluster|takeover|disk|database-disk] [--kills 120] [--joins 15] [--pauses 3] [--broker 30] [--rounds 6] [--seed 1]`:
  * real processes on real servers while everything that can die does, and disks that fill up. Ends with a table; exit 1 unless every
  * fact was told, once, in order, by processes that ended only when they were killed.
  */
@@ -60,6 +61,15 @@ const scenes: Record<string, () => Promise<Outcome>> = {
       }
     } finally {
       await kafka?.stop()
+      await postgres?.stop()
+    }
+  },
+
+  async takeover() {
+    const postgres = await startPostgres()
+    try {
+      return postgres && (await takeOver({ postgres, seed, say }))
+    } finally {
       await postgres?.stop()
     }
   },
