@@ -98,8 +98,8 @@ async function oneEnd({
     if (end === 'stop') first.child.kill('SIGTERM')
     const open = slow.inFlight() + slow.receivedWithin(WRITTEN_EVERY_MS)
     const most = slow.inFlight() + slow.receivedWithin(WRITTEN_EVERY_MS * MOST_LATE)
-    const before = slow.received.length
-    await until('the second takes over', () => slow.received.length > before + most + 50, 60_000)
+    const passed = slow.received.length + slow.inFlight()
+    await until('the second takes over', () => slow.received.length > passed + 20, 60_000)
     if (end === 'freeze') first.child.kill('SIGCONT')
     await until('everything is told', () => slow.ids().size >= facts.length, 120_000)
     return { verdict: await judge({ facts, api: second, subscribers: [slow] }), open, most }
