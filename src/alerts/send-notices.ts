@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { AlertConfig } from '../../schemas/alert.ts'
 import type { Sender } from '../destinations/webhooks/send.ts'
 import type { HeldLease } from '../ingest/lease.ts'
+import { pauseAfter } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
 import { retryAfterMs } from '../lib/retry-after.ts'
 import { createSigner } from '../lib/sign.ts'
@@ -15,7 +16,7 @@ import { slackBody, standardBody, type WrittenNotice } from './notice-body.ts'
 const TIMEOUT_MS = 10_000
 /** A notice that cannot be sent for this long is dropped. */
 const GIVE_UP_MS = 3_600_000
-const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [5_000, 300_000]
+const RETRY = { firstMs: 5_000, longestMs: 300_000 }
 const BATCH = 20
 
 /** The URL may be a secret itself (Slack), so only a digest of it is stored. */
@@ -77,7 +78,7 @@ export function createNoticeSender(deps: {
     const about = { receiver: host, alert: notice.name, subject: stored.subject, error }
     const now = clock.now()
     const asked = isAnswer ? (retryAfterMs(answer.headers, now) ?? 0) : 0
-    const pause = Math.max(Math.min(FIRST_PAUSE_MS * 2 ** stored.attempts, LONGEST_PAUSE_MS), asked)
+    const pause = Math.max(pauseAfter(stored.attempts + 1, RETRY), asked)
     if (now + pause - stored.createdAt > GIVE_UP_MS) {
       await alerts.removeNotice(lease, stored.n)
       metrics.alerts.inc({ alert: notice.name, outcome: 'dropped' })

@@ -23,7 +23,7 @@ export function createApi(deps: ApiDeps): Hono {
   const foreign = refuseForeign(deps.publicUrls)
 
   app.use(secureHeaders)
-  // Webhooks of vendors come through proxies and under any name; their signature is what counts.
+  // Webhooks of vendors come through proxies and with any Host; their signature is checked instead.
   app.use((c, next) => (c.req.path.startsWith('/hooks/') ? next() : foreign(c, next)))
   const { authenticate, authorise } = createAuthentication({
     ...deps,
@@ -34,7 +34,7 @@ export function createApi(deps: ApiDeps): Hono {
     ...(full && deps.console && { signIn: deps.console.signIn }),
   })
   for (const route of routes) if (route.access === 'open') mount(route)
-  // What is open is open to questions for what is not there, too.
+  // Unknown paths below an open prefix are answered 404, not 401.
   for (const path of ['/schemas/*', '/hooks/*']) app.all(path, c => noRoute(c, routes))
   app.use(authenticate)
   for (const route of routes) if (route.access !== 'open') mount(route)

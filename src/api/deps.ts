@@ -11,10 +11,10 @@ import type { Route } from './route.ts'
 
 export type Role = 'ingest' | 'dispatch' | 'api'
 
-/** Everything the HTTP side needs; wired in `app.ts`. */
+/** The dependencies of the API; `app.ts` provides them. */
 export interface ApiDeps {
   readonly config: Pick<Config, 'connections' | 'retention'>
-  /** What the source of each connection can do, by the connection's id. */
+  /** The source of each connection, by the connection's id. */
   readonly sources: ReadonlyMap<string, Pick<OrderSource, 'feed' | 'asksForBuyer' | 'webhook'>>
   readonly store: Store
   readonly eventLog: Pick<EventLog, 'commitPublishes' | 'health' | 'notice' | 'contradiction'>
@@ -38,15 +38,15 @@ export interface ApiDeps {
   readonly publicUrls: readonly string[]
   /** Encrypts endpoint secrets at rest. */
   readonly secretBox: { seal(text: string): string; open(sealed: string): string }
-  /** A fresh endpoint secret: `whsec_…`. */
+  /** A new endpoint secret: `whsec_…`. */
   newSecret(): string
-  /** Why nothing may be sent to this URL, as one sentence; null: it may. */
+  /** Why this URL may not be delivered to, as one sentence; null: it may. */
   checkUrl(url: string): string | null | Promise<string | null>
-  /** Ids of the handlers, where no dispatcher runs in this process to ask. */
+  /** Ids of the handlers, for a process without a dispatcher. */
   readonly handlers?: readonly string[]
-  /** Whoever calls may do everything: a command calls the API in its own process. */
+  /** Every caller is an administrator: a command calls the API in its own process. */
   readonly trusted?: boolean
-  /** Calls back when there are new events in the store; returns how to stop that. Without it the store is asked once a second while somebody listens. */
+  /** Subscribes to new events in the store; returns the unsubscribe. Absent: the store is asked once a second while a stream is open. */
   readonly onEvents?: (listener: () => void) => () => void
   /** Another process works, and this one waits to take over; absent: never. */
   readonly standby?: () => boolean
@@ -56,7 +56,7 @@ export interface ApiDeps {
   readonly console?: Console
 }
 
-/** What people see in a browser, wired in `app.ts`. */
+/** The pages for browsers; `app.ts` provides them. */
 export interface Console {
   readonly routes: readonly Route[]
   /** The page that asks for a key. */

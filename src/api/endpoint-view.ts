@@ -8,7 +8,7 @@ import type { ReplayRow } from '../store/port/replays.ts'
 
 type Options = z.output<typeof DeliveryOptions>
 
-/** An endpoint without its secrets. `replays`: what is still being queued for any endpoint. */
+/** An endpoint without its secrets. `replays`: the pending replays of all endpoints. */
 export function endpointView(row: EndpointRow, replays: readonly ReplayRow[]): Endpoint {
   const opening = replays.find(replay => replay.opening && replay.destination === row.id)
   return {
@@ -29,7 +29,7 @@ export function endpointView(row: EndpointRow, replays: readonly ReplayRow[]): E
   }
 }
 
-/** The options as they are written, so that what is shown can be sent back. The store has them parsed, durations in milliseconds. */
+/** The options in the form of a request, so a client can send them back. The store has durations in milliseconds. */
 function deliveryView({ timeout, retries, ...rest }: Options): NonNullable<Endpoint['delivery']> {
   const { concurrency, rateLimit, onExhausted } = rest
   return {
@@ -41,7 +41,7 @@ function deliveryView({ timeout, retries, ...rest }: Options): NonNullable<Endpo
   }
 }
 
-/** Options without the members that are not there, as the store keeps them. */
+/** The options in the form of the store: without undefined members. */
 export function storedDelivery(options: Options | null | undefined): EndpointRow['delivery'] {
   return options ? Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined)) : null
 }

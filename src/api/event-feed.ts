@@ -3,12 +3,12 @@ import { messageOf } from '../lib/errors.ts'
 import type { EventStore } from '../store/port/events.ts'
 import type { Log } from '../telemetry/log.ts'
 
-/** While somebody waits and nobody tells, the store is asked this often whether there are new events. */
+/** While a stream waits, the store is asked this often for new events, because other processes write them too. */
 const ASK_EVERY_MS = 1_000
 
-/** Tells open streams that there may be new events. It carries none: each stream reads the store at its own pace. */
+/** Wakes open streams when there may be new events. Each stream reads the store at its own pace. */
 export interface EventFeed {
-  /** Grows whenever there may be more to read. */
+  /** Grows when there may be new events. */
   version(): number
   /** True as soon as the version is above `seen`; false after `ms`, or when the signal aborts. */
   wait(seen: number, ms: number, signal: AbortSignal): Promise<boolean>
@@ -36,7 +36,7 @@ export function createEventFeed({
   }
   onEvents?.(changed)
 
-  /** Sees what other processes wrote. */
+  /** Finds events that other processes wrote. */
   async function ask(until: AbortSignal): Promise<void> {
     for (;;) {
       await clock.sleep(ASK_EVERY_MS, until)

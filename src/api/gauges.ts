@@ -62,7 +62,7 @@ interface Waiting {
   readonly oldestObservedAt: number | null
 }
 
-/** What waits for a destination: in the store, and in the memory of this process. */
+/** The backlog of a destination: in the store and in the memory of this process together. */
 export function backlogOf(...places: readonly (Waiting | undefined)[]): Waiting {
   const sizes = places.map(place => place?.size ?? 0)
   const times = places.flatMap(place => place?.oldestObservedAt ?? [])

@@ -1,4 +1,4 @@
-/** A piece of JSON text that goes into an answer as it is: an event is the same bytes everywhere. */
+/** JSON text that goes into an answer unchanged, because an event has the same bytes everywhere. */
 export class RawJson {
   readonly text: string
   constructor(text: string) {

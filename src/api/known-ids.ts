@@ -3,7 +3,7 @@ import type { DestinationView } from '../dispatch/dispatch-control.ts'
 import type { ApiDeps } from './deps.ts'
 import { invalid } from './problem.ts'
 
-/** More would bury the rest of the message. */
+/** A longer list would hide the rest of the message. */
 const MOST_LISTED = 20
 
 function listed(ids: readonly string[]): string {
@@ -11,15 +11,15 @@ function listed(ids: readonly string[]): string {
   return [...some, ...(ids.length > MOST_LISTED ? ['…'] : [])].join(', ') || 'there are none'
 }
 
-/** What exists: a filter that names something else is a mistake of the caller, not an empty list. */
+/** The ids that exist. A filter with an unknown id is answered 400 instead of with an empty list. */
 export interface KnownIds {
-  /** Refuses connections that are neither configured nor in the store. */
+  /** Throws 400 for a connection that is neither configured nor in the store. */
   connections(ids: readonly string[] | null | undefined, path: string): Promise<void>
-  /** Refuses a destination there is none of. */
+  /** Throws 400 for an unknown destination. */
   destination(id: string | undefined, path: string): Promise<void>
-  /** The id of an order that is named by its id or its number. One that nobody knows stays as it is: it finds nothing. */
+  /** The id of an order named by its id or its number. An unknown name is returned unchanged and finds nothing. */
   order(name: string | undefined, connections?: readonly string[]): Promise<string | undefined>
-  /** Handlers and endpoints, also those of another process. */
+  /** Handlers and endpoints, including those of other processes. */
   destinations(): Promise<readonly DestinationView[]>
 }
 
@@ -36,7 +36,7 @@ export function createKnownIds({
 }: Pick<ApiDeps, 'config' | 'store' | 'dispatch' | 'handlers'>): KnownIds {
   async function destinations(): Promise<readonly DestinationView[]> {
     const [endpoints, paused] = await Promise.all([store.endpoints.list(), store.pauses.list()])
-    // As the store says: another process may have paused or resumed it a moment ago.
+    // The store decides: another process may just have paused or resumed it.
     const handlerState = (id: string) =>
       paused.has(id) ? ({ state: 'paused', stateReason: PAUSED } as const) : ({ state: 'active' } as const)
     const views = new Map<string, DestinationView>()
@@ -44,7 +44,7 @@ export function createKnownIds({
     for (const { id, state, stateReason, restUntil } of endpoints)
       views.set(id, { id, kind: 'endpoint', state, stateReason, restUntil })
     for (const view of dispatch?.destinations() ?? []) {
-      // What the store says of an endpoint is newer than what the dispatcher has read, but for an open circuit.
+      // The row of an endpoint is newer than the dispatcher's copy. Only the dispatcher knows of an open circuit.
       const stored = views.get(view.id)
       if (view.kind === 'handler') views.set(view.id, { ...view, ...handlerState(view.id) })
       else if (stored) views.set(view.id, { ...view, ...stored, ...(isOpen(stored, view) && { state: 'open' }) })
@@ -74,7 +74,7 @@ export function createKnownIds({
       const ids = [...new Set(numbered.map(({ orderId }) => orderId))]
       const [only] = ids
       if (only === undefined || ids.includes(name)) return name
-      // An id goes before a number: it is exact.
+      // An id is unique, so it wins over a number.
       if ((await store.events.list({ orderId: name }, { limit: 1 })).length > 0) return name
       if (ids.length === 1) return only
       const found = numbered.map(({ connection, orderId }) => `${connection}/${orderId}`)

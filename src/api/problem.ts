@@ -24,7 +24,7 @@ export interface RefusalOptions {
   readonly kind?: string
 }
 
-/** Thrown by a route to answer with a problem. */
+/** An error that is answered as a problem with this status. */
 export class Refusal extends AppError {
   readonly status: number
   readonly errors: readonly FieldError[] | undefined
@@ -42,7 +42,7 @@ export class Refusal extends AppError {
   }
 }
 
-/** 400 that names what is wrong with which member or parameter. */
+/** 400 with the path and the fault of each wrong member or parameter. */
 export function invalid(errors: readonly FieldError[]): Refusal {
   const [first] = errors
   const rest = errors.length > 1 ? ` (and ${errors.length - 1} more, see errors)` : ''
@@ -53,7 +53,7 @@ export function invalid(errors: readonly FieldError[]): Refusal {
 
 export const notFound = (what: string): Refusal => new Refusal(404, what)
 
-/** The answer itself: RFC 9457. `more` adds members of its own. */
+/** A problem as RFC 9457 describes it. `more`: further members. */
 export function problem(
   status: number,
   detail: string,

@@ -2,8 +2,8 @@ import { pictureOf } from '../order/picture.ts'
 import type { ApiDeps } from './deps.ts'
 
 /**
- * Has an order read again soon, by whichever process works the connection: the store keeps the wish. `announced`: a webhook says that it
- * changed, so it is read until it shows that. `userId`: its buyer, where that is known.
+ * Asks for an order to be read again soon. The request is stored, so any process that polls the connection serves it. `announced`: a
+ * webhook said that the order changed, so it is read until it shows a change. `userId`: its buyer, if known.
  */
 export async function readAgain(
   { store, ingest, clock }: Pick<ApiDeps, 'store' | 'ingest' | 'clock'>,

@@ -3,12 +3,12 @@ import type { FieldError } from '../../schemas/api.ts'
 import { complaintsOf } from '../lib/explain.ts'
 import { invalid, Refusal } from './problem.ts'
 
-/** What a request may carry, in bytes. */
+/** The largest body of a request, bytes. */
 const MAX_BODY = 1024 * 1024
-/** A body may be wrong in many thousand places; an answer names the first. */
+/** A body may have thousands of errors; the answer lists the first. */
 const MOST_ERRORS = 100
 
-/** The segments that the names in `/v1/orders/{connection}/{orderId}` stand for, decoded. They may hold any characters. */
+/** The decoded segments of `/v1/orders/{connection}/{orderId}`, by name. They may contain any characters. */
 export function readParams(url: URL, path: string): Record<string, string> {
   const names = path.split('/')
   const params: Record<string, string> = {}
@@ -28,7 +28,7 @@ function decode(segment: string, path: string): string {
   }
 }
 
-/** The query, as the schema has it: comma lists and repeats become arrays where it wants one, digits become numbers. */
+/** The query, validated. Comma lists and repeated parameters become arrays where the schema has one, digits become numbers. */
 export function readQuery<Q extends z.ZodObject>(url: URL, schema: Q): z.output<Q> {
   const raw: [string, unknown][] = []
   const twice: FieldError[] = []
@@ -43,7 +43,7 @@ export function readQuery<Q extends z.ZodObject>(url: URL, schema: Q): z.output<
   return validate(schema, Object.fromEntries(raw))
 }
 
-/** What a query parameter's schema wants in the end. */
+/** The type of a query parameter behind wrappers such as `optional`. */
 function kindOf(schema: z.core.$ZodType | undefined): string {
   const def = schema?._zod.def as { type: string; innerType?: z.core.$ZodType; in?: z.core.$ZodType } | undefined
   if (!def) return 'string'
@@ -53,13 +53,13 @@ function kindOf(schema: z.core.$ZodType | undefined): string {
 function scalar(kind: string, text: string): unknown {
   if (kind === 'number') return /^-?\d{1,15}$/.test(text) ? Number(text) : text
   if (kind === 'boolean') return text === 'true' ? true : text === 'false' ? false : text
-  // An offset's "+" that was not encoded arrives as a space.
+  // The "+" of an offset arrives as a space if it was not encoded.
   return text.replace(/^(\d{4}-\d\d-\d\dT[\d:.]+) (\d\d:\d\d)$/, '$1+$2')
 }
 
 const FIRST_SIZE = 16 * 1024
 
-/** The body's bytes. 413 beyond `MAX_BODY`, announced or not. Pieces are copied: kept, a million small ones would take a hundred times their size. */
+/** The body's bytes; 413 beyond `MAX_BODY`. Chunks are copied into one buffer: a list of a million small chunks would take a hundred times their size. */
 export async function readBytes(request: Request): Promise<Uint8Array> {
   const tooLarge = () =>
     new Refusal(413, `The body is larger than ${MAX_BODY} bytes.`, { headers: { connection: 'close' } })
@@ -88,7 +88,7 @@ export async function readBytes(request: Request): Promise<Uint8Array> {
   return bytes.subarray(0, size)
 }
 
-/** The JSON body, validated. No body at all is `{}` where every member may be absent. */
+/** The JSON body, validated. An empty body counts as `{}` if all members are optional. */
 export async function readBody<B extends z.ZodType>(request: Request, schema: B): Promise<z.output<B>> {
   const bytes = await readBytes(request)
   if (bytes.byteLength === 0) {
@@ -115,7 +115,7 @@ function parse(bytes: Uint8Array): unknown {
   }
 }
 
-/** Refuses what a database cannot hold as text: NUL and half characters. Walks without recursion: a body may be nested deeply. */
+/** Refuses text that a database cannot store: NUL and lone surrogates. Iterative, because a body may be nested deeply. */
 function assertClean(root: unknown): void {
   const open: { path: string; value: unknown }[] = [{ path: '', value: root }]
   for (let item = open.pop(); item; item = open.pop()) {

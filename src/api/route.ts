@@ -3,7 +3,7 @@ import { z } from 'zod'
 import type { KeyRole } from '../store/port/keys.ts'
 import { readBody, readParams, readQuery } from './read-request.ts'
 
-/** Who may call a route: anybody, or who has a key of at least this role (`read` < `write` < `admin`). */
+/** Who may call a route: anybody, or a key of at least this role (`read` < `write` < `admin`). */
 type Access = 'open' | KeyRole
 
 type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
@@ -13,19 +13,19 @@ type Names<Path extends string> = Path extends `${string}{${infer Name}}${infer 
 /** One answer of a route, for OpenAPI. */
 export interface Answer {
   readonly description: string
-  /** None: no body. */
+  /** Absent: no body. */
   readonly schema?: z.ZodType
   /** Default `application/json`. */
   readonly type?: string
 }
 
-/** What OpenAPI says of a route; the schemas are the ones that validate. */
+/** The description of a route in OpenAPI. Its schemas are those that validate requests. */
 interface RouteDoc {
   readonly summary: string
   readonly tag: string
   readonly description?: string
   readonly answers: Readonly<Record<number, Answer>>
-  /** Problems besides those any route may answer. */
+  /** Statuses of problems besides those that any route may answer. */
   readonly problems?: readonly number[]
 }
 
@@ -36,7 +36,7 @@ interface Definition<P extends string, Q extends z.ZodObject, B extends z.ZodTyp
   readonly access: Access
   readonly query?: Q
   readonly body?: B
-  /** Others decide what this is called with (a vendor's webhook, a browser): any query is taken, and the body left to the route. */
+  /** For callers that we do not control (a vendor's webhook, a browser): the query is ignored, and the route reads the body. */
   readonly lax?: boolean
   handle(call: {
     c: Context
@@ -58,7 +58,7 @@ export interface Route {
 
 const NOTHING = z.strictObject({})
 
-/** One call of the API: what it takes, what it answers, and the function that does it. */
+/** One call of the API: its parameters, its answers, and its function. */
 export function route<P extends string, Q extends z.ZodObject = typeof NOTHING, B extends z.ZodType = typeof NOTHING>(
   definition: Definition<P, Q, B>,
 ): Route {

@@ -23,7 +23,7 @@ import { resendRoutes } from './routes/replay.ts'
 import { republishRoutes } from './routes/republish.ts'
 import { verifyRoutes } from './routes/verification.ts'
 
-/** Every call of the API, in the order in which they are matched. */
+/** All calls of the API, in matching order. */
 export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
   const known = createKnownIds(deps)
   const connections = createConnections(deps)

@@ -8,24 +8,24 @@ import { openFilesLimit } from '../lib/open-files.ts'
 import { problem } from './problem.ts'
 
 export interface Served {
-  /** With the real port, where 0 was asked for. */
+  /** With the real port if port 0 was asked for. */
   readonly url: string
-  /** Ends streams and idle connections at once, and waits up to `graceMs` for what is being answered. */
+  /** Ends streams and idle connections at once, and waits up to `graceMs` for running requests. */
   close(): Promise<void>
 }
 
 export interface ServeOptions {
   readonly fetch: (request: Request, env: object) => Response | Promise<Response>
   readonly host: string
-  /** 0: any free one. */
+  /** 0: any free port. */
   readonly port: number
   readonly clock?: Clock
-  /** How long requests may take that are being answered when the server closes; default 3000. */
+  /** How long running requests may take after `close`; default 3000. */
   readonly graceMs?: number
   readonly patience?: Patience
 }
 
-/** How long a client may take, milliseconds: what arrives slower is answered 408 and cut off, so that no one can hold connections open for nothing. */
+/** How long a client may take, milliseconds. A slower one is answered 408 and disconnected, so it cannot keep connections open. */
 interface Patience {
   /** To send the head of a request, from the opening of the connection. */
   readonly headMs: number
@@ -33,17 +33,17 @@ interface Patience {
   readonly requestMs: number
   /** Between requests. */
   readonly idleMs: number
-  /** How often the first two are looked at. */
+  /** How often `headMs` and `requestMs` are checked. */
   readonly checkMs: number
 }
 
 const PATIENCE: Patience = { headMs: 10_000, requestMs: 30_000, idleMs: 10_000, checkMs: 2_000 }
-/** Of names and values together; more is 431. */
+/** Names and values of all headers together, bytes; more is 431. */
 const MAX_HEADERS = 16 * 1024
-/** The rest of what the process may open is for its own connections: callers, whoever they are, must not keep it from working. */
+/** Half of the files that the process may open: callers must not use up those that it needs to work. */
 const maxConnections = (): number => Math.min(2_000, Math.max(8, Math.floor((openFilesLimit() ?? 4_000) / 2)))
 
-/** Listens. Rejects with an AppError (`fix`) where it cannot. */
+/** Starts to listen. Rejects with an AppError (`fix`) if it cannot. */
 export async function serveApi({
   fetch,
   host,
@@ -66,7 +66,7 @@ export async function serveApi({
     },
     {
       overrideGlobalObjects: false,
-      // For old clients that send no Host.
+      // Old clients send no Host.
       hostname: 'localhost',
       errorHandler: error => problem(400, `The request could not be read: ${messageOf(error)}`),
     },
@@ -94,11 +94,11 @@ export async function serveApi({
     if (!server.listening) return
     const closed = new AbortController()
     server.close(() => closed.abort())
-    // Event streams have no end of their own; their readers come back with the last id they saw. A verification may take long, and begins anew.
+    // These never end or take long. Readers of event streams come back with the last id they saw; a verification starts over.
     for (const response of streams) response.end()
     const until = clock.monotonic() + graceMs
     while (!closed.signal.aborted && clock.monotonic() < until) {
-      // A connection that was busy a moment ago is kept alive afterwards.
+      // A connection becomes idle when its request ends.
       server.closeIdleConnections()
       await clock.sleep(20, closed.signal)
     }

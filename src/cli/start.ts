@@ -6,13 +6,14 @@ import { serveApi } from '../api/serve.ts'
 import { type App, createApp } from '../app.ts'
 import type { LoadedConfig } from '../config/config-file.ts'
 import type { Settings } from '../config/environment.ts'
+import { createBackOff } from '../lib/back-off.ts'
 import { systemClock } from '../lib/clock.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
 import { VERSION } from '../lib/version.ts'
 import { createLog } from '../telemetry/log.ts'
 import { type ServerFile, serverFile } from './client.ts'
 
-const LONGEST_PAUSE_MS = 10_000
+const RETRY = { firstMs: 500, longestMs: 10_000 }
 
 /** Runs the roles until the signal aborts. What cannot be reached is waited for, visibly; what cannot be right ends it. */
 export async function start(options: {
@@ -76,14 +77,15 @@ export async function start(options: {
 
   /** The opened app; null: stopped before it could be opened. */
   async function opened(): Promise<App | null> {
-    for (let pause = 500; !signal.aborted; pause = Math.min(pause * 2, LONGEST_PAUSE_MS)) {
+    const backOff = createBackOff(RETRY)
+    while (!signal.aborted) {
       try {
         return await createApp({ loaded, settings, roles, clock, log, localKey, onUnfit: end.abort.bind(end) })
       } catch (error) {
         if (!(error instanceof AppError) || error.intent !== 'retry') throw error
         waiting = messageOf(error)
         log.error({ error: waiting }, 'waiting for what cannot be reached yet')
-        await clock.sleep(pause, signal)
+        await clock.sleep(backOff.next(), signal)
       }
     }
     return null

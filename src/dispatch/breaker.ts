@@ -1,3 +1,5 @@
+import { createBackOff } from '../lib/back-off.ts'
+
 /**
  * The circuit of one endpoint. It opens after ten failures in a row, over at least five seconds and of at least three orders: one order
  * that always fails must not delay others. While open, it lets one probe through at a time, at growing pauses; the first success closes
@@ -25,10 +27,10 @@ export interface Breaker {
 const FAILURES = 10
 const SPAN = 5_000
 const ORDERS = 3
-const [FIRST_PROBE, LAST_PROBE] = [5_000, 300_000]
+const PROBES = { firstMs: 5_000, longestMs: 300_000 }
 
 /** For those who see attempts only, not the circuits. */
-export const CIRCUIT = { failures: FAILURES, spanMs: SPAN, orders: ORDERS, longestProbeMs: LAST_PROBE } as const
+export const CIRCUIT = { failures: FAILURES, spanMs: SPAN, orders: ORDERS, longestProbeMs: PROBES.longestMs } as const
 
 /** `now` everywhere: milliseconds of a monotonic clock. */
 export function createBreaker(): Breaker {
@@ -36,7 +38,7 @@ export function createBreaker(): Breaker {
   let failures = 0
   let failingSince: number | null = null
   let probing = false
-  let pause = FIRST_PROBE
+  const backOff = createBackOff(PROBES)
   let probeAt = 0
   const orders = new Set<string>()
 
@@ -45,7 +47,7 @@ export function createBreaker(): Breaker {
     failures = 0
     failingSince = null
     probing = false
-    pause = FIRST_PROBE
+    backOff.reset()
     orders.clear()
   }
 
@@ -74,17 +76,13 @@ export function createBreaker(): Breaker {
       if (orders.size < ORDERS) orders.add(orderKey)
       if (open) {
         // A late answer to a send from before the circuit opened is no probe and changes no pause.
-        if (probing) {
-          pause = Math.min(pause * 2, LAST_PROBE)
-          probeAt = now + pause
-        }
+        if (probing) probeAt = now + backOff.next()
         probing = false
         return false
       }
       if (failures < FAILURES || now - failingSince < SPAN || orders.size < ORDERS) return false
       open = true
-      pause = FIRST_PROBE
-      probeAt = now + pause
+      probeAt = now + backOff.next()
       return true
     },
     probe(now) {

@@ -1,8 +1,9 @@
+import { createBackOff } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 
-const [FIRST_PAUSE, LONGEST_PAUSE] = [100, 5_000]
+const RETRY = { firstMs: 100, longestMs: 5_000 }
 
 /**
  * Retries a call to the store until it succeeds: without its store the dispatcher waits and loses nothing.
@@ -22,20 +23,22 @@ export function createPersist(deps: { clock: Clock; log: Log; signal: AbortSigna
 
   async function persist<T>(what: string, run: () => Promise<T>): Promise<T | null> {
     const ticket = Symbol(what)
-    for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
+    const backOff = createBackOff(RETRY)
+    for (;;) {
       try {
         const result = await run()
         failing.delete(ticket)
         return result
       } catch (error) {
         const message = messageOf(error)
+        const pauseMs = backOff.next()
         failing.set(ticket, `the store fails at ${what}: ${message}`)
-        deps.log.error({ error: message, retryInMs: pause }, `the store fails at ${what}; trying again`)
-      }
-      await deps.clock.sleep(pause, deps.signal)
-      if (deps.signal.aborted) {
-        failing.delete(ticket)
-        return null
+        deps.log.error({ error: message, retryInMs: pauseMs }, `the store fails at ${what}; trying again`)
+        await deps.clock.sleep(pauseMs, deps.signal)
+        if (deps.signal.aborted) {
+          failing.delete(ticket)
+          return null
+        }
       }
     }
   }

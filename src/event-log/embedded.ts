@@ -1,3 +1,4 @@
+import { createBackOff } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { createKeyedMutex } from '../lib/keyed-mutex.ts'
@@ -15,8 +16,7 @@ const BATCH_SIZE = 4 * 1024 * 1024
 /** `append` wakes the readers of this process. Events of other processes are found after this time. */
 const IDLE_MS = 5_000
 const LOOK_EVERY_MS = 20
-const FIRST_RETRY_MS = 100
-const LONGEST_RETRY_MS = 10_000
+const RETRY = { firstMs: 100, longestMs: 10_000 }
 /** How long `notice` says that the history went back. */
 const SHOWN_MS = 24 * 3_600_000
 
@@ -110,7 +110,8 @@ function createReader(deps: {
 
   /** Retries until it succeeds; null: the reader stopped. */
   const persistently = async <T>(what: string, run: () => Promise<T>): Promise<T | null> => {
-    for (let pause = FIRST_RETRY_MS; !signal.aborted; pause = Math.min(pause * 2, LONGEST_RETRY_MS)) {
+    const backOff = createBackOff(RETRY)
+    while (!signal.aborted) {
       try {
         const value = await run()
         trouble = null
@@ -118,7 +119,7 @@ function createReader(deps: {
       } catch (error) {
         trouble = `the event log cannot ${what}: ${messageOf(error)}`
         log?.warn({ group: consumer.group, error: messageOf(error) }, `event log: cannot ${what}, trying again`)
-        await clock.sleep(pause, signal)
+        await clock.sleep(backOff.next(), signal)
       }
     }
     return null

@@ -1,4 +1,5 @@
 import type { OrderSnapshot } from '../../schemas/order.ts'
+import { doubled } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { FollowFeed, OrderRef, OrderSource } from '../sources/source.ts'
@@ -105,7 +106,7 @@ export async function followRound(
 
   /** Others could be read, so this order itself is broken (case 43): it is in quarantine until it can be read. A user is only read again later. */
   async function quarantine({ follow, error }: { follow: Follow; error: AppError }): Promise<readonly AppliedPage[]> {
-    const everyMs = Math.min(Math.max(2 * follow.everyMs, FAILED_PAUSE_MS), LONGEST_FAILED_PAUSE_MS)
+    const everyMs = Math.max(doubled(follow.everyMs, LONGEST_FAILED_PAUSE_MS), FAILED_PAUSE_MS)
     await putOff({ ...follow, everyMs }, everyMs)
     deps.log.warn(
       { connection, [follow.kind]: follow.id, error: error.message },

@@ -1,20 +1,17 @@
 import type { Plan } from './plan.ts'
 
-/** Deliberate defects, each of which the simulation must notice. The text replaced has to be there exactly once. */
+/** A planted defect, which the simulation must notice. */
 export interface Mutant {
   readonly name: string
-  /** Below `src/`. */
-  readonly file: string
-  readonly edits: readonly { readonly from: string; readonly to: string }[]
-  /** The storm that is aimed at it, where it shows in few others. */
+  readonly edits: readonly Edit[]
+  /** The storm that shows it soon; absent: any storm does. */
   readonly plan?: Partial<Plan>
 }
 
-const mutant = (name: string, file: string, ...edits: [from: string, to: string][]): Mutant => ({
-  name,
-  file,
-  edits: edits.map(([from, to]) => ({ from, to })),
-})
+/** A change of one function, wherever in `src` it is. `from` has to be in functions of this name exactly once; white space may differ. */
+export type Edit = readonly [inFunction: string, from: string, to: string]
+
+const mutant = (name: string, ...edits: Edit[]): Mutant => ({ name, edits })
 
 const aimed = (plan: Partial<Plan>, one: Mutant): Mutant => ({ ...one, plan })
 
@@ -91,306 +88,234 @@ const SILENT: Partial<Plan> = {
 }
 
 export const MUTANTS: readonly Mutant[] = [
-  aimed(
-    SILENT,
-    mutant('a reconciliation publishes nothing', 'ingest/reconcile.ts', [
-      'applyPage(lease, { ...page, orders: ours }, options)',
-      'applyPage(lease, { ...page, orders: ours.slice(ours.length) }, options)',
-    ]),
-  ),
-  mutant('writes are not checked against the epoch', 'store/sql/leases.ts', [
-    'if (rows.length === 0)',
-    'if (Date.now() < 0)',
+  aimed(SILENT, mutant('a reconciliation publishes nothing', ['takeMissed', 'orders: ours }', 'orders: [] }'])),
+  mutant('writes are not checked against the epoch', ['holdLease', 'rows.length === 0', 'false']),
+  mutant('a position is committed before its event is delivered', [
+    'advance',
+    'oldest ? oldest.before : taken',
+    'taken',
   ]),
-  mutant('a position is settled before it is delivered', 'dispatch/assignment.ts', [
-    'const position = oldest ? oldest.before : taken',
-    'const position = taken',
-  ]),
-  mutant('the cursor moves before the rows are stored', 'ingest/poll.ts', [
+  mutant('the cursor moves before the rows are stored', [
+    'poll',
     'const gaps = await readFronts(',
-    'if (lease) await target.store.connections.update(lease, target.connection, { cursor: Math.max(plan.now, target.clock.now()) })\n  const gaps = await readFronts(',
+    'if (lease) await target.store.connections.update(lease, target.connection, { cursor: Math.max(plan.now, target.clock.now()) })\nconst gaps = await readFronts(',
   ]),
-  mutant('polls do not overlap', 'ingest/window.ts', ['Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
-  mutant('events are marked published before they are', 'ingest/outbox.ts', [
+  mutant('polls do not overlap', ['whole', 'Math.min(cursor, now) - overlapMs', 'Math.min(cursor, now)']),
+  mutant('events are marked published before they are', [
+    'publish',
     'const refusals = await eventLog.append(batch)',
-    'await store.events.markPublished(lease.lease, batch.map(({ n }) => n), clock.now())\n    const refusals = await eventLog.append(batch)',
+    'await store.events.markPublished(lease.lease, batch.map(({ n }) => n), clock.now())\nconst refusals = await eventLog.append(batch)',
   ]),
-  mutant('events set aside are settled before they are written', 'dispatch/lane-outcomes.ts', [
+  mutant('failed events are released before they are in the backlog', [
+    'spillFailed',
     'const done = await writes.spill({ events, nextAt, attempt })',
-    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\n    const done = await writes.spill({ events, nextAt, attempt })',
+    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\nconst done = await writes.spill({ events, nextAt, attempt })',
   ]),
-  mutant('what is open behind a slow event is taken for done', 'dispatch/assignment.ts', [
-    'for (const id of slot.open) open.get(id)?.add(slot.position)',
-    '',
-  ]),
-  mutant('what the former owner left open is taken for done', 'dispatch/assignment.ts', [
-    'for (const position of coverage.open) if (position > read) open.get(id)?.add(position)',
-    'void coverage',
-  ]),
-  mutant('spilled events are settled before they are written', 'dispatch/spill.ts', [
+  mutant('events that are open behind a slow one count as done', ['ahead', 'of slot.open)', 'of [])']),
+  mutant('events that the former owner left open count as done', ['ahead', 'of coverage.open)', 'of [])']),
+  mutant('spilled events are released before they are in the backlog', [
+    'write',
     'await Promise.all(earlier)',
-    'for (const { slot, id } of slots) slot.assignment.release(slot, id)\n    slots.length = 0\n    await Promise.all(earlier)',
+    'for (const { slot, id } of slots) slot.assignment.release(slot, id)\nslots.length = 0\nawait Promise.all(earlier)',
   ]),
-  mutant('lane rows in the store are ignored', 'dispatch/known-rows.ts', [
-    'for (const orderKey of found) lookup.rows.add(orderKey)',
-    '',
+  mutant('lane rows in the store are ignored', ['lookUp', 'of found)', 'of [])']),
+  mutant('sequence numbers start anew with each observation', ['decide', 'known.sequence + index + 1', 'index + 1']),
+  mutant('known facts are forgotten', ['newFacts', 'said: [...said],', 'said: facts.map(({ key }) => key),']),
+  mutant('the digest is written before the events', [
+    'derive',
+    'await store.orders.commit(lease, {',
+    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\nawait store.orders.commit(lease, {',
   ]),
-  mutant('sequence numbers start anew with each observation', 'order/decide.ts', [
-    'known.sequence + index + 1',
-    'index + 1',
-  ]),
-  mutant('what was said is forgotten', 'order/facts.ts', ['said: [...said],', 'said: facts.map(({ key }) => key),']),
-  mutant('the digest is written before the events', 'ingest/apply-page.ts', [
-    'await store.orders.commit(lease, {\n      connection,\n      // A',
-    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
-  ]),
-  mutant('events behind a failing one are not set aside', 'dispatch/lane-outcomes.ts', [
-    'const events = items.map(entry => entry.event)',
-    'const events = items.slice(0, 1).map(entry => entry.event)',
-  ]),
+  mutant('events behind a failed one are not spilled', ['spillFailed', 'items.map(', 'items.slice(0, 1).map(']),
   aimed(
     COMEBACKS,
     mutant(
       'lanes of a revoked partition stay in memory',
-      'dispatch/session.ts',
-      ['      worker.dropClosed()\n', ''],
+      ['release', 'worker.dropClosed()', ''],
       [
+        'finish',
         'map(worker => worker.spillAll(of))',
         'map(worker => (of.size < 0 ? worker.spillAll(of) : worker.writesDone()))',
       ],
     ),
   ),
-  mutant('a failed event is tried again at once', 'dispatch/attempt.ts', ['jittered(pause, random)', '(pause && 0)']),
-  mutant('refunds are told by records and by totals', 'order/refunds.ts', [
-    'if (known.refundBasis !== null) return known.refundBasis\n',
-    '',
-  ]),
-  mutant('a gap is not written down', 'ingest/poll.ts', ['...(gaps.length > 0 && { gaps: { opened: gaps } }),', '']),
-  mutant('refunds that wait for their record are not read again', 'order/refunds.ts', [
-    'return { ...result, state, notes: [...result.notes, ...notes], recheckAt }',
-    'return { ...result, state, notes: [...result.notes, ...notes], recheckAt: recheckAt && null }',
+  mutant('a failed event is tried again at once', ['fateOf', 'jittered(pause, random)', '(pause && 0)']),
+  mutant('refunds are counted by records and by totals', ['basisOf', 'known.refundBasis !== null', 'false']),
+  mutant('a gap is not stored', ['patchOf', '...(gaps.length > 0 && { gaps: { opened: gaps } }),', '']),
+  mutant('refunds that wait for their record are not read again', [
+    'waiting',
+    'recheckAt }',
+    'recheckAt: recheckAt && null }',
   ]),
   aimed(
     { ...LOOK_BACK, tooLarge: 0.9 },
     mutant(
       'halved windows leave a tick between them',
-      'ingest/window.ts',
-      ['{ from: middle, to },', '{ from: Math.min(middle + precisionMs, to), to },'],
-      ['{ from, to: middle },', '{ from, to: middle - precisionMs / 2 },'],
+      ['halve', '{ from: middle, to },', '{ from: Math.min(middle + precisionMs, to), to },'],
+      ['halve', '{ from, to: middle },', '{ from, to: middle - precisionMs / 2 },'],
     ),
   ),
   aimed(
     { ...LOOK_BACK, tooLarge: 0 },
     mutant(
       'rows that move while pages are read are not noticed',
-      'ingest/read-window.ts',
-      ['if (missing > allowed || short) {', 'if (missing < 0 && short) {'],
-      ["if (page.total !== null && page.total < most) return ended('drifted')", ''],
+      ['readOnce', 'if (missing > allowed || short) {', 'if (missing < 0 && short) {'],
+      ['readOnce', "if (page.total !== null && page.total < most) return ended('drifted')", ''],
     ),
   ),
-  mutant('dead letters are not kept', 'store/sql/insert-dead-letter.ts', [
-    'from events where id = ${eventId}`',
-    'from events where id = ${eventId} and 1 = 0`',
-  ]),
-  mutant('a lane in memory is overtaken by what is set aside', 'dispatch/lanes.ts', [
-    "if (lane?.place === 'memory') spillLane(lane, batch)\n      else if",
+  mutant('dead letters are not kept', ['deadLetterHead', 'where id = ${eventId}`', 'where 1 = 0`']),
+  mutant('a lane in memory is overtaken by its backlog', [
+    'accept',
+    "if (lane?.place === 'memory') spillLane(lane, batch) else if",
     'if',
   ]),
-  mutant('a paused destination forgets what it has in memory', 'dispatch/lanes.ts', [
-    "if (lane.place === 'memory') spillLane(lane, batch)",
-    "if (lane.place === 'memory') table.remove(lane)",
+  mutant('a paused destination forgets what it has in memory', [
+    'spillAll',
+    'spillLane(lane, batch)',
+    'table.remove(lane)',
   ]),
-  mutant('quarantine is not cleared when a row can be read again', 'ingest/apply-page.ts', [
-    "row ? [{ ...row, digest: '' }] : []",
-    'row ? [row] : []',
+  mutant('quarantine is not cleared when a row can be read again', ['unread', "{ ...row, digest: '' }", 'row']),
+  mutant('an empty lane keeps its row', [
+    'dropEmptyLanes',
+    'delete from lanes where',
+    'delete from lanes where 1 = 0 and',
   ]),
-  mutant('an empty lane keeps its row', 'store/sql/backlog.ts', [
-    'if (lanes.length === 0) return\n  await sql`\n    delete from lanes',
-    'if (lanes.length >= 0) return\n  await sql`\n    delete from lanes',
+  mutant('a failed write of acknowledgements counts as done', [
+    'did',
+    'await run() return true',
+    'await run().catch(() => {})\nreturn true',
   ]),
-  mutant('a failed write of acknowledgements is taken for done', 'dispatch/persist.ts', [
-    'await run()\n      return true',
-    'await run().catch(() => {})\n      return true',
+  mutant('orders are derived without waiting for each other', [
+    'createPageApplier',
+    'await oneAtATime(() =>',
+    'await (run => run())(() =>',
   ]),
-  mutant('orders are derived without waiting for each other', 'ingest/apply-page.ts', [
-    'await oneAtATime(() => derive(lease, { complete, rejects, listed }, options))',
-    'await derive(lease, { complete, rejects, listed }, options)',
-  ]),
-  mutant('a gap is closed before it is read', 'ingest/backfill.ts', [
+  mutant('a gap is closed before it is read', [
+    'backfill',
     'const halves = halve(gap, precisionMs)',
-    'const halves = halve(gap, precisionMs)\n    await gaps.replace(gap, [])',
+    'const halves = halve(gap, precisionMs)\nawait gaps.replace(gap, [])',
   ]),
-  mutant('a full disk is passed over', 'store/sql/sql.ts', [
+  mutant('a full disk is ignored', [
+    'transaction',
     'if (!(error instanceof AppError) ||',
-    "if (error instanceof AppError && (error.code === 'store.full' || error.message.includes('53100'))) return undefined as never\n        if (!(error instanceof AppError) ||",
+    "if (error instanceof AppError && (error.code === 'store.full' || error.message.includes('53100'))) return undefined as never\nif (!(error instanceof AppError) ||",
   ]),
   aimed(
     { ...COMEBACKS, batch: 1, mostOrders: 2, wildness: 1 },
-    mutant('a question does not hear of rows that come meanwhile', 'dispatch/known-rows.ts', [
-      'for (const { rows } of lookups) rows.add(orderKey)',
-      '',
-    ]),
+    mutant('a lookup of backlog rows misses rows that are added meanwhile', ['added', 'of lookups)', 'of [])']),
   ),
-  mutant('the backlog is worked off newest first', 'store/sql/lanes.ts', [
-    'order by backlog.sequence limit',
-    'order by backlog.sequence desc limit',
-  ]),
-  mutant('new events of a lane in the store stay in memory', 'dispatch/lanes.ts', [
-    "lane ? lane.place === 'memory' : !inStore",
-    'lane ? true : !inStore',
-  ]),
-  mutant('a dead letter holds nothing back', 'store/sql/insert-dead-letter.ts', [
-    'update lanes set held = 1,',
-    'update lanes set held = 0,',
-  ]),
-  mutant('redriven letters are not queued', 'store/sql/dead-letters.ts', [
-    'enqueue(part, entries, { nextAt: now, attempt: 0 })',
-    'enqueue(part, entries.slice(1), { nextAt: now, attempt: 0 })',
-  ]),
+  mutant('the backlog is worked off newest first', ['head', 'sequence limit', 'sequence desc limit']),
+  mutant('new events of a lane in the store stay in memory', ['accept', "lane.place === 'memory' :", 'true :']),
+  mutant('a dead letter holds nothing back', ['deadLetterHead', 'held = 1,', 'held = 0,']),
+  mutant('redriven letters are not queued', ['redrive', 'enqueue(part, entries,', 'enqueue(part, entries.slice(1),']),
   aimed(
     COMEBACKS,
-    mutant('a replay does not wait for what is still in the log', 'dispatch/replays.ts', [
-      'const later = through === null ? null : await takenIn(through, [...partitions], ours)',
-      'const later = new Map<string, number>()',
+    mutant('a replay does not wait for what is still in the log', [
+      'queue',
+      'await takenIn(through, [...partitions], ours)',
+      'new Map()',
     ]),
   ),
-  mutant('a new endpoint is sent to before its past is queued', 'dispatch/replays.ts', [
-    'return requests.some(request => request.opening && missing(request).length > 0)',
-    'return requests.length < 0',
-  ]),
-  mutant('a replay is marked as queued before it is', 'dispatch/replays.ts', [
+  mutant('a new endpoint is sent to before its past is queued', ['opening', 'request.opening &&', 'false &&']),
+  mutant('a replay is marked as queued before it is', [
+    'queue',
     'if (filter && ours())',
-    'for (const assignment of targets) await mark(request, assignment)\n    if (filter && ours())',
+    'for (const assignment of targets) await mark(request, assignment)\nif (filter && ours())',
   ]),
   aimed(
     BACK,
-    mutant('a log that ends below its position is waited for', 'event-log/kafka/position.ts', [
-      'if (offset > high) return',
-      'if (offset > high + 1_000_000) return',
+    mutant('a log that ends below its position is waited for', [
+      'startAt',
+      'offset > high)',
+      'offset > high + 1_000_000)',
     ]),
   ),
   aimed(
     BACK,
-    mutant(
-      'a log that has grown beyond its position is taken for the one that was read',
-      'event-log/kafka/position.ts',
-      ['expected: known ? anchor : null', 'expected: known && anchor.offset < 0 ? anchor : null'],
-    ),
+    mutant('a new log that has grown beyond the old position counts as the same log', [
+      'startAt',
+      'known ? anchor',
+      'false ? anchor',
+    ]),
   ),
-  mutant('a tracking number that comes later is passed over', 'order/tracking.ts', [
-    '} else if (!isStale &&',
-    '} else if (isStale &&',
+  mutant('a tracking number that comes later is ignored', ['trackingFacts', '!isStale &&', 'isStale &&']),
+  mutant('the tracking number of the shipped event is not remembered', ['trackingFacts', '[...first, ...', '[...']),
+  mutant('refund records that cannot be read count as none', [
+    'completeRefunds',
+    'if (options.signal.aborted) throw error',
+    "if (options.signal.aborted) throw error\nfor (const { orderId } of open) found.set(orderId, 'unavailable')",
   ]),
-  mutant('the tracking number of the shipped event is not remembered', 'order/tracking.ts', [
-    'const published = [...first, ...',
-    'const published = [...',
-  ]),
-  mutant('refund records that cannot be read are taken for none', 'sources/shoplazza/shoplazza-refunds.ts', [
-    'if (options.signal.aborted) throw error\n',
-    "if (options.signal.aborted) throw error\n    for (const { orderId } of open) found.set(orderId, 'unavailable')\n",
-  ]),
-  mutant("the vendor's clock is taken for ours", 'sources/shared/http.ts', [
-    'vendorNow: () => clock.now() + (offset ?? 0)',
-    'vendorNow: () => clock.now() + (offset ?? 0) * 0',
-  ]),
-  mutant('a cursor is not followed', 'sources/shoplazza/shoplazza.ts', [
-    'token !== null && rows.length > 0 : hasMore === true',
-    'token !== null && rows.length > 0 : false',
-  ]),
-  mutant("a buyer's second page is not read", 'sources/tuya/tuya.ts', [
-    'next: nextPage(at, read, { total, pageSize: PAGE_SIZE })',
-    'next: nextPage(at, read, { total: 0, pageSize: PAGE_SIZE })',
-  ]),
-  mutant('a redirect counts as delivered', 'destinations/webhooks/deliver.ts', [
-    'if (statusCode < 300) return',
-    'if (statusCode < 400) return',
-  ]),
-  mutant('a delivery that timed out counts as delivered', 'destinations/webhooks/deliver.ts', [
-    "answer.kind === 'aborted' ? 'aborted' : 'retry'",
-    "answer.kind === 'aborted' ? 'aborted' : 'delivered'",
+  mutant("our clock is used in place of the vendor's", ['vendorNow', 'offset ?? 0', '0']),
+  mutant('a cursor is not followed', ['afterCursor', 'hasMore === true', 'false']),
+  mutant("a buyer's second page is not read", ['readUserPage', '{ total, pageSize', '{ total: 0, pageSize']),
+  mutant('a redirect counts as delivered', ['outcomeOf', '< 300)', '< 400)']),
+  mutant('a delivery that timed out counts as delivered', [
+    'outcomeOf',
+    "'aborted' : 'retry'",
+    "'aborted' : 'delivered'",
   ]),
   aimed(
     { mode: 'solo', processes: 1, partitions: 1, power: true },
-    mutant('a page is committed without waiting for the disk', 'store/sql/orders.ts', [
-      'export function orderStore({ db, dialect, transaction }: Sql)',
-      'export function orderStore({ db, dialect, relaxed: transaction }: Sql)',
+    mutant('a page is committed without waiting for the disk', [
+      'orderStore',
+      'transaction }: Sql',
+      'relaxed: transaction }: Sql',
     ]),
   ),
   aimed(
     REFUSALS,
-    mutant('what the log refused counts as published with the rest of its batch', 'ingest/outbox.ts', [
-      'batch.filter(({ id }) => !refused.has(id)).map',
-      'batch.map',
+    mutant('refused events count as published with the rest of their batch', ['publish', '!refused.has(id)', 'true']),
+  ),
+  aimed(
+    REFUSALS,
+    mutant('later events of an order are published although an earlier one was refused', [
+      'publishNew',
+      'return !hold',
+      'return true',
     ]),
   ),
   aimed(
     REFUSALS,
-    mutant('later events of an order are published although an earlier one was refused', 'ingest/outbox.ts', [
-      'return !hold\n',
-      'return true\n',
-    ]),
-  ),
-  aimed(
-    REFUSALS,
-    mutant('a hold is released although events were passed over for it meanwhile', 'ingest/outbox.ts', [
-      'if (after >= reached) heldBack.release(hold)',
-      'heldBack.release(hold)',
+    mutant('a hold is released although events were skipped for it meanwhile', [
+      'again',
+      'if (after >= reached) heldBack',
+      'heldBack',
     ]),
   ),
   aimed(
     { ...PRUNED, receivers: 3 },
-    mutant('retention removes what waits for a destination', 'store/sql/prune.ts', [
-      'return new Set(open.map(({ event_id }) => event_id))',
-      'return new Set(open.slice(open.length).map(({ event_id }) => event_id))',
-    ]),
+    mutant('retention removes what waits for a destination', ['waitingAmong', 'open.map(', '[].map(']),
   ),
   aimed(
     { ...PRUNED, mode: 'solo', processes: 1, partitions: 1, queueLimit: 1000 },
-    mutant('retention removes what the log has not handed over', 'store/sql/prune.ts', [
-      'return sql`and n <= ${rows[0]?.position ?? 0}`',
-      'return sql`and n >= ${rows.length - 1}`',
-    ]),
+    mutant('retention removes what the log has not handed over', ['unread', 'n <= ${', 'n >= 0 - ${']),
   ),
   aimed(
     { ...PRUNED, mode: 'cluster', processes: 1, partitions: 1 },
-    mutant('what the history has no more is not put back when it fails', 'store/sql/lanes.ts', [
+    mutant('a failed event that retention removed is not put back', [
+      'spill',
       'await restoreEvents(',
-      'if (wanted.length > 1e6) await restoreEvents(',
+      'if (false) await restoreEvents(',
     ]),
   ),
   aimed(
     { ...POLLS, firstDownMs: 120_000, past: 0, stormMs: 60_000, changeEveryMs: 700 },
-    mutant('the first look back begins with each try', 'ingest/poll.ts', [
-      'if (known !== null && known <= now) return known\n',
-      '',
-    ]),
+    mutant('the first poll looks back from each try', ['firstSeen', 'known <= now', 'false']),
   ),
   aimed(
     { ...POLLS, dateOffMs: -10_800_000 },
-    mutant('a window ends at the earlier of the clocks', 'ingest/window.ts', [
-      '[Math.min(...clocks), Math.max(...clocks)]',
-      '[Math.min(...clocks), Math.min(...clocks)]',
-    ]),
+    mutant('a window ends at the earlier of the clocks', ['fronts', 'Math.max(...clocks)', 'Math.min(...clocks)']),
   ),
   aimed(
     { ...POLLS, phantoms: 1, past: 6, stormMs: 30_000 },
-    mutant('a total that never adds up is read again for ever', 'ingest/read-window.ts', [
-      'same = answer !== null && answer === before?.answer ? same + 1 : 1',
-      'same = 1',
-    ]),
+    mutant('a total that never adds up is read again for ever', ['readPatiently', 'same + 1 :', '1 :']),
   ),
   aimed(
     { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
-    mutant('a tick that cannot be read is passed over', 'ingest/window-reader.ts', [
-      'for (const one of found) await quarantineSpan(lease, one.window, one.error)',
-      '',
-    ]),
+    mutant('a tick that cannot be read is skipped', ['around', 'of found)', 'of [])']),
   ),
   aimed(
     { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
-    mutant('a page that cannot be read stops its connection', 'ingest/window-reader.ts', [
-      'if (!isSecond) throw error',
-      'if (isSecond || !isSecond) throw error',
-    ]),
+    mutant('a page that cannot be read stops its connection', ['around', '!isSecond', 'true']),
   ),
 ]

@@ -1,9 +1,8 @@
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { expect, test } from 'vitest'
-import { changed } from './hooks.ts'
+import { parseSync } from 'oxc-parser'
+import { describe, expect, test } from 'vitest'
 import { MUTANTS } from './mutants.ts'
 import { huntMutants } from './mutation.ts'
+import { planted, readSources } from './plant.ts'
 import { type RunResult, simulate } from './run.ts'
 
 const SEEDS = 10
@@ -25,13 +24,39 @@ test('the same seed is the same run, to the last step, with the real sources as 
   }
 }, 60_000)
 
+const sources = readSources()
+
 test.each(MUTANTS)('the planted defect fits the program: $name', mutant => {
-  const source = readFileSync(join(import.meta.dirname, '../../src', mutant.file), 'utf8')
-  expect(changed(source, mutant)).not.toBe(source)
+  for (const [url, source] of planted(mutant, sources)) {
+    expect(source).not.toBe(sources.get(url))
+    expect(parseSync(url, source).errors).toEqual([])
+  }
+})
+
+describe('a planted defect', () => {
+  const mutant = { name: 'one', edits: [['greet', "'hello' + name", "'bye'"]] } as const
+  const greeting =
+    "const other = () => 'hello' + name\nfunction greet(name: string) {\n  return (\n    'hello' +\n    name\n  )\n}\n"
+
+  test('changes the function of its name, in whatever file it is and however it is formatted', () => {
+    const moved = new Map([
+      ['a.ts', 'export {}'],
+      ['b.ts', greeting],
+    ])
+    expect([...planted(mutant, moved)]).toEqual([['b.ts', greeting.replace("'hello' +\n    name", "'bye'")]])
+  })
+
+  test.each([
+    ['the function has another name', greeting.replace('greet(', 'welcome(')],
+    ['the function says something else', greeting.replaceAll("'hello'", "'hi'")],
+    ['it fits two places', `${greeting}{\n${greeting}}`],
+  ])('is refused if %s', (_, source) => {
+    expect(() => planted(mutant, new Map([['a.ts', source]]))).toThrow(/The mutant "one" needs exactly one place/)
+  })
 })
 
 test('planted defects are caught', async () => {
-  const only = '^a position is settled before|^events set aside|lane rows in the store are ignored'
+  const only = '^a position is committed before|^failed events are released|lane rows in the store are ignored'
   const { caught, missed } = await huntMutants({ seeds: 30, from: 1, jobs: 1, only, say: () => {} })
   expect({ caught, missed }).toEqual({ caught: 3, missed: [] })
 }, 120_000)

@@ -9,7 +9,7 @@ import { problem } from '../problem.ts'
 import type { Route } from '../route.ts'
 import type { Keyring } from './keyring.ts'
 
-/** Who asks, and whether they may. A request is known by its key before anything is looked up for it. */
+/** Authenticates requests by their key, and authorises them by its role. */
 
 const RANKS: Readonly<Record<KeyRole, number>> = { read: 1, write: 2, admin: 3 }
 const QUIET_MS = 60_000
@@ -20,32 +20,32 @@ interface Options {
   readonly apiKey: string | null
   readonly localKey: string | null
   readonly keyring: Keyring
-  /** Everybody is the administrator: the API is called in process by a command. */
+  /** Every caller is an administrator: a command calls the API in its own process. */
   readonly trusted: boolean
   readonly metrics: Pick<Metrics, 'authFailures'>
   readonly clock: Clock
   readonly log: Log
   loopback(c: Context): boolean
-  /** What a browser is shown instead of a problem, when a person opens a page without the key. */
+  /** The page for a browser that opens `/` without a key. */
   signIn?(): Response
 }
 
 export function createAuthentication(options: Options) {
   const { apiKey, localKey, keyring, trusted, loopback, signIn } = options
-  const tell = createTeller(options)
+  const noteRefusal = createRefusalLog(options)
   const ours = [apiKey, localKey].filter(key => key !== null)
 
-  /** The role of whoever asks; null: none, and a key would be needed. */
+  /** The role of the caller; null: a key is needed. */
   async function roleOf(c: Context, given: string | undefined): Promise<KeyRole | null> {
     if (trusted) return 'admin'
-    // Every key is compared, so that the time does not tell which one failed.
+    // Compare with every key, so the time does not reveal which one matched.
     if (given !== undefined && ours.filter(key => sameText(given, key)).length > 0) return 'admin'
     const role = given === undefined ? null : await keyring.roleOf(hash('sha256', given, 'base64url'))
     if (role !== null) return role
     return apiKey === null && loopback(c) && (await keyring.isEmpty()) ? 'admin' : null
   }
 
-  /** Lets pass who has a key; without any key set, clients of this machine. */
+  /** Passes callers with a valid key; if no key is set, clients of this machine. */
   const authenticate: MiddlewareHandler = async (c, next) => {
     const given = /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1]
     const role = await roleOf(c, given)
@@ -53,7 +53,7 @@ export function createAuthentication(options: Options) {
       c.set(ROLE, role)
       return next()
     }
-    tell(c, given === undefined ? 'missing' : 'wrong')
+    noteRefusal(c, given === undefined ? 'missing' : 'wrong')
     const page = c.req.path === '/' && c.req.method === 'GET' && (c.req.header('accept') ?? '').includes('text/html')
     if (page && signIn && (apiKey !== null || !(await keyring.isEmpty()))) return signIn()
     return problem(
@@ -65,13 +65,13 @@ export function createAuthentication(options: Options) {
     )
   }
 
-  /** The route, for those whose role it asks for. One whose role nobody named is for administrators. */
+  /** Passes callers of the role that the route asks for. A route without a known role is for administrators. */
   const authorise = ({ access, run }: Route): ((c: Context) => Promise<Response>) => {
     const needed = access === 'open' ? 0 : (RANKS[access] ?? RANKS.admin)
     return async c => {
       const role: KeyRole | undefined = c.get(ROLE)
       if (needed <= (role === undefined ? 0 : RANKS[role])) return run(c)
-      tell(c, 'role')
+      noteRefusal(c, 'role')
       return problem(403, `This needs a key of the role "${access}"; the one sent has "${role}".`, {
         kind: 'role',
         headers: { 'www-authenticate': 'Bearer error="insufficient_scope"' },
@@ -82,8 +82,8 @@ export function createAuthentication(options: Options) {
   return { authenticate, authorise }
 }
 
-/** Counts every refusal, and logs one a minute for each address: never what was sent. */
-function createTeller({ metrics, clock, log }: Pick<Options, 'metrics' | 'clock' | 'log'>) {
+/** Counts every refusal, and logs one a minute for each address. The key that was sent is never logged. */
+function createRefusalLog({ metrics, clock, log }: Pick<Options, 'metrics' | 'clock' | 'log'>) {
   const quietUntil = new Map<string, number>()
 
   return (c: Context, reason: 'missing' | 'wrong' | 'role'): void => {
@@ -91,12 +91,12 @@ function createTeller({ metrics, clock, log }: Pick<Options, 'metrics' | 'clock'
     const socket: unknown = c.env?.incoming?.socket?.remoteAddress
     const address = typeof socket === 'string' ? socket : 'unknown'
     const now = clock.monotonic()
-    // In the order of their end: the first that still lasts is the last to look at.
-    for (const [told, until] of quietUntil) {
+    // Ordered by their end, so stop at the first that is not over.
+    for (const [logged, until] of quietUntil) {
       if (until > now) break
-      quietUntil.delete(told)
+      quietUntil.delete(logged)
     }
-    // Who has many addresses fills no log with them.
+    // A caller with many addresses must not fill the log.
     if (quietUntil.has(address) || quietUntil.size >= MOST_ADDRESSES) return
     quietUntil.set(address, now + QUIET_MS)
     log.warn({ address, reason }, 'a request was refused for its key; said once a minute for each address')

@@ -3,8 +3,8 @@ import ipaddr from 'ipaddr.js'
 import { Refusal } from '../problem.ts'
 
 /**
- * Whether the request comes from this machine itself. What headers say of its origin is not believed, for anybody can write them; that there are
- * such headers is: a proxy on this machine sent it on for somebody else.
+ * Whether the request comes from this machine. The values of forwarding headers are not trusted, because anybody can write them; but a
+ * request that has one came through a proxy on this machine, so its client is elsewhere.
  */
 export function isLoopback(c: Context): boolean {
   const address: unknown = c.env?.incoming?.socket?.remoteAddress
@@ -18,14 +18,14 @@ const FORWARDING =
   /^(forwarded|x-forwarded(-.+)?|x-original-(forwarded-for|host)|via|x-real-ip|(x|true|fly|fastly|x-cluster)-client-ip|(cf|do|x)-connecting-ip|cf-ray|x-appengine-user-ip|x-envoy-external-address)$/i
 
 /**
- * Refuses what a foreign page could make a browser send: a `Host` that is a foreign name (DNS rebinding), and an `Origin` or a
- * cross-site fetch that is not ours (CSRF). IP literals are not foreign names: no one can point those elsewhere.
+ * Refuses requests that a foreign page could make a browser send: with a foreign name as `Host` (DNS rebinding), with a foreign `Origin`,
+ * or as a cross-site fetch (CSRF). An IP literal is not foreign: nobody can make it resolve to another machine.
  */
 export function refuseForeign(publicUrls: readonly string[]): MiddlewareHandler {
   const urls = publicUrls.map(url => new URL(url))
   const isPublic = (hostname: string) => urls.some(url => url.hostname === hostname)
   const isLocal = (hostname: string) => hostname === 'localhost' || isIpLiteral(hostname)
-  /** Scheme, host and port count: where the public URL is https, a page that somebody slipped in over http is foreign. */
+  /** Scheme, host and port must match: if the public URL is https, a page served over http is foreign. */
   const isOurs = ({ hostname, origin }: URL) =>
     isPublic(hostname) ? urls.some(url => url.origin === origin) : isLocal(hostname)
 
@@ -47,10 +47,10 @@ export function refuseForeign(publicUrls: readonly string[]): MiddlewareHandler 
   }
 }
 
-/** Orchestrators ask these by the name of a service or container; they say nothing that is secret. */
+/** Orchestrators call these by the name of a service or container. Their answers contain no secrets. */
 const PROBES = ['/healthz', '/readyz']
 
-/** The address of a page or of this service, of which only scheme, host and port are given; null: it is something else. */
+/** An address of scheme, host and port only; null: it is something else. */
 function siteOf(url: string): URL | null {
   const parsed = URL.parse(url)
   if (!parsed || !/^https?:$/.test(parsed.protocol) || parsed.username || parsed.password || parsed.pathname !== '/')
@@ -60,7 +60,7 @@ function siteOf(url: string): URL | null {
 
 const isIpLiteral = (hostname: string): boolean => ipaddr.isValid(hostname.replace(/^\[(.*)\]$/, '$1'))
 
-/** Headers of every answer. Pages say their own content-security-policy. */
+/** Headers of every answer. Pages set their own content-security-policy. */
 export const secureHeaders: MiddlewareHandler = async (c, next) => {
   await next()
   const { headers } = c.res

@@ -4,16 +4,16 @@ import { messageOf } from '../../lib/errors.ts'
 import type { KeyRole, KeyRow, KeyStore } from '../../store/port/keys.ts'
 import type { Log } from '../../telemetry/log.ts'
 
-/** What was read of the keys is good for so long: how late another process learns of a new or removed one. */
+/** Keys that were read are used for this long. Another process learns of a new or removed key this late. */
 const FRESH_MS = 2_000
 const USED_EVERY_MS = 60_000
 
-/** The keys made through the API, as this process knows them. */
+/** The keys that were created through the API, cached in this process. */
 export interface Keyring {
-  /** By the SHA-256 of a key, base64url; null: none of ours. */
+  /** The role of a key, by its SHA-256 in base64url; null: unknown key. */
   roleOf(digest: string): Promise<KeyRole | null>
   isEmpty(): Promise<boolean>
-  /** This process changed the keys: read them again. */
+  /** Drops the cache after this process changed the keys. */
   forget(): void
 }
 
@@ -34,7 +34,7 @@ export function createKeyring({ keys, clock, log }: { keys: KeyStore; clock: Clo
     try {
       lastKnown = await keys.list()
     } catch (error) {
-      // While the store is away nothing but metrics can be had anyway: for those the last keys known will do.
+      // Without the store only metrics can be served; the last known keys are good enough for those.
       if (lastKnown === null) throw error
     }
     return lastKnown
@@ -53,7 +53,7 @@ export function createKeyring({ keys, clock, log }: { keys: KeyStore; clock: Clo
     async roleOf(digest) {
       const given = Buffer.from(digest)
       let found: KeyRow | null = null
-      // Every key is compared, so that the time does not tell which one came close.
+      // Compare with every key, so the time does not reveal which one was close.
       for (const row of await rows()) if (timingSafeEqual(Buffer.from(row.digest), given)) found = row
       if (found) used(found)
       return found?.role ?? null

@@ -1,7 +1,7 @@
 import { DATA_SCHEMA, OrderEvent } from '../../../schemas/order-event.ts'
 import { createSchemaCollector, type JsonSchema } from './json-schema.ts'
 
-/** JSON Schema 2020-12 of the event. Open to new members, as version 1 may get some. */
+/** JSON Schema 2020-12 of the event. It allows further members, because version 1 may get some. */
 export function eventSchema(): JsonSchema {
   const collector = createSchemaCollector({ target: 'draft-2020-12', refPrefix: '#/$defs/' })
   collector.schema(OrderEvent)

@@ -3,15 +3,15 @@ import { z } from 'zod'
 export type JsonSchema = Record<string, unknown>
 
 /**
- * JSON Schema of zod schemas, for one document: named schemas (`meta({ id })`) are collected once and referred to, so that the
- * document's shapes are those that validate. As clients write and read them: what is converted on the way in is shown unconverted.
+ * Converts the zod schemas of one document to JSON Schema. Named schemas (`meta({ id })`) are collected once and referred to. Shapes are
+ * those of the wire, before any conversion.
  */
 export function createSchemaCollector({
   target,
   refPrefix,
 }: {
   target: 'draft-2020-12' | 'draft-07'
-  /** Where the document keeps its named schemas, e.g. `#/components/schemas/`. */
+  /** The prefix of references to named schemas, e.g. `#/components/schemas/`. */
   refPrefix: string
 }) {
   const named = new Map<string, JsonSchema>()
@@ -19,7 +19,7 @@ export function createSchemaCollector({
   function rewrite(value: unknown): unknown {
     if (Array.isArray(value)) return value.map(rewrite)
     if (typeof value !== 'object' || value === null) return value
-    // A time's format says more to a reader than the pattern it is checked by.
+    // For times the format is enough; the pattern would only repeat it.
     const timed = 'format' in value && /^date(-time)?$/.test(String(value.format))
     const members = Object.entries(value).filter(([key]) => !(timed && key === 'pattern'))
     const entries = members.map(([key, member]) =>
@@ -33,7 +33,7 @@ export function createSchemaCollector({
   return {
     /** The schema, or a reference to it if it has a name. */
     schema(schema: z.ZodType): JsonSchema {
-      // Inside of another schema a named one becomes a reference to its definition.
+      // Inside another schema, zod refers to a named schema by its definition.
       const outer = z.toJSONSchema(z.tuple([schema]), { target, io: 'input', unrepresentable: 'any' }) as JsonSchema
       const definitions = (outer.$defs ?? outer.definitions ?? {}) as Record<string, JsonSchema>
       for (const [id, definition] of Object.entries(definitions)) {

@@ -40,7 +40,7 @@ export function openApi(routes: readonly Route[]): JsonSchema {
         summary,
         ...(description && { description }),
         tags: [tag],
-        // The roles that may call it, as OpenAPI 3.1 allows for any scheme.
+        // OpenAPI 3.1 allows role names for any scheme.
         security: route.access === 'open' ? [] : [{ key: [route.access] }],
         parameters: [...pathParameters(route), ...queryParameters(route)],
         ...(route.body && { requestBody: requestBody(route.body) }),

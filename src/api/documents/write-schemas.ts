@@ -7,10 +7,9 @@ import { eventSchema } from './event-schema.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { openApi } from './openapi.ts'
 
-/** The generated documents as text, by file name. */
-/** `pages`: the console's, which the API describes as well. */
+/** The generated documents as text, by file name. `pages`: the console, whose routes are described too. */
 export function generatedFiles(pages: Console): Record<string, string> {
-  // The routes are only described here, never called: they need no working parts.
+  // Routes are only described here, never called, so they need no real dependencies.
   const described = { config: { connections: [] }, store: {}, console: pages } as unknown as Parameters<
     typeof allRoutes
   >[0]

@@ -10,12 +10,12 @@ import type { ListConnections } from './connections.ts'
 import { createStanding } from './destinations.ts'
 import { createChecks } from './health.ts'
 
-/** More groups of dead letters than this say nothing new. */
+/** Groups of dead letters that are looked at. */
 const MOST_GROUPS = 50
 
 type Deps = ApiDeps & { known: KnownIds; connections: ListConnections }
 
-/** What needs attention now, for the route and the console. */
+/** The list of what needs attention now, for the route and the console. */
 function createAttention(deps: Deps): () => Promise<readonly Found[]> {
   const { store, eventLog, clock, known, connections } = deps
   const standing = createStanding(deps)
@@ -38,7 +38,7 @@ function createAttention(deps: Deps): () => Promise<readonly Found[]> {
       quarantine,
       connections: listed,
       destinations,
-      // A destination that was removed needs nobody any more.
+      // A removed destination needs no attention.
       deadLetters: deadLetters.filter(({ destination }) => ids.has(destination)),
       expired: new Map([...expired].filter(([destination]) => ids.has(destination))),
     }
@@ -52,7 +52,7 @@ function createAttention(deps: Deps): () => Promise<readonly Found[]> {
       return state === 'failing' ? [{ part, sentence: detail }] : []
     })
     const process = { now, failing, notice: eventLog.notice(), standby: deps.standby?.() ?? false }
-    // Without the store only the process itself can be looked at.
+    // Without the store, only the state of this process is known.
     const situation: Situation = { ...process, ...(checks.store.state === 'failing' ? NOTHING : await stored(now)) }
     return attention(situation)
   }

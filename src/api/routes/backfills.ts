@@ -3,21 +3,18 @@ import { Backfill as BackfillAnswer, pageOf } from '../../../schemas/api.ts'
 import { BackfillBody, BackfillQuery } from '../../../schemas/api-requests.ts'
 import { timestamp } from '../../lib/clock.ts'
 import type { Backfill, Progress } from '../../store/port/passes.ts'
+import { configuredConnection, listsAllOrders } from '../connection-states.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
 import { invalid, notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 
-/** Backfills that have ended are shown this long. */
+/** Finished backfills are listed for this long. */
 const KEPT_MS = 7 * 86_400_000
 
-/** `/v1/connections/{id}/backfill`: a span of a connection is read again on demand. */
+/** `/v1/connections/{id}/backfill`: reads a span of a connection again on request. */
 export function backfillRoutes({ config, sources, store, ingest, clock }: ApiDeps): Route[] {
-  function configured(id: string) {
-    const connection = config.connections.find(connection => connection.id === id)
-    if (connection) return connection
-    throw notFound(`There is no connection "${id.slice(0, 100)}" in the configuration.`)
-  }
+  const configured = (id: string) => configuredConnection({ config }, id)
 
   function view(row: Backfill): BackfillAnswer {
     const { id, connection, since, until, askedAt, endedAt, error, progress } = row
@@ -63,7 +60,7 @@ export function backfillRoutes({ config, sources, store, ingest, clock }: ApiDep
       async handle({ params, body }) {
         const { id: connection, enabled } = configured(params.id)
         if (!enabled) throw new Refusal(409, `The connection "${connection}" is not enabled in the configuration.`)
-        if (sources.get(connection)?.feed.kind === 'follow')
+        if (!listsAllOrders({ sources }, connection))
           throw new Refusal(
             409,
             'This vendor lists no orders by time. Every followed order and user is read again by itself, at least once a day; poll the connection to read all of them now.',
@@ -111,7 +108,7 @@ export function backfillRoutes({ config, sources, store, ingest, clock }: ApiDep
   ]
 }
 
-/** How much of it is read, 0 to 1. */
+/** The share of the span that is read, 0 to 1. */
 function shareOf(progress: Progress | null): number {
   if (!progress || progress.wholeMs === 0) return 0
   const left = progress.spans.reduce((sum, { from, to }) => sum + (to - from), 0)

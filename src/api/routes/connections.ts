@@ -1,30 +1,19 @@
 import { Connection, PollAnswer, pageOf } from '../../../schemas/api.ts'
 import { FollowOrder, Paging, PollQuery } from '../../../schemas/api-requests.ts'
-import type { Config } from '../../../schemas/config.ts'
 import type { IngestControl } from '../../ingest/ingest-control.ts'
 import { askPoll } from '../../ingest/poll-request.ts'
-import { clockWords, lagMs } from '../../ingest/vendor-clock.ts'
-import { isSilent } from '../../ingest/webhook-watch.ts'
-import { timestamp } from '../../lib/clock.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
-import type { ConnectionRow } from '../../store/port/connections.ts'
-import type { Reconciliation } from '../../store/port/passes.ts'
+import { configuredConnection, createConnectionStates, listsAllOrders } from '../connection-states.ts'
 import type { ApiDeps } from '../deps.ts'
 import { noContent, RawJson, reply } from '../json.ts'
 import { pageById } from '../paging.ts'
-import { invalid, notFound, Refusal } from '../problem.ts'
+import { invalid, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 
-type Configured = Config['connections'][number]
-type Counts = ReadonlyMap<string, { orders: number; quarantined: number }>
-
-/** Counting is repeated after this many times as long as it took, and not within a second. */
-const COUNT_REST = 10
-
-/** All connections of the configuration, and how each is doing. */
+/** All connections of the configuration, each with its state. */
 export type ListConnections = () => Promise<readonly Connection[]>
 
-/** `/v1/connections`: how each is doing, a poll by hand, orders and users to follow. */
+/** `/v1/connections`: their states, polls on request, and orders and users to follow. */
 export function createConnections({
   config,
   sources,
@@ -32,100 +21,22 @@ export function createConnections({
   ingest,
   clock,
 }: Pick<ApiDeps, 'config' | 'sources' | 'store' | 'ingest' | 'clock'>): { list: ListConnections; routes: Route[] } {
-  let counted: { until: number; counts: Promise<Counts> } | null = null
+  const states = createConnectionStates({ config, sources, store, ingest, clock })
 
-  function counts(): Promise<Counts> {
-    const began = clock.monotonic()
-    if (counted !== null && began < counted.until) return counted.counts
-    const entry = { until: Number.POSITIVE_INFINITY, counts: store.connections.counts() }
-    counted = entry
-    const rest = () => {
-      const ended = clock.monotonic()
-      entry.until = ended + Math.max(1000, COUNT_REST * (ended - began))
-    }
-    entry.counts.then(rest, () => {
-      if (counted === entry) counted = null
-    })
-    return entry.counts
-  }
-
-  /** Where another process polls, it is asked through the store. */
+  /** If another process polls, it is asked through the store. */
   const poll: IngestControl['poll'] =
     ingest?.poll ?? ((id, options) => askPoll({ requests: store.pollRequests, clock }, id, options))
 
-  function configured(id: string): Configured {
-    const connection = config.connections.find(connection => connection.id === id)
-    if (!connection) throw notFound(`There is no connection "${id.slice(0, 100)}" in the configuration.`)
-    return connection
-  }
+  const configured = (id: string) => configuredConnection({ config }, id)
+  const listsAll = (id: string): boolean => listsAllOrders({ sources }, id)
 
-  /** False: only known orders and the orders of known users can be asked for. */
-  const listsAll = (id: string): boolean => sources.get(id)?.feed.kind !== 'follow'
-
-  /** The buyer of an order that was read before; some vendors show it only together with them. `path`: where else it could be said. */
+  /** The buyer of an order that was read before; some vendors ask for it. `path`: the member or parameter that could have named it. */
   async function buyerOf(id: string, orderId: string, path: 'user' | 'userId'): Promise<string> {
     const userId = (await store.orders.get(id, orderId))?.userId ?? null
     if (userId !== null) return userId
     const how = path === 'user' ? ' (on the command line: --user ID)' : ''
     const message = `expected the id of the buyer${how}, without which this vendor shows no order that was not read before, found nothing`
     throw invalid([{ path, message }])
-  }
-
-  function view(
-    connection: Configured,
-    row: ConnectionRow | null,
-    counts: Counts,
-    reconciliation: Reconciliation | null,
-  ): Connection {
-    const { id, vendor, enabled } = connection
-    const time = (at: number | null | undefined) => (at === null || at === undefined ? null : timestamp(at))
-    const count = counts.get(id)
-    // A trouble of the store itself cannot be stored.
-    const trouble = ingest?.troubles?.().get(id) ?? null
-    const hidden = trouble !== null && (row === null || row.state === 'ok' || row.state === 'behind') && !row?.lastError
-    const lag = row && lagMs(row, clock.now())
-    const aheadMs = row?.clockAheadMs ?? null
-    return {
-      id,
-      vendor,
-      enabled,
-      state: !enabled ? 'stopped' : hidden ? 'failing' : (row?.state ?? 'behind'),
-      cursor: time(row?.cursor),
-      lagSeconds: lag === null ? null : lag / 1000,
-      lastSuccessAt: time(row?.lastSuccessAt),
-      clock: aheadMs === null ? null : { aheadSeconds: aheadMs / 1000, warning: clockWords(aheadMs) },
-      nextPollAt: enabled ? time(row?.nextPollAt) : null,
-      lastError: enabled ? (row?.lastError ?? trouble) : 'The connection is not enabled in the configuration.',
-      ordersTracked: count?.orders ?? 0,
-      quarantined: count?.quarantined ?? 0,
-      webhooks: sources.get(id)?.webhook
-        ? { lastReceivedAt: time(row?.webhookAt), silent: row !== null && isSilent(row, clock.now()) }
-        : null,
-      reconcile:
-        connection.reconcile === false || !listsAll(id)
-          ? null
-          : {
-              lastAt: time(reconciliation?.last?.at),
-              nextAt: enabled && !reconciliation?.running ? time(reconciliation?.nextAt) : null,
-              orders: reconciliation?.last?.orders ?? 0,
-              events: reconciliation?.last?.events ?? 0,
-              lastError: enabled ? (reconciliation?.error ?? null) : null,
-            },
-    }
-  }
-
-  async function list(): Promise<readonly Connection[]> {
-    const [rows, numbers, reconciliations] = await Promise.all([
-      store.connections.list(),
-      counts(),
-      store.reconciliations.list(),
-    ])
-    const byId = new Map(rows.map(row => [row.id, row]))
-    const reconciled = new Map(reconciliations.map(row => [row.connection, row]))
-    return config.connections.map(connection => {
-      const { id } = connection
-      return view(connection, byId.get(id) ?? null, numbers, reconciled.get(id) ?? null)
-    })
   }
 
   const routes = [
@@ -137,7 +48,7 @@ export function createConnections({
       summary: 'All connections',
       tag: 'connections',
       answers: { 200: { description: 'By id', schema: pageOf(Connection) } },
-      handle: async ({ query }) => reply(pageById('connections', query, await list())),
+      handle: async ({ query }) => reply(pageById('connections', query, await states.list())),
     }),
     route({
       method: 'GET',
@@ -149,12 +60,7 @@ export function createConnections({
       problems: [404],
       async handle({ params }) {
         const connection = configured(params.id)
-        const [row, numbers, reconciliation] = await Promise.all([
-          store.connections.get(connection.id),
-          counts(),
-          store.reconciliations.get(connection.id),
-        ])
-        return reply(view(connection, row, numbers, reconciliation))
+        return reply(await states.one(connection))
       },
     }),
     route({
@@ -164,7 +70,7 @@ export function createConnections({
       query: PollQuery,
       summary: 'Poll now',
       description:
-        'Whatever the schedule says; takes a stopped connection up again. Where another process works the connection, that one is asked.',
+        'Independent of the schedule; a stopped connection is polled too. If another process polls the connection, it is asked to.',
       tag: 'connections',
       answers: { 200: { description: 'What was found', schema: PollAnswer } },
       problems: [404, 409, 502, 503],
@@ -182,7 +88,7 @@ export function createConnections({
             ...(query.user !== undefined && { userId: query.user }),
             ...(query.dryRun !== undefined && { dryRun: query.dryRun }),
           })
-          counted = null
+          states.countAgain()
           const data = events.map(({ body }) => new RawJson(body))
           return reply({ orders, events: events.length, quarantined, data })
         } catch (error) {
@@ -233,10 +139,10 @@ export function createConnections({
       },
     }),
   ]
-  return { list, routes }
+  return { list: states.list, routes }
 }
 
-/** A poll that failed is the vendor's answer, unless the trouble is here. */
+/** 502 for an error of the vendor; errors of our own stay as they are. */
 function pollFailed(error: unknown): unknown {
   if (!(error instanceof AppError) || error instanceof Refusal) return error
   if (/^(store|ingest)\./.test(error.code) || error.intent === 'fix') return error

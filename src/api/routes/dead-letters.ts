@@ -13,7 +13,7 @@ import { eventFilter } from './events.ts'
 
 type Asked = Omit<z.output<typeof Redrive>, 'dryRun'>
 
-/** `/v1/dead-letters`: what was given up, and its way back into the backlog. */
+/** `/v1/dead-letters`: lists, redrives and discards them. */
 export function deadLetterRoutes({
   store,
   dispatch,
@@ -100,9 +100,9 @@ export function deadLetterRoutes({
       path: '/v1/dead-letters/discard',
       access: 'write',
       body: Discard,
-      summary: 'Give dead letters up for good',
+      summary: 'Discard dead letters',
       description:
-        'Their events stay in the history, and a replay can still deliver them. An order that one held goes on. The log says how many, which and why.',
+        'Their events stay in the history, and a replay can still deliver them. Orders that they held go on. The log says how many, which and why.',
       tag: 'dead letters',
       answers: { 200: { description: 'They are gone', schema: Discarded } },
       async handle({ body: { reason, ...asked } }) {

@@ -30,7 +30,7 @@ function view(row: DeliveryRow): Delivery {
   }
 }
 
-/** Every destination's delivery of one event. */
+/** The deliveries of one event to all destinations. */
 export async function allDeliveriesOf({ deliveries }: Pick<Store, 'deliveries'>, eventId: string): Promise<Delivery[]> {
   const all: Delivery[] = []
   let after: string | null = null
@@ -47,7 +47,7 @@ export async function allDeliveriesOf({ deliveries }: Pick<Store, 'deliveries'>,
 
 const ALL: readonly DeliveryStatus[] = ['waiting', 'dead', 'delivered']
 
-/** Which statuses a delivery may have after an attempt that ended so. */
+/** The statuses that a delivery may have after an attempt with this outcome. */
 const OF_OUTCOME: Readonly<Record<'delivered' | 'retry' | 'dead' | 'failed', readonly DeliveryStatus[]>> = {
   delivered: ['delivered'],
   retry: ['waiting'],
@@ -55,7 +55,7 @@ const OF_OUTCOME: Readonly<Record<'delivered' | 'retry' | 'dead' | 'failed', rea
   failed: ['waiting', 'dead'],
 }
 
-/** `/v1/deliveries`: which destination got which event, and each attempt. */
+/** `/v1/deliveries`: deliveries and their attempts. */
 export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: KnownIds }): Route[] {
   return [
     route({

@@ -16,7 +16,7 @@ import { createReplays } from './replay.ts'
 
 type Deps = Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: KnownIds }
 
-/** What people do with a destination, a handler or an endpoint: hold it back, let it go on, hurry it, give it the past again. */
+/** Pause, resume, retry and replay, for handlers and endpoints alike. */
 export function destinationActionRoutes(deps: Deps): Route[] {
   const { store, dispatch, clock, known } = deps
   const standing = createStanding(deps)
@@ -49,8 +49,9 @@ export function destinationActionRoutes(deps: Deps): Route[] {
       method: 'POST',
       path: '/v1/destinations/{id}/pause',
       access: 'write',
-      summary: 'Hold back all deliveries',
-      description: 'A handler or an endpoint. It misses nothing: its events wait, as far back as the history reaches.',
+      summary: 'Pause a destination',
+      description:
+        'A handler or an endpoint. Its events wait, as far back as the history reaches, so it misses nothing.',
       tag: 'destinations',
       answers: { 200: { description: 'The destination', schema: Destination } },
       problems: [404],
@@ -63,9 +64,8 @@ export function destinationActionRoutes(deps: Deps): Route[] {
       method: 'POST',
       path: '/v1/destinations/{id}/resume',
       access: 'write',
-      summary: 'Go on, with all that was held back',
-      description:
-        'Whatever held it back (a pause, or that it was disabled), all that has waited is delivered, in order.',
+      summary: 'Resume a destination',
+      description: 'After a pause, or after it was disabled. Everything that has waited is delivered, in order.',
       tag: 'destinations',
       answers: { 200: { description: 'The destination, and how much has waited', schema: DestinationResumed } },
       problems: [404],
@@ -81,9 +81,9 @@ export function destinationActionRoutes(deps: Deps): Route[] {
       method: 'POST',
       path: '/v1/destinations/{id}/retry',
       access: 'write',
-      summary: 'Try all that waits now',
+      summary: 'Retry everything that waits, now',
       description:
-        'Whatever waits for a later attempt is due now; a rest that an endpoint asked for ends, and an open circuit sends its next probe. Attempts stay counted.',
+        'Events that wait for a later attempt are due now, a rest by Retry-After ends, and an open circuit sends its next probe. Attempts stay counted.',
       tag: 'destinations',
       answers: { 202: { description: 'How many events are due', schema: Retried } },
       problems: [404, 409],
@@ -148,7 +148,7 @@ export function destinationActionRoutes(deps: Deps): Route[] {
     return { events, orders: orders.size, alreadyDelivered, estimatedSeconds: Math.ceil(events / perSecond) }
   }
 
-  /** Where another process delivers, an endpoint's row says what it wants; what a handler wants is known only there. */
+  /** For an endpoint of another process: its row has its subscription. The subscription of a handler is known only to its process. */
   async function storedWants(id: string): Promise<DestinationWants> {
     const row = await store.endpoints.get(id)
     if (!row)
@@ -168,5 +168,5 @@ export function destinationActionRoutes(deps: Deps): Route[] {
 }
 
 const [PREVIEW_PAGE, PREVIEW_SAMPLE] = [250, 200]
-/** How long a delivery is taken to last where there was none yet, milliseconds. */
+/** The assumed time of a delivery if there was none yet, milliseconds. */
 const USUAL_MS = 50

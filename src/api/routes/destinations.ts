@@ -11,12 +11,12 @@ import type { KnownIds } from '../known-ids.ts'
 import { pageById } from '../paging.ts'
 import { type Route, route } from '../route.ts'
 
-/** Success and latency are of this many latest attempts. */
+/** Success rate and latency are those of this many latest attempts. */
 const SAMPLE = 200
 
-/** Handlers and endpoints, and how each is doing. */
+/** Lists handlers and endpoints with their states. */
 export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 'clock'> & { known: KnownIds }) {
-  /** What its latest attempts tell, and when the next is. */
+  /** From its latest attempts, and the time of the next one. */
   async function detailsOf(id: string, state: DestinationView['state'], stats: DeliveryStats | undefined) {
     const works = state === 'active' || state === 'open'
     const [since, next] = await Promise.all([
@@ -67,7 +67,7 @@ export function createStanding({ store, clock, known }: Pick<ApiDeps, 'store' | 
 
 const NO_DETAILS = { lastError: null, failingSince: null, failuresInRow: 0, lastSuccessAt: null, nextAttemptAt: null }
 
-/** A rest that is not over; no clock makes one longer than it may be. */
+/** The end of a rest that is not over. A wrong clock makes none longer than the longest rest. */
 const restOf = (until: number, now: number): string | null =>
   until > now ? timestamp(Math.min(until, now + LONGEST_REST)) : null
 

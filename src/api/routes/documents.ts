@@ -6,7 +6,7 @@ import { openApi } from '../documents/openapi.ts'
 import { RawJson, reply } from '../json.ts'
 import { type Route, route } from '../route.ts'
 
-/** The generated documents. `routes` is asked late: the documents describe their own routes too. */
+/** The generated documents. `routes` is a function because the documents describe their own routes too. */
 export function documentRoutes(routes: () => readonly Route[]): Route[] {
   const document = (path: string, summary: string, type: string, make: () => JsonSchema): Route => {
     let made: RawJson | null = null

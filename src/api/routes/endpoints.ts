@@ -16,7 +16,7 @@ import { createStanding } from './destinations.ts'
 
 const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
 
-/** `/v1/endpoints`: webhook endpoints; what is done with any destination is in `destination-actions.ts`. */
+/** `/v1/endpoints`: webhook endpoints. Actions on any destination are in `destination-actions.ts`. */
 export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
   const { store, dispatch, clock, secretBox, known } = deps
   const standing = createStanding(deps)
@@ -27,7 +27,7 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
     return row
   }
 
-  /** An endpoint that may be changed here. */
+  /** 409 for an endpoint that is declared in the configuration. */
   async function loadOwn(id: string): Promise<EndpointRow> {
     const row = await load(id)
     if (row.declared) throw new Refusal(409, `"${id}" is declared in the configuration; change it there.`)
@@ -42,7 +42,7 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       ])
   }
 
-  /** Retries must not outlast the history; null or absent ones are the global ones, which the configuration was checked for. */
+  /** Retries must not outlast the history. The global ones, used where these are absent, are checked with the configuration. */
   function checkRetries(delivery: { retries?: readonly number[] | undefined } | null | undefined): void {
     const message = retriesOutlast(delivery?.retries ?? [], deps.config.retention.events)
     if (message !== null) throw invalid([{ path: 'delivery.retries', message: `expected ${message}` }])
@@ -78,7 +78,7 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       body: EndpointCreate,
       summary: 'Add an endpoint',
       description:
-        'It gets what happens from now on. With `replaySince` it first gets the past since then and goes over to the present, each order in sequence without a gap; until all of the past is queued, `replaySince` is in the answers, and nothing is sent.',
+        'It receives events from now on. With `replaySince` it first receives past events since then, each order in sequence and without a gap; until all of them are queued, answers contain `replaySince`, and nothing is sent.',
       tag: 'endpoints',
       answers: { 201: { description: 'The endpoint, and its secret this once', schema: EndpointCreated } },
       problems: [409],
@@ -146,7 +146,7 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
         checkRetries(delivery)
         await Promise.all([checkUrl(url), known.connections(connections, 'connections')])
         const row = await change(id, {
-          // Whoever changes it says that it works again.
+          // A changed endpoint is expected to work again.
           restUntil: null,
           ...(url !== undefined && { url }),
           ...(types !== undefined && { types }),
@@ -198,8 +198,7 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       path: '/v1/endpoints/{id}/rotate-secret',
       access: 'admin',
       summary: 'Make a new secret',
-      description:
-        'For 24 hours deliveries are signed with the former one as well; rotated again in that time, with all of them.',
+      description: 'For 24 hours deliveries are signed with the former secrets too.',
       tag: 'endpoints',
       answers: { 200: { description: 'The new secret, this once', schema: RotateAnswer } },
       problems: [404, 409],
@@ -210,7 +209,7 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
           const row = await loadOwn(id)
           const former = formerSecrets(secretBox, row, clock.now())
           const patch = { secret: sealed, formerSecrets: former, updatedAt: clock.now() }
-          // Of two who rotate at the same time the later comes upon the secret of the earlier, which then signs along.
+          // If two rotate at the same time, the second retries with the secret of the first as a former one.
           if (!(await store.endpoints.update(id, patch, { secret: row.secret }))) continue
           await dispatch?.refresh()
           const [newest] = former

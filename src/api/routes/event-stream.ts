@@ -12,11 +12,11 @@ import { eventFilter } from './events.ts'
 
 const HEARTBEAT_MS = 15_000
 const PAGE = 50
-/** What a reader that takes its time may keep in memory, characters. An event that is larger comes by itself. */
+/** The most characters that a slow reader keeps in memory. A larger event is sent alone. */
 const PAGE_SIZE = 256 * 1024
 const MOST_STREAMS = 200
 
-/** `/v1/events/stream`: events as they come, as server-sent events. */
+/** `/v1/events/stream`: new events as server-sent events. */
 export function streamRoutes({
   store,
   clock,
@@ -42,7 +42,7 @@ export function streamRoutes({
     return since === undefined ? store.events.last() : 0
   }
 
-  /** Reads a page only when the reader took the one before: a slow reader costs one page of memory. */
+  /** Reads the next page only after the reader took the last one, so a slow reader costs one page of memory. */
   function follow(filter: EventFilter, start: number): ReadableStream<Uint8Array> {
     const encoder = new TextEncoder()
     const gone = new AbortController()
@@ -79,7 +79,7 @@ export function streamRoutes({
           position = last.n
           return page.map(frame).join('')
         }
-        // Nothing up to here fits the filter, so it need not be looked at again.
+        // Nothing up to here matches the filter; skip it next time.
         position = Math.max(position, horizon)
         const left = beatAt - clock.monotonic()
         if (left <= 0 || (!(await feed.wait(seen, left, gone.signal)) && !gone.signal.aborted))
@@ -95,7 +95,7 @@ export function streamRoutes({
             const text = await next()
             if (text !== null) return controller.enqueue(encoder.encode(text))
           } catch (error) {
-            // The client comes back with its Last-Event-ID, and misses nothing.
+            // The client reconnects with its Last-Event-ID and misses nothing.
             log.warn({ error: messageOf(error) }, 'an event stream ended early')
           }
           end()

@@ -13,7 +13,7 @@ import { allDeliveriesOf } from './deliveries.ts'
 
 type Asked = Partial<Pick<z.output<typeof StreamQuery>, 'type' | 'connection' | 'order' | 'since' | 'until'>>
 
-/** The store's filter of what a query asks for. */
+/** The filter of the store for a query. */
 export function eventFilter({ type, connection, order, since, until }: Asked): EventFilter {
   return {
     ...(type && { types: type }),
@@ -24,14 +24,14 @@ export function eventFilter({ type, connection, order, since, until }: Asked): E
   }
 }
 
-/** `order=desc` is a direction: no vendor calls an order so. */
+/** `order=desc` is a direction: no vendor has an order with such an id. */
 function withDirection({ order, direction }: z.output<typeof EventQuery>) {
   return direction === undefined && (order === 'desc' || order === 'asc')
     ? { order: undefined, direction: order }
     : { order, direction }
 }
 
-/** `/v1/events`: the history. */
+/** `/v1/events`: the event history. */
 export function eventRoutes({
   store,
   eventLog,

@@ -6,11 +6,11 @@ import { RawJson, reply } from '../json.ts'
 import type { KnownIds } from '../known-ids.ts'
 import { type Route, route } from '../route.ts'
 
-/** So many of the newest events are tried. */
+/** The filter is tried on this many of the newest events. */
 const EVENTS = 500
 const EXAMPLES = 3
 
-/** `/v1/filters/preview`: what an endpoint with these wishes would get. */
+/** `/v1/filters/preview`: what an endpoint with this subscription would get. */
 export function filterRoutes({ store, known }: Pick<ApiDeps, 'store'> & { known: KnownIds }): Route[] {
   return [
     route({

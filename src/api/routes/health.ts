@@ -9,7 +9,7 @@ import { type Route, route } from '../route.ts'
 
 /** The store gets this long to answer. */
 const PATIENCE_MS = 5_000
-/** Answers of the store are this long good, so that probes of strangers cost nothing. */
+/** An answer of the store is reused for this long, so probes by strangers cost nothing. */
 const FRESH_MS = 1_000
 
 /** Whether each part of this process works. */
@@ -23,7 +23,7 @@ export function createChecks({ store, eventLog, ingest, dispatch, clock }: ApiDe
       const answer = await Promise.race([store.check(), late])
       if (answer === null)
         return { state: 'failing', detail: `The store did not answer within ${PATIENCE_MS / 1000} s.` }
-      // Not where it is: strangers may ask too.
+      // Do not say where it is: strangers may ask too.
       return { state: 'ok', detail: 'The store answers.' }
     } catch (error) {
       return { state: 'failing', detail: messageOf(error) }
@@ -44,7 +44,7 @@ export function createChecks({ store, eventLog, ingest, dispatch, clock }: ApiDe
     return trouble === null ? { state: 'ok', detail: fine } : { state: 'failing', detail: trouble }
   }
 
-  /** A loop of one connection that fails takes nothing from the others: the process is ready, and says so. */
+  /** A failing connection does not affect the others: the process is ready, and the detail names the failure. */
   function ingestWorks(): string {
     const troubles = [...(ingest?.troubles?.() ?? [])].map(([connection, sentence]) => `${connection}: ${sentence}`)
     return ['Polls go on; each connection tells its own state.', ...troubles].join(' ')
@@ -52,14 +52,14 @@ export function createChecks({ store, eventLog, ingest, dispatch, clock }: ApiDe
 
   return async () => ({
     store: await storeState(),
-    // A log that went back works: it is said, and does not make the process unready.
+    // A log that went back works again: the notice is shown, and the process is ready.
     eventLog: part(eventLog, eventLog.notice() ?? 'The event log answers.'),
     ingest: part(ingest, ingestWorks()),
     dispatch: part(dispatch, 'Deliveries go on.'),
   })
 }
 
-/** `/healthz`, `/readyz`, `/metrics`: what every role serves. */
+/** `/healthz`, `/readyz`, `/metrics`: served by every role. */
 export function healthRoutes(deps: ApiDeps): Route[] {
   const { metrics, log, version } = deps
   const collect = deps.collect ?? createCollector(deps)

@@ -9,16 +9,16 @@ import { readAgain } from '../read-again.ts'
 import { readBytes } from '../read-request.ts'
 import { type Route, route } from '../route.ts'
 
-/** So many deliveries are remembered to drop their repeats; a repeat beyond that costs one more read of the order. */
+/** The number of deliveries that are remembered to drop repeats. A later repeat costs one more read of the order. */
 const REMEMBERED = 10_000
 const NOTE_EVERY_MS = 60_000
 
-/** `/hooks`: a vendor says that an order changed. Its word is only a hint: the order is read, and facts are derived as in a poll. */
+/** `/hooks`: a vendor says that an order changed. The body is only a hint: the order is read, and facts are derived as in a poll. */
 export function hookRoutes(
   deps: Pick<ApiDeps, 'config' | 'sources' | 'store' | 'ingest' | 'metrics' | 'clock' | 'log'>,
 ): Route[] {
   const { config, sources, log, metrics } = deps
-  const heard = createHearing(deps)
+  const noteReceived = createReceiptNotes(deps)
   const seen = new Set<string>()
 
   return [
@@ -46,10 +46,10 @@ export function hookRoutes(
           throw new Refusal(401, 'The signature does not fit the body.')
         }
 
-        heard(connection.id)
+        noteReceived(connection.id)
         const received = reply({ received: true })
         const notice = readNotice(reader, request)
-        // The body is part of the key: the id alone is not signed, and must not drop another body.
+        // The id is not signed, so the body is part of the key: a forged id must not drop another body.
         const key =
           notice.deliveryId === null
             ? null
@@ -90,8 +90,12 @@ export function hookRoutes(
   }
 }
 
-/** Notes that webhooks come: at once, then at most once a minute for each connection, the last of a minute at its end. */
-function createHearing({ store, clock, log }: Pick<ApiDeps, 'store' | 'clock' | 'log'>): (connection: string) => void {
+/** Stores when the last webhook came: at once, then at most once a minute for each connection. */
+function createReceiptNotes({
+  store,
+  clock,
+  log,
+}: Pick<ApiDeps, 'store' | 'clock' | 'log'>): (connection: string) => void {
   const notedAt = new Map<string, number>()
   const pending = new Set<string>()
 

@@ -13,12 +13,12 @@ import { type Route, route } from '../route.ts'
 
 const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
 
-/** 192 bits: not to be guessed at any rate a server can answer. */
+/** 192 bits cannot be guessed at any rate that a server can answer. */
 const KEY_BYTES = 24
-/** All of them are compared at every request. */
+/** Every request compares with all of them. */
 const MOST_KEYS = 200
 
-/** `/v1/keys`: further keys beside ORDERWIRE_API_KEY, each with the rights it needs. */
+/** `/v1/keys`: further keys besides ORDERWIRE_API_KEY, each with a role. */
 export function keyRoutes({ store, clock, keyring }: Pick<ApiDeps, 'store' | 'clock'> & { keyring: Keyring }): Route[] {
   return [
     route({
@@ -38,7 +38,7 @@ export function keyRoutes({ store, clock, keyring }: Pick<ApiDeps, 'store' | 'cl
       body: ApiKeyCreate,
       summary: 'Make an API key',
       description:
-        '`read` may look at everything; `write` may also poll, follow, replay, redrive, retry, pause and resume destinations, and test endpoints; `admin` may do everything. Other processes know it within a few seconds.',
+        '`read` may read everything; `write` may also poll, follow, replay, redrive, retry, pause and resume destinations, and test endpoints; `admin` may do everything. Other processes accept it within a few seconds.',
       tag: 'keys',
       answers: { 201: { description: 'The key, this once', schema: ApiKeyCreated } },
       problems: [409],

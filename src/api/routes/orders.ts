@@ -9,7 +9,7 @@ import { pageByCursor } from '../paging.ts'
 import { notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 
-/** `/v1/orders`: one order as last seen, and what happened to it. */
+/** `/v1/orders`: finds orders, and shows one as last seen with its events. */
 export function orderRoutes({
   config,
   store,
@@ -32,7 +32,7 @@ export function orderRoutes({
       query: OrderQuery,
       summary: 'Orders, by number or id',
       description:
-        'Those whose number is or begins with `number` come first, by number; then those whose id does, by id.',
+        'Orders whose number begins with `number` come first, by number; then orders whose id begins with it, by id.',
       tag: 'orders',
       answers: { 200: { description: 'In short', schema: pageOf(OrderEntry) } },
       async handle({ query: { number, connection, ...paging } }) {

@@ -9,7 +9,7 @@ import { notFound, Refusal } from '../problem.ts'
 import { readAgain } from '../read-again.ts'
 import { type Route, route } from '../route.ts'
 
-/** `/v1/quarantine`: orders, values and spans of time that were not understood. */
+/** `/v1/quarantine`: orders, values and spans of time that could not be understood. */
 export function quarantineRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
   const { config, store, ingest, clock, known } = deps
   return [
@@ -62,7 +62,7 @@ export function quarantineRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
           throw new Refusal(409, `The connection "${id}" is not (any more) polled by this configuration.`)
         if (orderId !== null) await readAgain(deps, id, orderId)
         else {
-          // The next poll reads it, in whichever process that is.
+          // The next poll of any process reads it.
           await store.quarantine.makeDue(entry.id, clock.now())
           ingest?.wake(id)
         }

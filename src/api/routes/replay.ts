@@ -9,13 +9,13 @@ import type { KnownIds } from '../known-ids.ts'
 import { invalid, notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 
-/** Asks for past events again; returns how many are queued. */
+/** Queues past events again for one destination; returns how many. */
 export const createReplays =
   ({ store, dispatch, clock }: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'>) =>
   (id: string, filter: EventFilter): Promise<number> =>
     dispatch ? dispatch.replay(id, filter) : askInStore({ store, clock }, id, filter)
 
-/** One event again; replays of many are in `destination-actions.ts`. */
+/** Resends one event; the replay of many is in `destination-actions.ts`. */
 export function resendRoutes(deps: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: KnownIds }): Route[] {
   const { store, known } = deps
   const ask = createReplays(deps)
@@ -47,7 +47,7 @@ export function resendRoutes(deps: Pick<ApiDeps, 'store' | 'dispatch' | 'clock'>
   ]
 }
 
-/** Where another process delivers: it finds what was asked for in the store. What a handler wants is known only there. */
+/** If another process delivers, it finds the request in the store. The subscription of a handler is known only to that process. */
 async function askInStore(
   { store, clock }: Pick<ApiDeps, 'store' | 'clock'>,
   id: string,

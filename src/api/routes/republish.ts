@@ -14,11 +14,11 @@ const EMBEDDED =
   'To deliver past events again, use `replay --to DESTINATION`.'
 
 /**
- * `/v1/events/republish`: past events into the event log again, after Kafka has lost them.
+ * `/v1/events/republish`: appends past events to the event log again, after Kafka has lost them.
  *
- * An event is republished by taking its mark of being published away; whoever works its connection then publishes it as any other. So
- * one process publishes an order, in sequence, with its new events behind; a crash loses nothing of the request; and replays
- * wait until all is in the log. The marks of one order go in one transaction, so that no later event of it comes before an earlier one.
+ * It clears `published_at`; the process that polls the connection then publishes the events as usual. So an order is still published by
+ * one process and in sequence, new events last; a crash loses nothing; replays wait until all is in the log. All events of one order are
+ * marked in one transaction, so no later event is published before an earlier one.
  */
 export function republishRoutes({
   config,

@@ -12,7 +12,7 @@ import { type Route, route } from '../route.ts'
 
 const LATEST_ORDERS = 100
 
-/** `/v1/verify`: looks through the store for what contradicts itself, and compares it with the vendors. */
+/** `/v1/verify`: searches the store for contradictions, and compares it with the vendors. */
 export function verifyRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
   const { config, store, eventLog, ingest, dispatch, clock, log, known } = deps
   let running = false
@@ -57,7 +57,7 @@ export function verifyRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
     )
   }
 
-  /** One at a time: it costs reading everything. */
+  /** One at a time, because it reads the whole store. */
   async function answer(
     request: Request,
     query: z.output<typeof VerifyQuery>,
@@ -102,11 +102,11 @@ export function verifyRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       path: '/v1/verify',
       access: method === 'GET' ? 'read' : 'write',
       query: VerifyQuery,
-      summary: method === 'GET' ? 'What in the store contradicts itself, or the vendors' : 'The same, and mend it',
+      summary: method === 'GET' ? 'Find contradictions in the store, or with the vendors' : 'The same, with repair',
       description:
         method === 'GET'
-          ? 'JSON lines, as they are found; the last is the summary. Changes nothing.'
-          : 'Mends what is safe to mend, and reads orders with missing facts again.',
+          ? 'JSON lines, as they are found; the last one is the summary. Changes nothing.'
+          : 'Repairs what is safe to repair, and reads orders with missing facts again.',
       tag: 'verify',
       answers: { 200: { description: 'Line by line', schema: VerifyLine, type: 'application/jsonl' } },
       problems: [409, 503],

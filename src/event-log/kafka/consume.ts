@@ -1,4 +1,5 @@
 import kafkajs, { type Admin, type Cluster, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
+import { doubled } from '../../lib/back-off.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { endsWithin } from '../../lib/deadline.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
@@ -299,7 +300,7 @@ export function consumeFromKafka(deps: {
         error = cause
       }
       if (stopping.signal.aborted) return
-      pause = joins > joined ? 250 : Math.min(pause * 2, 5_000)
+      pause = joins > joined ? 250 : doubled(pause, 5_000)
       const before = problem
       problem = deps.explain(error)
       // The coordinator of a new group may need a moment; do not log that.

@@ -1,3 +1,4 @@
+import { createBackOff } from '../../lib/back-off.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
@@ -92,7 +93,8 @@ export function partitionReader(deps: {
 
   /** Offers a batch again if the consumer fails to take it in: skipping it would lose events. */
   async function handOut(entries: readonly LogEntry[]): Promise<void> {
-    for (let pause = 100; state === 'open'; pause = Math.min(pause * 2, 5_000)) {
+    const backOff = createBackOff({ firstMs: 100, longestMs: 5_000 })
+    while (state === 'open') {
       try {
         return await onBatch(partition, entries)
       } catch (error) {
@@ -100,7 +102,7 @@ export function partitionReader(deps: {
           { partition, error: messageOf(error) },
           'a batch of the event log was not taken in; it is offered again',
         )
-        await clock.sleep(pause)
+        await clock.sleep(backOff.next())
       }
     }
   }

@@ -1,3 +1,4 @@
+import { createBackOff } from '../../lib/back-off.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { endsWithin } from '../../lib/deadline.ts'
 import { messageOf } from '../../lib/errors.ts'
@@ -77,12 +78,13 @@ export function assignment(deps: {
 
   /** Retries until it works or the partitions are gone. */
   async function insist<T>(what: string, attempt: () => Promise<T>): Promise<T | null> {
-    for (let pause = 100; state === 'held'; pause = Math.min(pause * 2, 5_000)) {
+    const backOff = createBackOff({ firstMs: 100, longestMs: 5_000 })
+    while (state === 'held') {
       try {
         return await attempt()
       } catch (error) {
         log.warn({ error: messageOf(error), group: consumer.group }, `${what} failed; it is tried again`)
-        await clock.sleep(pause, over.signal)
+        await clock.sleep(backOff.next(), over.signal)
       }
     }
     return null

@@ -1,5 +1,6 @@
 import { Agent, buildConnector, type Dispatcher, request } from 'undici'
 import type { RateLimit } from '../../../schemas/config.ts'
+import { pauseAfter } from '../../lib/back-off.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { parseJson } from '../../lib/exact-json.ts'
@@ -71,8 +72,7 @@ const CONNECT_TIMEOUT = 10_000
 const ANSWER_TIMEOUT = 30_000
 const REFUSAL_TIMEOUT = 5_000
 const LAST_TIME = Date.UTC(9000, 0)
-const FIRST_BACKOFF = 2_000
-const LONGEST_BACKOFF = 300_000
+const REFUSED = { firstMs: 2_000, longestMs: 300_000 }
 
 export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
   const { clock, log, connection } = options
@@ -101,7 +101,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
 
   /** How long the vendor wants to be left alone, with jitter so that several processes do not come back together. */
   function restOf(headers: VendorResponse['headers'], now: number): number {
-    const ms = retryAfterMs(headers, now) ?? Math.min(LONGEST_BACKOFF, FIRST_BACKOFF * 2 ** (refusals - 1))
+    const ms = retryAfterMs(headers, now) ?? pauseAfter(refusals, REFUSED)
     return ms + Math.round(Math.random() * Math.max(250, Math.min(ms / 10, 30_000)))
   }
 
