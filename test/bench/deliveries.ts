@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { parseArgs } from 'node:util'
 import { eventRecord } from '../helpers/event-records.ts'
 import { startKafka } from '../helpers/kafka.ts'
@@ -34,11 +34,9 @@ const [RATE, BURST, BURST_EVERY] = [50, 50, 50]
 const padding = 'x'.repeat(500)
 
 const receiver = spawn(process.execPath, [join(import.meta.dirname, 'raw-receiver.ts')], {
-  stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+  stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
 })
-const [port] = await new Promise<string[]>(resolve =>
-  createInterface({ input: receiver.stdout }).once('line', line => resolve([line])),
-)
+const [port] = await once(receiver, 'message')
 const kafka = KAFKA ? await startKafka() : null
 const postgres = KAFKA ? await startPostgres() : null
 if (KAFKA && !(kafka && postgres)) process.exit(1)

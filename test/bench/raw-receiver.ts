@@ -2,7 +2,7 @@ import { createServer } from 'node:net'
 
 /**
  * A receiver that costs as little as possible, in a process of its own: it counts the requests in what arrives, and answers 204 to each.
- * Bodies must not contain an empty line. Prints its port.
+ * Sends its port to its parent, and ends with it.
  */
 const ANSWER = 'HTTP/1.1 204 No Content\r\n\r\n'
 
@@ -23,7 +23,7 @@ const server = createServer(socket => {
         continue
       }
       const end = chunk.indexOf('\r\n\r\n', at)
-      head += chunk.latin1Slice(at, end < 0 ? chunk.length : end)
+      head += chunk.toString('latin1', at, end < 0 ? chunk.length : end)
       if (end < 0) break
       at = end + 4
       left = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
@@ -36,6 +36,6 @@ const server = createServer(socket => {
 })
 server.listen(0, '127.0.0.1', () => {
   const address = server.address()
-  process.stdout.write(`${typeof address === 'object' ? address?.port : ''}\n`)
+  process.send?.(typeof address === 'object' ? address?.port : null)
 })
 process.on('disconnect', () => process.exit())
