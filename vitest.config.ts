@@ -31,6 +31,7 @@ export default defineConfig({
   },
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: './test/global-setup.ts',
     testTimeout: 30_000,
     hookTimeout: 120_000,
     // Real servers and child processes: two files at a time are what two cores can carry.

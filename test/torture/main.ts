@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util'
 import { startOwnKafka } from '../helpers/kafka.ts'
-import { startPostgres, startPostgresAt } from '../helpers/postgres.ts'
+import { startOwnPostgres, startPostgresAt } from '../helpers/postgres.ts'
 import { tightDisk } from '../helpers/tight-disk.ts'
 import { until } from '../helpers/until.ts'
 import { torture } from './cluster.ts'
@@ -34,7 +34,7 @@ type Outcome = (Verdict & { readonly kills: number; readonly deaths: readonly st
 
 const scenes: Record<string, () => Promise<Outcome>> = {
   async cluster() {
-    const [postgres, kafka] = [await startPostgres(), await startOwnKafka()]
+    const [postgres, kafka] = [await startOwnPostgres(), await startOwnKafka()]
     try {
       if (!postgres || !kafka) return null
       const verdict = await torture({
