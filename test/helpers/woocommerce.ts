@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 /** A simulated WooCommerce shop over real HTTP on loopback: what its REST API v3 answers for orders and their refunds. */
@@ -7,7 +7,14 @@ export type WooRow = { readonly id: number; readonly date_modified_gmt: string; 
 
 const KEY = 'ck_test'
 const SECRET = 'cs_test'
+const AUTHORIZATION = `Basic ${Buffer.from(`${KEY}:${SECRET}`).toString('base64')}`
 const ROOT = '/wp-json/wc/v3'
+
+interface Answer {
+  readonly status: number
+  readonly body: unknown
+  readonly headers?: Record<string, number>
+}
 
 export async function startWooCommerce({ mostPerPage = 100 } = {}) {
   const orders = new Map<number, WooRow>()
@@ -17,7 +24,7 @@ export async function startWooCommerce({ mostPerPage = 100 } = {}) {
   const requests: URL[] = []
   const control = { refundsFail: null as number | null }
 
-  function list(query: URLSearchParams, response: ServerResponse): void {
+  function list(query: URLSearchParams): Answer {
     const size = Math.min(Number(query.get('per_page') ?? 10), mostPerPage)
     const page = Number(query.get('page') ?? 1)
     const [after, before] = ['modified_after', 'modified_before'].map(name => query.get(name) ?? '')
@@ -26,27 +33,31 @@ export async function startWooCommerce({ mostPerPage = 100 } = {}) {
       .filter(({ id }) => !late.has(id))
       .filter(({ date_modified_gmt: at }) => (!after || at > after) && (!before || at < before))
       .sort((a, b) => a.id - b.id)
-    response.setHeader('X-WP-Total', found.length)
-    response.setHeader('X-WP-TotalPages', Math.ceil(found.length / size))
-    json(response, 200, found.slice((page - 1) * size, page * size))
+    return {
+      status: 200,
+      body: found.slice((page - 1) * size, page * size),
+      headers: { 'X-WP-Total': found.length, 'X-WP-TotalPages': Math.ceil(found.length / size) },
+    }
   }
 
-  function answer(request: IncomingMessage, response: ServerResponse): void {
-    const url = new URL(request.url ?? '', 'http://shop')
-    requests.push(url)
-    const expected = `Basic ${Buffer.from(`${KEY}:${SECRET}`).toString('base64')}`
-    if (request.headers.authorization !== expected)
-      return json(response, 401, { code: 'woocommerce_rest_cannot_view', data: { status: 401 } })
-    if (url.pathname === `${ROOT}/orders`) return list(url.searchParams, response)
+  function answerTo(url: URL, authorization: string | undefined): Answer {
+    if (authorization !== AUTHORIZATION) return failure(401, 'woocommerce_rest_cannot_view')
+    if (url.pathname === `${ROOT}/orders`) return list(url.searchParams)
     const [, id, part] = /\/orders\/(\d+)(\/refunds)?$/.exec(url.pathname) ?? []
     const order = orders.get(Number(id))
-    if (!order) return json(response, 404, { code: 'woocommerce_rest_shop_order_invalid_id', data: { status: 404 } })
-    if (!part) return json(response, 200, order)
-    if (control.refundsFail !== null) return json(response, control.refundsFail, {})
-    json(response, 200, refunds.get(order.id) ?? [])
+    if (!order) return failure(404, 'woocommerce_rest_shop_order_invalid_id')
+    if (!part) return { status: 200, body: order }
+    if (control.refundsFail !== null) return failure(control.refundsFail, 'internal')
+    return { status: 200, body: refunds.get(order.id) ?? [] }
   }
 
-  const server = createServer(answer)
+  const server = createServer((request, response) => {
+    const url = new URL(request.url ?? '', 'http://shop')
+    requests.push(url)
+    const { status, body, headers } = answerTo(url, request.headers.authorization)
+    response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8', ...headers })
+    response.end(JSON.stringify(body))
+  })
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
@@ -65,6 +76,4 @@ export async function startWooCommerce({ mostPerPage = 100 } = {}) {
   }
 }
 
-function json(response: ServerResponse, status: number, body: unknown): void {
-  response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8' }).end(JSON.stringify(body))
-}
+const failure = (status: number, code: string): Answer => ({ status, body: { code, data: { status } } })

@@ -8,7 +8,7 @@ import { createFinder } from './rest-paths.ts'
 /** What `orderwire check` says of a described API: which facts it can never prove, and whether the description fits the rows there are. */
 
 /** The facts that this description can prove, and those it cannot. */
-export function provableTypes({
+function provableTypes({
   order,
 }: Pick<RestOptions, 'order'>): Readonly<Record<'proves' | 'missing', readonly EventType[]>> {
   const { packages } = order

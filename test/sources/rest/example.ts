@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import type { RestConnection } from '../../../schemas/vendor/connections.ts'
 import { loadConfig } from '../../../src/config/config-file.ts'
-import { connectAll } from '../../../src/sources/connect.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { connectAll } from '../../../src/sources/connect.ts'
 import { quietLog } from '../../helpers/quiet.ts'
 import { closeAfterTest } from '../loopback.ts'
 

@@ -126,7 +126,9 @@ describe('polled, a WooCommerce shop', () => {
     })
     const poll = async () => {
       const { events } = await ingest.poll('woo', { signal })
-      return events.map(({ body }) => OrderEvent.parse(JSON.parse(body))).map(event => `${event.data.orderId} ${gist(event)}`)
+      return events
+        .map(({ body }) => OrderEvent.parse(JSON.parse(body)))
+        .map(event => `${event.data.orderId} ${gist(event)}`)
     }
     return { poll }
   }
@@ -164,7 +166,9 @@ describe('polled, a WooCommerce shop', () => {
     for (let id = 1; id <= 5; id += 1) shop.put(order(id, { date_paid_gmt: now() }))
     shop.late.add(3)
     expect(await poll()).toEqual(['1 paid 39.00', '2 paid 39.00', '4 paid 39.00', '5 paid 39.00'])
-    expect(shop.requests.map(({ searchParams }) => searchParams.get('page'))).toEqual(expect.arrayContaining(['1', '2']))
+    expect(shop.requests.map(({ searchParams }) => searchParams.get('page'))).toEqual(
+      expect.arrayContaining(['1', '2']),
+    )
     shop.late.clear()
     expect(await poll()).toEqual(['3 paid 39.00'])
     expect(shop.requests.map(({ searchParams }) => searchParams.get('page'))).toContain('3')
@@ -179,4 +183,21 @@ describe('polled, a WooCommerce shop', () => {
     expect(page.orders.map(({ orderId }) => orderId)).toEqual(['1'])
     expect(shop.requests.at(-1)?.searchParams.get('modified_after')).toBe('2026-03-02T10:15:29')
   })
+})
+
+test('the paths that docs/rest-source.md gives for the tracking numbers of a plugin lead to its packages', async () => {
+  const meta_data = [
+    { id: 1, key: '_other', value: 'x' },
+    { id: 2, key: '_wc_shipment_tracking_items', value: [{ tracking_number: '1Z', tracking_provider: 'ups' }] },
+  ]
+  shop.put({ ...SAMPLE, meta_data })
+  const config = await exampleConnection('woocommerce', shop.env())
+  const packages = {
+    rows: "$.meta_data[?@.key == '_wc_shipment_tracking_items'].value[*]",
+    trackingNumber: '$.tracking_number',
+    shipped: {},
+  }
+  const { source } = connected({ ...config, order: { ...config.order, packages } })
+  const { orders } = await source.fetch([{ orderId: '723', userId: null }], live)
+  expect(orders[0]?.packages).toMatchObject([{ packageId: null, trackingNumber: '1Z', shipped: { when: null } }])
 })
