@@ -13,7 +13,7 @@ const ROOT = '/wp-json/wc/v3'
 interface Answer {
   readonly status: number
   readonly body: unknown
-  readonly headers?: Record<string, number>
+  readonly headers?: Readonly<Record<string, number>>
 }
 
 export async function startWooCommerce({ mostPerPage = 100 } = {}) {
@@ -22,7 +22,13 @@ export async function startWooCommerce({ mostPerPage = 100 } = {}) {
   /** In the database, and not yet in lists: an index that lags behind. */
   const late = new Set<number>()
   const requests: URL[] = []
-  const control = { refundsFail: null as number | null }
+  const control = {
+    refundsFail: null as number | null,
+    /** Every request meets it. */
+    failure: null as 'not-json' | { status: number; headers?: Readonly<Record<string, string>> } | null,
+  }
+  /** Members that a row is shown with, whatever it is. */
+  const shown = new Map<number, object>()
 
   function list(query: URLSearchParams): Answer {
     const size = Math.min(Number(query.get('per_page') ?? 10), mostPerPage)
@@ -35,7 +41,7 @@ export async function startWooCommerce({ mostPerPage = 100 } = {}) {
       .sort((a, b) => a.id - b.id)
     return {
       status: 200,
-      body: found.slice((page - 1) * size, page * size),
+      body: found.slice((page - 1) * size, page * size).map(row => ({ ...row, ...shown.get(row.id) })),
       headers: { 'X-WP-Total': found.length, 'X-WP-TotalPages': Math.ceil(found.length / size) },
     }
   }
@@ -54,6 +60,8 @@ export async function startWooCommerce({ mostPerPage = 100 } = {}) {
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '', 'http://shop')
     requests.push(url)
+    if (control.failure === 'not-json') return void response.end('<html>')
+    if (control.failure) return void response.writeHead(control.failure.status, { ...control.failure.headers }).end()
     const { status, body, headers } = answerTo(url, request.headers.authorization)
     response.writeHead(status, { 'content-type': 'application/json; charset=UTF-8', ...headers })
     response.end(JSON.stringify(body))
@@ -68,7 +76,8 @@ export async function startWooCommerce({ mostPerPage = 100 } = {}) {
     requests,
     control,
     late,
-    put(order: WooRow, itsRefunds: readonly object[] = []): void {
+    put(order: WooRow, itsRefunds: readonly object[] = [], oddly: object = {}): void {
+      shown.set(order.id, oddly)
       orders.set(order.id, order)
       refunds.set(order.id, itsRefunds)
     },
