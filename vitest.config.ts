@@ -27,6 +27,7 @@ export default defineConfig({
       { find: /^orderwire$/, replacement: here('src/index.ts') },
       { find: 'orderwire/events', replacement: here('schemas/events.ts') },
       { find: 'orderwire/receiver', replacement: here('src/receiver/receiver.ts') },
+      { find: 'orderwire/testing', replacement: here('src/sources/testing/testing.ts') },
     ],
   },
   test: {

@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto'
 import type { Hono } from 'hono'
 import { nanoid } from 'nanoid'
-import { type Connection, deliveryOf } from '../schemas/config.ts'
+import { type Config, type Connection, deliveryOf } from '../schemas/config.ts'
 import { startAlerts } from './alerts/alerts.ts'
 import { createApi } from './api/api.ts'
 import type { Role } from './api/deps.ts'
@@ -30,6 +30,7 @@ import { VERSION } from './lib/version.ts'
 import { workTogether } from './lib/work-together.ts'
 import { followSandboxBuyers, withSandbox } from './sandbox/with-sandbox.ts'
 import { connectAll } from './sources/connect.ts'
+import { startSimulators } from './sources/simulators.ts'
 import { openStore } from './store/open-store.ts'
 import { startRetention } from './store/retention.ts'
 import type { Store } from './store/store.ts'
@@ -41,9 +42,21 @@ import { createMetrics, type Metrics } from './telemetry/metrics.ts'
 
 export { openHandlers } from './destinations/handlers/open-handlers.ts'
 export { openLog } from './event-log/open-log.ts'
-export { withSandbox } from './sandbox/with-sandbox.ts'
 export { connectAll } from './sources/connect.ts'
 export { backupStore, openStore } from './store/open-store.ts'
+
+/** With `sandbox` in the configuration: connections to simulated vendors, ours and those of `sources`. */
+export async function simulated(config: Config, clock: Clock, log: Log) {
+  const own = await startSimulators(config, log)
+  const { sandbox, config: moved } = await withSandbox(own.config, clock, log)
+  return {
+    config: moved,
+    sandbox: sandbox !== null,
+    close: async () => {
+      await Promise.all([own.close(), sandbox?.close()])
+    },
+  }
+}
 
 export interface AppOptions {
   readonly loaded: LoadedConfig
@@ -98,10 +111,9 @@ export async function createApp(options: AppOptions): Promise<App> {
   try {
     const store = await openStore(settings, clock)
     opened.push(store)
-    const { config, sandbox } = roles.has('ingest')
-      ? await withSandbox(loaded.config, clock, log)
-      : { config: loaded.config, sandbox: null }
-    if (sandbox) opened.push(sandbox)
+    const simulation = roles.has('ingest') ? await simulated(loaded.config, clock, log) : null
+    if (simulation) opened.push(simulation)
+    const { config } = simulation ?? loaded
     const eventLog = await openLog({
       ...{ settings, store, clock, log, metrics },
       retentionMs: config.retention.events,
@@ -156,7 +168,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         })
       : null
     if (ingest) opened.push(ingest)
-    if (sandbox) await followSandboxBuyers(store.follows, config.connections, clock.now())
+    if (simulation?.sandbox) await followSandboxBuyers(store.follows, config.connections, clock.now())
 
     const api = createApi({
       ...{ config, store, eventLog, ingest, metrics, log, clock, version: VERSION, shared, roles },
