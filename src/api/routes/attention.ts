@@ -13,12 +13,16 @@ import { createChecks } from './health.ts'
 /** More groups of dead letters than this say nothing new. */
 const MOST_GROUPS = 50
 
-type Deps = ApiDeps & { known: KnownIds; connections: ListConnections }
+type Deps = ApiDeps & {
+  known: KnownIds
+  connections: ListConnections
+  /** Absent: asked for anew each time. */
+  standing?: ReturnType<typeof createStanding>
+}
 
 /** What needs attention now, for the route and the console. */
-function createAttention(deps: Deps): () => Promise<readonly Found[]> {
-  const { store, eventLog, clock, known, connections } = deps
-  const standing = createStanding(deps)
+export function createAttention(deps: Deps): () => Promise<readonly Found[]> {
+  const { store, eventLog, clock, known, connections, standing = createStanding(deps) } = deps
   const check = createChecks(deps)
 
   async function stored(now: number) {
