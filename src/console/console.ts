@@ -129,7 +129,7 @@ function open(parts: ConsoleParts): Hono {
     const names = [...path.matchAll(/\{(\w+)\}/g)].map(([, name = '']) => name)
     const params = Object.fromEntries(names.map(name => [name, c.req.param(name) ?? '']))
     const query = new URL(c.req.url).searchParams
-    return { c, params, query, viewer, now: parts.clock.now(), call: calls(c, viewer) }
+    return { c, params, query, viewer, now: parts.clock.now(), ...calls(c, viewer) }
   }
 
   async function show(c: Context, viewer: Viewer, view: View): Promise<Response> {

@@ -9,7 +9,7 @@ import type { Visit } from './page.ts'
 export function filterPanel(endpoint: Endpoint, query: URLSearchParams, result: Html | null): Html {
   const present = query.get('filter') ?? (endpoint.filter === null ? '' : JSON.stringify(endpoint.filter))
   return html`<section class="panel" id="filter"><h2>Try a filter</h2><p class="hint">Says which of the newest 500 events it would let pass. Changes nothing.</p>
-<form class="stack" method="get" action="${links.destination(endpoint.id)}#filter">${field({ name: 'filter', label: 'Filter', value: present, rows: 3, scope: 'try-', hint: 'Such as {"data.order.currency": "USD"}' })}<button class="quiet">Try it</button></form>${result ?? ''}</section>`
+<form class="stack" method="get" action="${links.destination(endpoint.id)}#filter">${field({ name: 'filter', label: 'Filter', value: present, rows: 3, scope: 'try-', hint: 'Such as {"data.order.currency": ["USD"]}' })}<button class="quiet">Try it</button></form>${result ?? ''}</section>`
 }
 
 export async function filterResult({ query, call }: Visit): Promise<Html> {
@@ -20,7 +20,7 @@ export async function filterResult({ query, call }: Visit): Promise<Html> {
     return html`<p><strong>${matched} of the last ${of} events match.</strong></p><div class="columns"><div><h3>Would get</h3>${examplesOf(examples.matching)}</div><div><h3>Would not get</h3>${examplesOf(examples.other)}</div></div>`
   } catch (error) {
     if (error instanceof SyntaxError)
-      return html`<div class="note bad" role="alert">This is no JSON. A filter is an object, such as <code>{"data.order.currency": "USD"}</code>.</div>`
+      return html`<div class="note bad" role="alert">This is no JSON. A filter is an object, such as <code>{"data.order.currency": ["USD"]}</code>.</div>`
     if (error instanceof Refusal) return html`<div class="note bad" role="alert">${foreign(error.message)}</div>`
     throw error
   }

@@ -35,6 +35,8 @@ export interface Visit {
     name: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /v1/${string}`,
     input?: CallInput,
   ): Promise<T>
+  /** The same for a call that answers line by line. Its end does not hang on the page's request. */
+  stream(name: `${'GET' | 'POST'} /v1/${string}`): Promise<Response>
 }
 
 interface CallInput {

@@ -113,13 +113,14 @@ addEventListener('pageshow', event => event.persisted && location.reload())
 const confirmed = new WeakSet()
 document.addEventListener('submit', event => {
   const form = event.target
-  if (!form.dataset.confirm || confirmed.has(form)) return
-  event.preventDefault()
   const { submitter } = event
+  const asked = submitter?.dataset.confirm ?? form.dataset.confirm
+  if (!asked || confirmed.has(form)) return
+  event.preventDefault()
   const dialog = document.createElement('dialog')
   dialog.setAttribute('aria-label', 'Please confirm')
   const words = document.createElement('p')
-  words.textContent = form.dataset.confirm.replace('{n}', String($$('input[name=ids]:checked').length))
+  words.textContent = asked.replace('{n}', String($$('input[name=ids]:checked').length))
   const buttons = document.createElement('div')
   buttons.className = 'toolbar'
   const button = (label, kind, run) => {
@@ -147,12 +148,12 @@ document.addEventListener('submit', event => {
 let went = 0
 document.addEventListener('keydown', event => {
   if (event.ctrlKey || event.metaKey || event.altKey || /^(INPUT|TEXTAREA|SELECT)$/.test(event.target.tagName)) return
+  const isSecond = Date.now() - went < 1500
+  went = event.key === 'g' ? Date.now() : 0
   if (event.key === '/') $('#search')?.focus()
   else if (event.key === '?') $('#keys')?.showModal()
-  else if (event.key === 'g') return void (went = Date.now())
-  else if (Date.now() - went < 1500) $(`.side a[data-key="${CSS.escape(event.key)}"]`)?.click()
+  else if (isSecond) $(`.side a[data-key="${CSS.escape(event.key)}"]`)?.click()
   else return
-  went = 0
   event.preventDefault()
 })
 
