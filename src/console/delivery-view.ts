@@ -91,11 +91,18 @@ export function deliveryList(
 function attemptDetails({ attempts, attempt, eventId }: DeliveryRow): Html {
   if (attempts.length === 0) return html`${attempt === 0 ? 'none yet' : attempt}`
   const latest = attempts.at(-1)
-  return html`<details id="attempts-${eventId}"><summary>${attempts.length} ${attempts.length === 1 ? 'attempt' : 'attempts'}, latest ${latest?.statusCode ?? 'no answer'}</summary>${attemptList(attempts)}</details>`
+  return html`<details id="attempts-${eventId}"><summary>${attempts.length} ${attempts.length === 1 ? 'attempt' : 'attempts'}, latest ${latest ? answerWords(latest) : '–'}</summary>${attemptList(attempts)}</details>`
 }
 
 const attemptList = (attempts: DeliveryRow['attempts']): Html =>
   html`<ol class="attempts">${attempts.map(
     ({ at, outcome, statusCode, ms, error, response, origin }) =>
-      html`<li><div>${preciseTime(at)} ${attemptState(outcome)} ${statusCode ?? 'no answer'} in ${milliseconds(ms)}${origin === null || origin === 'live' ? '' : html` <span class="tag">${origin}</span>`}</div>${error === null ? '' : html`<div class="reason">${foreign(error)}</div>`}${response === null || response === '' ? '' : html`<details><summary>Answer</summary>${foreignBlock(response, 'The beginning of the answer')}</details>`}</li>`,
+      html`<li><div>${preciseTime(at)} ${attemptState(outcome)} ${answerWords({ outcome, statusCode })} in ${milliseconds(ms)}${origin === null || origin === 'live' ? '' : html` <span class="tag">${origin}</span>`}</div>${error === null ? '' : html`<div class="reason">${foreign(error)}</div>`}${response === null || response === '' ? '' : html`<details><summary>Answer</summary>${foreignBlock(response, 'The beginning of the answer')}</details>`}</li>`,
   )}</ol>`
+
+/** A handler answers without a code. */
+const answerWords = ({
+  outcome,
+  statusCode,
+}: Pick<DeliveryRow['attempts'][number], 'outcome' | 'statusCode'>): string =>
+  `${statusCode ?? (outcome === 'delivered' ? 'acknowledged' : 'no answer')}`

@@ -48,7 +48,7 @@ export function time(at: number | string | null | undefined, now: number): Html 
 
 /** When something is due; what is past is due now. */
 export const due = (at: string | null, now: number): Html =>
-  at !== null && Date.parse(at) <= now ? html`now` : time(at, now)
+  at !== null && Date.parse(at) <= now ? html`now` : html`<span class="due">${time(at, now)}</span>`
 
 /** A time to the millisecond. */
 export function preciseTime(at: number | string): Html {

@@ -48,7 +48,12 @@ function showTimes() {
   for (const element of $$('time')) {
     const date = new Date(element.dateTime)
     const precise = element.classList.contains('precise')
-    const text = mode === 'relative' && !precise ? relative(Date.now() - date) : exact(date, mode !== 'local', precise)
+    const isDue = date <= Date.now() && element.closest('.due')
+    const text = isDue
+      ? 'now'
+      : mode === 'relative' && !precise
+        ? relative(Date.now() - date)
+        : exact(date, mode !== 'local', precise)
     if (element.textContent !== text) element.textContent = text
     element.title = `${exact(date, false, precise)} here, ${exact(date, true, precise)}`
   }
