@@ -1,6 +1,7 @@
 import type { Attention } from '../attention/situation.ts'
 import type { KeyRole } from '../store/port/keys.ts'
 import { form } from './forms.ts'
+import { groupOf } from './groups.ts'
 import { foreign, type Html, html, links, queryOf, state, time } from './markup.ts'
 import type { PageDeps, Visit } from './page.ts'
 import type { Viewer } from './sessions.ts'
@@ -63,6 +64,10 @@ function lookOf({ kind, subject }: Attention): { to: string; label: string } | n
 
 /** The page's action for a call of the API: the same path without `/v1`, its body as fields. */
 function pageAction(path: string, body: Readonly<Record<string, unknown>>) {
-  const fields = Object.fromEntries(Object.entries(body).map(([name, value]) => [name, String(value)]))
+  const fields = Object.fromEntries(
+    Object.entries(body).map(([name, value]) =>
+      name === 'error' ? ['group', groupOf(String(value))] : [name, String(value)],
+    ),
+  )
   return { action: path.replace('/v1', ''), fields, role: 'write' as KeyRole }
 }

@@ -1,8 +1,9 @@
 import { Discarded, Queued } from '../../../schemas/api.ts'
 import { mayCall } from '../../api/auth/authenticate.ts'
-import { notFound } from '../../api/problem.ts'
+import { notFound, Refusal } from '../../api/problem.ts'
 import type { DeadLetterGroup, DeadLetterRow } from '../../store/port/dead-letters.ts'
 import { field, filters, form } from '../forms.ts'
+import { groupOf } from '../groups.ts'
 import { heading, live } from '../layout.ts'
 import {
   counted,
@@ -25,6 +26,7 @@ import { typeWords } from '../states.ts'
 
 const PAGE = 50
 const MOST_GROUPS = 100
+const GONE = 'Nothing was done: somebody else was first, or they expired.'
 
 /** `/dead-letters`: what was given up, by destination and error, and its way back. */
 export function deadLetterPages({ store, known, clock, destinations }: PageDeps): PageRoute[] {
@@ -39,11 +41,12 @@ export function deadLetterPages({ store, known, clock, destinations }: PageDeps)
   async function show(visit: Visit) {
     const { query, viewer, now } = visit
     const destination = query.get('destination') ?? ''
-    const error = query.get('error')
     const after = Number(query.get('after')) || 0
+    const groups = await groupsOf(destination)
+    const asked = query.get('group')
+    const error = groups.find(one => groupOf(one.error) === asked)?.error ?? null
     const filter = { ...(destination !== '' && { destination }), ...(error !== null && { error }) }
-    const [groups, rows, count, ends] = await Promise.all([
-      groupsOf(destination),
+    const [rows, count, ends] = await Promise.all([
       error === null ? [] : store.deadLetters.list(filter, { limit: PAGE + 1, ...(after > 0 && { after }) }),
       error === null ? 0 : store.deadLetters.count(filter),
       destinations(),
@@ -59,7 +62,7 @@ ${filters('/dead-letters', [
   }),
 ])}
 ${live(
-  `/dead-letters${queryOf({ destination, error })}`,
+  `/dead-letters${queryOf({ destination, group: asked })}`,
   groups.length === 0
     ? empty(
         'No dead letter.',
@@ -74,17 +77,19 @@ ${
     ? ''
     : html`<section class="panel" id="letters"><h2>${counted(count, 'dead letter')} of ${destination}</h2><div class="reason">${foreign(error)}</div>${
         rows.length === 0 ? empty('None is left.') : letters(rows.slice(0, PAGE), { count, destination, error }, visit)
-      }${rows.length > PAGE && last ? html`<nav class="pager" aria-label="Pages of the list"><a class="button" href="/dead-letters${queryOf({ destination, error, after: last.n })}#letters">Older</a></nav>` : ''}</section>`
+      }${rows.length > PAGE && last ? html`<nav class="pager" aria-label="Pages of the list"><a class="button" href="/dead-letters${queryOf({ destination, group: asked, after: last.n })}#letters">Older</a></nav>` : ''}</section>`
 }`
     return { title: 'Dead letters', section: '/dead-letters', body }
   }
 
   /** The letters that a form names: the chosen ones, or all that match. */
-  function askedOf(given: URLSearchParams) {
-    const ids = given.getAll('ids')
-    if (given.get('scope') === 'chosen') return { ids }
-    const [destination, error] = [given.get('destination'), given.get('error')]
-    return { ...(destination && { destination }), ...(error && { error }) }
+  async function askedOf(given: URLSearchParams) {
+    if (given.get('scope') === 'chosen') return { ids: given.getAll('ids') }
+    const destination = given.get('destination') ?? ''
+    const named = given.get('group')
+    const group = named === null ? null : (await groupsOf(destination)).find(({ error }) => groupOf(error) === named)
+    if (group === undefined) throw new Refusal(404, GONE)
+    return { ...(destination !== '' && { destination }), ...(group !== null && { error: group.error }) }
   }
 
   const noneChosen = (given: URLSearchParams): Done | null =>
@@ -123,15 +128,12 @@ ${facts([
       const nothing = noneChosen(given)
       if (nothing) return nothing
       const since = clock.now()
-      const body = askedOf(given)
+      const body = await askedOf(given)
       const [first] = 'ids' in body && body.ids ? body.ids : []
       const destination =
         given.get('destination') ?? (first === undefined ? null : first.slice(0, first.lastIndexOf(':')))
       const { queued } = await call(Queued, 'POST /v1/dead-letters/redrive', { body })
-      const text =
-        queued === 0
-          ? 'Nothing was queued: somebody else was first, or they expired.'
-          : `${counted(queued, 'event')} queued again, in order.`
+      const text = queued === 0 ? GONE : `${counted(queued, 'event')} queued again, in order.`
       return {
         message: {
           tone: queued === 0 ? 'bad' : 'good',
@@ -145,7 +147,7 @@ ${facts([
     action('/dead-letters/discard', 'write', async ({ form: given, call }) => {
       const nothing = noneChosen(given)
       if (nothing) return nothing
-      const body = { ...askedOf(given), reason: given.get('reason') ?? '' }
+      const body = { ...(await askedOf(given)), reason: given.get('reason') ?? '' }
       const { discarded } = await call(Discarded, 'POST /v1/dead-letters/discard', { body })
       return {
         message: {
@@ -176,14 +178,14 @@ function groupTable(groups: readonly DeadLetterGroup[], viewer: Visit['viewer'],
     count.toLocaleString('en'),
     time(firstAt, now),
     time(lastAt, now),
-    html`<div class="buttons"><a class="button" href="/dead-letters${queryOf({ destination, error })}#letters" aria-label="Look at the ${count} of ${destination}: ${foreignText(error)}">Look</a>${form(
+    html`<div class="buttons"><a class="button" href="/dead-letters${queryOf({ destination, group: groupOf(error) })}#letters" aria-label="Look at the ${count} of ${destination}: ${foreignText(error)}">Look</a>${form(
       {
         viewer,
         action: '/dead-letters/redrive',
         role: 'write',
         label: `Redrive ${count}`,
         name: `Redrive ${count} to ${destination}: ${foreignText(error)}`,
-        fields: { destination, error },
+        fields: { destination, group: groupOf(error) },
         confirm: `Queue ${counted(count, 'event')} for ${destination} again?`,
       },
     )}</div>`,
@@ -224,7 +226,7 @@ function letters(rows: readonly DeadLetterRow[], { count, destination, error }: 
   })
   const button = (action: string, scope: string, label: string, kind: string, confirm: string) =>
     html`<button class="${kind}" name="scope" value="${scope}" formaction="/dead-letters/${action}" data-confirm="${confirm}"${action === 'redrive' ? html` formnovalidate` : ''}${why}>${label}</button>`
-  return html`<form method="post" action="/dead-letters/redrive" class="stack"><input type="hidden" name="token" value="${formToken(viewer)}"><input type="hidden" name="destination" value="${destination}"><input type="hidden" name="error" value="${error}">
+  return html`<form method="post" action="/dead-letters/redrive" class="stack"><input type="hidden" name="token" value="${formToken(viewer)}"><input type="hidden" name="destination" value="${destination}"><input type="hidden" name="group" value="${groupOf(error)}">
 <label class="choice" data-script hidden><input type="checkbox" data-all> Choose all on this page</label>
 ${table('Dead letters to choose from', columns, cells)}
 <div class="toolbar">${button('redrive', 'chosen', 'Redrive the chosen', 'primary', `Queue the {n} chosen events for ${destination} again?`)}${button('redrive', 'all', `Redrive all ${count} that match`, 'quiet', `Queue ${counted(count, 'event')} for ${destination} again?`)}</div>

@@ -9,6 +9,7 @@ import {
   TestAnswer,
 } from '../../../schemas/api.ts'
 import { EventType } from '../../../schemas/order-event.ts'
+import { mayCall } from '../../api/auth/authenticate.ts'
 import { notFound } from '../../api/problem.ts'
 import { deliveryPanel } from '../delivery-view.ts'
 import { failureCharts, failureGroups } from '../failure-view.ts'
@@ -48,7 +49,7 @@ export function destinationPages(deps: PageDeps): PageRoute[] {
       row,
     )
     const endpoint = row && (await call(Endpoint, 'GET /v1/endpoints/{id}', { params: { id } }))
-    const preview = query.get('replay') === null ? null : await previewOf(visit, id)
+    const preview = query.get('replay') === null || !mayCall(viewer.role, 'write') ? null : await previewOf(visit, id)
     const tested = query.get('tested')
     const result = tested === null ? null : deps.results.get(viewer, tested)
     const secret = query.get('secret')

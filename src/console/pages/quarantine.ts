@@ -2,6 +2,7 @@ import { Queued } from '../../../schemas/api.ts'
 import { Refusal } from '../../api/problem.ts'
 import type { QuarantineRow } from '../../store/port/quarantine.ts'
 import { field, filters, form } from '../forms.ts'
+import { groupOf } from '../groups.ts'
 import { heading } from '../layout.ts'
 import { counted, empty, foreign, foreignText, html, links, queryOf, table, time } from '../markup.ts'
 import { action, done, type PageDeps, type PageRoute, page } from '../page.ts'
@@ -57,7 +58,7 @@ export function quarantinePages({ store, config }: PageDeps): PageRoute[] {
           role: 'write',
           label: 'Read all again',
           name: `Read all again: ${of}, ${foreignText(path)}`,
-          fields: { connection: of, path, reason },
+          fields: { connection: of, group: groupOf(path, reason) },
           confirm: `Ask ${of} for ${counted(Math.min(count, MOST_AGAIN), 'order')} again?`,
         }),
       ])
@@ -91,9 +92,9 @@ ${
     }),
 
     action('/quarantine/group', 'write', async ({ form: given, call }) => {
-      const [connection, path, reason] = ['connection', 'path', 'reason'].map(name => given.get(name) ?? '')
-      const all = await store.quarantine.list({ connection: connection ?? '' }, { limit: 1_000 })
-      const chosen = all.filter(row => row.path === path && row.reason === reason).slice(0, MOST_AGAIN)
+      const [connection = '', group = ''] = ['connection', 'group'].map(name => given.get(name) ?? '')
+      const all = await store.quarantine.list({ connection }, { limit: 1_000 })
+      const chosen = all.filter(row => groupOf(row.path, row.reason) === group).slice(0, MOST_AGAIN)
       let queued = 0
       for (const { id } of chosen)
         try {
