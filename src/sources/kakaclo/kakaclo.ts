@@ -7,6 +7,7 @@ import { defineSource, type VendorSource } from '../define-source.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
 import { nextPage, placeOf } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, scalarText } from '../shared/parse.ts'
+import { createZonelessWarning } from '../shared/zoneless-times.ts'
 import type { Page, ReadOptions, Reject, WindowFeed } from '../source.ts'
 import { readKakacloOrder } from './kakaclo-row.ts'
 
@@ -31,20 +32,10 @@ export function createKakaclo(deps: {
 }): VendorSource {
   const { connection, http, log } = deps
   const path = `/${connection.apiVersion}/order/orders`
-  const zonelessSaid = new Set<string>()
+  const onZoneless = createZonelessWarning(log)
 
   const readRow = (row: unknown): OrderSnapshot | Reject =>
-    readKakacloOrder(row, { currency: connection.currency, onZoneless: sayZoneless })
-
-  /** Once for each field: every order has them. */
-  function sayZoneless(paths: readonly string[]): void {
-    for (const found of paths) {
-      const field = found.replace(/\[\d+\]/g, '[]')
-      if (zonelessSaid.has(field)) continue
-      zonelessSaid.add(field)
-      log?.warn({ field }, 'a time without a zone is read as UTC')
-    }
-  }
+    readKakacloOrder(row, { currency: connection.currency, onZoneless })
 
   async function list(query: Query, { signal, priority }: ReadOptions): Promise<Listed> {
     const answer = await http.get(path, {

@@ -7,6 +7,7 @@ import { defineSource, type VendorSource } from '../define-source.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
 import { rowsOn } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, textOf } from '../shared/parse.ts'
+import { createZonelessWarning } from '../shared/zoneless-times.ts'
 import type { FeedPage, Page, ReadOptions, Reject, Window } from '../source.ts'
 import { createShoplazzaApi } from './shoplazza-api.ts'
 import { completeRefunds } from './shoplazza-refunds.ts'
@@ -30,19 +31,9 @@ export function createShoplazza(deps: {
   const { connection, http, log } = deps
   const api = createShoplazzaApi(connection, http)
   const sizeParam = api.newer ? 'page_size' : 'limit'
-  const zonelessSaid = new Set<string>()
+  const onZoneless = createZonelessWarning(log)
 
-  const readRow = (row: unknown): OrderSnapshot | Reject => readShoplazzaOrder(row, { onZoneless: sayZoneless })
-
-  /** Once for each field: every order has them. */
-  function sayZoneless(paths: readonly string[]): void {
-    for (const found of paths) {
-      const field = found.replace(/\[\d+\]/g, '[]')
-      if (zonelessSaid.has(field)) continue
-      zonelessSaid.add(field)
-      log?.warn({ field }, 'a time without a zone is read as UTC')
-    }
-  }
+  const readRow = (row: unknown): OrderSnapshot | Reject => readShoplazzaOrder(row, { onZoneless })
 
   async function list(query: Query, { signal, priority }: ReadOptions): Promise<Listed> {
     const answer = await api.get('/orders', { signal, priority, query, accept: [400, 406] })
