@@ -25,7 +25,7 @@ describe.skipIf(!postgres || !kafka)('a cluster on a real Kafka and a real Postg
       pauses: 1,
       brokerAwayMs: 3_000,
       restartPostgres: true,
-      patienceMs: 120_000,
+      patienceMs: 300_000,
       say: () => {},
     })
     expect([verdict.lost, verdict.invented]).toEqual([[], []])
@@ -34,5 +34,5 @@ describe.skipIf(!postgres || !kafka)('a cluster on a real Kafka and a real Postg
       { missing: 0, inversions: [] },
     ])
     expect(verdict.events).toBeGreaterThan(200)
-  }, 300_000)
+  }, 900_000)
 })
