@@ -1,3 +1,5 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { EventLog } from '../../../src/event-log/event-log.ts'
 import type { KafkaLogOptions } from '../../../src/event-log/kafka/kafka-log.ts'
@@ -80,6 +82,58 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     await a.consumption.stop()
     await b.consumption.stop()
     expect(sum((await committedOffsets(bare.admin, group, topic)).map(offset => Math.max(0, offset)))).toBe(0)
+  })
+
+  test('a member whose event loop is held for 3 s keeps its partitions', async () => {
+    fresh('held')
+    const log = await open()
+    const member = await record(log, group)
+    await eventually(() => expect(member.happened).toEqual(['assigned 0,1,2']))
+    for (let sequence = 1; sequence <= 2; sequence++) {
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 3_000)
+      await log.append(orders(60, sequence))
+      await eventually(() => expect(member.taken).toHaveLength(60 * sequence))
+    }
+    expect(member.happened).toEqual(['assigned 0,1,2'])
+    await eventually(async () => expect(sum(await committedOffsets(bare.admin, group, topic))).toBe(120))
+  })
+
+  test('a member that is killed is replaced within 8 s', async () => {
+    fresh('killed')
+    await createTopic(bare.admin, topic, 3)
+    const member = fork(new URL('../../helpers/kafka/member.ts', import.meta.url), [broker.brokers, topic, group])
+    await once(member, 'message')
+    const heir = await record(await open(), group)
+    await eventually(() => expect(heir.owned.size).toBe(1))
+    const begin = performance.now()
+    member.kill('SIGKILL')
+    await eventually(() => expect(heir.owned.size).toBe(3))
+    expect(performance.now() - begin).toBeLessThan(8_000)
+  })
+
+  test('a member that needs longer than a session to give its partitions up stays in its group', async () => {
+    fresh('thorough')
+    const first = await open()
+    await first.append(orders(60))
+    const begun = Promise.withResolvers<number>()
+    const gate = Promise.withResolvers<void>()
+    const a = await record(first, group, {
+      settle: false,
+      revoked: () => {
+        begun.resolve(performance.now())
+        return gate.promise
+      },
+    })
+    await eventually(() => expect(a.taken).toHaveLength(60))
+    const b = await record(await open(), group)
+    const begin = await begun.promise
+    for (const { partition, position } of a.taken) a.consumption.committable(partition, position)
+    await eventually(() => expect(performance.now() - begin).toBeGreaterThan(8_000))
+    expect(b.owned.size).toBe(0)
+    gate.resolve()
+    await eventually(() => expect(b.owned.size).toBeGreaterThan(0))
+    expect(sum(await committedOffsets(bare.admin, group, topic))).toBe(60)
+    expect(b.taken).toEqual([])
   })
 
   test('a consumer that takes nothing in delays neither the group nor its own heartbeat', async () => {
