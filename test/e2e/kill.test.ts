@@ -10,8 +10,8 @@ import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
-/** `npm run torture` kills more often. */
-const KILLS = 10
+/** Each costs a start of the program. The simulation crashes at every step. */
+const KILLS = 14
 const ORDERS_A_LIFE = 20
 
 test(`killed ${KILLS} times under load: no fact is lost, none is said twice, and every subscriber gets each order's events in sequence`, async () => {
