@@ -27,10 +27,12 @@ export default defineConfig({
       { find: /^orderwire$/, replacement: here('src/index.ts') },
       { find: 'orderwire/events', replacement: here('schemas/events.ts') },
       { find: 'orderwire/receiver', replacement: here('src/receiver/receiver.ts') },
+      { find: 'orderwire/testing', replacement: here('src/sources/testing/testing.ts') },
     ],
   },
   test: {
     include: ['test/**/*.test.ts'],
+    globalSetup: './test/global-setup.ts',
     testTimeout: 30_000,
     hookTimeout: 120_000,
     // Real servers and child processes: two files at a time are what two cores can carry.

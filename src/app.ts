@@ -1,5 +1,6 @@
 import type { Hono } from 'hono'
 import { nanoid } from 'nanoid'
+import type { Config } from '../schemas/config.ts'
 import { startAlerts } from './alerts/alerts.ts'
 import { createApi } from './api/api.ts'
 import type { Role } from './api/deps.ts'
@@ -14,12 +15,14 @@ import { sharedBetweenProcesses } from './ingest/group-vault.ts'
 import { createIngest } from './ingest/ingest.ts'
 import type { Clock } from './lib/clock.ts'
 import type { AppError } from './lib/errors.ts'
+import { createListeners } from './lib/listeners.ts'
 import { createSecretBox, newSecret } from './lib/secret-box.ts'
 import { VERSION } from './lib/version.ts'
 import { createPair } from './process/pair.ts'
 import { workTogether } from './process/work-together.ts'
 import { followSandboxBuyers, withSandbox } from './sandbox/with-sandbox.ts'
 import { connectAll } from './sources/connect.ts'
+import { startSimulators } from './sources/simulators.ts'
 import { openStore } from './store/open-store.ts'
 import { startRetention } from './store/retention.ts'
 import type { Log } from './telemetry/log.ts'
@@ -30,9 +33,21 @@ import { createMetrics } from './telemetry/metrics.ts'
 
 export { openHandlers } from './destinations/handlers/open-handlers.ts'
 export { openLog } from './event-log/open-log.ts'
-export { withSandbox } from './sandbox/with-sandbox.ts'
 export { connectAll } from './sources/connect.ts'
 export { backupStore, openStore } from './store/open-store.ts'
+
+/** With `sandbox` in the configuration: connections to simulated vendors, ours and those of `sources`. */
+export async function simulated(config: Config, clock: Clock, log: Log) {
+  const own = await startSimulators(config, log)
+  const { sandbox, config: moved } = await withSandbox(own.config, clock, log)
+  return {
+    config: moved,
+    sandbox: sandbox !== null,
+    close: async () => {
+      await Promise.all([own.close(), sandbox?.close()])
+    },
+  }
+}
 
 export interface AppOptions {
   readonly loaded: LoadedConfig
@@ -76,10 +91,9 @@ export async function createApp(options: AppOptions): Promise<App> {
     const store = await openStore(settings, clock)
     opened.push(store)
     const pair = createPair({ leases: store.leases, owner, clock, log })
-    const { config, sandbox } = roles.has('ingest')
-      ? await withSandbox(loaded.config, clock, log)
-      : { config: loaded.config, sandbox: null }
-    if (sandbox) opened.push(sandbox)
+    const simulation = roles.has('ingest') ? await simulated(loaded.config, clock, log) : null
+    if (simulation) opened.push(simulation)
+    const { config } = simulation ?? loaded
     const eventLog = await openLog({
       ...{ settings, store, clock, log, metrics },
       retentionMs: config.retention.events,
@@ -125,7 +139,7 @@ export async function createApp(options: AppOptions): Promise<App> {
         })
       : null
     if (ingest) opened.push(ingest)
-    if (sandbox) await followSandboxBuyers(store.follows, config.connections, clock.now())
+    if (simulation?.sandbox) await followSandboxBuyers(store.follows, config.connections, clock.now())
 
     const api = createApi({
       ...{ config, store, eventLog, ingest, metrics, log, clock, version: VERSION, shared, roles },
@@ -180,19 +194,5 @@ export async function createApp(options: AppOptions): Promise<App> {
   } catch (error) {
     await close()
     throw error
-  }
-}
-
-/** Tells open event streams of new events. */
-function createListeners() {
-  const listeners = new Set<() => void>()
-  return {
-    tell: () => {
-      for (const listener of listeners) listener()
-    },
-    listen(listener: () => void) {
-      listeners.add(listener)
-      return () => void listeners.delete(listener)
-    },
   }
 }

@@ -17,6 +17,7 @@ export type {
   Page,
   ReadOptions,
   Reject,
+  Simulated,
   WebhookNotice,
   WebhookReader,
   WebhookRequest,

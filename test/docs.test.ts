@@ -11,7 +11,12 @@ import {
   OrderRefunded,
   OrderShipped,
 } from '../schemas/order-event.ts'
-import { KakacloConnection, ShoplazzaConnection, TuyaConnection } from '../schemas/vendor/connections.ts'
+import {
+  KakacloConnection,
+  RestConnection,
+  ShoplazzaConnection,
+  TuyaConnection,
+} from '../schemas/vendor/connections.ts'
 import type { Command } from '../src/cli/command.ts'
 import { allCommands } from '../src/cli/commands.ts'
 import { createMetrics } from '../src/telemetry/metrics.ts'
@@ -59,6 +64,7 @@ describe(configuration, () => {
       KakacloConnection,
       TuyaConnection,
       ShoplazzaConnection,
+      RestConnection,
       EndpointConfig,
       DeliveryOptions,
       Config.shape.retention.unwrap(),

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { Currency } from '../common.ts'
 import { connectionSchema, HeaderText, Secret, type VendorOptions } from '../connection.ts'
+import { REST } from './rest.ts'
 
 /** How connections to the vendors that orderwire knows by itself are written. */
 
@@ -67,4 +68,7 @@ export const SHOPLAZZA = {
 export const ShoplazzaConnection = connectionSchema(SHOPLAZZA)
 export type ShoplazzaConnection = z.output<typeof ShoplazzaConnection>
 
-export const BUILT_IN = [KakacloConnection, TuyaConnection, ShoplazzaConnection] as const
+export const RestConnection = connectionSchema(REST)
+export type RestConnection = z.output<typeof RestConnection>
+
+export const BUILT_IN = [KakacloConnection, TuyaConnection, ShoplazzaConnection, RestConnection] as const

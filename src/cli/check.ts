@@ -1,6 +1,6 @@
 import { Ready } from '../../schemas/api.ts'
 import { deliveryOf } from '../../schemas/config.ts'
-import { connectAll, openHandlers, openLog, openStore, withSandbox } from '../app.ts'
+import { connectAll, openHandlers, openLog, openStore, simulated } from '../app.ts'
 import type { LoadedConfig } from '../config/config-file.ts'
 import type { Settings } from '../config/environment.ts'
 import { clockWords, noteworthy } from '../ingest/vendor-clock.ts'
@@ -48,7 +48,8 @@ export async function check(options: {
     const handlers = await openHandlers(loaded, { delivery: deliveryOf(loaded.config.delivery), clock, log })
     return handlers.map(({ id }) => id).join(', ') || 'none'
   })
-  const { config, sandbox } = await withSandbox(loaded.config, clock, log)
+  const simulation = await simulated(loaded.config, clock, log)
+  const { config } = simulation
   try {
     for (const { config: connection, source, vendorNow, close } of connectAll({ config, clock, log })) {
       const name = `connection ${connection.id} (${connection.vendor})`
@@ -93,7 +94,7 @@ export async function check(options: {
       })
     }
   } finally {
-    await sandbox?.close()
+    await simulation.close()
   }
   if (failed > 0)
     throw new AppError(`${failed} of the checks failed.`, {

@@ -24,7 +24,7 @@ import { createSpillBatch, type SpillOwner } from './spill.ts'
 /** Everything about delivering to one destination, from its first event to its removal. */
 export interface DestinationWorker
   extends SpillOwner,
-    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'spillAll'>,
+    Pick<Lanes, 'accept' | 'pump' | 'full' | 'idle' | 'room' | 'dropClosed' | 'spillAll'>,
     Pick<LaneTable, 'waiting'> {
   readonly destination: Destination
   /** Events may wait in memory for it: it is active, its circuit is closed and it does not rest. */
@@ -281,6 +281,9 @@ export function createDestinationWorker(
     },
     get full() {
       return lanes.full
+    },
+    get idle() {
+      return lanes.idle
     },
     accept: lanes.accept,
     pump: lanes.pump,

@@ -1,6 +1,7 @@
 import type { LogEntry } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import { endsWithin } from '../lib/deadline.ts'
+import { createMutex } from '../lib/mutex.ts'
 import { within } from '../lib/page-size.ts'
 import type { Store } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
@@ -10,7 +11,12 @@ import type { Persist } from './persist.ts'
 import { createSpillBatch, type SpillBatch } from './spill.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
-/** Hands each entry of the log to every destination that wants it: into its memory, or into its backlog. */
+/**
+ * Hands each entry of the log to every destination that wants it: into its memory, or into its backlog.
+ *
+ * All partitions take turns, a slice at a time: each turn first makes sure that there is room in memory for the whole slice. Otherwise
+ * twelve partitions would find the same room at once, and most of a burst would go to the store although every destination is quick.
+ */
 export interface FanOut {
   /** Resolves when all are taken in. If the assignment ends first, the rest is left to the next owner. */
   take(assignment: Assignment | undefined, entries: readonly LogEntry[]): Promise<void>
@@ -19,9 +25,9 @@ export interface FanOut {
 /** Entries, and characters of events, that are taken in at a time. The spilled events of a slice are one write. */
 const SLICE = 250
 const SLICE_SIZE = 8 * 1024 * 1024
-/** How long to wait for room in full destinations: longer if no other destination is held up by the wait. */
-const [WAIT_MS, WAIT_ALONE_MS] = [20, 1_000]
-/** A destination that made no room in that time is not waited for again for this long. */
+/** Wait this long for room in full destinations at a time, and in all. */
+const [WAIT_MS, LONGEST_WAIT_MS] = [20, 1_000]
+/** A destination that made no room in that time is not waited for again for this long: what it has no room for is spilled. */
 const SLOW_FOR_MS = 1_000
 
 export function createFanOut(deps: {
@@ -30,18 +36,27 @@ export function createFanOut(deps: {
   workers: ReadonlyMap<string, DestinationWorker>
   persist: Persist
   clock: Clock
+  /** Live events that a destination may have in memory. */
+  queueLimit: number
 }): FanOut {
   const { store, subscriptions, workers, persist, clock } = deps
   const slowUntil = new WeakMap<DestinationWorker, number>()
+  const inTurn = createMutex()
+  /** A destination that is not full has room for this many. */
+  const sliceLimit = Math.max(1, Math.min(SLICE, Math.floor(deps.queueLimit / 2)))
 
   async function takeSlice(assignment: Assignment, entries: readonly LogEntry[]): Promise<void> {
-    const lookups = await lookUpRows(entries)
     const batch = createSpillBatch({ lanes: store.lanes, persist, clock })
-    const touched = assignment.state === 'open' ? decide(assignment, entries, lookups, batch) : []
-    for (const lookup of lookups.values()) lookup.close()
-    for (const worker of touched) worker.pump()
+    await inTurn(async () => {
+      if (assignment.state !== 'open') return
+      await waitForRoom(entries)
+      const lookups = await lookUpRows(entries)
+      const touched = assignment.state === 'open' ? decide(assignment, entries, lookups, batch) : []
+      for (const lookup of lookups.values()) lookup.close()
+      for (const worker of touched) worker.pump()
+    })
+    // Other partitions have other orders, so they need not wait for this write.
     await batch.write()
-    await waitForRoom(touched)
   }
 
   /** Synchronous, because the lookups are right only until the next `await`; and so is what each lane has in memory. */
@@ -88,21 +103,31 @@ export function createFanOut(deps: {
     return lookups
   }
 
-  /** A burst fills a queue faster than any destination empties it. A short wait often saves spilling the rest of the burst. */
-  async function waitForRoom(touched: Iterable<DestinationWorker>): Promise<void> {
-    const now = clock.monotonic()
-    const full = [...touched].filter(worker => worker.full && (slowUntil.get(worker) ?? now) <= now)
+  /**
+   * Waits until the destinations that want these entries have room for them. Waiting costs the others nothing as long as they have events
+   * in memory to send. Once one of them runs out, those that are still full count as slow.
+   */
+  async function waitForRoom(entries: readonly LogEntry[]): Promise<void> {
+    const begin = clock.monotonic()
+    const wanting = new Set(entries.flatMap(({ event }) => subscriptions.subscribersOf(event)))
+    let full = [...wanting].filter(worker => worker.full && (slowUntil.get(worker) ?? begin) <= begin)
     if (full.length === 0) return
-    const others = [...workers.values()].some(worker => worker.open && !worker.full)
-    await endsWithin(clock, others ? WAIT_MS : WAIT_ALONE_MS, Promise.race(full.map(worker => worker.room())))
-    for (const worker of full) if (worker.full) slowUntil.set(worker, now + SLOW_FOR_MS)
+    const room = Promise.all(full.map(worker => worker.room()))
+    while (full.length > 0) {
+      await endsWithin(clock, WAIT_MS, room)
+      full = full.filter(worker => worker.full)
+      const now = clock.monotonic()
+      if (now - begin < LONGEST_WAIT_MS && ![...workers.values()].some(worker => worker.idle)) continue
+      for (const worker of full) slowUntil.set(worker, now + SLOW_FOR_MS)
+      return
+    }
   }
 
   return {
     async take(assignment, entries) {
       for (let left = entries; left.length > 0; ) {
         if (assignment?.state !== 'open') return
-        const slice = within(left.slice(0, SLICE), SLICE_SIZE, ({ event }) => event.body.length)
+        const slice = within(left.slice(0, sliceLimit), SLICE_SIZE, ({ event }) => event.body.length)
         await takeSlice(assignment, slice)
         left = left.slice(slice.length)
       }

@@ -16,6 +16,8 @@ import type { SpillBatch, SpillOwner } from './spill.ts'
 export interface Lanes {
   /** The destination takes events, but there is little room in memory for more. */
   readonly full: boolean
+  /** The destination takes events, and there are none in memory that it could be sent now. */
+  readonly idle: boolean
   /** Resolves when there is room again. */
   room(): Promise<void>
   /**
@@ -79,6 +81,8 @@ export function createLanes(deps: {
 
   const mayWork = (lane: Lane) => !removed && lane.assignment.state === 'open' && admission.blockedFor() === 0
 
+  const isFull = () => table.queued > deps.queueLimit / 2 || memory.full
+
   function leave(lane: Lane, nextAt: number): void {
     if (table.remove(lane)) deps.left(lane.orderKey, nextAt)
   }
@@ -115,7 +119,7 @@ export function createLanes(deps: {
   // ── sending ──
 
   function pump(): void {
-    if (waitingForRoom.length > 0 && table.queued <= deps.queueLimit / 2 && !memory.full) {
+    if (waitingForRoom.length > 0 && !isFull()) {
       for (const resolve of waitingForRoom) resolve()
       waitingForRoom = []
     }
@@ -238,7 +242,10 @@ export function createLanes(deps: {
 
   return {
     get full() {
-      return (table.queued > deps.queueLimit / 2 || memory.full) && admission.open
+      return admission.open && isFull()
+    },
+    get idle() {
+      return admission.open && !isFull() && ready.length === 0 && sending < deps.destination().delivery.concurrency
     },
     room: () => new Promise(resolve => waitingForRoom.push(resolve)),
     accept(event, slot, inStore, batch) {

@@ -67,7 +67,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
   const unseen = new Set(former)
   const subscriptions = createSubscriptions<DestinationWorker>()
   const recount = createBacklogCount({ lanes: store.lanes, workers, persist, clock })
-  const fanOut = createFanOut({ store, subscriptions, workers, persist, clock })
+  const fanOut = createFanOut({ store, subscriptions, workers, persist, clock, queueLimit })
   /** The newest committable offset of each partition. The log may assign partitions before `consume` returns. */
   const committableTo = new Map<number, { position: number; ahead: () => Ahead }>()
   let consumption: Consumption | null = null

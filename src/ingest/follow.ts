@@ -27,7 +27,10 @@ const LONGEST_FAILED_PAUSE_MS = HOUR
 
 /** An error that may concern this one order or user only. */
 const isOfOne = (error: unknown): error is AppError =>
-  error instanceof AppError && error.intent === 'retry' && error.retryAfterMs === undefined
+  error instanceof AppError &&
+  error.intent === 'retry' &&
+  error.retryAfterMs === undefined &&
+  !error.code.startsWith('store.')
 
 /**
  * The promised delay between two readings: a sixtieth of the time since the last change. An order that changed a minute ago is read by

@@ -5,6 +5,7 @@ const EXPORTS: ReadonlyMap<string, string> = new Map([
   ['orderwire', '../index'],
   ['orderwire/events', '../../schemas/events'],
   ['orderwire/receiver', '../receiver/receiver'],
+  ['orderwire/testing', '../sources/testing/testing'],
 ])
 
 /**

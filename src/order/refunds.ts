@@ -10,7 +10,10 @@ const LEAST_GRACE_MS = 20_000
 
 interface RefundFacts {
   readonly facts: readonly Fact[]
-  readonly state: Pick<OrderState, 'refundBasis' | 'refundTotal' | 'refundTotals' | 'refundCurrency' | 'refundWaiting'>
+  readonly state: Pick<
+    OrderState,
+    'refundBasis' | 'refundTotal' | 'refundTotals' | 'refundCurrency' | 'refundWaiting' | 'refundsClearAt'
+  >
   readonly notes: readonly string[]
   readonly recheckAt: number | null
 }
@@ -21,10 +24,23 @@ interface RefundFacts {
  */
 export function refundFacts(known: OrderState, snapshot: OrderSnapshot, observedAt: number): RefundFacts {
   const view = snapshot.refund
-  const none = same(known)
-  if (!view || known.refundBasis === 'whole') return none
-  const records = typeof view.records === 'string' ? [] : view.records.filter(isRefund)
-  const wait = isOutstanding(known, snapshot, view, records) ? waitOf(known, snapshot, view, observedAt) : null
+  const records = !view || typeof view.records === 'string' ? [] : view.records.filter(isRefund)
+  const isClear = !view || known.refundBasis === 'whole' || !isOutstanding(known, snapshot, view, records)
+  const wait = isClear ? null : waitOf(known, snapshot, view, observedAt)
+  const result = view ? factsOf(known, snapshot, view, records, wait, observedAt) : same(known)
+  if (!isClear) return result
+  return { ...result, state: { ...result.state, refundsClearAt: laterOf(known.refundsClearAt, snapshot.updatedAt) } }
+}
+
+function factsOf(
+  known: OrderState,
+  snapshot: OrderSnapshot,
+  view: RefundView,
+  records: readonly RefundRecord[],
+  wait: RefundWaiting | null,
+  observedAt: number,
+): RefundFacts {
+  if (known.refundBasis === 'whole') return same(known)
   switch (basisOf(known, view, records, wait, observedAt)) {
     case 'records':
       return waiting(fromRecords(known, snapshot, view, records), known, wait, observedAt)
@@ -33,7 +49,7 @@ export function refundFacts(known: OrderState, snapshot: OrderSnapshot, observed
     case 'whole':
       return whole(snapshot, view)
     case null:
-      return waiting(none, known, wait, observedAt)
+      return waiting(same(known), known, wait, observedAt)
   }
 }
 
@@ -66,10 +82,16 @@ function waitOf(
   { records }: RefundView,
   observedAt: number,
 ): RefundWaiting {
-  const roseAt = updatedAt === null ? observedAt : Math.min(observedAt, Date.parse(updatedAt))
+  // Some refunds do not move the update time (case 47): then it says nothing about when the refund happened.
+  const isMoved = updatedAt !== null && (!known.refundsClearAt || updatedAt > known.refundsClearAt)
+  const roseAt = isMoved ? Math.min(observedAt, Date.parse(updatedAt)) : observedAt
   const wait = known.refundWaiting ?? { since: observedAt, roseAt, absentSince: null }
   return { ...wait, absentSince: wait.absentSince ?? (records === 'delayed' ? null : observedAt) }
 }
+
+/** Both are times in UTC as text of one form. */
+const laterOf = (one: string | null | undefined, other: string | null): string | null =>
+  one && (!other || one > other) ? one : other
 
 /** When the order's total is believed; null: the vendor has not answered about records yet. */
 function graceEnd({ roseAt, absentSince }: RefundWaiting): number | null {

@@ -17,6 +17,8 @@ export interface OrderState {
   readonly refundCurrency?: string | null
   /** Set while the order shows a refund without a finished record. */
   readonly refundWaiting: RefundWaiting | null
+  /** The latest update time of the order with which it showed no refund without a record. Absent in states of version 1.0. */
+  readonly refundsClearAt?: string | null
   /** Where deliveries are read from, fixed by the first one published. */
   readonly deliveredBy: 'packages' | 'order' | null
   /** How many packages without an id were published as shipped. */
@@ -31,7 +33,7 @@ export interface OrderState {
 export interface RefundWaiting {
   /** When we first saw it. */
   readonly since: number
-  /** The latest time it can have happened: the order's update time, if the vendor gives it. */
+  /** The latest time it can have happened: the order's update time, if that moved with the refund. */
   readonly roseAt: number
   /** When the vendor first answered that there is no record; null: it has not answered yet. */
   readonly absentSince: number | null

@@ -12,7 +12,7 @@ import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { VendorHttp } from './shared/http.ts'
-import type { OrderSource, WebhookReader } from './source.ts'
+import type { OrderSource, Simulated, WebhookReader } from './source.ts'
 
 /** The shared options of a connection, and those that its source declares. */
 type ConnectionOf<Own extends z.ZodRawShape> = Connection & z.output<z.ZodObject<Own>>
@@ -62,6 +62,11 @@ export interface SourceDefinition<V extends string, Own extends z.ZodRawShape, G
   webhook?(connection: ConnectionOf<Own>): WebhookReader | null
   /** A single order can be read only together with its buyer's id. */
   readonly asksForBuyer?: boolean
+  /**
+   * Starts a simulated vendor that takes the credentials of this connection. With `sandbox` in the configuration it is started and polled
+   * instead of `baseUrl`. `speed`: how many times faster than life.
+   */
+  simulator?(connection: ConnectionOf<Own>, options: { readonly speed: number }): Promise<Simulated>
 }
 
 /** What a configuration lists in `sources`. `Input`: how a connection to its vendor is written. */
@@ -69,6 +74,7 @@ export interface Source<Input = unknown> extends SourceSchema {
   readonly limit: RateLimit
   readonly share: Sharing<Connection, unknown> | null
   create(deps: SourceDeps<Connection, unknown>): OrderSource
+  readonly simulator: ((connection: Connection, options: { readonly speed: number }) => Promise<Simulated>) | null
   /** Never set: it carries the type. */
   readonly input?: Input
 }
@@ -77,7 +83,7 @@ export interface Source<Input = unknown> extends SourceSchema {
 export function defineSource<V extends string, Own extends z.ZodRawShape, Group = undefined>(
   definition: SourceDefinition<V, Own, Group>,
 ): Source<z.input<ReturnType<typeof connectionSchema<V, Own>>>> {
-  const { vendor, limit, share, webhook, asksForBuyer = false } = definition
+  const { vendor, limit, share, webhook, simulator, asksForBuyer = false } = definition
   if (!Vendor.safeParse(vendor).success)
     throw new AppError(
       `defineSource: the vendor is named "${vendor.slice(0, 40)}"; use small letters, digits, "_" and "-", at most 32, starting with a letter.`,
@@ -89,6 +95,7 @@ export function defineSource<V extends string, Own extends z.ZodRawShape, Group 
     connection: connectionSchema(definition),
     // The configuration's schema has read the connection with the options of this very source: from here on it has their types.
     share: (share as Sharing<Connection, unknown> | undefined) ?? null,
+    simulator: (simulator as Source['simulator'] | undefined) ?? null,
     create(deps: SourceDeps<Connection, unknown>): OrderSource {
       const own = deps as SourceDeps<ConnectionOf<Own>, Group>
       const reader = webhook?.(own.connection) ?? null

@@ -29,6 +29,12 @@ export interface OrderSource {
   readonly webhook?: WebhookReader
 }
 
+/** A simulated vendor in this process, for the demo and for tests: what a shop's API would answer, on loopback. */
+export interface Simulated {
+  readonly baseUrl: string
+  close(): Promise<unknown>
+}
+
 /** A webhook is only a hint: the orders that it names are read again, and facts are derived from what is read. */
 export interface WebhookReader {
   /** Whether the vendor sent it: the signature fits the body. Compare in constant time. */

@@ -9,18 +9,28 @@ import { createSender } from '../../src/destinations/webhooks/send.ts'
 import type { Destination } from '../../src/dispatch/destination.ts'
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts'
 import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
+import { createKafkaLog } from '../../src/event-log/kafka/kafka-log.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { newSecret } from '../../src/lib/secret-box.ts'
 import { createSigner } from '../../src/lib/sign.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
+import { openPostgres } from '../../src/store/postgres/postgres.ts'
 import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { endpointRow } from '../helpers/endpoint-row.ts'
+import { unique } from '../helpers/kafka.ts'
 
 const clock = systemClock()
 
-/** Store, log, sender and dispatcher as the program wires them, on a folder that is removed. */
+/** Servers to use instead of the embedded store and log. */
+export interface Servers {
+  readonly brokers: string
+  /** An empty database. */
+  readonly database: string
+}
+
+/** Store, log, sender and dispatcher as the program wires them, on a folder that is removed, or on servers. */
 export interface Stage {
   readonly store: Store
   readonly dispatcher: Dispatcher
@@ -33,12 +43,20 @@ export interface Stage {
 export async function openStage(
   endpoints: readonly { id: string; url: string; delivery?: Partial<Delivery> }[],
   delivered: (id: string, event: EventRecord) => void,
+  servers: Servers | null = null,
 ): Promise<Stage> {
   const folder = mkdtempSync(join(tmpdir(), 'bench-'))
-  const store = await openSqlite({ folder, clock })
+  const store = servers ? await openPostgres({ url: servers.database, clock }) : await openSqlite({ folder, clock })
   const lease = await store.leases.acquire('bench', 'bench', 3_600_000, clock.now())
   if (!lease) throw new Error('a new store gives every lease')
-  const eventLog = createEmbeddedLog({ store, clock })
+  const log = pino({ level: 'silent' })
+  const metrics = createMetrics()
+  const eventLog = servers
+    ? await createKafkaLog({
+        ...{ brokers: servers.brokers.split(','), ssl: false, sasl: null, clientId: 'bench', topic: unique('bench') },
+        ...{ partitions: 12, replication: null, clock, log, metrics },
+      })
+    : createEmbeddedLog({ store, clock })
   const sender = createSender({ guard: createGuard({ allow: ['127.0.0.0/8'] }), clock })
   const destinations = endpoints.map(({ id, url, delivery: own }): Destination => {
     const delivery = { ...DEFAULT_DELIVERY, ...own }
@@ -64,9 +82,9 @@ export async function openStage(
     store,
     eventLog,
     clock,
-    log: pino({ level: 'silent' }),
-    metrics: createMetrics(),
-    group: 'bench',
+    log,
+    metrics,
+    group: servers ? unique('bench') : 'bench',
     destinations: async () => destinations,
     disable: async () => {},
     test: async () => ({ statusCode: null, ms: 0, error: null }),

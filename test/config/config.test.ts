@@ -40,7 +40,7 @@ describe('a message names the key, what was expected and what was found', () => 
     [{ rateLimit: { perSecond: 2, burst: 1.5 } }, 'rateLimit.burst: expected a whole number, found 1.5'],
     [{ rateLimit: { perSecond: 'x' } }, 'rateLimit.perSecond: expected a number, found "x"'],
     [{ currency: 'eur' }, 'currency: expected an ISO 4217 currency, three capital letters such as "USD", found "eur"'],
-    [{ vendor: 'etsy' }, 'vendor: expected "kakaclo" or "tuya" or "shoplazza", found "etsy"'],
+    [{ vendor: 'etsy' }, 'vendor: expected "kakaclo" or "tuya" or "shoplazza" or "rest", found "etsy"'],
     [{ enabled: 'yes' }, 'enabled: expected true or false, found "yes"'],
     [{ pollEvery: '0s' }, 'pollEvery: expected a duration above 0, of 1ms or more, found "0s"'],
     [{ reconcile: { every: '0s' } }, 'reconcile.every: expected a duration above 0, of 1ms or more, found "0s"'],

@@ -28,8 +28,36 @@ export interface StoreHarness {
   close(): Promise<void>
 }
 
-/** Runs the promises of the `Store` port on an adapter; `open` starts with an empty store. */
-export function storeContract(name: string, open: () => Promise<StoreHarness>): void {
+const EVERYTHING = [
+  leaseContract,
+  requestContract,
+  configurationContract,
+  readingAgainContract,
+  orderContract,
+  eventContract,
+  laneContract,
+  backlogContract,
+  deadLetterContract,
+  deliveryContract,
+  retentionContract,
+  replayContract,
+  projectContract,
+  alertContract,
+  verifyContract,
+]
+
+/** The promises in which sessions, transactions and locks matter: those to ask for again where something stands before the database. */
+export const SESSION_CONTRACTS = [
+  leaseContract,
+  requestContract,
+  orderContract,
+  laneContract,
+  backlogContract,
+  projectContract,
+]
+
+/** Runs the promises of the `Store` port on an adapter, or some of them; `open` starts with an empty store. */
+export function storeContract(name: string, open: () => Promise<StoreHarness>, contracts = EVERYTHING): void {
   describe(`store: ${name}`, { timeout: 60_000 }, () => {
     let harness: StoreHarness
     beforeEach(async () => {
@@ -46,20 +74,6 @@ export function storeContract(name: string, open: () => Promise<StoreHarness>): 
       },
       tamper: statement => harness.tamper(statement),
     }
-    leaseContract(world)
-    requestContract(world)
-    configurationContract(world)
-    readingAgainContract(world)
-    orderContract(world)
-    eventContract(world)
-    laneContract(world)
-    backlogContract(world)
-    deadLetterContract(world)
-    deliveryContract(world)
-    retentionContract(world)
-    replayContract(world)
-    projectContract(world)
-    alertContract(world)
-    verifyContract(world)
+    for (const contract of contracts) contract(world)
   })
 }

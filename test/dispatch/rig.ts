@@ -56,6 +56,9 @@ export function createRig(options: RigOptions = {}) {
   const sends: Send[] = []
   const violations: string[] = []
   const acknowledged = new Set<string>()
+  const published = new Map<string, EventRecord[]>()
+  /** Events of the store that `published` has. */
+  let count = 0
   const disabled: { id: string; reason: string }[] = []
   let life = 0
   let dispatcher: Dispatcher | null = null
@@ -64,11 +67,25 @@ export function createRig(options: RigOptions = {}) {
   const done = (destination: string, id: string) =>
     acknowledged.has(`${destination} ${id}`) || store.letters(destination).some(letter => letter.event.id === id)
 
+  /** Those of one order, in the order of their first publication. */
+  const eventsOfOrder = (key: string): readonly EventRecord[] => {
+    if (published.size === 0 || count !== store.events.size) {
+      published.clear()
+      for (const event of store.events.values()) {
+        const list = published.get(event.orderKey)
+        if (list) list.push(event)
+        else published.set(event.orderKey, [event])
+      }
+      count = store.events.size
+    }
+    return published.get(key) ?? []
+  }
+
   function watch(send: Send): void {
     const { destination, event } = send
     const wants = destinations.get(destination)
-    for (const earlier of store.events.values()) {
-      if (earlier.orderKey !== event.orderKey || earlier.sequence >= event.sequence) continue
+    for (const earlier of eventsOfOrder(event.orderKey)) {
+      if (earlier.sequence >= event.sequence) continue
       if (wants?.types && !wants.types.has(earlier.type)) continue
       if (!done(destination, earlier.id)) violations.push(`${destination}: ${event.id} before ${earlier.id}`)
     }

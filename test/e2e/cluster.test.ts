@@ -1,11 +1,11 @@
 import { afterAll, describe, expect, test } from 'vitest'
 import { startOwnKafka } from '../helpers/kafka.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { startOwnPostgres } from '../helpers/postgres.ts'
 import { torture } from '../torture/cluster.ts'
 
 /** A bounded form of `npm run torture`. */
 
-const postgres = await startPostgres()
+const postgres = await startOwnPostgres()
 const kafka = await startOwnKafka()
 
 afterAll(async () => {

@@ -3,14 +3,14 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { bareClient, endOffsets } from '../helpers/kafka/client.ts'
-import { startOwnKafka, unique } from '../helpers/kafka.ts'
+import { startKafka, unique } from '../helpers/kafka.ts'
 import { command, configure, startProgram } from '../helpers/program.ts'
 import { createShop, withSubscribers } from '../helpers/shop.ts'
 import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
-const kafka = await startOwnKafka()
+const kafka = await startKafka()
 afterAll(() => kafka?.stop())
 
 const PATIENCE_MS = 60_000

@@ -4,14 +4,14 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox, type Sandbox } from '../../src/sandbox/sandbox.ts'
 import { startOwnKafka, unique } from '../helpers/kafka.ts'
-import { startPostgres } from '../helpers/postgres.ts'
+import { startOwnPostgres } from '../helpers/postgres.ts'
 import { command, configure, type Program, startProgram } from '../helpers/program.ts'
 import { connectionsTo, createShop } from '../helpers/shop.ts'
 import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
-const postgres = await startPostgres()
+const postgres = await startOwnPostgres()
 const kafka = await startOwnKafka()
 afterAll(async () => {
   await kafka?.stop()

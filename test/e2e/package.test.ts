@@ -3,6 +3,7 @@ import { mkdir, readdir, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { samplesIn } from '../helpers/samples.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
@@ -41,6 +42,14 @@ async function install(folder: string): Promise<void> {
     if (name.startsWith('.') || name === 'orderwire') continue
     await symlink(join(modules, name), join(folder, 'node_modules', name)).catch(() => {})
   }
+}
+
+/** What the compiler complains of; '' if nothing. */
+async function compiled(folder: string, files: readonly string[]): Promise<string> {
+  const strict = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node']
+  const args = [...strict, '--allowImportingTsExtensions', ...files]
+  const { stdout } = await run(join(modules, '.bin/tsc'), args, { cwd: folder }).catch(error => error)
+  return stdout
 }
 
 const main = (folder: string) => join(folder, 'node_modules/orderwire/dist/src/main.js')
@@ -129,9 +138,41 @@ export async function receive(request: Request) {
 export const config = defineConfig({ connections: [], handler: 'x' })
 `,
     )
-    const args = ['--noEmit', '--strict', '--module', 'nodenext', '--target', 'es2024', '--types', 'node', 'use.ts']
-    const { stdout } = await run(join(modules, '.bin/tsc'), args, { cwd: folder }).catch(error => error)
-    expect(stdout).toBe('')
+    expect(await compiled(folder, ['use.ts'])).toBe('')
+  }, 60_000)
+})
+
+describe('a source of a further vendor in a folder of its own', () => {
+  const samples = samplesIn('docs/write-a-source.md')
+
+  test('passes the suite of `orderwire/testing`, with webhooks and a buyer, run by `node --test`', async () => {
+    const folder = await newFolder()
+    await install(folder)
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+    for (const [name, code] of await samples) await writeFile(join(folder, name), code)
+    const { stdout } = await run(process.execPath, ['--test', '--test-reporter=tap', 'acme.test.ts'], {
+      cwd: folder,
+    }).catch(error => error)
+    expect(stdout).toMatch(/^# fail 0$/m)
+    expect(Number(/^# pass (\d+)$/m.exec(stdout)?.[1])).toBeGreaterThan(20)
+    expect(stdout).toContain('takes a webhook that the vendor signed')
+    // The suite finds what is wrong with it.
+    const forgetful =
+      (await samples).get('acme.ts')?.replace('query: { buyer: userId }, accept: [404]', 'query: { buyer: userId }') ??
+      ''
+    await writeFile(join(folder, 'acme.ts'), forgetful)
+    const broken = await run(process.execPath, ['--test', '--test-reporter=tap', 'acme.test.ts'], {
+      cwd: folder,
+    }).catch(error => error)
+    expect(broken.stdout).toMatch(/^not ok \d+ - a source of acme finds no order that the vendor does not know/m)
+  }, 60_000)
+
+  test('compiles under strict options', async () => {
+    const folder = await newFolder()
+    await install(folder)
+    await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+    for (const [name, code] of await samples) await writeFile(join(folder, name), code)
+    expect(await compiled(folder, [...(await samples).keys()])).toBe('')
   }, 60_000)
 })
 

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { containerKafka } from './kafka/container.ts'
 import { jarKafka } from './kafka/jars.ts'
+import { sharedServer } from './shared-servers.ts'
 
 export interface TestKafka {
   /** Comma list, as in `KAFKA_BROKERS`. */
@@ -37,16 +38,18 @@ export const USERS = {
 } as const
 
 /**
- * A real Kafka to read and write: the one that `KAFKA_BROKERS` names, else one of our own. null: there is none on this machine;
- * the caller skips visibly (`describe.skipIf`). With CI=true that is an error, so that CI cannot pass without.
+ * A real Kafka to read and write: the one that `KAFKA_BROKERS` names, else one that all test files of this run share. null: there is
+ * none on this machine; the caller skips visibly (`describe.skipIf`). With CI=true that is an error, so that CI cannot pass without.
  */
 export async function startKafka(): Promise<TestKafka | null> {
   const given = process.env.KAFKA_BROKERS
   if (given) return { brokers: given, from: 'KAFKA_BROKERS', stop: async () => {} }
-  return startOwnKafka()
+  const shared = await sharedServer<Pick<TestKafka, 'brokers' | 'from'>>('kafka')
+  if (shared === 'none here') return startOwnKafka()
+  return shared && { ...shared, stop: async () => {} }
 }
 
-/** Like `startKafka`, but always one that the test may stop and start. */
+/** A Kafka that the test may stop and start, with nobody else's topics. */
 export async function startOwnKafka(variant: KafkaVariant = {}): Promise<OwnKafka | null> {
   const reasons: string[] = []
   for (const start of [containerKafka, jarKafka]) {

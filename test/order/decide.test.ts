@@ -243,6 +243,18 @@ describe('refunds by records', () => {
     ).toEqual([])
   })
 
+  test('case 47: have the whole ten minutes for a refund that does not move the update time', () => {
+    const order = observer()
+    const old = { updatedAt: new Date(OBSERVED_AT - 60 * MINUTE).toISOString() }
+    order.see(snapshot(old), OBSERVED_AT)
+    order.see(snapshot({ ...old, refund: view([], '5.00') }), OBSERVED_AT + MINUTE)
+    expect(order.see(snapshot({ ...old, refund: view([], '5.00') }), OBSERVED_AT + 10 * MINUTE).events).toEqual([])
+    const there = view([refundRecord('r-1', '5.00')], '5.00')
+    expect(order.see(snapshot({ ...old, refund: there }), OBSERVED_AT + 10 * MINUTE + 1).events).toMatchObject([
+      { data: { refund: { refundId: 'r-1', amount: '5.00' } } },
+    ])
+  })
+
   test('that are absent at the first reading of an old refund are read again before the total counts', () => {
     const order = observer()
     const old = { updatedAt: new Date(OBSERVED_AT - 60 * MINUTE).toISOString() }

@@ -6,7 +6,7 @@ import {
   type Refusal,
   TOO_LARGE,
 } from '../../src/event-log/event-log.ts'
-import { type Committed, startAt } from '../../src/event-log/kafka/position.ts'
+import { type Anchors, type Committed, createAnchors, startAt } from '../../src/event-log/kafka/position.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { keyHash } from '../../src/lib/murmur2.ts'
 import { createMutex } from '../../src/lib/mutex.ts'
@@ -64,8 +64,8 @@ interface Place {
   handed: number
   taken: number
   settled: number
-  /** What was read of this log last. */
-  anchor: Committed['anchor']
+  /** What was read of this log. */
+  readonly anchors: Anchors
   /** The position committed is of another log, and is to be replaced by this one. */
   replaces: boolean
 }
@@ -197,7 +197,7 @@ export function createBroker(deps: {
       handed: next - 1,
       taken: next - 1,
       settled: next - 1,
-      anchor: isOther ? null : expected,
+      anchors: createAnchors(isOther ? null : expected),
       replaces: again || isOther || start.misfit !== null,
     })
     void feed(member, partition)
@@ -243,7 +243,10 @@ export function createBroker(deps: {
     const holds = () => member.held === mine && !member.draining
     while (place && holds()) {
       const log = logs[partition] ?? []
-      const { misfit, expected } = startAt({ offset: place.next, anchor: place.anchor }, { low: 0, high: log.length })
+      const { misfit, expected } = startAt(
+        { offset: place.next, anchor: place.anchors.before(place.next) },
+        { low: 0, high: log.length },
+      )
       if (misfit || (expected && log[expected.offset]?.mark !== expected.mark)) return beginAgain(member, partition)
       const records = log.slice(place.next, place.next + random.between(1, deps.batch))
       const entries = records.map(({ event }, index) => ({ position: place.next + index, event }))
@@ -254,7 +257,7 @@ export function createBroker(deps: {
       await arrival(member.life)
       if (!holds()) return
       // What was fetched before the log went back is taken in all the same.
-      place.anchor = { offset: place.next + records.length - 1, mark: records.at(-1)?.mark ?? '' }
+      for (const [index, { mark }] of records.entries()) place.anchors.add({ offset: place.next + index, mark })
       place.handed = place.next + entries.length - 1
       place.next = place.handed + 1
       for (let taken = false; !taken && holds(); ) {
@@ -281,7 +284,6 @@ export function createBroker(deps: {
     for (const { partition, place, settled, replaces, log } of positions) {
       const from = replaces ? 0 : (committed[partition]?.offset ?? 0)
       if (settled < from && !replaces) continue
-      const record = log[settled]
       // Of a log that went back meanwhile: it is committed, and says nothing about the new one.
       if (log === logs[partition])
         deps.committing(
@@ -291,10 +293,7 @@ export function createBroker(deps: {
           settled,
         )
       place.replaces = false
-      committed[partition] = {
-        offset: settled + 1,
-        anchor: record ? { offset: settled, mark: record.mark } : null,
-      }
+      committed[partition] = { offset: settled + 1, anchor: place.anchors.before(settled + 1) }
       trace.note(`${life.name} log commits ${partition}:${settled}`)
     }
   }

@@ -44,11 +44,7 @@ export async function createDurable(deps: {
   const { databaseNow, chance } = deps
   const disk: Disk = { full: 0 }
   const dialect = databaseNow ? { ...sqliteDialect, leaseNow: () => sql<number>`${databaseNow()}` } : sqliteDialect
-  const first = new DatabaseSync(':memory:')
-  await kyselyOn(first, () => {})
-    .transaction()
-    .execute(trx => migrate(trx, { types: SQLITE_TYPES, now: 0, where: 'simulation' }))
-  rememberRemoved(first)
+  const first = fromBytes(await emptyDatabase())
   let platter = deps.power ? createPlatter(first) : null
   let opened = open(first)
 
@@ -110,12 +106,31 @@ export async function createDurable(deps: {
   }
 }
 
+let migrated: Promise<Uint8Array> | undefined
+
+/** The bytes of a database with every table and no row. The migrations take longer than many a run, so a thread runs them once. */
+function emptyDatabase(): Promise<Uint8Array> {
+  migrated ??= (async () => {
+    const database = new DatabaseSync(':memory:')
+    await kyselyOn(database, () => {})
+      .transaction()
+      .execute(trx => migrate(trx, { types: SQLITE_TYPES, now: 0, where: 'simulation' }))
+    rememberRemoved(database)
+    const bytes = database.serialize()
+    database.close()
+    return bytes
+  })()
+  return migrated
+}
+
 /** The view `history`: all events there ever were, each at its first place, also those that retention has removed. */
 function rememberRemoved(database: DatabaseSync): void {
   const columns = database.prepare('select name from pragma_table_info(?)').all('events')
   const names = columns.map(({ name }) => String(name))
   database.exec(`
     create table removed_events as select * from events where 0;
+    create index removed_by_id on removed_events (id);
+    create index removed_by_order on removed_events (order_id);
     create trigger removed after delete on events begin
       insert into removed_events (${names.join(', ')}) select ${names.map(name => `old.${name}`).join(', ')}
         where not exists (select 1 from removed_events where id = old.id);
@@ -143,10 +158,12 @@ function createPlatter(database: DatabaseSync) {
   }
 }
 
-function copyOf(database: DatabaseSync): DatabaseSync {
-  const copy = new DatabaseSync(':memory:')
-  copy.deserialize(database.serialize())
-  return copy
+const copyOf = (database: DatabaseSync): DatabaseSync => fromBytes(database.serialize())
+
+function fromBytes(bytes: Uint8Array): DatabaseSync {
+  const database = new DatabaseSync(':memory:')
+  database.deserialize(bytes)
+  return database
 }
 
 const kyselyOn = (database: DatabaseSync, refuse: (text: string) => void, written: () => void = () => {}) =>

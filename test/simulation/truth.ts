@@ -29,7 +29,7 @@ export interface Truth {
   judge(violated: (what: string) => void): void
 }
 
-/** `datedRises`: an order's update time says when its total of refunds rose, so that the records have all of the grace. */
+/** `datedRises`: clocks do not jump, so that the records of a refund have all of the grace. */
 export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; datedRises: boolean }): Truth {
   const { durable, shops } = deps
   /** Events are only ever added, so each is read once. */

@@ -1,14 +1,15 @@
 import { parseArgs } from 'node:util'
 import { startOwnKafka } from '../helpers/kafka.ts'
-import { startPostgres, startPostgresAt } from '../helpers/postgres.ts'
+import { startOwnPostgres, startPostgresAt } from '../helpers/postgres.ts'
 import { tightDisk } from '../helpers/tight-disk.ts'
 import { until } from '../helpers/until.ts'
 import { torture } from './cluster.ts'
 import { fullDisk } from './disk.ts'
+import { takeOver } from './takeover.ts'
 import { isGood, type Verdict } from './verdict.ts'
 
 /**
- * `npm run torture -- [--only cluster|disk|database-disk] [--kills 120] [--joins 15] [--pauses 3] [--broker 30] [--rounds 6] [--seed 1]`:
+ * `npm run torture -- [--only cluster|takeover|disk|database-disk] [--kills 120] [--joins 15] [--pauses 3] [--broker 30] [--rounds 6] [--seed 1]`:
  * real processes on real servers while everything that can die does, and disks that fill up. Ends with a table; exit 1 unless every
  * fact was told, once, in order, by processes that ended only when they were killed.
  */
@@ -33,7 +34,7 @@ type Outcome = (Verdict & { readonly kills: number; readonly deaths: readonly st
 
 const scenes: Record<string, () => Promise<Outcome>> = {
   async cluster() {
-    const [postgres, kafka] = [await startPostgres(), await startOwnKafka()]
+    const [postgres, kafka] = [await startOwnPostgres(), await startOwnKafka()]
     try {
       if (!postgres || !kafka) return null
       const verdict = await torture({
@@ -60,6 +61,15 @@ const scenes: Record<string, () => Promise<Outcome>> = {
       }
     } finally {
       await kafka?.stop()
+      await postgres?.stop()
+    }
+  },
+
+  async takeover() {
+    const postgres = await startPostgres()
+    try {
+      return postgres && (await takeOver({ postgres, seed, say }))
+    } finally {
       await postgres?.stop()
     }
   },

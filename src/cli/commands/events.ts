@@ -1,6 +1,4 @@
-import { Instant } from '../../../schemas/api-requests.ts'
 import { OrderEvent } from '../../../schemas/order-event.ts'
-import { systemClock, timestamp } from '../../lib/clock.ts'
 import type { Command, CommandContext, Flags } from '../command.ts'
 import { followEvents } from '../follow-events.ts'
 import { all } from '../listing.ts'
@@ -55,20 +53,12 @@ export async function events(context: CommandContext, flags: Flags): Promise<voi
     )
 }
 
-/** The span that is looked at first for the newest events; each further span is this many times longer. */
-const [FIRST_SPAN_MS, SPAN_FACTOR] = [10 * 60_000, 12]
-
-/** The newest `count` events. The API lists oldest first, so growing spans before now are read until one holds enough. */
+/** The newest `count` events, oldest of them first. */
 async function newest(context: CommandContext, filter: Flags, count: number): Promise<unknown[]> {
-  const end = typeof filter.until === 'string' ? Instant.parse(filter.until) : systemClock().now()
-  const start = typeof filter.since === 'string' ? Instant.parse(filter.since) : 0
-  for (let span = FIRST_SPAN_MS; ; span *= SPAN_FACTOR) {
-    const since = Math.max(start, end - span)
-    let found: unknown[] = []
-    for await (const event of all(context, '/v1/events', { ...filter, since: timestamp(since) })) {
-      found.push(event)
-      if (found.length >= 2 * count) found = found.slice(-count)
-    }
-    if (found.length >= count || since === start || context.signal.aborted) return found.slice(-count)
+  const found: unknown[] = []
+  for await (const event of all(context, '/v1/events', { ...filter, direction: 'desc' })) {
+    found.push(event)
+    if (found.length === count) break
   }
+  return found.reverse()
 }

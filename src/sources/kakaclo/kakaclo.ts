@@ -7,7 +7,7 @@ import { defineSource, type VendorSource } from '../define-source.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
 import { nextPage, placeOf } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, scalarText } from '../shared/parse.ts'
-import { createZonelessWarning } from '../shared/zoneless-times.ts'
+import { zonelessNotice } from '../shared/zoneless.ts'
 import type { Page, ReadOptions, Reject, WindowFeed } from '../source.ts'
 import { readKakacloOrder } from './kakaclo-row.ts'
 
@@ -32,7 +32,7 @@ export function createKakaclo(deps: {
 }): VendorSource {
   const { connection, http, log } = deps
   const path = `/${connection.apiVersion}/order/orders`
-  const onZoneless = createZonelessWarning(log)
+  const onZoneless = zonelessNotice(log)
 
   const readRow = (row: unknown): OrderSnapshot | Reject =>
     readKakacloOrder(row, { currency: connection.currency, onZoneless })

@@ -7,7 +7,7 @@ import { defineSource, type VendorSource } from '../define-source.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
 import { rowsOn } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, textOf } from '../shared/parse.ts'
-import { createZonelessWarning } from '../shared/zoneless-times.ts'
+import { zonelessNotice } from '../shared/zoneless.ts'
 import type { FeedPage, Page, ReadOptions, Reject, Window } from '../source.ts'
 import { createShoplazzaApi } from './shoplazza-api.ts'
 import { completeRefunds } from './shoplazza-refunds.ts'
@@ -31,7 +31,7 @@ export function createShoplazza(deps: {
   const { connection, http, log } = deps
   const api = createShoplazzaApi(connection, http)
   const sizeParam = api.newer ? 'page_size' : 'limit'
-  const onZoneless = createZonelessWarning(log)
+  const onZoneless = zonelessNotice(log)
 
   const readRow = (row: unknown): OrderSnapshot | Reject => readShoplazzaOrder(row, { onZoneless })
 

@@ -8,6 +8,7 @@ import { defineSource, type VendorSource } from '../define-source.ts'
 import type { VendorHttp } from '../shared/http.ts'
 import { nextPage, placeOf } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, reject } from '../shared/parse.ts'
+import { together } from '../shared/two-readings.ts'
 import type { OrderRef, ReadOptions, Reject } from '../source.ts'
 import { createTuyaClient } from './tuya-client.ts'
 import { readTuyaOrder, tuyaStatuses } from './tuya-row.ts'
@@ -120,16 +121,6 @@ export const tuya = defineSource({
     open: createTokenKeeper,
   },
   create: createTuya,
-})
-
-/** Search and detail are two copies, either of which may be behind: nothing that one of them proves is undone by the other. */
-const together = (row: OrderSnapshot, detail: OrderSnapshot): OrderSnapshot => ({
-  ...detail,
-  paid: detail.paid ?? row.paid,
-  packages: detail.packages.length < row.packages.length ? row.packages : detail.packages,
-  delivered: detail.delivered ?? row.delivered,
-  refund: detail.refund ?? row.refund,
-  cancelled: detail.cancelled ?? row.cancelled,
 })
 
 const isPassing = (error: unknown): boolean =>

@@ -6,9 +6,9 @@ import { eventRecord } from '../../helpers/event-records.ts'
 import { bareClient, committedOffsets, createTopic, endOffsets } from '../../helpers/kafka/client.ts'
 import { type Recorder, record } from '../../helpers/kafka/consumer.ts'
 import { memoryLog, openKafkaLog } from '../../helpers/kafka/log.ts'
-import { type OwnKafka, startOwnKafka, unique } from '../../helpers/kafka.ts'
+import { startKafka, type TestKafka, unique } from '../../helpers/kafka.ts'
 
-const kafka = await startOwnKafka()
+const kafka = await startKafka()
 afterAll(() => kafka?.stop())
 
 const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 60_000, interval: 50 })
@@ -27,7 +27,7 @@ const seen = ({ taken }: Recorder, name: string) =>
 const idsOf = (events: readonly EventRecord[]) => events.map(({ orderId }) => orderId).sort()
 
 describe.skipIf(!kafka)('an event log on Kafka that goes back', { timeout: 120_000 }, () => {
-  const { brokers } = kafka as OwnKafka
+  const { brokers } = kafka as TestKafka
   let bare: Awaited<ReturnType<typeof bareClient>>
   let topic: string
   let group: string

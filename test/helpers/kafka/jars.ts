@@ -1,27 +1,19 @@
-import { type ChildProcess, execFile, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { hash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createWriteStream, existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import type { KafkaVariant, OwnKafka } from '../kafka.ts'
+import { javaArguments, javaVersion, run, spawnBroker, tailOf } from './jvm.ts'
 import { freePorts, listening } from './ports.ts'
 import { brokerSettings } from './settings.ts'
+import { type WarmStart, warmStart, writeProperties } from './warm-start.ts'
 
-const run = promisify(execFile)
 const root = join(import.meta.dirname, '../../..')
-
-/** Small and quick to start rather than fast: one test's messages. */
-const JAVA = [
-  '-Xmx320m',
-  '-Xms64m',
-  '-XX:+UseSerialGC',
-  '-XX:TieredStopAtLevel=1',
-
-  '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
-]
+/** Long, because the machine may be busy. */
+const START_MS = 180_000
 
 /** Where Apache Kafka's jars are, fetched through Maven the first time; a sentence if that is not possible here. */
 export async function kafkaJars(): Promise<{ folder: string } | string> {
@@ -41,56 +33,39 @@ export async function kafkaJars(): Promise<{ folder: string } | string> {
   return { folder }
 }
 
-/** A broker from Apache Kafka's jars; a sentence if this machine cannot run one. */
-export async function jarKafka(variant: KafkaVariant): Promise<OwnKafka | string> {
-  try {
-    await run('java', ['-version'])
-  } catch {
-    return 'no Java'
-  }
+/** What brokers of this machine start from; a sentence if it can run none. Slow the first time only. */
+export async function preparedKafka(): Promise<(WarmStart & { readonly jars: string }) | string> {
+  const version = await javaVersion()
+  if (version === null) return 'no Java'
   const jars = await kafkaJars()
   if (typeof jars === 'string') return jars
+  return { jars: jars.folder, ...(await warmStart(jars.folder, version)) }
+}
+
+/** A broker from Apache Kafka's jars; a sentence if this machine cannot run one. */
+export async function jarKafka(variant: KafkaVariant): Promise<OwnKafka | string> {
+  const prepared = await preparedKafka()
+  if (typeof prepared === 'string') return prepared
+  const { jars, formatted, flags } = prepared
 
   const home = await mkdtemp(join(tmpdir(), 'orderwire-kafka-'))
   const [port = 0, controllerPort = 0] = await freePorts(2)
-  const properties = join(home, 'server.properties')
-  const settings = brokerSettings({ port, controllerPort, bind: '127.0.0.1', logDir: join(home, 'data'), variant })
-  await mkdir(join(home, 'data'))
-  await writeFile(
-    properties,
-    Object.entries(settings)
-      .map(([key, value]) => `${key}=${value}\n`)
-      .join(''),
-  )
-  const classpath = ['-cp', join(jars.folder, '*')]
-  await run('java', [
-    ...classpath,
-    ...JAVA,
-    'kafka.tools.StorageTool',
-    'format',
-    '-t',
-    'b3JkZXJ3aXJlLXRlc3RzMA',
-    '-c',
-    properties,
-  ])
+  const [properties, logFile, logDir] = [join(home, 'server.properties'), join(home, 'broker.log'), join(home, 'data')]
+  await writeProperties(properties, brokerSettings({ port, controllerPort, bind: '127.0.0.1', logDir, variant }))
+  await cp(formatted, logDir, { recursive: true })
 
   let child: ChildProcess | null = null
   const exit = () => child?.kill('SIGKILL')
   process.once('exit', exit)
 
   const start = async () => {
-    const log = createWriteStream(join(home, 'broker.log'), { flags: 'a' })
-    const started = spawn('java', [...classpath, ...JAVA, 'kafka.Kafka', properties], {
-      stdio: ['ignore', 'pipe', 'pipe'],
-    })
-    started.stdout.pipe(log, { end: false })
-    started.stderr.pipe(log, { end: false })
+    const started = spawnBroker(jars, properties, createWriteStream(logFile, { flags: 'a' }), flags)
     child = started
     try {
-      await listening(port, 60_000, () => (started.exitCode === null ? null : 'the broker ended while starting'))
+      await listening(port, START_MS, () => (started.exitCode === null ? null : 'the broker ended while starting'))
     } catch (error) {
       started.kill('SIGKILL')
-      throw new Error(`${String(error)}\n${(await readFile(join(home, 'broker.log'), 'utf8')).slice(-2000)}`)
+      throw new Error(`${String(error)}\n${await tailOf(logFile)}`)
     }
   }
   const kill = async () => {
@@ -122,14 +97,10 @@ export async function jarKafka(variant: KafkaVariant): Promise<OwnKafka | string
 export async function produceWithJava(brokers: string, topic: string, keys: readonly string[]): Promise<void> {
   const jars = await kafkaJars()
   if (typeof jars === 'string') throw new Error(jars)
-  const producing = run('java', [
-    '-cp',
-    join(jars.folder, '*'),
-    ...JAVA,
-    'org.apache.kafka.tools.ConsoleProducer',
-    ...['--bootstrap-server', brokers, '--topic', topic],
-    ...['--property', 'parse.key=true', '--property', 'key.separator=='],
-  ])
+  const args = ['--bootstrap-server', brokers, '--topic', topic]
+  const parsing = ['--property', 'parse.key=true', '--property', 'key.separator==']
+  const producer = 'org.apache.kafka.tools.ConsoleProducer'
+  const producing = run('java', javaArguments(jars.folder, producer, [...args, ...parsing]))
   producing.child.stdin?.end(keys.map(key => `${key}=java\n`).join(''))
   await producing
 }

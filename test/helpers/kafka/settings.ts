@@ -33,6 +33,9 @@ export function brokerSettings(options: {
     'offsets.topic.num.partitions': '4',
     'transaction.state.log.replication.factor': '1',
     'transaction.state.log.min.isr': '1',
+    'transaction.state.log.num.partitions': '2',
+    // Its default is 128 MiB, taken at the start.
+    'log.cleaner.dedupe.buffer.size': '2097152',
     'group.initial.rebalance.delay.ms': '0',
     'auto.create.topics.enable': 'false',
     'controlled.shutdown.enable': 'false',

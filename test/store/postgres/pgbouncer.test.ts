@@ -5,9 +5,10 @@ import { parseDatabaseUrl } from '../../../src/lib/database-url.ts'
 import { SCHEMA_VERSION } from '../../../src/store/migrations/migrate.ts'
 import { openPostgres } from '../../../src/store/postgres/postgres.ts'
 import { openSession } from '../../../src/store/postgres/postgres-session.ts'
-import { type StoreHarness, storeContract } from '../../contract/store.ts'
+import { SESSION_CONTRACTS, storeContract } from '../../contract/store.ts'
 import { type Pooler, pgbouncerBinary, startPgbouncer } from '../../helpers/pgbouncer.ts'
 import { startPostgres } from '../../helpers/postgres.ts'
+import { postgresHarness } from '../../helpers/postgres-harness.ts'
 
 const clock = systemClock()
 const binary = pgbouncerBinary()
@@ -83,30 +84,8 @@ describe.skipIf(!server)('PostgreSQL behind PgBouncer', { timeout: 120_000 }, ()
   })
 
   describe('in transaction pooling', () => {
-    const database = newDatabase()
-    const empty = (url: string) =>
-      connected(url, async client => {
-        const { rows } = await client.query<{ name: string }>(
-          `select tablename as name from pg_tables where schemaname = 'public' and tablename <> 'schema_version'`,
-        )
-        if (rows.length > 0) await client.query(`truncate ${rows.map(row => row.name).join(', ')}`)
-      })
-    storeContract('postgres', async () => {
-      const url = await database
-      await empty(url)
-      const open = async (): Promise<StoreHarness> => {
-        const store = await openPostgres({ url: through('transaction', url), clock })
-        return {
-          store,
-          reopen: async () => {
-            await store.close()
-            return open()
-          },
-          tamper: statement => connected(url, client => client.query(statement)).then(() => {}),
-          close: () => store.close(),
-        }
-      }
-      return open()
-    })
+    const harness = postgresHarness(newDatabase, url => through('transaction', url))
+    afterAll(harness.end)
+    storeContract('postgres', harness.open, SESSION_CONTRACTS)
   })
 })

@@ -9,7 +9,7 @@ import { openPostgres } from '../../../src/store/postgres/postgres.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { backlogOf, leaseOf, NOW, order, page, remember, spilled } from '../../contract/store/world.ts'
 import { eventsOf } from '../../helpers/event-records.ts'
-import { startPostgres } from '../../helpers/postgres.ts'
+import { startOwnPostgres, startPostgres } from '../../helpers/postgres.ts'
 
 const clock = systemClock()
 const server = await startPostgres()
@@ -125,14 +125,18 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
     })
   })
 
-  test.skipIf(!server?.restart)('a restarted server is used again', async () => {
-    const url = await newDatabase()
-    await withStores(url, 1, async ([store]) => {
-      if (!store || !server?.restart) return
-      await store.offsets.set('g', 0, 1)
-      await server.restart()
-      await vi.waitFor(async () => expect(await store.offsets.get('g', 0)).toBe(1), { timeout: 20_000 })
-    })
+  test('a restarted server is used again', async context => {
+    const own = await startOwnPostgres()
+    if (!own?.restart) return context.skip('the server is not ours')
+    try {
+      await withStores(await own.newDatabase(), 1, async ([store]) => {
+        await store?.offsets.set('g', 0, 1)
+        await own.restart?.()
+        await vi.waitFor(async () => expect(await store?.offsets.get('g', 0)).toBe(1), { timeout: 20_000 })
+      })
+    } finally {
+      await own.stop()
+    }
   })
 
   test('a lease cannot change hands while its holder commits', async () => {
