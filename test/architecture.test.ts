@@ -147,7 +147,16 @@ test('the name of a vendor stands in sources, schemas/vendor and sandbox, and no
 })
 
 test('no two files in src have one name', () => {
-  const faces = new Set(['api/routes', 'store/port', 'store/sql', 'store/migrations', 'sandbox', 'cli', 'cli/commands'])
+  const faces = new Set([
+    'api/routes',
+    'store/port',
+    'store/sql',
+    'store/migrations',
+    'sandbox',
+    'cli',
+    'cli/commands',
+    'console/pages',
+  ])
   const names = srcFiles.filter(file => !faces.has(dirname(file))).map(file => basename(file))
   expect(names.filter((name, index) => names.indexOf(name) !== index)).toEqual([])
 })

@@ -1,6 +1,7 @@
 import { existsSync, globSync, readFileSync } from 'node:fs'
 import { dirname, join, relative, resolve } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { ALERT_NAMES } from '../schemas/alert.ts'
 import { Config, DeliveryOptions, EndpointConfig } from '../schemas/config.ts'
 import {
   EVENT_TYPES,
@@ -127,6 +128,25 @@ describe('docs/events.md', () => {
       const samples = matches(section, /^```json\n([\s\S]*?)^```$/gm).map(json => OrderEvent.parse(JSON.parse(json)))
       expect(samples.map(event => event.type)).toEqual([type])
     }
+  })
+})
+
+describe('docs/runbook.md', () => {
+  const runbook = read('docs/runbook.md')
+  const sources = globSync('src/attention/*.ts', { cwd: root }).map(read).join('\n')
+  const kinds = new Set([
+    ...matches(sources, /'((?:destination|connection|dead-letter|event-log|process|reconcile|publishing)\.[a-z-]+)'/g),
+    ...['store', 'event-log', 'ingest', 'dispatch'].map(part => `${part}.failing`),
+    ...['dead-letter', 'quarantine'],
+  ])
+
+  test('has a section for every kind of what needs attention, and no other', () => {
+    const sections = matches(runbook, /^### (.+)$/gm)
+    expect(sections.sort()).toEqual([...kinds].sort())
+  })
+
+  test('names every alert', () => {
+    expect(ALERT_NAMES.filter(name => !runbook.includes(`\`${name}\``))).toEqual([])
   })
 })
 

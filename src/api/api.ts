@@ -25,17 +25,18 @@ export function createApi(deps: ApiDeps): Hono {
   app.use(secureHeaders)
   // Webhooks of vendors come through proxies and with any Host; their signature is checked instead.
   app.use((c, next) => (c.req.path.startsWith('/hooks/') ? next() : foreign(c, next)))
-  const { authenticate, authorise } = createAuthentication({
+  const authentication = createAuthentication({
     ...deps,
     localKey: deps.localKey ?? null,
     keyring,
     trusted: deps.trusted ?? false,
     loopback: isLoopback,
-    ...(full && deps.console && { signIn: deps.console.signIn }),
   })
+  const { authenticate, authorise } = authentication
   for (const route of routes) if (route.access === 'open') mount(route)
   // Unknown paths below an open prefix are answered 404, not 401.
   for (const path of ['/schemas/*', '/hooks/*']) app.all(path, c => noRoute(c, routes))
+  if (full && deps.console) app.route('/', deps.console.open({ ...deps, api: routes, authentication }))
   app.use(authenticate)
   for (const route of routes) if (route.access !== 'open') mount(route)
 

@@ -1,3 +1,4 @@
+import type { Hono } from 'hono'
 import type { Config } from '../../schemas/config.ts'
 import type { DispatchControl } from '../dispatch/dispatch-control.ts'
 import type { EventLog } from '../event-log/event-log.ts'
@@ -7,6 +8,7 @@ import type { OrderSource } from '../sources/source.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import type { Authentication } from './auth/authenticate.ts'
 import type { Route } from './route.ts'
 
 export type Role = 'ingest' | 'dispatch' | 'api'
@@ -58,7 +60,14 @@ export interface ApiDeps {
 
 /** The pages for browsers; `app.ts` provides them. */
 export interface Console {
+  /** What OpenAPI says of it. */
   readonly routes: readonly Route[]
-  /** The page that asks for a key. */
-  signIn(): Response
+  /** The pages. They authenticate by a session of their own. */
+  open(parts: ConsoleParts): Hono
+}
+
+export type ConsoleParts = ApiDeps & {
+  /** All calls of the API. */
+  readonly api: readonly Route[]
+  readonly authentication: Authentication
 }

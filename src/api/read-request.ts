@@ -128,7 +128,8 @@ function assertClean(root: unknown): void {
   }
 }
 
-function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
+/** What fits the schema; 400 that names the rest. */
+export function validate<S extends z.ZodType>(schema: S, value: unknown): z.output<S> {
   assertClean(value)
   const result = schema.safeParse(value)
   if (result.success) return result.data

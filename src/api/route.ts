@@ -1,7 +1,7 @@
 import type { Context } from 'hono'
 import { z } from 'zod'
 import type { KeyRole } from '../store/port/keys.ts'
-import { readBody, readParams, readQuery } from './read-request.ts'
+import { readBody, readParams, readQuery, validate } from './read-request.ts'
 
 /** Who may call a route: anybody, or a key of at least this role (`read` < `write` < `admin`). */
 type Access = 'open' | KeyRole
@@ -54,6 +54,16 @@ export interface Route {
   readonly query: z.ZodObject
   readonly body: z.ZodType | null
   run(c: Context): Promise<Response>
+  /** The same without HTTP, for the console; what it is asked is validated as a request is. */
+  answer(call: RouteCall): Promise<Response>
+}
+
+interface RouteCall {
+  /** Of the page: an abort of its request ends the call. */
+  readonly c: Context
+  readonly params?: Readonly<Record<string, string>>
+  readonly query?: Readonly<Record<string, unknown>>
+  readonly body?: unknown
 }
 
 const NOTHING = z.strictObject({})
@@ -81,6 +91,14 @@ export function route<P extends string, Q extends z.ZodObject = typeof NOTHING, 
         params,
         query: readQuery(lax ? new URL(url.pathname, url) : url, query),
         body: takesBody ? await readBody(c.req.raw, bodySchema) : (undefined as z.output<B>),
+      })
+    },
+    async answer({ c, params = {}, query: asked = {}, body = {} }) {
+      return handle({
+        c,
+        params: params as Record<Names<P>, string>,
+        query: validate(query, asked),
+        body: takesBody ? validate(bodySchema, body) : (undefined as z.output<B>),
       })
     },
   }

@@ -1,71 +1,92 @@
-import { hash } from 'node:crypto'
-import { readFileSync } from 'node:fs'
-import { z } from 'zod'
-import type { Console } from '../api/deps.ts'
-import { type Route, route } from '../api/route.ts'
+import type { Context } from 'hono'
+import type { z } from 'zod'
+import type { Connection, Destination } from '../../schemas/api.ts'
+import type { ConsoleParts } from '../api/deps.ts'
+import type { KnownIds } from '../api/known-ids.ts'
+import type { Attention } from '../attention/situation.ts'
+import type { KeyRole } from '../store/port/keys.ts'
+import type { Html } from './markup.ts'
+import type { Message } from './messages.ts'
+import type { Results } from './results.ts'
+import type { Sessions, Viewer } from './sessions.ts'
 
-/** A page of one file: script and style are put into the document, so that it needs nothing else from anywhere. */
-function page(status: number, body: string, script: string): () => Response {
-  const read = (name: string) => readFileSync(new URL(name, import.meta.url), 'utf8')
-  let made: { html: string; policy: string } | null = null
-
-  function make() {
-    const style = read('console.css')
-    const scripts = [read('sign-in.js'), read('console.js')]
-    const html = `<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<title>orderwire</title>
-<link rel="icon" href="data:,">
-<style>${style}</style>
-</head>
-${read(body).trim()}
-<script>${read(script)}</script>
-</html>
-`
-    const sources = scripts.map(text => `'sha256-${hash('sha256', text, 'base64')}'`).join(' ')
-    // Both scripts are named: signing in replaces the document, and the policy of the first stays in force.
-    const policy = `default-src 'none'; script-src ${sources}; style-src 'sha256-${hash('sha256', style, 'base64')}'; connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`
-    return { html, policy }
-  }
-
-  return () => {
-    made ??= make()
-    return new Response(made.html, {
-      status,
-      headers: {
-        'content-type': 'text/html; charset=utf-8',
-        'content-security-policy': made.policy,
-        'cache-control': 'no-store',
-        ...(status === 401 && { 'www-authenticate': 'Bearer' }),
-      },
-    })
-  }
+/** What every page is made with. The answers behind the API, read at most every few seconds where they cost much. */
+export interface PageDeps extends ConsoleParts {
+  readonly known: KnownIds
+  readonly sessions: Sessions
+  attention(): Promise<readonly Attention[]>
+  destinations(): Promise<readonly Destination[]>
+  connections(): Promise<readonly Connection[]>
+  /** Something was changed: what is shown next is read again. */
+  changed(): void
+  readonly results: Results<Html>
 }
 
-const consolePage = page(200, 'console.html', 'console.js')
-
-/** Asks for the key; for browsers, which cannot send it when a person opens the console. */
-const signInPage = page(401, 'sign-in.html', 'sign-in.js')
-
-/** `/`: what a person looks at. */
-function consoleRoutes(): Route[] {
-  return [
-    route({
-      method: 'GET',
-      path: '/',
-      access: 'read',
-      lax: true,
-      summary: 'The console',
-      tag: 'console',
-      answers: { 200: { description: 'A page', schema: z.string(), type: 'text/html' } },
-      handle: consolePage,
-    }),
-  ]
+/** One look at a page. */
+export interface Visit {
+  readonly c: Context
+  readonly params: Readonly<Record<string, string>>
+  readonly query: URLSearchParams
+  readonly viewer: Viewer
+  readonly now: number
+  /** Calls the API as this viewer may, without HTTP; throws a `Refusal` as the API would answer it. */
+  call<T>(
+    schema: z.ZodType<T>,
+    name: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /v1/${string}`,
+    input?: CallInput,
+  ): Promise<T>
+  /** The same for a call that answers line by line. Its end does not hang on the page's request. */
+  stream(name: `${'GET' | 'POST'} /v1/${string}`): Promise<Response>
 }
 
-/** The console, for `ApiDeps`. */
-export const createConsole = (): Console => ({ routes: consoleRoutes(), signIn: signInPage })
+interface CallInput {
+  readonly params?: Readonly<Record<string, string>>
+  readonly query?: Readonly<Record<string, unknown>>
+  readonly body?: unknown
+}
+
+/** What a page shows. */
+export interface View {
+  readonly title: string
+  readonly body: Html
+  /** The path of its entry in the navigation; absent: the page is none of it. */
+  readonly section?: string
+  /** Default 200. */
+  readonly status?: number
+}
+
+/** What an action did, and where to go on. */
+export interface Done {
+  readonly message: Message
+  /** A path of ours; default: the page whose form it was. */
+  readonly to?: string
+}
+
+/** A page, or the action behind a form. */
+export interface PageRoute {
+  readonly method: 'GET' | 'POST'
+  /** With `{names}`. */
+  readonly path: string
+  /** The least role; `subscriber`: who came by a subscriber's link, and nobody else. */
+  readonly access: KeyRole | 'subscriber'
+  run(visit: Visit & { form: URLSearchParams }): Promise<View | Done | Response>
+}
+
+/** A page. */
+export const page = (
+  path: string,
+  run: (visit: Visit) => Promise<View | Response>,
+  access: PageRoute['access'] = 'read',
+): PageRoute => ({ method: 'GET', path, access, run })
+
+/** An action: answers 303 to a page that shows its message. What it throws becomes the message. */
+export const action = (
+  path: string,
+  access: PageRoute['access'],
+  run: (visit: Visit & { form: URLSearchParams }) => Promise<Done>,
+): PageRoute => ({ method: 'POST', path, access, run })
+
+export const done = (text: string, to?: string): Done => ({
+  message: { tone: 'good', text },
+  ...(to !== undefined && { to }),
+})

@@ -19,6 +19,7 @@ import type { ProjectStore } from './port/projects.ts'
 import type { QuarantineStore } from './port/quarantine.ts'
 import type { ReplayStore } from './port/replays.ts'
 import type { PruneBounds, Pruned } from './port/retention.ts'
+import type { SessionStore } from './port/sessions.ts'
 import type { VerifyStore } from './port/verify.ts'
 
 /**
@@ -46,6 +47,7 @@ export interface Store {
   readonly leases: LeaseStore
   readonly pollRequests: PollRequestStore
   readonly keys: KeyStore
+  readonly sessions: SessionStore
   readonly projects: ProjectStore
   readonly handlerFiles: HandlerFileStore
   readonly pauses: PauseStore

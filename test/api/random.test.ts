@@ -3,7 +3,7 @@ import addFormats from 'ajv-formats'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generatedFiles } from '../../src/api/documents/write-schemas.ts'
-import { createConsole } from '../../src/console/page.ts'
+import { createConsole } from '../../src/console/console.ts'
 import { BODY_MEMBERS } from '../helpers/body-members.ts'
 import { env, type Harness, NOW, openHarness } from './harness.ts'
 

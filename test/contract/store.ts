@@ -14,6 +14,7 @@ import { readingAgainContract } from './store/reading-again.ts'
 import { replayContract } from './store/replays.ts'
 import { requestContract } from './store/requests.ts'
 import { retentionContract } from './store/retention.ts'
+import { sessionContract } from './store/sessions.ts'
 import { verifyContract } from './store/verify.ts'
 import type { World } from './store/world.ts'
 
@@ -43,6 +44,7 @@ const EVERYTHING = [
   replayContract,
   projectContract,
   alertContract,
+  sessionContract,
   verifyContract,
 ]
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { generatedFiles } from '../../src/api/documents/write-schemas.ts'
-import { createConsole } from '../../src/console/page.ts'
+import { createConsole } from '../../src/console/console.ts'
 import { BODY_MEMBERS } from '../helpers/body-members.ts'
 import { anything } from './mutations.ts'
 import { object, textOf } from './tree.ts'

@@ -66,7 +66,7 @@ const scenes: Record<string, () => Promise<Outcome>> = {
   },
 
   async takeover() {
-    const postgres = await startPostgres()
+    const postgres = await startOwnPostgres()
     try {
       return postgres && (await takeOver({ postgres, seed, say }))
     } finally {

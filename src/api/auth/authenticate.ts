@@ -11,6 +11,10 @@ import type { Keyring } from './keyring.ts'
 
 /** Authenticates requests by their key, and authorises them by its role. */
 
+/** Whether a role may call what asks for this access. What names no role is for administrators. */
+export const mayCall = (role: KeyRole | null, access: Route['access']): boolean =>
+  (access === 'open' ? 0 : (RANKS[access] ?? RANKS.admin)) <= (role === null ? 0 : RANKS[role])
+
 const RANKS: Readonly<Record<KeyRole, number>> = { read: 1, write: 2, admin: 3 }
 const QUIET_MS = 60_000
 const MOST_ADDRESSES = 1_000
@@ -26,12 +30,10 @@ interface Options {
   readonly clock: Clock
   readonly log: Log
   loopback(c: Context): boolean
-  /** The page for a browser that opens `/` without a key. */
-  signIn?(): Response
 }
 
 export function createAuthentication(options: Options) {
-  const { apiKey, localKey, keyring, trusted, loopback, signIn } = options
+  const { apiKey, localKey, keyring, trusted, loopback } = options
   const noteRefusal = createRefusalLog(options)
   const ours = [apiKey, localKey].filter(key => key !== null)
 
@@ -47,15 +49,13 @@ export function createAuthentication(options: Options) {
 
   /** Passes callers with a valid key; if no key is set, clients of this machine. */
   const authenticate: MiddlewareHandler = async (c, next) => {
-    const given = /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1]
+    const given = bearerOf(c)
     const role = await roleOf(c, given)
     if (role !== null) {
       c.set(ROLE, role)
       return next()
     }
     noteRefusal(c, given === undefined ? 'missing' : 'wrong')
-    const page = c.req.path === '/' && c.req.method === 'GET' && (c.req.header('accept') ?? '').includes('text/html')
-    if (page && signIn && (apiKey !== null || !(await keyring.isEmpty()))) return signIn()
     return problem(
       401,
       apiKey === null && (await keyring.isEmpty())
@@ -67,10 +67,9 @@ export function createAuthentication(options: Options) {
 
   /** Passes callers of the role that the route asks for. A route without a known role is for administrators. */
   const authorise = ({ access, run }: Route): ((c: Context) => Promise<Response>) => {
-    const needed = access === 'open' ? 0 : (RANKS[access] ?? RANKS.admin)
     return async c => {
       const role: KeyRole | undefined = c.get(ROLE)
-      if (needed <= (role === undefined ? 0 : RANKS[role])) return run(c)
+      if (mayCall(role ?? null, access)) return run(c)
       noteRefusal(c, 'role')
       return problem(403, `This needs a key of the role "${access}"; the one sent has "${role}".`, {
         kind: 'role',
@@ -79,8 +78,20 @@ export function createAuthentication(options: Options) {
     }
   }
 
-  return { authenticate, authorise }
+  /** The role of a key that is known by its digest only; null: it is none (any more). */
+  async function roleOfDigest(digest: string): Promise<KeyRole | null> {
+    const mine = ours.filter(key => sameText(hash('sha256', key, 'base64url'), digest))
+    return mine.length > 0 ? 'admin' : keyring.roleOf(digest)
+  }
+
+  return { authenticate, authorise, roleOf, roleOfDigest, noteRefusal }
 }
+
+export type Authentication = ReturnType<typeof createAuthentication>
+
+/** The key that a request carries. */
+export const bearerOf = (c: Context): string | undefined =>
+  /^Bearer +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1]
 
 /** Counts every refusal, and logs one a minute for each address. The key that was sent is never logged. */
 function createRefusalLog({ metrics, clock, log }: Pick<Options, 'metrics' | 'clock' | 'log'>) {

@@ -68,6 +68,7 @@ export const secureHeaders: MiddlewareHandler = async (c, next) => {
     headers.set('content-security-policy', "default-src 'none'; frame-ancestors 'none'")
   headers.set('x-content-type-options', 'nosniff')
   headers.set('x-frame-options', 'DENY')
-  headers.set('referrer-policy', 'no-referrer')
+  // Pages say "same-origin": without a referrer, browsers send their forms with the Origin "null".
+  if (!headers.has('referrer-policy')) headers.set('referrer-policy', 'no-referrer')
   headers.set('cross-origin-resource-policy', 'same-origin')
 }

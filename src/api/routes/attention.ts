@@ -13,12 +13,16 @@ import { createChecks } from './health.ts'
 /** Groups of dead letters that are looked at. */
 const MOST_GROUPS = 50
 
-type Deps = ApiDeps & { known: KnownIds; connections: ListConnections }
+type Deps = ApiDeps & {
+  known: KnownIds
+  connections: ListConnections
+  /** Absent: asked for anew each time. */
+  standing?: ReturnType<typeof createStanding>
+}
 
-/** The list of what needs attention now, for the route and the console. */
-function createAttention(deps: Deps): () => Promise<readonly Found[]> {
-  const { store, eventLog, clock, known, connections } = deps
-  const standing = createStanding(deps)
+/** What needs attention now, for the route and the console. */
+export function createAttention(deps: Deps): () => Promise<readonly Found[]> {
+  const { store, eventLog, clock, known, connections, standing = createStanding(deps) } = deps
   const check = createChecks(deps)
 
   async function stored(now: number) {

@@ -1,11 +1,12 @@
 import { z } from 'zod'
 import { OrderEvent } from '../../../schemas/order-event.ts'
+import { whatHappened } from '../../order/what-happened.ts'
 import type { Command, CommandContext, Flags } from '../command.ts'
 import { DeliveryView, deliveryState } from '../delivery-text.ts'
 import { query, segment } from '../listing.ts'
 import { CONNECTION } from '../options.ts'
 import { findOrder } from '../order-lookup.ts'
-import { counted, timeText, whatHappened } from '../output.ts'
+import { counted, timeText } from '../output.ts'
 import { withServer } from '../server.ts'
 
 export const ordersCommand: Command = {

@@ -9,7 +9,7 @@ export const schemasCommand: Command = {
   async action({ flags: { out }, output }) {
     const [{ writeSchemas }, { createConsole }] = await Promise.all([
       import('../../api/documents/write-schemas.ts'),
-      import('../../console/page.ts'),
+      import('../../console/console.ts'),
     ])
     const folder = typeof out === 'string' ? out : 'schemas/generated'
     for (const file of await writeSchemas(folder, createConsole())) output.item({ file }, file)

@@ -8,6 +8,7 @@ import { readingAgain } from './0007-reading-again.ts'
 import { reading } from './0008-reading.ts'
 import { finding } from './0009-finding.ts'
 import { alerts } from './0010-alerts.ts'
+import { sessions } from './0011-sessions.ts'
 import type { Migration } from './migration.ts'
 
 /** All steps in order. A released step never changes: its place in this list is the schema version it leads to. */
@@ -22,4 +23,5 @@ export const MIGRATIONS: readonly Migration[] = [
   reading,
   finding,
   alerts,
+  sessions,
 ]

@@ -45,6 +45,19 @@ export interface DeliveryStats {
   readonly lastSuccessAt: number | null
 }
 
+/** An attempt in short: what charts and groups of failures need. */
+export type RecentAttempt = Pick<
+  AttemptRow,
+  'eventId' | 'at' | 'outcome' | 'statusCode' | 'ms' | 'error' | 'response' | 'origin'
+>
+
+interface Acknowledgement {
+  readonly at: number
+  readonly observedAt: number
+  /** null: the vendor does not give it. */
+  readonly occurredAt: number | null
+}
+
 export interface DeliveryFilter {
   readonly destination?: string
   readonly eventId?: string
@@ -70,6 +83,10 @@ export interface DeliveryStore {
   failingSince(destination: string, since: number): Promise<number | null>
   /** Of these events (places in the history), how many this destination has acknowledged, as far as attempts are kept. */
   delivered(destination: string, events: readonly number[]): Promise<number>
+  /** The newest attempts of a destination, newest first. */
+  recent(destination: string, limit: number): Promise<readonly RecentAttempt[]>
+  /** The newest acknowledgements of all destinations, newest first, with when their events happened and were observed. */
+  acknowledged(limit: number): Promise<readonly Acknowledgement[]>
   /** Of the newest `sample` attempts of each destination. */
   stats(sample: number): Promise<ReadonlyMap<string, DeliveryStats>>
 }

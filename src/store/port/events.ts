@@ -22,6 +22,12 @@ export interface StoredEvent extends EventRecord {
   readonly n: number
 }
 
+export interface EventRate {
+  readonly at: number
+  readonly type: EventType
+  readonly count: number
+}
+
 interface UnpublishedPart {
   readonly after?: number
   readonly orderIds?: readonly string[]
@@ -33,6 +39,12 @@ export interface EventStore {
   count(filter: EventFilter): Promise<number>
   get(id: string): Promise<StoredEvent | null>
   ofOrder(connection: string, orderId: string): Promise<readonly StoredEvent[]>
+  /** How many were observed in each span of `bucketMs` from `since` on and before `until`, by type. `at`: where a span begins. */
+  rates(asked: {
+    readonly since: number
+    readonly until: number
+    readonly bucketMs: number
+  }): Promise<readonly EventRate[]>
   /** The highest `n` there is; 0 when empty. */
   last(): Promise<number>
   /** Unpublished events of one connection behind `after` (a place in the history), in publishing order. `orderIds`: of these orders only. */

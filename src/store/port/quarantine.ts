@@ -16,6 +16,16 @@ export interface QuarantineRow {
   readonly span: Window | null
 }
 
+/** Entries of one connection that say the same of the same place. */
+interface QuarantineGroup {
+  readonly connection: string
+  readonly path: string
+  readonly reason: string
+  readonly count: number
+  readonly firstAt: number
+  readonly lastAt: number
+}
+
 /** A span of update time, one tick of the vendor's clock, whose pages cannot be read. */
 export interface QuarantinedSpan extends Window {
   readonly connection: string
@@ -33,6 +43,8 @@ export interface QuarantineStore {
   list(filter: { connection?: string; orderId?: string }, paging: Paging): Promise<readonly QuarantineRow[]>
   /** By connection: how many, the earliest, and the reason of the latest. */
   summary(): Promise<readonly { connection: string; count: number; since: number; reason: string }[]>
+  /** By connection, path and reason; the largest groups first. */
+  groups(limit: number): Promise<readonly QuarantineGroup[]>
   get(id: string): Promise<QuarantineRow | null>
   remove(id: string): Promise<void>
   /** The spans of a connection that cannot be read, oldest update time first. */

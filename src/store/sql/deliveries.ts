@@ -127,6 +127,27 @@ export function deliveryStore(store: Sql): DeliveryStore {
       return Number(rows[0]?.count ?? 0)
     },
 
+    recent: async (destination, limit) => {
+      const { rows } = await sql<Selectable<Schema['attempts']>>`
+        select * from attempts where destination = ${destination} order by n desc limit ${limit}`.execute(db)
+      return rows.map(attemptOf)
+    },
+
+    acknowledged: async limit => {
+      const { rows } = await sql<{ at: number; observed_at: number; occurred_at: number; occurred_at_source: string }>`
+        select item.at, events.observed_at, events.occurred_at, events.occurred_at_source
+        from (select n, at, event_n, outcome, origin from attempts
+          where n > (select max(n) from attempts) - ${limit} order by n desc) as item
+        join events on events.n = item.event_n
+        where item.outcome = 'delivered' and (item.origin is null or item.origin = 'live')
+        order by item.n desc`.execute(db)
+      return rows.map(({ at, observed_at, occurred_at, occurred_at_source }) => ({
+        at,
+        observedAt: observed_at,
+        occurredAt: occurred_at_source === 'vendor' ? occurred_at : null,
+      }))
+    },
+
     stats: sample => statistics(store, sample),
   }
 }

@@ -32,6 +32,18 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
       return rows.map(storedEventOf)
     },
 
+    rates: async ({ since, until, bucketMs }) => {
+      // Both are whole numbers, so both databases divide without a rest.
+      const { rows } = await sql<{ at: number; type: string; count: number }>`
+        select observed_at / ${sql.lit(Math.trunc(bucketMs))} as at, type, count(*) as count from events
+        where observed_at >= ${since} and observed_at < ${until} group by 1, 2 order by 1, 2`.execute(db)
+      return rows.map(({ at, type, count }) => ({
+        at: Number(at) * bucketMs,
+        type: type as EventType,
+        count: Number(count),
+      }))
+    },
+
     last: async () => {
       const row = await db
         .selectFrom('events')

@@ -25,6 +25,27 @@ export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineSt
       return rows
     },
 
+    groups: async limit => {
+      const { rows } = await sql<{
+        connection: string
+        path: string
+        reason: string
+        count: number
+        first_at: number
+        last_at: number
+      }>`
+        select connection, path, reason, count(*) as count, min(at) as first_at, max(at) as last_at
+        from quarantine group by connection, path, reason order by count(*) desc, connection, path limit ${limit}`.execute(
+        db,
+      )
+      return rows.map(({ first_at, last_at, count, ...group }) => ({
+        ...group,
+        count: Number(count),
+        firstAt: Number(first_at),
+        lastAt: Number(last_at),
+      }))
+    },
+
     get: async id => {
       const row = await db.selectFrom('quarantine').selectAll().where('id', '=', id).executeTakeFirst()
       return row ? quarantineOf(row) : null

@@ -20,6 +20,7 @@ import { projectStore } from './projects.ts'
 import { pruner } from './prune.ts'
 import { quarantineStore } from './quarantine.ts'
 import { replayStore } from './replays.ts'
+import { sessionStore } from './sessions.ts'
 import type { Sql } from './sql.ts'
 import { verifyStore } from './verify.ts'
 
@@ -49,6 +50,7 @@ export function createSqlStore(database: {
     leases: leaseStore(sql),
     pollRequests: pollRequestStore(sql),
     keys: keyStore(sql),
+    sessions: sessionStore(sql),
     projects: projectStore(sql),
     handlerFiles: handlerFileStore(sql),
     pauses: pauseStore(sql),

@@ -236,6 +236,16 @@ export interface Schema {
     created_at: number
     last_used_at: number | null
   }
+  /** Signed-in browsers; subscribers' links and browsers (`endpoint`). */
+  sessions: {
+    digest: string
+    key_digest: string | null
+    endpoint: string | null
+    may: string | null
+    created_at: number
+    seen_at: number
+    expires_at: number
+  }
   /** What connections of one vendor project share. */
   projects: {
     id: string

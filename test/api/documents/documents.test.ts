@@ -9,7 +9,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { generatedFiles, writeSchemas } from '../../../src/api/documents/write-schemas.ts'
-import { createConsole } from '../../../src/console/page.ts'
+import { createConsole } from '../../../src/console/console.ts'
 import { type Harness, openHarness } from '../harness.ts'
 
 let api: Harness

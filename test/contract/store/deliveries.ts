@@ -59,6 +59,31 @@ export function deliveryContract(world: World): void {
       expect(await store.deliveries.failingSince('other', 0)).toBe(NOW + 1)
     })
 
+    test('the newest attempts of one destination, and the newest acknowledgements with the times of their events', async () => {
+      const { store } = world
+      const [one, two] = [eventRecord({ orderId: 'a' }), eventRecord({ orderId: 'b' })]
+      await remember(store, [one, two])
+      await store.deliveries.record([
+        failed(one, 1),
+        attemptRow(one, { attempt: 2, at: NOW + 2 }),
+        { ...attemptRow(two, { at: NOW + 3 }), destination: 'other' },
+        attemptRow(two, { at: NOW + 4, origin: 'replay' }),
+      ])
+      const recent = await store.deliveries.recent('billing', 2)
+      expect(recent.map(({ eventId, at, outcome }) => [eventId, at, outcome])).toEqual([
+        [two.id, NOW + 4, 'delivered'],
+        [one.id, NOW + 2, 'delivered'],
+      ])
+      expect((await store.deliveries.recent('billing', 10)).at(-1)).toMatchObject({ error: 'busy', statusCode: 503 })
+      const acknowledged = await store.deliveries.acknowledged(10)
+      const occurredAt = (event: EventRecord) => (event.occurredAtSource === 'vendor' ? event.occurredAt : null)
+      expect(acknowledged).toEqual([
+        { at: NOW + 3, observedAt: two.observedAt, occurredAt: occurredAt(two) },
+        { at: NOW + 2, observedAt: one.observedAt, occurredAt: occurredAt(one) },
+      ])
+      expect(await store.deliveries.acknowledged(1)).toEqual([])
+    })
+
     test('an event delivered after retries is one delivery with all its attempts', async () => {
       const { store } = world
       const event = eventRecord()

@@ -106,6 +106,13 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.deliveries.record([attemptRow(event)])
   await store.deliveries.get('billing', event.id)
   await store.deliveries.stats(100)
+  await store.deliveries.recent('billing', 100)
+  await store.deliveries.acknowledged(100)
+  await store.events.rates({ since: NOW, until: NOW + 60_000, bucketMs: 60_000 })
+  await store.sessions.get('none')
+  await store.sessions.seen('none', NOW)
+  await store.sessions.removeOf('none')
+  await store.sessions.prune(NOW)
   await store.alerts.health('billing', 0)
   for (const [destination, n] of await store.alerts.newestLetters()) await store.alerts.lettersAfter(destination, n - 1)
   await store.prune(
