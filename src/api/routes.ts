@@ -19,8 +19,8 @@ import { hookRoutes } from './routes/hooks.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { quarantineRoutes } from './routes/quarantine.ts'
-import { resendRoutes } from './routes/replay.ts'
 import { republishRoutes } from './routes/republish.ts'
+import { resendRoutes } from './routes/resend.ts'
 import { verifyRoutes } from './routes/verification.ts'
 
 /** All calls of the API, in matching order. */

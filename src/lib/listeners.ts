@@ -1,11 +1,12 @@
-/** Callbacks that are called when something happened, until each is taken back. */
+/** Calls everybody who listens. */
 export function createListeners() {
   const listeners = new Set<() => void>()
   return {
     tell: () => {
       for (const listener of listeners) listener()
     },
-    listen(listener: () => void) {
+    /** Returns how to stop. */
+    listen(listener: () => void): () => void {
       listeners.add(listener)
       return () => void listeners.delete(listener)
     },

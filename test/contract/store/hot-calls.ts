@@ -95,9 +95,9 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
     { nextAt: NOW, attempt: 1 },
     { destination: 'billing', orderKey: event.orderKey },
   )
-  const bury = (eventId: string, orderKey: string, hold: boolean) =>
+  const giveUp = (eventId: string, orderKey: string, hold: boolean) =>
     store.lanes.deadLetter({ destination: 'billing', orderKey, eventId, at: NOW, attempts: 1, lastError: 'x', hold })
-  for (const item of events) await bury(item.id, item.orderKey, item === event)
+  for (const item of events) await giveUp(item.id, item.orderKey, item === event)
   await store.lanes.reschedule(
     await store.lanes.due({ destination: 'billing', now: NOW, limit: 3, owned: null, skip: new Set() }),
   )
