@@ -118,7 +118,6 @@ export async function jarKafka(variant: KafkaVariant): Promise<OwnKafka | string
   }
 }
 
-/** Writes a record with value `java` for each key, with Kafka's own console producer. */
 /** How to run a Java source file that uses Kafka's client: the arguments of `java` before the file. Throws where there are no jars. */
 export async function javaWithKafka(): Promise<readonly string[]> {
   const jars = await kafkaJars()
@@ -126,6 +125,7 @@ export async function javaWithKafka(): Promise<readonly string[]> {
   return ['-cp', join(jars.folder, '*'), ...JAVA]
 }
 
+/** Writes a record with value `java` for each key, with Kafka's own console producer. */
 export async function produceWithJava(brokers: string, topic: string, keys: readonly string[]): Promise<void> {
   const jars = await kafkaJars()
   if (typeof jars === 'string') throw new Error(jars)
