@@ -1,5 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
-import { symlink, writeFile } from 'node:fs/promises'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import {
   Consumer,
@@ -17,9 +17,8 @@ import { observer } from '../helpers/decided.ts'
 import { javaWithKafka, produceWithJava } from '../helpers/kafka/jars.ts'
 import { openKafkaLog } from '../helpers/kafka/log.ts'
 import { startKafka, unique } from '../helpers/kafka.ts'
-import { sampleWith } from '../helpers/samples.ts'
+import { sampleFolder, sampleWith, withOwnPackage } from '../helpers/samples.ts'
 import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
-import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
 const kafka = await startKafka()
@@ -176,18 +175,15 @@ describe.skipIf(!kafka)('what other programs find in the topic', { timeout: 60_0
   })
 })
 
-const ROOT = join(import.meta.dirname, '../..')
 const isThere = (command: string) => spawnSync(command, ['--version']).status === 0
 
 describe('a loop of docs/consuming.md', { timeout: 120_000 }, () => {
   const events = realEvents(3)
   const repeats = events.slice(0, 2)
   const expected = events.map(({ type, id }) => `${type} ${id}`).sort()
-  let folder: Awaited<ReturnType<typeof temporaryFolder>>
+  let folder: Awaited<ReturnType<typeof sampleFolder>>
   beforeAll(async () => {
-    folder = await temporaryFolder()
-    await symlink(join(ROOT, 'node_modules'), join(folder.path, 'node_modules'))
-    await writeFile(join(folder.path, 'package.json'), '{ "type": "module" }')
+    folder = await sampleFolder()
   })
   afterAll(() => folder.remove())
 
@@ -205,12 +201,11 @@ describe('a loop of docs/consuming.md', { timeout: 120_000 }, () => {
 
   async function printedSample(language: string, containing: string, topic: string): Promise<string> {
     const code = await sampleWith('docs/consuming.md', language, containing)
-    return code
+    return withOwnPackage(code)
       .replace('127.0.0.1:9092', kafka?.brokers ?? '')
       .replace('"order-events"', JSON.stringify(topic))
       .replace("'order-events'", JSON.stringify(topic))
       .replaceAll(/(["'])billing\1/g, JSON.stringify(unique('billing')))
-      .replace("'orderwire/receiver'", JSON.stringify(join(ROOT, 'src/receiver/receiver.ts')))
   }
 
   /** What the program prints until it has printed as many lines as there are events; a moment later it may not have printed more. */
