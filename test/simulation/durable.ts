@@ -5,7 +5,7 @@ import { postgresError } from '../../src/store/postgres/postgres-errors.ts'
 import { createSql, type Sql, sqliteDialect } from '../../src/store/sql/sql.ts'
 import { createSqlStore } from '../../src/store/sql/sql-store.ts'
 import type { Schema } from '../../src/store/sql/tables.ts'
-import { sqliteError, sqliteKyselyDialect } from '../../src/store/sqlite/sqlite-driver.ts'
+import { rowByRow, sqliteError, sqliteKyselyDialect } from '../../src/store/sqlite/sqlite-driver.ts'
 import type { Store } from '../../src/store/store.ts'
 
 /** The real store on a database that outlives the simulated processes, and the questions the checks ask of it directly. */
@@ -50,17 +50,19 @@ export async function createDurable(deps: {
 
   function open(database: DatabaseSync): Opened {
     let waits = true
-    const db = kyselyOn(
-      database,
-      text => {
-        if (disk.full === 0 || !isWrite(text) || !chance(disk.full)) return
-        if (databaseNow) throw postgresError(noRoom('53100'), 'simulation')
-        // Some such errors end the transaction as well.
-        if (database.isTransaction && chance(0.5)) database.exec('rollback')
-        throw sqliteError(noRoom('ERR_SQLITE_ERROR'), 'simulation')
-      },
-      () => waits && platter?.write(),
-    )
+    const mayFail = (text: string) => {
+      if (disk.full === 0 || !isWrite(text) || !chance(disk.full)) return
+      if (databaseNow) throw postgresError(noRoom('53100'), 'simulation')
+      // Some such errors end the transaction as well.
+      if (database.isTransaction && chance(0.5)) database.exec('rollback')
+      throw sqliteError(noRoom('ERR_SQLITE_ERROR'), 'simulation')
+    }
+    const db = kyselyOn(database, mayFail, () => waits && platter?.write())
+    const insert = rowByRow(database, 'simulation')
+    const eachRow: Sql['eachRow'] = (text, rows) => {
+      mayFail(text)
+      insert(text, rows)
+    }
     const relaxed: Sql['relaxed'] = work =>
       db.connection().execute(async connection => {
         waits = false
@@ -71,7 +73,7 @@ export async function createDurable(deps: {
         }
       })
     const store = createSqlStore({
-      sql: createSql(db, dialect, relaxed),
+      sql: createSql(db, dialect, { relaxed, eachRow: databaseNow ? null : eachRow }),
       describe: async () => 'simulated',
       close: async () => {},
     })

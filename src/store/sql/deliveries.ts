@@ -3,11 +3,31 @@ import type { AttemptRow, DeliveryRow, DeliveryStore } from '../port/deliveries.
 import { findDeliveries, listDeliveries } from './delivery-list.ts'
 import { statistics } from './delivery-stats.ts'
 import type { Found } from './delivery-streams.ts'
-import { type Sql, storable } from './sql.ts'
+import { type Row, type Sql, storable } from './sql.ts'
 import type { Schema } from './tables.ts'
 
+const ATTEMPT_COLUMNS = {
+  destination: 'text',
+  event_id: 'text',
+  order_key: 'text',
+  attempt: 'int',
+  at: 'int',
+  outcome: 'text',
+  status_code: 'int',
+  ms: 'int',
+  error: 'text',
+  response: 'text',
+  origin: 'text',
+} as const
+
+/** With the values in the order of `ATTEMPT_COLUMNS`. */
+const ADD_ONE = `
+  insert into attempts
+    (destination, event_id, order_key, attempt, at, outcome, status_code, ms, error, response, origin, event_n)
+  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (select n from events where id = ?2))`
+
 export function deliveryStore(store: Sql): DeliveryStore {
-  const { db, dialect, relaxed } = store
+  const { db, dialect, relaxed, eachRow } = store
 
   /** The rows found, each with its attempts, oldest first. */
   const withAttempts = async (found: readonly Found[]): Promise<DeliveryRow[]> => {
@@ -37,60 +57,54 @@ export function deliveryStore(store: Sql): DeliveryStore {
     })
   }
 
+  const add = async (trx: Sql['db'], rows: readonly Row[]): Promise<void> => {
+    if (eachRow) return eachRow(ADD_ONE, rows)
+    const source = dialect.rows('new', ATTEMPT_COLUMNS, rows)
+    await sql`
+      insert into attempts
+        (destination, event_id, event_n, order_key, attempt, at, outcome, status_code, ms, error, response, origin)
+      select destination, event_id, (select events.n from events where events.id = new.event_id), order_key, attempt, at,
+        outcome, status_code, ms, error, response, origin
+      from ${source} order by i`.execute(trx)
+  }
+
+  /** An event that was dead-lettered, read again after a crash and then delivered needs no letter. */
+  const dropLetters = async (trx: Sql['db'], delivered: readonly AttemptRow[]): Promise<void> => {
+    const { rows } = await sql`select 1 from dead_letters limit 1`.execute(trx)
+    if (rows.length === 0) return
+    const done = dialect.rows(
+      'done',
+      { destination: 'text', event_id: 'text', at: 'int' },
+      delivered.map(({ destination, eventId, at }) => [destination, eventId, at]),
+    )
+    await sql`
+      delete from dead_letters where holding = 0 and n in (
+        select letter.n from ${done}
+        join dead_letters as letter on letter.event_id = done.event_id and letter.destination = done.destination
+        where letter.at <= done.at)`.execute(trx)
+  }
+
   return {
     record: async attempts => {
       if (attempts.length === 0) return
-      const source = dialect.rows(
-        'new',
-        {
-          destination: 'text',
-          event_id: 'text',
-          order_key: 'text',
-          attempt: 'int',
-          at: 'int',
-          outcome: 'text',
-          status_code: 'int',
-          ms: 'int',
-          error: 'text',
-          response: 'text',
-          origin: 'text',
-        },
-        attempts.map(item => [
-          item.destination,
-          item.eventId,
-          item.orderKey,
-          item.attempt,
-          item.at,
-          item.outcome,
-          item.statusCode,
-          Math.round(item.ms),
-          item.error === null ? null : storable(item.error),
-          item.response === null ? null : storable(item.response),
-          item.origin,
-        ]),
-      )
-      const add = sql`
-        insert into attempts
-          (destination, event_id, event_n, order_key, attempt, at, outcome, status_code, ms, error, response, origin)
-        select destination, event_id, (select events.n from events where events.id = new.event_id), order_key, attempt, at,
-          outcome, status_code, ms, error, response, origin
-        from ${source} order by i`
+      const rows = attempts.map(item => [
+        item.destination,
+        item.eventId,
+        item.orderKey,
+        item.attempt,
+        Math.round(item.at),
+        item.outcome,
+        item.statusCode,
+        Math.round(item.ms),
+        item.error === null ? null : storable(item.error),
+        item.response === null ? null : storable(item.response),
+        item.origin,
+      ])
       const delivered = attempts.filter(({ outcome }) => outcome === 'delivered')
       // Relaxed: attempts serve people only.
       await relaxed(async trx => {
-        await add.execute(trx)
-        if (delivered.length === 0) return
-        // An event that was dead-lettered, read again after a crash and then delivered needs no letter.
-        const done = dialect.rows(
-          'done',
-          { destination: 'text', event_id: 'text', at: 'int' },
-          delivered.map(({ destination, eventId, at }) => [destination, eventId, at]),
-        )
-        await sql`
-          delete from dead_letters where holding = 0 and n in (
-            select letter.n from ${done}
-            join dead_letters as letter on letter.event_id = done.event_id and letter.destination = done.destination
-            where letter.at <= done.at)`.execute(trx)
+        await add(trx, rows)
+        if (delivered.length > 0) await dropLetters(trx, delivered)
       })
     },
 

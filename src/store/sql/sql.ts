@@ -13,10 +13,17 @@ export interface Sql {
    * failure may undo it together with everything after it, and nothing before it.
    */
   relaxed<T>(work: (trx: Kysely<Schema>) => Promise<T>): Promise<T>
+  /**
+   * Within a transaction of this process: runs a statement once for each row, with its values in place of `?1`, `?2`, … .
+   * null: one statement for all rows costs less (`SqlDialect.rows`). SQLite would parse the JSON of such a statement for each column.
+   */
+  readonly eachRow: EachRow | null
 }
 
 type ColumnKind = 'text' | 'int'
 type Value = string | number | null
+export type Row = readonly Value[]
+export type EachRow = (statement: string, rows: readonly Row[]) => void
 
 /**
  * An array is one parameter: the text of a statement stays the same and is prepared once, and a page of 250 rows is one statement.
@@ -24,11 +31,7 @@ type Value = string | number | null
 export interface SqlDialect {
   readonly kind: 'sqlite' | 'postgres'
   /** The rows as a table `alias` with the columns named, and `i`, their place. */
-  rows(
-    alias: string,
-    columns: Readonly<Record<string, ColumnKind>>,
-    rows: readonly (readonly Value[])[],
-  ): RawBuilder<unknown>
+  rows(alias: string, columns: Readonly<Record<string, ColumnKind>>, rows: readonly Row[]): RawBuilder<unknown>
   /** `subject`, a text unless said otherwise, is one of these values. */
   among(subject: RawBuilder<unknown>, values: readonly Value[], kind?: ColumnKind): RawBuilder<boolean>
   /** After a select: locks its rows against other writers until the transaction ends. */
@@ -102,7 +105,11 @@ export const DEADLOCK = 'store.deadlock'
 const DEADLOCK_TRIES = 5
 
 /** `relaxed`: how to tell the database not to wait for the disk. Without it every transaction waits. */
-export function createSql(db: Kysely<Schema>, dialect: SqlDialect, relaxed?: Sql['relaxed']): Sql {
+export function createSql(
+  db: Kysely<Schema>,
+  dialect: SqlDialect,
+  { relaxed, eachRow = null }: Partial<Pick<Sql, 'relaxed' | 'eachRow'>> = {},
+): Sql {
   const transaction: Sql['transaction'] = async work => {
     for (let attempt = 1; ; attempt++) {
       try {
@@ -112,7 +119,7 @@ export function createSql(db: Kysely<Schema>, dialect: SqlDialect, relaxed?: Sql
       }
     }
   }
-  return { db, dialect, transaction, relaxed: relaxed ?? transaction }
+  return { db, dialect, transaction, relaxed: relaxed ?? transaction, eachRow }
 }
 
 /** Text from outside as both databases can store it: without NUL and lone surrogates. */
