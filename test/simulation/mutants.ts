@@ -90,6 +90,24 @@ const SILENT: Partial<Plan> = {
   stormMs: 45_000,
 }
 
+/** Rows over the wire that are not understood for a moment without having changed, which the vendor announces. */
+const MOMENTS: Partial<Plan> = {
+  vendors: ['cursor'],
+  wire: true,
+  announces: true,
+  jumps: false,
+  silent: false,
+  cursed: 0,
+  phantoms: 0,
+  dateOffMs: 0,
+  firstDownMs: 0,
+  lagMs: 60_000,
+  overlapMs: 85_000,
+  pollEveryMs: 10_000,
+  changeEveryMs: 700,
+  stormMs: 60_000,
+}
+
 export const MUTANTS: readonly Mutant[] = [
   aimed(
     SILENT,
@@ -294,8 +312,8 @@ export const MUTANTS: readonly Mutant[] = [
     'vendorNow: () => clock.now() + (offset ?? 0) * 0',
   ]),
   mutant('a cursor is not followed', 'sources/shoplazza/shoplazza.ts', [
-    'token !== null && rows.length > 0 : hasMore === true',
-    'token !== null && rows.length > 0 : false',
+    'token !== null && count > 0 : hasMore === true',
+    'token !== null && count > 0 : false',
   ]),
   mutant("a buyer's second page is not read", 'sources/tuya/tuya.ts', [
     'next: nextPage(at, read, { total, pageSize: PAGE_SIZE })',
@@ -391,6 +409,27 @@ export const MUTANTS: readonly Mutant[] = [
     mutant('a page that cannot be read stops its connection', 'ingest/window-reader.ts', [
       'if (!isSecond) throw error',
       'if (isSecond || !isSecond) throw error',
+    ]),
+  ),
+  aimed(
+    MOMENTS,
+    mutant('a row stays known when its order is written otherwise', 'ingest/row-memory.ts', [
+      '      for (const orderId of orderIds) forget(orderId)\n',
+      '',
+    ]),
+  ),
+  aimed(
+    { ...MOMENTS, mode: 'pair', processes: 2, partitions: 1, pollEveryMs: 3_000, strikeEveryMs: 1_500 },
+    mutant('known rows outlive the lease', 'ingest/row-memory.ts', [
+      'if (holder === null || holder.owner !== lease.owner || holder.epoch !== lease.epoch) clear()',
+      '',
+    ]),
+  ),
+  aimed(
+    { ...MOMENTS, pageSize: 10 },
+    mutant('a row is known by how long it is', 'sources/shared/known-rows.ts', [
+      "mark: hash('sha1', text.slice(at, at + length), 'base64'),",
+      "mark: hash('sha1', `${text.slice(at, at + 40)}${length}`, 'base64'),",
     ]),
   ),
 ]

@@ -1,4 +1,5 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { snapshotText } from '../../order/snapshot-text.ts'
 import type { OrderRow, OrderStore } from '../port/orders.ts'
 import { insertEvents } from './events.ts'
 import { holdLease } from './leases.ts'
@@ -106,7 +107,7 @@ async function upsertOrders(trx: Kysely<Schema>, dialect: SqlDialect, orders: re
       order.snapshot.orderNumber === null ? null : storable(order.snapshot.orderNumber),
       order.observedAt,
       JSON.stringify(order.state),
-      JSON.stringify(order.snapshot),
+      snapshotText(order.snapshot),
     ]),
   )
   await sql`
