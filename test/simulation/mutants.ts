@@ -90,10 +90,14 @@ const SILENT: Partial<Plan> = {
   stormMs: 45_000,
 }
 
-/** Rows over the wire that are not understood for a moment without having changed, which the vendor announces. */
+/** Known rows over the wire that are not understood for a moment without having changed, which the vendor announces. */
 const MOMENTS: Partial<Plan> = {
-  vendors: ['cursor'],
+  mode: 'solo',
+  processes: 1,
+  partitions: 1,
+  vendors: ['pages'],
   wire: true,
+  pageSize: 10,
   announces: true,
   jumps: false,
   silent: false,
@@ -101,11 +105,16 @@ const MOMENTS: Partial<Plan> = {
   phantoms: 0,
   dateOffMs: 0,
   firstDownMs: 0,
+  past: 6,
+  mostOrders: 3,
   lagMs: 60_000,
   overlapMs: 85_000,
   pollEveryMs: 10_000,
-  changeEveryMs: 700,
-  stormMs: 60_000,
+  changeEveryMs: 5_000,
+  strikeEveryMs: 8_000,
+  mishapEvery: 0,
+  wildness: 0.2,
+  stormMs: 120_000,
 }
 
 export const MUTANTS: readonly Mutant[] = [
@@ -159,8 +168,8 @@ export const MUTANTS: readonly Mutant[] = [
   ]),
   mutant('what was said is forgotten', 'order/facts.ts', ['said: [...said],', 'said: facts.map(({ key }) => key),']),
   mutant('the digest is written before the events', 'ingest/apply-page.ts', [
-    'await store.orders.commit(lease, {\n      connection,\n      // A',
-    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\n    await store.orders.commit(lease, {\n      connection,\n      // A',
+    'const commit = store.orders.commit(lease, {\n      connection,\n      // A',
+    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\n    const commit = store.orders.commit(lease, {\n      connection,\n      // A',
   ]),
   mutant('events behind a failing one are not set aside', 'dispatch/lane-outcomes.ts', [
     'const events = items.map(entry => entry.event)',
@@ -419,15 +428,8 @@ export const MUTANTS: readonly Mutant[] = [
     ]),
   ),
   aimed(
-    { ...MOMENTS, mode: 'pair', processes: 2, partitions: 1, pollEveryMs: 3_000, strikeEveryMs: 1_500 },
-    mutant('known rows outlive the lease', 'ingest/row-memory.ts', [
-      'if (holder === null || holder.owner !== lease.owner || holder.epoch !== lease.epoch) clear()',
-      '',
-    ]),
-  ),
-  aimed(
-    { ...MOMENTS, pageSize: 10 },
-    mutant('a row is known by how long it is', 'sources/shared/known-rows.ts', [
+    MOMENTS,
+    mutant('a row is known by how long it is', 'sources/shared/skip-known.ts', [
       "mark: hash('sha1', text.slice(at, at + length), 'base64'),",
       "mark: hash('sha1', `${text.slice(at, at + 40)}${length}`, 'base64'),",
     ]),
