@@ -114,7 +114,32 @@ const MOMENTS: Partial<Plan> = {
   strikeEveryMs: 8_000,
   mishapEvery: 0,
   wildness: 0.2,
-  stormMs: 120_000,
+  stormMs: 90_000,
+  // A process that ends, and a poll that fails, forget all rows.
+  without: [
+    'crash',
+    'stop',
+    'power',
+    'freeze',
+    'comeback',
+    'aim',
+    'jump',
+    'rebalance',
+    'refusal',
+    'evict',
+    'back',
+    'republish',
+    'weather',
+    'manners',
+    'outage',
+    'disk',
+    'burst',
+    'pause',
+    'replay',
+    'opening',
+    'removal',
+    'redrive',
+  ],
 }
 
 export const MUTANTS: readonly Mutant[] = [
@@ -422,9 +447,9 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   aimed(
     MOMENTS,
-    mutant('a row stays known when its order is written otherwise', 'ingest/row-memory.ts', [
-      '      for (const orderId of orderIds) forget(orderId)\n',
-      '',
+    mutant('a row stays known whatever is written for its order', 'ingest/row-memory.ts', [
+      '    byOrder.delete(orderId)\n    rows.delete(mark)',
+      '    byOrder.delete(orderId)',
     ]),
   ),
   aimed(
