@@ -4,6 +4,7 @@ import type { OrderSource } from '../sources/source.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { AppliedPage, ApplyPage } from './apply-page.ts'
+import type { RowMemory } from './row-memory.ts'
 import type { SpanReaders } from './spans.ts'
 import type { WindowReader } from './window-reader.ts'
 
@@ -17,6 +18,8 @@ export interface PollTarget {
   /** The vendor's clock: ours may be minutes off. */
   readonly vendorNow: (signal: AbortSignal) => Promise<number>
   readonly applyPage: ApplyPage
+  /** What `applyPage` knows of rows that it need not see again. */
+  readonly memory: RowMemory
   /** null: the vendor has no list of what changed. */
   readonly reader: WindowReader | null
   /** For spans that are read again by creation and by update time. null: as `reader`. */

@@ -5,7 +5,7 @@ import { postgresError } from '../../src/store/postgres/postgres-errors.ts'
 import { createSql, type Sql, sqliteDialect } from '../../src/store/sql/sql.ts'
 import { createSqlStore } from '../../src/store/sql/sql-store.ts'
 import type { Schema } from '../../src/store/sql/tables.ts'
-import { rowByRow, sqliteError, sqliteKyselyDialect } from '../../src/store/sqlite/sqlite-driver.ts'
+import { sqliteError, sqliteKyselyDialect } from '../../src/store/sqlite/sqlite-driver.ts'
 import type { Store } from '../../src/store/store.ts'
 
 /** The real store on a database that outlives the simulated processes, and the questions the checks ask of it directly. */
@@ -58,11 +58,6 @@ export async function createDurable(deps: {
       throw sqliteError(noRoom('ERR_SQLITE_ERROR'), 'simulation')
     }
     const db = kyselyOn(database, mayFail, () => waits && platter?.write())
-    const insert = rowByRow(database, 'simulation')
-    const eachRow: Sql['eachRow'] = (text, rows) => {
-      mayFail(text)
-      insert(text, rows)
-    }
     const relaxed: Sql['relaxed'] = work =>
       db.connection().execute(async connection => {
         waits = false
@@ -73,7 +68,7 @@ export async function createDurable(deps: {
         }
       })
     const store = createSqlStore({
-      sql: createSql(db, dialect, { relaxed, eachRow: databaseNow ? null : eachRow }),
+      sql: createSql(db, dialect, relaxed),
       describe: async () => 'simulated',
       close: async () => {},
     })

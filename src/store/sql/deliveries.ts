@@ -3,12 +3,13 @@ import type { AttemptRow, DeliveryRow, DeliveryStore } from '../port/deliveries.
 import { findDeliveries, listDeliveries } from './delivery-list.ts'
 import { statistics } from './delivery-stats.ts'
 import type { Found } from './delivery-streams.ts'
-import { type Row, type Sql, storable } from './sql.ts'
+import { type Sql, storable } from './sql.ts'
 import type { Schema } from './tables.ts'
 
 const ATTEMPT_COLUMNS = {
   destination: 'text',
   event_id: 'text',
+  event_n: 'int',
   order_key: 'text',
   attempt: 'int',
   at: 'int',
@@ -20,14 +21,8 @@ const ATTEMPT_COLUMNS = {
   origin: 'text',
 } as const
 
-/** With the values in the order of `ATTEMPT_COLUMNS`. */
-const ADD_ONE = `
-  insert into attempts
-    (destination, event_id, order_key, attempt, at, outcome, status_code, ms, error, response, origin, event_n)
-  values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, (select n from events where id = ?2))`
-
 export function deliveryStore(store: Sql): DeliveryStore {
-  const { db, dialect, relaxed, eachRow } = store
+  const { db, dialect, relaxed } = store
 
   /** The rows found, each with its attempts, oldest first. */
   const withAttempts = async (found: readonly Found[]): Promise<DeliveryRow[]> => {
@@ -57,15 +52,26 @@ export function deliveryStore(store: Sql): DeliveryStore {
     })
   }
 
-  const add = async (trx: Sql['db'], rows: readonly Row[]): Promise<void> => {
-    if (eachRow) return eachRow(ADD_ONE, rows)
-    const source = dialect.rows('new', ATTEMPT_COLUMNS, rows)
-    await sql`
-      insert into attempts
-        (destination, event_id, event_n, order_key, attempt, at, outcome, status_code, ms, error, response, origin)
-      select destination, event_id, (select events.n from events where events.id = new.event_id), order_key, attempt, at,
-        outcome, status_code, ms, error, response, origin
-      from ${source} order by i`.execute(trx)
+  const add = async (trx: Sql['db'], attempts: readonly AttemptRow[]): Promise<void> => {
+    const ids = [...new Set(attempts.map(({ eventId }) => eventId))]
+    const { rows } = await sql<{ id: string; n: number }>`
+      select id, n from events where ${dialect.among(sql`id`, ids)}`.execute(trx)
+    const numbers = new Map(rows.map(({ id, n }) => [id, n]))
+    const values = attempts.map(item => [
+      item.destination,
+      item.eventId,
+      numbers.get(item.eventId) ?? null,
+      item.orderKey,
+      item.attempt,
+      item.at,
+      item.outcome,
+      item.statusCode,
+      item.ms,
+      item.error === null ? null : storable(item.error),
+      item.response === null ? null : storable(item.response),
+      item.origin,
+    ])
+    await dialect.insert(trx, { table: 'attempts', columns: ATTEMPT_COLUMNS }, values)
   }
 
   /** An event that was dead-lettered, read again after a crash and then delivered needs no letter. */
@@ -87,23 +93,10 @@ export function deliveryStore(store: Sql): DeliveryStore {
   return {
     record: async attempts => {
       if (attempts.length === 0) return
-      const rows = attempts.map(item => [
-        item.destination,
-        item.eventId,
-        item.orderKey,
-        item.attempt,
-        Math.round(item.at),
-        item.outcome,
-        item.statusCode,
-        Math.round(item.ms),
-        item.error === null ? null : storable(item.error),
-        item.response === null ? null : storable(item.response),
-        item.origin,
-      ])
       const delivered = attempts.filter(({ outcome }) => outcome === 'delivered')
       // Relaxed: attempts serve people only.
       await relaxed(async trx => {
-        await add(trx, rows)
+        await add(trx, attempts)
         if (delivered.length > 0) await dropLetters(trx, delivered)
       })
     },

@@ -10,7 +10,7 @@ import { createSqlStore } from '../sql/sql-store.ts'
 import type { Schema } from '../sql/tables.ts'
 import type { Store } from '../store.ts'
 import { takeFolder } from './folder-lock.ts'
-import { relaxedTransactions, rowByRow, sqliteError, sqliteKyselyDialect } from './sqlite-driver.ts'
+import { relaxedTransactions, sqliteError, sqliteKyselyDialect } from './sqlite-driver.ts'
 
 /**
  * The embedded store: `orderwire.db` in a folder that this process alone uses until it closes the store or ends. Every commit is on the
@@ -32,10 +32,7 @@ export async function openSqlite(options: { folder: string; clock: Clock }): Pro
       // The folder is ours alone, so every former lease holder is dead: free its leases now.
       await db.updateTable('leases').set({ owner: null, expires_at: 0 }).execute()
       return createSqlStore({
-        sql: createSql(db, sqliteDialect, {
-          relaxed: relaxedTransactions(database, db),
-          eachRow: rowByRow(database, file),
-        }),
+        sql: createSql(db, sqliteDialect, relaxedTransactions(database, db)),
         describe: async () => {
           const row = database.prepare('select sqlite_version() as version').get()
           return `SQLite ${row?.version}, schema ${SCHEMA_VERSION}, ${file}`
