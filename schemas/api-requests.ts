@@ -163,7 +163,7 @@ export const Discard = z
   .meta({ id: 'Discard', description: 'Which dead letters, and why; without any filter all of them.' })
 
 /** What a subscriber may do besides looking. */
-export const SubscriberMay = z.enum(['test', 'replay', 'resume', 'rotate'])
+const SubscriberMay = z.enum(['test', 'replay', 'resume', 'rotate'])
 
 export const EndpointLink = z
   .strictObject({
