@@ -222,7 +222,7 @@ function draw(figure) {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
       tzDate: mode === 'local' ? undefined : at => uPlot.tzDate(new Date(at * 1000), 'UTC'),
-      scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+      scales: { y: { range: (_chart, _low, high) => [0, Math.max(1, high * 1.1)] } },
       axes: [
         { ...axis, size: 28, grid: { show: false }, values: (_, at) => at.map(clock) },
         {
