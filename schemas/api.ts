@@ -186,6 +186,13 @@ export const TestAnswer = z
   })
   .meta({ id: 'TestAnswer' })
 
+export const LinkAnswer = z
+  .object({
+    url: z.string().describe('opens a session for this endpoint alone, once'),
+    expiresAt: Timestamp.describe('the end of the link, and of the session that it opens'),
+  })
+  .meta({ id: 'LinkAnswer' })
+
 export const RotateAnswer = z
   .object({
     secret: z.string(),

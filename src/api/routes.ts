@@ -10,6 +10,7 @@ import { deliveryRoutes } from './routes/deliveries.ts'
 import { destinationActionRoutes } from './routes/destination-actions.ts'
 import { destinationRoutes } from './routes/destinations.ts'
 import { documentRoutes } from './routes/documents.ts'
+import { endpointLinkRoutes } from './routes/endpoint-links.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { streamRoutes } from './routes/event-stream.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -38,6 +39,7 @@ export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
     ...republishRoutes({ ...deps, known }),
     ...eventRoutes({ ...deps, known }),
     ...endpointRoutes({ ...deps, known }),
+    ...endpointLinkRoutes(deps),
     ...resendRoutes({ ...deps, known }),
     ...destinationRoutes({ ...deps, known }),
     ...destinationActionRoutes({ ...deps, known }),

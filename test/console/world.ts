@@ -3,7 +3,7 @@ import type { Harness } from '../api/harness.ts'
 import { NOW } from '../api/harness.ts'
 
 /** What a vendor or a receiver may write: scripts, marks that turn text around, what no database holds, what is longer than any screen. */
-export const HOSTILE = [
+const HOSTILE = [
   '<script>alert(1)</script>',
   '"><svg onload=alert(1)>',
   "' onmouseover='alert(1)",

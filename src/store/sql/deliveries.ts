@@ -141,18 +141,25 @@ export function deliveryStore(store: Sql): DeliveryStore {
     },
 
     acknowledged: async limit => {
-      const { rows } = await sql<{ at: number; observed_at: number; occurred_at: number; occurred_at_source: string }>`
-        select item.at, events.observed_at, events.occurred_at, events.occurred_at_source
-        from (select n, at, event_n, outcome, origin from attempts
-          where n > (select max(n) from attempts) - ${limit} order by n desc) as item
-        join events on events.n = item.event_n
-        where item.outcome = 'delivered' and (item.origin is null or item.origin = 'live')
-        order by item.n desc`.execute(db)
-      return rows.map(({ at, observed_at, occurred_at, occurred_at_source }) => ({
-        at,
-        observedAt: observed_at,
-        occurredAt: occurred_at_source === 'vendor' ? occurred_at : null,
-      }))
+      const { rows: newest } = await sql<{ n: number | null }>`select max(n) as n from attempts`.execute(db)
+      const after = (newest[0]?.n ?? 0) - limit
+      const { rows: attempts } = await sql<{ at: number; event_n: number }>`
+        select at, event_n from attempts where n > ${after} and outcome = 'delivered' and event_n is not null
+        and (origin is null or origin = 'live') order by n desc`.execute(db)
+      const ns = [...new Set(attempts.map(({ event_n }) => event_n))]
+      if (ns.length === 0) return []
+      const { rows } = await sql<
+        Pick<Selectable<Schema['events']>, 'n' | 'observed_at' | 'occurred_at' | 'occurred_at_source'>
+      >`
+        select n, observed_at, occurred_at, occurred_at_source from events
+        where ${dialect.among(sql`n`, ns, 'int')}`.execute(db)
+      const events = new Map(rows.map(row => [row.n, row]))
+      return attempts.flatMap(({ at, event_n }) => {
+        const event = events.get(event_n)
+        if (!event) return []
+        const occurredAt = event.occurred_at_source === 'vendor' ? event.occurred_at : null
+        return [{ at, observedAt: event.observed_at, occurredAt }]
+      })
     },
 
     stats: sample => statistics(store, sample),

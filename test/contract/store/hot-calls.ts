@@ -108,7 +108,7 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.deliveries.stats(100)
   await store.deliveries.recent('billing', 100)
   await store.deliveries.acknowledged(100)
-  await store.events.rates({ since: NOW, until: NOW + 60_000, bucketMs: 60_000 })
+  await store.events.rates({ since: NOW + 3990, until: NOW + 4000, bucketMs: 60_000 })
   await store.sessions.get('none')
   await store.sessions.seen('none', NOW)
   await store.sessions.removeOf('none')
