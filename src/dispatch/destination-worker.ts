@@ -24,7 +24,7 @@ import { createSpillBatch, type SpillOwner } from './spill.ts'
 /** Everything about delivering to one destination, from its first event to its removal. */
 export interface DestinationWorker
   extends SpillOwner,
-    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'spillAll'>,
+    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'spillAll' | 'spillUpTo'>,
     Pick<LaneTable, 'waiting' | 'queued'> {
   readonly destination: Destination
   /** Events may wait in memory for it: it is active, its circuit is closed and it does not rest. */
@@ -295,6 +295,7 @@ export function createDestinationWorker(
     room: lanes.room,
     dropClosed: lanes.dropClosed,
     spillAll: lanes.spillAll,
+    spillUpTo: lanes.spillUpTo,
     waiting: table.waiting,
     look: backlog.lookNow,
     lookUpLanes: rows.lookUp,

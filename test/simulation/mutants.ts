@@ -170,6 +170,14 @@ export const MUTANTS: readonly Mutant[] = [
     'await Promise.all(earlier)',
     'for (const { slot, id } of slots) slot.assignment.release(slot, id)\nslots.length = 0\nawait Promise.all(earlier)',
   ]),
+  aimed(
+    { mode: 'cluster', queueLimit: 1 },
+    mutant('a delivery that keeps the offset back is dropped instead of spilled', [
+      'spillUpTo',
+      'spillLane(lane, batch)',
+      'for (const { slot } of table.spill(lane, batch.written)) slot?.assignment.release(slot, owner.id)',
+    ]),
+  ),
   mutant('lane rows in the store are ignored', ['lookUp', 'of found)', 'of [])']),
   mutant('sequence numbers start anew with each observation', ['decide', 'known.sequence + index + 1', 'index + 1']),
   mutant('known facts are forgotten', ['newFacts', 'said: [...said],', 'said: facts.map(({ key }) => key),']),
