@@ -17,7 +17,7 @@ import type { Life } from './session.ts'
 import type { Time } from './time.ts'
 import type { Trace } from './trace.ts'
 
-const SESSION_MS = 6_500
+const SESSION_MS = 6_000
 const REBALANCE_MS = 30_000
 const COMMIT_EVERY_MS = 150
 /** Of so many records one is refused where some are. */

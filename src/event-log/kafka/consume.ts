@@ -24,7 +24,7 @@ import { eventOf } from './record.ts'
  * A member without a heartbeat for this long is removed from the group, and its partitions go to others. Brokers accept no less than 6 s.
  * A handler may hold the event loop for 3 s.
  */
-const SESSION_MS = 6_500
+const SESSION_MS = 6_000
 /** How long the group waits for its members during a rebalance; longer than an assignment takes to drain. */
 const REBALANCE_MS = 30_000
 const HEARTBEAT_MS = 1_000

@@ -98,17 +98,18 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     await eventually(async () => expect(sum(await committedOffsets(bare.admin, group, topic))).toBe(120))
   })
 
-  test('a member that is killed is replaced within 8 s', async () => {
+  test('a member that is killed is replaced once its session of 6 s is over', async () => {
     fresh('killed')
     await createTopic(bare.admin, topic, 3)
     const member = fork(new URL('../../helpers/kafka/member.ts', import.meta.url), [broker.brokers, topic, group])
     await once(member, 'message')
     const heir = await record(await open(), group)
-    await eventually(() => expect(heir.owned.size).toBe(1))
+    await eventually(() => expect([1, 2]).toContain(heir.owned.size))
     const begin = performance.now()
     member.kill('SIGKILL')
     await eventually(() => expect(heir.owned.size).toBe(3))
-    expect(performance.now() - begin).toBeLessThan(8_000)
+    // The session, a heartbeat of the heir, and its assignment; a busy machine takes longer.
+    expect(performance.now() - begin).toBeLessThan(12_000)
   })
 
   test('a member that needs longer than a session to give its partitions up stays in its group', async () => {
