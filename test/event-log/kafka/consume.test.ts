@@ -108,8 +108,8 @@ describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
     const begin = performance.now()
     member.kill('SIGKILL')
     await eventually(() => expect(heir.owned.size).toBe(3))
-    // The session, a heartbeat of the heir, and its assignment; a busy machine takes longer.
-    expect(performance.now() - begin).toBeLessThan(12_000)
+    // The session, a heartbeat of the heir, and its assignment take 8 s; a busy machine takes longer.
+    expect(performance.now() - begin).toBeLessThan(18_000)
   })
 
   test('a member that needs longer than a session to give its partitions up stays in its group', async () => {
