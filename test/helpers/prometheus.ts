@@ -16,7 +16,7 @@ export function prometheusTools(): { promtool: string; prometheus: string } | nu
   return prometheus ? { promtool, prometheus } : null
 }
 
-export interface Sample {
+interface Sample {
   readonly metric: Readonly<Record<string, string>>
 }
 
@@ -70,6 +70,8 @@ export async function startPrometheus(binary: string, { url, key, rules }: Scrap
   await until('Prometheus listens', () => child.exitCode !== null || place.test(output), 60_000)
   const address = place.exec(output)?.[1]
   if (address === undefined) throw new Error(`Prometheus ended at once:\n${output}`)
+
+  await until('Prometheus is ready', async () => (await fetch(`http://${address}/-/ready`)).ok, 60_000)
 
   async function ask<T>(path: string): Promise<T> {
     const response = await fetch(`http://${address}/api/v1/${path}`)
