@@ -14,6 +14,7 @@ import type { OrderRow } from '../store/port/orders.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { tracing } from '../telemetry/tracing.ts'
 import { tidySnapshot } from './tidy-snapshot.ts'
 
 /** Raise it when the same snapshot may prove more than before: then each order is derived again when it is next seen. */
@@ -136,6 +137,7 @@ export function createPageApplier(deps: {
         ...rejects.map(reject => ({ orderId: reject.orderId, entries: [entry(reject)], at: observedAt })),
       ],
     })
+    tracing()?.observed(events)
     return { events, changed: orders }
   }
 
