@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { Slug } from './common.ts'
-import { EndpointConfig } from './config.ts'
+import { Duration, EndpointConfig } from './config.ts'
 import { EventType } from './order-event.ts'
 
 /** What the HTTP API is asked: validated on the way in; OpenAPI is generated from it. */
@@ -161,6 +161,18 @@ export const RedriveQuery = z.strictObject({ dryRun: z.boolean().optional().desc
 export const Discard = z
   .strictObject({ ...letterFilter, reason: z.string().trim().min(1).max(500).describe('why; it is logged') })
   .meta({ id: 'Discard', description: 'Which dead letters, and why; without any filter all of them.' })
+
+/** What a subscriber may do besides looking. */
+const SubscriberMay = z.enum(['test', 'replay', 'resume', 'rotate'])
+
+export const EndpointLink = z
+  .strictObject({
+    ttl: Duration.optional().describe(
+      'how long the link, and then the session it opens, is good; default "24h", at most "30d"',
+    ),
+    may: z.array(SubscriberMay).max(4).optional().describe('besides looking; default: nothing'),
+  })
+  .meta({ id: 'EndpointLink', description: 'A way for a subscriber to its own endpoint.' })
 
 export const EndpointTest = z
   .strictObject({ type: EventType.optional().describe('send a sample of this type') })

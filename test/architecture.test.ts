@@ -13,7 +13,7 @@ const LAYERS: readonly (readonly string[])[] = [
   ['sources', 'store', 'event-log', 'sandbox'],
   ['ingest', 'dispatch', 'verify', 'attention'],
   ['destinations', 'alerts'],
-  ['api', 'console'],
+  ['api', 'console', 'process'],
   ['app.ts', 'index.ts'],
   ['cli'],
   ['main.ts'],

@@ -10,6 +10,7 @@ import { deliveryRoutes } from './routes/deliveries.ts'
 import { destinationActionRoutes } from './routes/destination-actions.ts'
 import { destinationRoutes } from './routes/destinations.ts'
 import { documentRoutes } from './routes/documents.ts'
+import { endpointLinkRoutes } from './routes/endpoint-links.ts'
 import { endpointRoutes } from './routes/endpoints.ts'
 import { streamRoutes } from './routes/event-stream.ts'
 import { eventRoutes } from './routes/events.ts'
@@ -19,8 +20,8 @@ import { hookRoutes } from './routes/hooks.ts'
 import { keyRoutes } from './routes/keys.ts'
 import { orderRoutes } from './routes/orders.ts'
 import { quarantineRoutes } from './routes/quarantine.ts'
-import { resendRoutes } from './routes/replay.ts'
 import { republishRoutes } from './routes/republish.ts'
+import { resendRoutes } from './routes/resend.ts'
 import { verifyRoutes } from './routes/verification.ts'
 
 /** All calls of the API, in matching order. */
@@ -38,6 +39,7 @@ export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
     ...republishRoutes({ ...deps, known }),
     ...eventRoutes({ ...deps, known }),
     ...endpointRoutes({ ...deps, known }),
+    ...endpointLinkRoutes(deps),
     ...resendRoutes({ ...deps, known }),
     ...destinationRoutes({ ...deps, known }),
     ...destinationActionRoutes({ ...deps, known }),

@@ -14,7 +14,7 @@ import { AppError, messageOf } from '../lib/errors.ts'
 import { serveAssets } from './assets.ts'
 import { createCalls } from './calls.ts'
 import { answerHtml } from './html-answer.ts'
-import { layout, problemBody, reloadPage, signInPage } from './layout.ts'
+import { deadLinkPage, layout, openLinkPage, problemBody, reloadPage, signInPage } from './layout.ts'
 import type { Html } from './markup.ts'
 import { createMessages } from './messages.ts'
 import type { Done, PageDeps, PageRoute, View, Visit } from './page.ts'
@@ -59,6 +59,14 @@ function open(parts: ConsoleParts): Hono {
     if (!sessions.isOwnOrigin(c)) throw new Refusal(403, 'Pages of other sites may not use this service.')
     const isRight = await sessions.signIn(c, (form.get('key') ?? '').trim())
     return isRight ? goTo(c, to) : answerHtml(c, signInPage(to, true), 401)
+  })
+  // A page before the session begins: programs that look into links in messages must not use them up.
+  app.get('/portal/open', c => answerHtml(c, openLinkPage(new URL(c.req.url).searchParams.get('link') ?? ''), 200))
+  app.post('/portal/open', async c => {
+    const form = await readForm(c)
+    if (!sessions.isOwnOrigin(c)) throw new Refusal(403, 'Pages of other sites may not use this service.')
+    const opened = await sessions.openLink(c, form.get('link') ?? '')
+    return opened ? goTo(c, '/portal') : answerHtml(c, deadLinkPage(), 410)
   })
   app.post('/sign-out', c => act(c, async viewer => sessions.signOut(c, viewer)))
   app.post('/dismiss', c => act(c, async () => messages.drop(c)))
@@ -201,6 +209,8 @@ async function readForm(c: Context): Promise<URLSearchParams> {
   return new URLSearchParams(Buffer.from(await readBytes(c.req.raw)).toString())
 }
 
+const NOBODY: Viewer = { role: null, endpoint: null, may: [], id: '', signedIn: false }
+
 function pageDeps(parts: ConsoleParts, sessions: PageDeps['sessions']): PageDeps {
   const { clock } = parts
   const known = createKnownIds(parts)
@@ -214,6 +224,7 @@ function pageDeps(parts: ConsoleParts, sessions: PageDeps['sessions']): PageDeps
     connections: connections.get,
     destinations: destinations.get,
     attention: attention.get,
+    forSubscriber: c => createCalls(parts)(c, { ...NOBODY, role: 'admin' }).call,
     changed() {
       for (const one of [connections, destinations, attention]) one.forget()
     },

@@ -18,7 +18,7 @@ const OUTCOMES: Readonly<Record<string, readonly DeliveryStatus[]>> = {
 export async function deliveryPanel(
   { store, known }: Pick<PageDeps, 'store' | 'known'>,
   { query, now, c }: Pick<Visit, 'query' | 'now' | 'c'>,
-  { destination }: { destination: string },
+  { destination, subscriber = false }: { destination: string; subscriber?: boolean },
 ): Promise<Html> {
   const asked = {
     outcome: query.get('outcome') ?? '',
@@ -51,7 +51,7 @@ export async function deliveryPanel(
       ['delivered', 'delivered'],
     ],
   })}${field({ name: 'of', label: 'Order', value: asked.of, type: 'search' })}<button class="quiet">Filter</button></form>
-${data.length === 0 ? empty('No delivery is like this.', asked.outcome || asked.of ? html`<a href="${path}#deliveries">Show all</a>` : '') : deliveryList(data, now)}
+${data.length === 0 ? empty('No delivery is like this.', asked.outcome || asked.of ? html`<a href="${path}#deliveries">Show all</a>` : '') : deliveryList(data, now, { subscriber })}
 ${next === null ? '' : html`<nav class="pager" aria-label="Pages of the deliveries"><a class="button" href="${path}${queryOf({ ...asked, after: next })}#deliveries">Older</a></nav>`}</section>`
 }
 
@@ -63,9 +63,9 @@ const orderOf = (orderKey: string): readonly [string, string] => {
 export function deliveryList(
   rows: readonly DeliveryRow[],
   now: number,
-  options: { withDestination?: boolean } = {},
+  options: { withDestination?: boolean; subscriber?: boolean } = {},
 ): Html {
-  const { withDestination = false } = options
+  const { withDestination = false, subscriber = false } = options
   const columns = [
     ...(withDestination ? [{ name: 'Destination' }] : [{ name: 'Order' }]),
     { name: 'State' },
@@ -78,9 +78,11 @@ export function deliveryList(
     return [
       withDestination
         ? html`<a href="${links.destination(row.destination)}">${row.destination}</a>`
-        : html`<a href="${links.order(...order)}">${foreign(row.orderKey, { short: true })}</a>`,
+        : subscriber
+          ? foreign(row.orderKey, { short: true })
+          : html`<a href="${links.order(...order)}">${foreign(row.orderKey, { short: true })}</a>`,
       deliveryState(row.status),
-      html`<a href="${links.event(row.eventId)}"><code>${row.eventId.slice(0, 12)}…</code></a>`,
+      html`<a href="${subscriber ? `/portal${links.event(row.eventId)}` : links.event(row.eventId)}"><code>${row.eventId.slice(0, 12)}…</code></a>`,
       attemptDetails(row),
       row.nextAttemptAt !== null && row.nextAttemptAt <= now ? html`now` : time(row.nextAttemptAt, now),
     ]

@@ -42,6 +42,7 @@ export function failureCharts(attempts: readonly RecentAttempt[]): Html | string
   return html`<div class="columns"><section class="panel">${chart({
     title: 'Delivered and failed',
     names: ['delivered', 'failed'],
+    colours: [2, 4],
     points: buckets.map(({ at, all }) => {
       const good = all.filter(({ outcome }) => outcome === 'delivered').length
       return { at, values: [good, all.length - good] }

@@ -21,14 +21,34 @@ interface FormOptions {
   /** Why it cannot be done now, whoever asks. */
   readonly disabled?: string | undefined
   readonly id?: string
+  /** Instead of the role, for a subscriber: whether its link allows it. */
+  readonly allowed?: boolean | undefined
 }
 
 /** A button that does something. What the viewer's role may not do is shown disabled, with the reason. */
 export function form(options: FormOptions): Html {
-  const { viewer, action, role, label, name, fields = {}, body = '', confirm, kind = 'quiet', disabled, id } = options
-  const missing = mayCall(viewer.role, role)
-    ? null
-    : `This needs the role "${role}"; yours is "${viewer.role ?? 'subscriber'}".`
+  const {
+    viewer,
+    action,
+    role,
+    label,
+    name,
+    fields = {},
+    body = '',
+    confirm,
+    kind = 'quiet',
+    disabled,
+    id,
+    allowed,
+  } = options
+  const missing =
+    allowed === undefined
+      ? mayCall(viewer.role, role)
+        ? null
+        : `This needs the role "${role}"; yours is "${viewer.role ?? 'subscriber'}".`
+      : allowed
+        ? null
+        : 'Your link does not allow this.'
   const why = missing ?? disabled ?? null
   const hidden = Object.entries({ ...fields, token: formToken(viewer) }).map(([field, value]) =>
     value === undefined ? '' : html`<input type="hidden" name="${field}" value="${value}">`,

@@ -128,6 +128,21 @@ ${wrong ? html`<p id="wrong" role="alert">This is no key of this service. Check 
   )
 }
 
+/** What a subscriber's link shows. */
+export const openLinkPage = (link: string): Html =>
+  document(
+    'Open',
+    html`<body class="alone"><main id="main"><form class="sign-in" method="post" action="/portal/open"><div class="brand">${MARK}<span>orderwire</span></div><h1>Your deliveries</h1><input type="hidden" name="link" value="${link}"><p>This link is good once, in this browser.</p><button class="primary">Open</button></form></main></body>`,
+    false,
+  )
+
+export const deadLinkPage = (): Html =>
+  document(
+    'Link',
+    html`<body class="alone"><main id="main"><div class="sign-in"><div class="brand">${MARK}<span>orderwire</span></div><h1>This link is not good any more</h1><p>It was opened already, it has ended, or its endpoint was removed. Ask whoever sent it for a new one.</p></div></main></body>`,
+    false,
+  )
+
 /** A browser sends no Strict cookie with a link from elsewhere; once this page has loaded the same address again, it does. */
 export const reloadPage = (to: string): Html =>
   html`<!doctype html><html lang="en"><head><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${to}"><title>orderwire</title></head><body><p><a href="${to}">Go on to orderwire</a></p></body></html>`

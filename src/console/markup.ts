@@ -93,7 +93,7 @@ export function table(
 ): Html {
   const heads = columns.map(
     ({ name, number, heading, sorted }) =>
-      html`<th scope="col"${number ? raw(' class="number"') : ''}${sorted ? raw(` aria-sort="${sorted}"`) : ''}>${heading ?? name}</th>`,
+      html`<th scope="col"${number ? raw(' class="number"') : ''}${sorted ? raw(` aria-sort="${sorted}"`) : ''}>${heading ?? (name === '' ? html`<span class="unseen">Actions</span>` : name)}</th>`,
   )
   const body = rows.map(
     cells =>

@@ -20,6 +20,8 @@ export interface PageDeps extends ConsoleParts {
   /** Something was changed: what is shown next is read again. */
   changed(): void
   readonly results: Results<Html>
+  /** Calls the API for a subscriber, whose role is none: its pages check first that it asks for its own endpoint, and may. */
+  forSubscriber(c: Context): Visit['call']
 }
 
 /** One look at a page. */

@@ -11,6 +11,7 @@ import { eventListPages } from './pages/events.ts'
 import { orderPages } from './pages/order.ts'
 import { orderListPages } from './pages/orders.ts'
 import { overviewPages } from './pages/overview.ts'
+import { portalPages } from './pages/portal.ts'
 import { quarantinePages } from './pages/quarantine.ts'
 import { searchPages } from './pages/search.ts'
 import { settingsPages } from './pages/settings.ts'
@@ -31,6 +32,7 @@ export const PAGES: readonly ((deps: PageDeps) => readonly PageRoute[])[] = [
   quarantinePages,
   cataloguePages,
   settingsPages,
+  portalPages,
 ]
 
 /** The navigation. `key`: behind `g` it goes there. */

@@ -88,7 +88,7 @@ export function createSessions({ store, clock, authentication, publicUrls }: Con
     await store.sessions.prune(now)
     await store.sessions.insert({
       ...{ digest: digestOf(id), keyDigest: null, endpoint: null, may: [], createdAt: now, seenAt: now },
-      ...{ expiresAt: now + lifeMs, ...own },
+      ...{ expiresAt: now + Math.min(lifeMs, LONGEST_MS), ...own },
     })
     put(c, 'session', id, Math.round(lifeMs / 1000))
   }
@@ -108,6 +108,17 @@ export function createSessions({ store, clock, authentication, publicUrls }: Con
         return false
       }
       await begin(c, { keyDigest })
+      return true
+    },
+
+    /** Opens a subscriber's link: once, and until the link's own end. False: it was opened, it has ended, or there is none. */
+    async openLink(c: Context, token: string): Promise<boolean> {
+      const now = clock.now()
+      const link = await store.sessions.get(digestOf(token))
+      if (!link?.endpoint || !link.may.includes('link') || link.expiresAt <= now) return false
+      if (!(await store.sessions.remove(link.digest))) return false
+      const may = link.may.filter(one => one !== 'link')
+      await begin(c, { endpoint: link.endpoint, may }, link.expiresAt - now)
       return true
     },
 

@@ -1,4 +1,4 @@
-import { VerifyLine } from '../../schemas/api.ts'
+import { VerifyLine } from '../../schemas/verify-line.ts'
 import { messageOf } from '../lib/errors.ts'
 import { counted, foreign, type Html, html } from './markup.ts'
 

@@ -18,6 +18,8 @@ export interface Assignment {
   take(position: number, destinations: readonly string[]): Slot
   /** It is no longer open for this destination. */
   release(slot: Slot, destination: string): void
+  /** The last open event with more than `most` done events behind it, which a crash would repeat; null: none. */
+  laggard(most: number): Slot | null
   /** The former owner of the partition has done this: delivered the event to the destination, or put it into its backlog. */
   isDone(destination: string, position: number): boolean
   /** The destination was removed. A later one with the same id starts anew. */
@@ -48,6 +50,8 @@ export interface Slot {
   /** The last position before this event. */
   readonly before: number
   readonly position: number
+  /** Its place among the events of the partition that some destination wanted. */
+  readonly n: number
   /** The destinations it is open for. */
   open: readonly string[]
   older: Slot | null
@@ -72,6 +76,8 @@ export function createAssignment(
   let taken: number | null = null
   let oldest: Slot | null = null
   let newest: Slot | null = null
+  /** Events that some destination wanted, and how many of them are open. */
+  let [wanted, open] = [0, 0]
   let running = 0
   let idle: () => void = () => {}
   /** The position after which each destination gets its events. */
@@ -89,7 +95,7 @@ export function createAssignment(
     let through = Math.max(read, former.through)
     // Only the former owner knows about events that we have not read yet.
     const known = [...since].filter(([id]) => through <= read || formerly.has(id))
-    const open = new Map(known.map(([id]) => [id, new Set<number>()]))
+    const openOf = new Map(known.map(([id]) => [id, new Set<number>()]))
     let count = 0
     for (let slot = oldest; slot !== null; slot = slot.newer) {
       count += slot.open.length
@@ -97,12 +103,12 @@ export function createAssignment(
         through = slot.before
         break
       }
-      for (const id of slot.open) open.get(id)?.add(slot.position)
+      for (const id of slot.open) openOf.get(id)?.add(slot.position)
     }
     if (through > read)
       for (const [id, coverage] of formerly)
-        for (const position of coverage.open) if (position > read) open.get(id)?.add(position)
-    const coverage = known.map(([id, after]) => [id, { after, open: open.get(id) ?? new Set<number>() }] as const)
+        for (const position of coverage.open) if (position > read) openOf.get(id)?.add(position)
+    const coverage = known.map(([id, after]) => [id, { after, open: openOf.get(id) ?? new Set<number>() }] as const)
     return { through, destinations: new Map(coverage) }
   }
 
@@ -117,12 +123,14 @@ export function createAssignment(
       // Positions may have holes, and a log that is read again starts lower.
       const before = taken !== null && taken < position ? taken : position - 1
       taken = position
-      const slot: Slot = { assignment, before, position, open: destinations, older: newest, newer: null }
+      const slot: Slot = { assignment, before, position, n: wanted, open: destinations, older: newest, newer: null }
       for (const id of destinations) if (!since.has(id)) since.set(id, before)
       if (destinations.length === 0) {
         if (!oldest) advance()
         return slot
       }
+      wanted++
+      open++
       if (newest) newest.newer = slot
       else oldest = slot
       newest = slot
@@ -132,11 +140,21 @@ export function createAssignment(
       if (state === 'closed' || !slot.open.includes(destination)) return
       slot.open = slot.open.filter(id => id !== destination)
       if (slot.open.length > 0) return advance()
+      open--
       if (slot.older) slot.older.newer = slot.newer
       if (slot.newer) slot.newer.older = slot.older
       if (newest === slot) newest = slot.older
       if (oldest === slot) oldest = slot.newer
       advance()
+    },
+    laggard(most) {
+      let last: Slot | null = null
+      let openBehind = open - 1
+      for (let slot = oldest; slot !== null && wanted - 1 - slot.n - openBehind > most; slot = slot.newer) {
+        last = slot
+        openBehind--
+      }
+      return last
     },
     isDone: (destination, position) => formerly.has(destination) && isDone(former, destination, position),
     forget(destination) {

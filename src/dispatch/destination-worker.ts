@@ -24,12 +24,14 @@ import { createSpillBatch, type SpillOwner } from './spill.ts'
 /** Everything about delivering to one destination, from its first event to its removal. */
 export interface DestinationWorker
   extends SpillOwner,
-    Pick<Lanes, 'accept' | 'pump' | 'full' | 'idle' | 'room' | 'dropClosed' | 'spillAll'>,
-    Pick<LaneTable, 'waiting'> {
+    Pick<Lanes, 'accept' | 'pump' | 'full' | 'room' | 'dropClosed' | 'spillAll' | 'spillUpTo'>,
+    Pick<LaneTable, 'waiting' | 'queued'> {
   readonly destination: Destination
   /** Events may wait in memory for it: it is active, its circuit is closed and it does not rest. */
   readonly open: boolean
   readonly circuitOpen: boolean
+  /** It could be sent more than there is in memory, or waits until the log is taken in to its end. */
+  readonly idle: boolean
   /** False: its lanes certainly have no rows in the store. */
   readonly mayHaveRows: boolean
   readonly lookUpLanes: KnownRows['lookUp']
@@ -283,13 +285,17 @@ export function createDestinationWorker(
       return lanes.full
     },
     get idle() {
-      return lanes.idle
+      return lanes.idle || replays.opening
+    },
+    get queued() {
+      return table.queued
     },
     accept: lanes.accept,
     pump: lanes.pump,
     room: lanes.room,
     dropClosed: lanes.dropClosed,
     spillAll: lanes.spillAll,
+    spillUpTo: lanes.spillUpTo,
     waiting: table.waiting,
     look: backlog.lookNow,
     lookUpLanes: rows.lookUp,

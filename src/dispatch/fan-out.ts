@@ -25,8 +25,8 @@ export interface FanOut {
 /** Entries, and characters of events, that are taken in at a time. The spilled events of a slice are one write. */
 const SLICE = 250
 const SLICE_SIZE = 8 * 1024 * 1024
-/** Wait this long for room in full destinations at a time, and in all. */
-const [WAIT_MS, LONGEST_WAIT_MS] = [20, 1_000]
+/** Wait for room in full destinations this long at a time, while they make no progress, and in all. */
+const [WAIT_MS, STUCK_MS, LONGEST_WAIT_MS] = [20, 1_000, 5_000]
 /** A destination that made no room in that time is not waited for again for this long: what it has no room for is spilled. */
 const SLOW_FOR_MS = 1_000
 
@@ -105,7 +105,7 @@ export function createFanOut(deps: {
 
   /**
    * Waits until the destinations that want these entries have room for them. Waiting costs the others nothing as long as they have events
-   * in memory to send. Once one of them runs out, those that are still full count as slow.
+   * in memory to send. Once one of them runs out, or the full ones make no progress, those that are still full count as slow.
    */
   async function waitForRoom(entries: readonly LogEntry[]): Promise<void> {
     const begin = clock.monotonic()
@@ -113,11 +113,15 @@ export function createFanOut(deps: {
     let full = [...wanting].filter(worker => worker.full && (slowUntil.get(worker) ?? begin) <= begin)
     if (full.length === 0) return
     const room = Promise.all(full.map(worker => worker.room()))
+    let progress = { at: begin, queued: queuedIn(full) }
     while (full.length > 0) {
       await endsWithin(clock, WAIT_MS, room)
       full = full.filter(worker => worker.full)
       const now = clock.monotonic()
-      if (now - begin < LONGEST_WAIT_MS && ![...workers.values()].some(worker => worker.idle)) continue
+      const queued = queuedIn(full)
+      if (queued < progress.queued) progress = { at: now, queued }
+      const mayWait = now - progress.at < STUCK_MS && now - begin < LONGEST_WAIT_MS
+      if (mayWait && ![...workers.values()].some(worker => worker.idle)) continue
       for (const worker of full) slowUntil.set(worker, now + SLOW_FOR_MS)
       return
     }
@@ -134,3 +138,5 @@ export function createFanOut(deps: {
     },
   }
 }
+
+const queuedIn = (workers: readonly DestinationWorker[]): number => workers.reduce((sum, { queued }) => sum + queued, 0)

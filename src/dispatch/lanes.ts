@@ -31,6 +31,8 @@ export interface Lanes {
   pump(): void
   /** Spills all lanes in memory, or those of the assignments `of`. Deliveries in flight go on and count. Resolves with the write. */
   spillAll(of?: ReadonlySet<Assignment>): Promise<boolean>
+  /** Spills the lanes of this assignment whose first event in memory is at or before this position. Deliveries in flight go on and count. */
+  spillUpTo(assignment: Assignment, position: number): Promise<boolean>
   /** Spills, and waits for the end of the deliveries in flight that came from memory. */
   spillAndWait(of: ReadonlySet<Assignment>): Promise<boolean>
   /** Drops the lanes of assignments that are not open. Of closing ones, deliveries in flight may end. */
@@ -277,6 +279,15 @@ export function createLanes(deps: {
     },
     pump,
     spillAll,
+    spillUpTo(assignment, position) {
+      const batch = deps.openBatch()
+      for (const lane of table.all()) {
+        const first =
+          lane.assignment === assignment && lane.place === 'memory' ? lane.queue[0]?.slot?.position : undefined
+        if (first !== undefined && first <= position) spillLane(lane, batch)
+      }
+      return batch.write()
+    },
     async spillAndWait(of) {
       const ends = table
         .all()

@@ -113,9 +113,11 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       const committable = (position: number, now: () => Ahead) => {
         committableTo.set(partition, { position, ahead: now })
         consumption?.committable(partition, position, now)
+        if (!ahead) void relieve(assignment)
       }
       const epoch = { lease, number: epochs.get(partition) ?? 0, confirmed: false }
-      assignments.set(partition, createAssignment(partition, epoch, committable, ahead?.get(partition)))
+      const assignment = createAssignment(partition, epoch, committable, ahead?.get(partition))
+      assignments.set(partition, assignment)
     }
     // The former owner may have left rows that this process has not counted.
     for (const worker of workers.values()) {
@@ -123,6 +125,21 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       worker.wake()
     }
     void recount.look()
+  }
+
+  const relieving = new Set<Assignment>()
+  /**
+   * A slow delivery keeps the committable offset back, and a crash would repeat all that is done behind it. Where the log does not keep
+   * what is done ahead of the offset, slow events go to the backlog once there are so many.
+   */
+  async function relieve(assignment: Assignment): Promise<void> {
+    if (relieving.has(assignment) || !assignment.laggard(queueLimit)) return
+    relieving.add(assignment)
+    // We may be within the end of a delivery, which must not be spilled any more.
+    await Promise.resolve()
+    const laggard = assignment.state === 'open' ? assignment.laggard(queueLimit) : null
+    if (laggard) await Promise.all([...workers.values()].map(worker => worker.spillUpTo(assignment, laggard.position)))
+    relieving.delete(assignment)
   }
 
   /** The first owner of a partition gets epoch 1. Nobody has read an empty history. */

@@ -6,6 +6,7 @@ import type { Clock } from '../lib/clock.ts'
 import { createMutex } from '../lib/mutex.ts'
 import { decide } from '../order/decide.ts'
 import type { EventRecord } from '../order/event-record.ts'
+import { snapshotText } from '../order/snapshot-text.ts'
 import { NEW_ORDER, type OrderState } from '../order/state.ts'
 import { isTrackingForgotten, recallTracking } from '../order/tracking.ts'
 import type { OrderSource, Page, ReadOptions, Reject } from '../sources/source.ts'
@@ -15,6 +16,7 @@ import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import { tracing } from '../telemetry/tracing.ts'
+import type { RowMemory } from './row-memory.ts'
 import { tidySnapshot } from './tidy-snapshot.ts'
 
 /** Raise it when the same snapshot may prove more than before: then each order is derived again when it is next seen. */
@@ -58,14 +60,17 @@ export function createPageApplier(deps: {
   commitPublishes: boolean
   /** Whether events carry free-text reasons. */
   reasons: boolean
+  /** Learns which rows show nothing new, and which orders are written. */
+  memory: RowMemory
 }) {
-  const { connection, vendor, source, store, clock, log, metrics } = deps
+  const { connection, vendor, source, store, clock, log, metrics, memory } = deps
   const oneAtATime = createMutex()
   const seenRejects = createRejectMemory()
 
-  return async function applyPage(lease: Lease | null, page: Page, options: ApplyOptions): Promise<AppliedPage> {
+  return async function applyPage(lease: Lease | null, given: Page, options: ApplyOptions): Promise<AppliedPage> {
+    const { skipped, ...page } = withForgotten(given)
     const listed = new Map(page.orders.map(order => [order.orderId, { order, digest: digestOf(order) }]))
-    const changed = options.force ? [...listed.values()].map(({ order }) => order) : await changedOf(listed)
+    const changed = options.force ? [...listed.values()].map(({ order }) => order) : await changedOf(listed, page)
     const rejects = page.rejects.filter(seenRejects.isNew)
     const complete = (await completed(changed, options)).map(order => tidySnapshot(order, deps))
     const taken =
@@ -74,16 +79,38 @@ export function createPageApplier(deps: {
         : await oneAtATime(() => derive(lease, { complete, rejects, listed }, options))
     if (!options.dryRun) rejects.forEach(seenRejects.remember)
     const doubtful = complete.filter(({ doubts }) => doubts.length > 0).length
-    count(page, changed.length, page.rejects.length + doubtful, taken.events)
-    return { rows: page.orders.length + page.rejects.length, ...taken, quarantined: page.rejects.length + doubtful }
+    const rows = { read: page.orders.length + skipped, rejected: page.rejects.length }
+    count({ unchanged: rows.read - changed.length, changed: changed.length, quarantined: rows.rejected + doubtful })
+    for (const { type } of taken.events) metrics.events.inc({ connection, type })
+    return { rows: rows.read + rows.rejected, ...taken, quarantined: rows.rejected + doubtful }
   }
 
-  async function changedOf(listed: Listed): Promise<readonly OrderSnapshot[]> {
+  /** Reads the skipped rows whose orders were written since the page was read. `skipped`: how many rows stay skipped. */
+  function withForgotten(page: Page): Omit<Page, 'skipped'> & { readonly skipped: number } {
+    const { skipped: all, ...rest } = page
+    if (!all) return { ...rest, skipped: 0 }
+    memory.listed(all.rows)
+    const again = all.rows.flatMap((row, at) => (memory.has(row) ? [] : [all.read(at)]))
+    const orders = again.flatMap(row => ('reason' in row ? [] : [row]))
+    const rejects = again.flatMap(row => ('reason' in row ? [row] : []))
+    return {
+      ...rest,
+      orders: [...page.orders, ...orders],
+      rejects: [...page.rejects, ...rejects],
+      skipped: all.rows.length - again.length,
+    }
+  }
+
+  async function changedOf(listed: Listed, page: Pick<Page, 'bytes'>): Promise<readonly OrderSnapshot[]> {
     if (listed.size === 0) return []
+    const moment = memory.moment()
     const known = await store.orders.digests(connection, [...listed.keys()])
-    return [...listed.values()].flatMap(({ order, digest }) =>
-      known.get(order.orderId)?.digest === digest ? [] : [order],
-    )
+    const changed: OrderSnapshot[] = []
+    const unchanged: OrderSnapshot[] = []
+    for (const { order, digest } of listed.values())
+      (known.get(order.orderId)?.digest === digest ? unchanged : changed).push(order)
+    if (page.bytes) memory.remember(moment, unchanged, page.bytes)
+    return changed
   }
 
   async function completed(
@@ -126,7 +153,8 @@ export function createPageApplier(deps: {
     }
     if (options.dryRun || !lease) return { events, changed: orders }
     const readable = new Set(complete.map(({ orderId }) => orderId))
-    await store.orders.commit(lease, {
+    const written = memory.writing([...readable, ...rejected])
+    const commit = store.orders.commit(lease, {
       connection,
       // A known order that is unreadable now loses its digest, so the first page that shows it readable derives it again.
       orders: [...orders, ...rejected.filter(id => !readable.has(id)).flatMap(id => unread(known.get(id)))],
@@ -137,6 +165,7 @@ export function createPageApplier(deps: {
         ...rejects.map(reject => ({ orderId: reject.orderId, entries: [entry(reject)], at: observedAt })),
       ],
     })
+    await commit.finally(written)
     tracing()?.observed(events)
     return { events, changed: orders }
   }
@@ -152,11 +181,9 @@ export function createPageApplier(deps: {
     )
   }
 
-  function count(page: Page, changed: number, quarantined: number, events: readonly EventRecord[]): void {
-    metrics.ordersObserved.inc({ connection, outcome: 'changed' }, changed)
-    metrics.ordersObserved.inc({ connection, outcome: 'unchanged' }, page.orders.length - changed)
-    metrics.ordersObserved.inc({ connection, outcome: 'quarantined' }, quarantined)
-    for (const { type } of events) metrics.events.inc({ connection, type })
+  function count(orders: Readonly<Record<'unchanged' | 'changed' | 'quarantined', number>>): void {
+    for (const outcome of ['changed', 'unchanged', 'quarantined'] as const)
+      metrics.ordersObserved.inc({ connection, outcome }, orders[outcome])
   }
 }
 
@@ -164,14 +191,14 @@ export function createPageApplier(deps: {
 type Listed = ReadonlyMap<string, { order: OrderSnapshot; digest: string }>
 
 const isSame = (before: OrderRow | undefined, snapshot: OrderSnapshot): before is OrderRow =>
-  before !== undefined && JSON.stringify(before.snapshot) === JSON.stringify(snapshot)
+  before !== undefined && snapshotText(before.snapshot) === snapshotText(snapshot)
 const earlier = (a: number | null, b: number | null): number | null =>
   a === null || b === null ? (a ?? b) : Math.min(a, b)
 const unread = (row: OrderRow | undefined): OrderRow[] => (row ? [{ ...row, digest: '' }] : [])
 const entry = ({ path, value, reason }: Reject): Doubt => ({ path, value, reason })
 
 /** The same digest means: nothing of this order that we read has changed. */
-const digestOf = (snapshot: OrderSnapshot): string => hash('sha1', `${DERIVATION}${JSON.stringify(snapshot)}`, 'base64')
+const digestOf = (snapshot: OrderSnapshot): string => hash('sha1', `${DERIVATION}${snapshotText(snapshot)}`, 'base64')
 
 /**
  * When to read an order again whose quarantine entries only its own reading shows: no page shows a change once they are fixed. After a

@@ -1,8 +1,8 @@
 import type { EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
-import { AppError, messageOf } from '../lib/errors.ts'
+import { messageOf } from '../lib/errors.ts'
 import { createMutex } from '../lib/mutex.ts'
-import { createWakeUp, type WakeUp } from '../lib/wake-up.ts'
+import { createWakeUp } from '../lib/wake-up.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -10,6 +10,7 @@ import type { AppliedPage } from './apply-page.ts'
 import { backfill, type Gaps } from './backfill.ts'
 import type { IngestControl, PollOptions, PollResult, ReadResult } from './ingest-control.ts'
 import { type HeldLease, withLease } from './lease.ts'
+import { createLeaseOnDemand } from './lease-on-demand.ts'
 import { createOutbox } from './outbox.ts'
 import { poll } from './poll.ts'
 import { askPoll, askRead } from './poll-request.ts'
@@ -18,12 +19,10 @@ import { pollOrders } from './read-orders.ts'
 import { createReconciler } from './reconcile.ts'
 import { createRefetcher } from './refetch.ts'
 import { createBackfills } from './requested-backfills.ts'
-import { isStoreError, restAfter } from './rest-after.ts'
+import { repeatedly } from './rest-after.ts'
 import { createRounds } from './round.ts'
 import { createTroubles, type Loop } from './troubles.ts'
 
-const RETRY_MS = 15_000
-const FREE_MS = 15_000
 /** How long a command that ends waits until its events are published. */
 const PUBLISH_MS = 2_000
 
@@ -77,6 +76,19 @@ export function createConnectionWorker(deps: {
     pollWentWell: recovered.backfills,
     onTrouble: noteTrouble('requested'),
   })
+  const retried = { troubles, clock, log }
+  const gapSteps = {
+    ...{ ...retried, loop: 'backfill' as const, pollWentWell: recovered.gaps },
+    message: 'backfill interrupted; it continues where it stopped',
+  }
+  const orderSteps = {
+    ...{ ...retried, loop: 'orders' as const, pollWentWell: recovered.orders },
+    message: 'could not read single orders; trying again',
+  }
+  const leaseHere = createLeaseOnDemand({ leases: store.leases, connection, owner, clock, log })
+  /** Takes the lease for one piece of work, publishes its events, and lets the lease go. */
+  const once = <T>(signal: AbortSignal, run: (held: HeldLease) => Promise<T>): Promise<T> =>
+    leaseHere.once(signal, run, held => outboxOf(held).flush())
   /** Backfills that a command works on, without `run`. */
   const alone = { ended: new AbortController(), work: null as Promise<void> | null }
   let running = false
@@ -159,7 +171,7 @@ export function createConnectionWorker(deps: {
     }
     while (!held.signal.aborted) {
       await gapWakeUp.wait(held.signal)
-      await repeatedly(held, 'backfill', recovered.gaps, 'backfill interrupted; it continues where it stopped', () =>
+      await repeatedly(held, gapSteps, () =>
         backfill({ reader, gaps: gapsOf(held), lease: held.lease, take }, options).then(() => null),
       )
     }
@@ -172,56 +184,7 @@ export function createConnectionWorker(deps: {
     }
   }
 
-  async function orderLoop(held: HeldLease): Promise<void> {
-    await refetcher.run(held, step =>
-      repeatedly(held, 'orders', recovered.orders, 'could not read single orders; trying again', step),
-    )
-  }
-
-  /**
-   * Runs a step until it succeeds or the lease ends. Errors of the store end the lease. Refused credentials make it wait for a
-   * successful poll.
-   */
-  async function repeatedly(
-    { signal }: HeldLease,
-    loop: Loop,
-    pollWentWell: WakeUp,
-    message: string,
-    /** Resolves with what is still wrong; null: nothing. */
-    run: () => Promise<string | null>,
-  ): Promise<void> {
-    while (!signal.aborted) {
-      try {
-        return troubles.report(loop, await run())
-      } catch (error) {
-        if (signal.aborted) return
-        if (isStoreError(error)) throw error
-        log.warn({ error: messageOf(error) }, message)
-        troubles.report(loop, messageOf(error))
-        await restAfter(error, { failures: 1, firstMs: RETRY_MS, pollWentWell, clock, signal })
-      }
-    }
-  }
-
-  /** Takes the lease for one piece of work: for commands that run without a server. */
-  async function once<T>(signal: AbortSignal, run: (held: HeldLease) => Promise<T>): Promise<T> {
-    const done = new AbortController()
-    const result = Promise.withResolvers<T>()
-    const leasing = withLease({ ...leaseDeps, signal: AbortSignal.any([signal, done.signal]) }, async held => {
-      await run(held).then(result.resolve, result.reject)
-      await outboxOf(held).flush()
-      done.abort()
-    })
-    leasing.then(() => result.reject(elsewhere()))
-    return result.promise.finally(() => leasing)
-  }
-
-  const leaseDeps = { leases: store.leases, name: `connection/${connection}`, owner, clock, log }
-  const elsewhere = () =>
-    new AppError(`Another process works the connection ${connection}; ask that one.`, {
-      code: 'ingest.elsewhere',
-      intent: 'retry',
-    })
+  const orderLoop = (held: HeldLease): Promise<void> => refetcher.run(held, step => repeatedly(held, orderSteps, step))
 
   /** A poll on request, of one order or of the connection. `held` null: a dry run, which writes nothing. */
   async function ask(held: HeldLease | null, options: PollOptions): Promise<readonly AppliedPage[]> {
@@ -240,7 +203,7 @@ export function createConnectionWorker(deps: {
     const taken = await oneRoundAtATime(() => {
       if (options.dryRun) return ask(null, options)
       if (current) return ask(current.held, options)
-      if (running) return Promise.reject(elsewhere())
+      if (running) return Promise.reject(leaseHere.elsewhere())
       return once(options.signal, held => ask(held, options))
     })
     publishWhatIsNew(taken)
@@ -258,12 +221,9 @@ export function createConnectionWorker(deps: {
   }
 
   async function workAlone(): Promise<void> {
-    if (shared && !(await isFree())) return
+    if (shared && !(await leaseHere.isFree())) return
     await once(alone.ended.signal, held => backfills.workOff(held, { alone: true }))
   }
-
-  /** Whether nobody works the connection now. If so, takes its lease for long enough to begin. */
-  const isFree = async () => (await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())) !== null
 
   return {
     connection,
@@ -301,7 +261,7 @@ export function createConnectionWorker(deps: {
     async run(signal: AbortSignal): Promise<void> {
       running = true
       const trouble = (why: string | null) => troubles.report('lease', why)
-      await withLease({ ...leaseDeps, signal, trouble }, work)
+      await withLease({ ...leaseHere.deps, signal, trouble }, work)
     },
 
     pollHere,
@@ -310,21 +270,21 @@ export function createConnectionWorker(deps: {
     /** Publishes now. If another process works the connection, that process looks by itself. */
     async publish(): Promise<void> {
       if (current) return current.lookBehind()
-      if (running || (shared && !(await isFree()))) return
+      if (running || (shared && !(await leaseHere.isFree()))) return
       await once(new AbortController().signal, held => outboxOf(held).publishAll())
     },
 
     /** Reads here, or in the process that works the connection: the vendor limits requests, and may accept one token only. */
     async read(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
       if (!shared || current) return readHere(refs, signal)
-      const lease = await store.leases.acquire(leaseDeps.name, owner, FREE_MS, clock.now())
+      const lease = await leaseHere.take()
       if (!lease) return askRead({ requests: store.pollRequests, clock }, connection, refs, signal)
       return readHere(refs, signal).finally(() => running || store.leases.release(lease))
     },
 
     /** Polls here, or in the process that works the connection. */
     async poll(options: PollOptions): Promise<PollResult> {
-      const elsewhere = shared && !current && !options.dryRun && (running || !(await isFree()))
+      const elsewhere = shared && !current && !options.dryRun && (running || !(await leaseHere.isFree()))
       return elsewhere ? askPoll({ requests: store.pollRequests, clock }, connection, options) : pollHere(options)
     },
   }

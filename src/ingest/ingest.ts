@@ -10,9 +10,14 @@ import { createPageApplier } from './apply-page.ts'
 import { type ConnectionWorker, createConnectionWorker } from './connection-worker.ts'
 import type { IngestControl } from './ingest-control.ts'
 import type { PollTarget } from './poll-target.ts'
+import { createRowMemory } from './row-memory.ts'
 import { serveRequests } from './serve-poll-requests.ts'
 import { createSpanReaders } from './spans.ts'
 import { createWindowReader } from './window-reader.ts'
+
+/** Known rows of all connections together: about 300 bytes each. A connection alone has no more pages in a window than make a fifth of them. */
+const KNOWN_ROWS = 50_000
+const LEAST_KNOWN_ROWS = 500
 
 /** A configured connection with the source that speaks to its vendor. */
 export interface Connected {
@@ -60,8 +65,9 @@ export function createIngest(deps: {
           ? backfill.since
           : firstSeenAt - backfill.ms
     const { commitPublishes } = eventLog
+    const memory = createRowMemory(Math.max(LEAST_KNOWN_ROWS, Math.floor(KNOWN_ROWS / deps.connections.length)))
     const applyPage = createPageApplier({
-      ...{ connection, vendor, source, store, clock, log, metrics, commitPublishes },
+      ...{ connection, vendor, source, store, clock, log, metrics, commitPublishes, memory },
       reasons: config.reasons,
     })
     const { feed } = source
@@ -73,6 +79,7 @@ export function createIngest(deps: {
       log,
       vendorNow,
       applyPage,
+      memory,
       reader:
         feed.kind === 'window'
           ? createWindowReader({ connection, feed, quarantine: store.quarantine, clock, log })

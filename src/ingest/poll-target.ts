@@ -1,8 +1,10 @@
 import type { Clock } from '../lib/clock.ts'
+import type { WakeUp } from '../lib/wake-up.ts'
 import type { OrderSource } from '../sources/source.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
-import type { ApplyPage } from './apply-page.ts'
+import type { AppliedPage, ApplyPage } from './apply-page.ts'
+import type { RowMemory } from './row-memory.ts'
 import type { SpanReaders } from './spans.ts'
 import type { WindowReader } from './window-reader.ts'
 
@@ -16,6 +18,8 @@ export interface PollTarget {
   /** The vendor's clock: ours may be minutes off. */
   readonly vendorNow: (signal: AbortSignal) => Promise<number>
   readonly applyPage: ApplyPage
+  /** What `applyPage` knows of rows that it need not see again. */
+  readonly memory: RowMemory
   /** null: the vendor has no list of what changed. */
   readonly reader: WindowReader | null
   /** For spans that are read again by creation and by update time. null: as `reader`. */
@@ -28,4 +32,16 @@ export interface PollTarget {
   readonly reconcile: { readonly every: number; readonly lookBack: number } | false
   /** The vendor may send us webhooks of this connection. */
   readonly takesWebhooks: boolean
+}
+
+/** The dependencies of whoever reads spans of a connection again, beside its polls. */
+export interface PassDeps {
+  readonly polled: PollTarget
+  readonly clock: Clock
+  readonly log: Log
+  readonly took: (taken: readonly AppliedPage[]) => void
+  /** Woken by every successful poll. */
+  readonly pollWentWell: WakeUp
+  /** Called with the error that interrupts the pass; null: it goes on. */
+  readonly onTrouble: (error: unknown) => void
 }

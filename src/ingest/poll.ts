@@ -29,13 +29,14 @@ export interface PollOutcome {
  * The caller stores the patch, and the outbox publishes the events.
  */
 export async function poll(target: PollTarget, lease: Lease | null, options: ApplyOptions): Promise<PollOutcome> {
-  const { source, reader, applyPage } = target
+  const { source, reader, applyPage, memory } = target
   if (source.feed.kind === 'follow') return pollFollows({ ...target, feed: source.feed }, lease, options)
   if (reader === null) return { taken: [], patch: {}, more: false }
   const taken: AppliedPage[] = []
   const take = async (page: Page) => void taken.push(await applyPage(lease, page, options))
   const plan = await planOf(target, reader, lease, options.signal)
-  const gaps = await readFronts(plan.fronts, reader, { lease, take, options })
+  const known = lease && memory.begin(lease)
+  const gaps = await readFronts(plan.fronts, reader, { lease, take, options: known ? { ...options, known } : options })
   const patch = await patchOf(target, plan, gaps, options.signal)
   return { taken, patch, more: false }
 }

@@ -1,3 +1,4 @@
+import { timestamp } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
 import { PLAIN, type Trust } from './totals.ts'
@@ -175,16 +176,24 @@ async function readPage(
   }
 }
 
-const rowsOf = (page: FeedPage): number => page.orders.length + page.rejects.length
+const skippedOn = (page: FeedPage) => page.skipped?.rows ?? []
 
-const namesOn = (page: FeedPage): ReadonlySet<string> =>
-  new Set([...page.orders, ...page.rejects].flatMap(({ orderId }) => orderId ?? []))
+const rowsOf = (page: FeedPage): number => page.orders.length + page.rejects.length + skippedOn(page).length
+
+function namesOn(page: FeedPage): ReadonlySet<string> {
+  const names = new Set<string>()
+  for (const rows of [page.orders, skippedOn(page)]) for (const { orderId } of rows) names.add(orderId)
+  for (const { orderId } of page.rejects) if (orderId !== null) names.add(orderId)
+  return names
+}
 
 /** Some vendors ignore an unknown parameter and answer 200: the whole shop would come as "changed". The facts are kept, the poll fails. */
 function assertObeys(page: FeedPage, window: Window, toleranceMs = FILTER_TOLERANCE_MS): void {
-  const stray = page.orders.find(
-    ({ updatedAt }) => updatedAt !== null && Date.parse(updatedAt) < window.from - toleranceMs,
-  )
+  const earliest = timestamp(window.from - toleranceMs)
+  // Timestamps of one form are in the order of their text.
+  const isStray = ({ updatedAt }: { readonly updatedAt: string | null }) =>
+    updatedAt !== null && updatedAt.length === earliest.length && updatedAt < earliest
+  const stray = page.orders.find(isStray) ?? skippedOn(page).find(isStray)
   if (!stray) return
   throw new AppError(
     `Asked for orders updated since ${new Date(window.from).toISOString()}, got order ${stray.orderId} of ${stray.updatedAt}: the vendor ignored the filter. Check the API version of this connection.`,

@@ -1,15 +1,11 @@
 import { hash } from 'node:crypto'
 import type { OrderSnapshot } from '../../schemas/order.ts'
-import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import type { WakeUp } from '../lib/wake-up.ts'
 import type { FeedPage, WindowFeed } from '../sources/source.ts'
 import type { Reconciliation } from '../store/port/passes.ts'
-import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
-import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { PollTarget } from './poll-target.ts'
+import type { PassDeps } from './poll-target.ts'
 import { isStoreError, restAfter } from './rest-after.ts'
 import { begin, FURTHEST_ZONE_MS, readSpans } from './spans.ts'
 
@@ -22,17 +18,7 @@ const LONGEST_SLEEP_MS = 600_000
  * empty lists hid during an outage, orders of a shop that reads filters in its own time zone. Its priority is below that of polls.
  * Connections with follows need none: each follow is read whole at least once in the interval.
  */
-export function createReconciler(deps: {
-  polled: PollTarget
-  clock: Clock
-  log: Log
-  metrics: Metrics
-  took: (taken: readonly AppliedPage[]) => void
-  /** Woken by every successful poll. */
-  pollWentWell: WakeUp
-  /** Called with the error that stops reconciliation; null: it goes on. */
-  onTrouble: (error: unknown) => void
-}) {
+export function createReconciler(deps: PassDeps & { metrics: Metrics }) {
   const { polled, clock, log, metrics, took, onTrouble } = deps
   const { connection, store, applyPage } = polled
 

@@ -1,12 +1,9 @@
-import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import { createWakeUp, type WakeUp } from '../lib/wake-up.ts'
+import { createWakeUp } from '../lib/wake-up.ts'
 import type { FeedPage, WindowFeed } from '../sources/source.ts'
 import type { Backfill } from '../store/port/passes.ts'
-import type { Log } from '../telemetry/log.ts'
-import type { AppliedPage } from './apply-page.ts'
 import type { HeldLease } from './lease.ts'
-import type { PollTarget } from './poll-target.ts'
+import type { PassDeps } from './poll-target.ts'
 import { isStoreError, restAfter } from './rest-after.ts'
 import { begin, readSpans } from './spans.ts'
 
@@ -15,16 +12,7 @@ const FIRST_REST_MS = 2_000
 const MOST_FAILURES = 5
 
 /** Works on requested backfills, one after the other, at low priority. They are in the store, so a restart continues them. */
-export function createBackfills(deps: {
-  polled: PollTarget
-  clock: Clock
-  log: Log
-  took: (taken: readonly AppliedPage[]) => void
-  /** Woken by every successful poll. */
-  pollWentWell: WakeUp
-  /** Called with the error of a backfill that is stuck; null: it goes on. */
-  onTrouble: (error: unknown) => void
-}) {
+export function createBackfills(deps: PassDeps) {
   const { polled, clock, log, took, onTrouble } = deps
   const { connection, store, applyPage } = polled
   const wakeUp = createWakeUp(clock)

@@ -185,6 +185,8 @@ export function createRounds(deps: { polled: PollTarget; troubles: Troubles; log
     async run({ lease }: HeldLease, signal: AbortSignal, { onRequest }: { onRequest: boolean }): Promise<RoundResult> {
       const began = clock.monotonic()
       const result = await succeeded(lease, signal).catch(error => {
+        // Whatever failed, such as a database that was replaced under us: begin with what is stored.
+        polled.memory.clear()
         if (signal.aborted || isStoreError(error)) throw error
         return failed(lease, error, onRequest)
       })

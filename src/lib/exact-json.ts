@@ -1,9 +1,6 @@
 import { AppError } from './errors.ts'
 
-/** A number in a JSON text long enough to be rounded by a double. */
-const LONG_NUMBER = /(?:[:[,\s]|^)-?[\d.]{16}/
-
-/** The same outside of strings, where a number is a value and never the name of a member. */
+/** A number long enough to be rounded by a double, outside of strings, where a number is a value and never the name of a member. */
 const NUMBER = /(?<=^|[\s:,[])-?(?=[\d.]{16})(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?(?=\s*(?:[,\]}]|$))/g
 const SHORTEST = 16
 
@@ -26,7 +23,31 @@ export function parseJson(text: string, where = 'The vendor'): unknown {
   }
 }
 
-const exactly = (text: string): unknown => JSON.parse(LONG_NUMBER.test(text) ? withDigits(text) : text)
+const exactly = (text: string): unknown => JSON.parse(mayHoldLongNumber(text) ? withDigits(text) : text)
+
+const isDigitOrPoint = (code: number): boolean => (code >= 48 && code <= 57) || code === 46
+const BEFORE_NUMBER = /[:[,\s]/
+
+/**
+ * Whether a text holds a run of 16 digits and points where a value may begin. Such a run has a character at a multiple of 16, so
+ * looking at every 16th is enough: a pattern that looks at each costs a third of what `JSON.parse` does.
+ */
+export function mayHoldLongNumber(text: string): boolean {
+  for (let at = SHORTEST - 1; at < text.length; at += SHORTEST) {
+    if (!isDigitOrPoint(text.charCodeAt(at))) continue
+    let from = at
+    while (isDigitOrPoint(text.charCodeAt(from - 1))) from -= 1
+    let to = at + 1
+    while (isDigitOrPoint(text.charCodeAt(to))) to += 1
+    if (to - from >= SHORTEST) {
+      const before = text.charAt(from - 1) === '-' ? from - 2 : from - 1
+      if (before < 0 || BEFORE_NUMBER.test(text.charAt(before))) return true
+    }
+    // The rest of this run is known.
+    at = Math.max(at, to - 1 - ((to - 1 - at) % SHORTEST))
+  }
+  return false
+}
 
 // biome-ignore lint/suspicious/noControlCharactersInRegex: that is what is looked for
 const RAW_CONTROL = /\\[\s\S]|[\u0000-\u001f]/g
@@ -69,7 +90,7 @@ function withDigits(text: string): string {
 }
 
 /** Behind the closing quote; the end of the text where there is none. */
-function endOfString(text: string, open: number): number {
+export function endOfString(text: string, open: number): number {
   for (let close = text.indexOf('"', open + 1); close !== -1; close = text.indexOf('"', close + 1)) {
     let slashes = 0
     while (text[close - 1 - slashes] === '\\') slashes += 1

@@ -23,6 +23,8 @@ export interface ConnectionGroup {
 interface Connected {
   readonly config: Connection
   readonly source: OrderSource
+  /** A digest of the configuration, to see when it was changed. */
+  readonly fingerprint: string
   /** The vendor's present, milliseconds since the epoch; asks the vendor once if it has not answered yet. */
   readonly vendorNow: (signal: AbortSignal) => Promise<number>
   close(): Promise<void>
@@ -111,7 +113,8 @@ function connectedOf(config: Connection, source: OrderSource, http: ReturnType<t
     if (ask) await source.check({ signal, priority: 'live' })
     return http.vendorNow()
   }
-  return { config, source, vendorNow, close: () => http.close() }
+  const fingerprint = hash('sha256', JSON.stringify(config), 'base64url')
+  return { config, source, fingerprint, vendorNow, close: () => http.close() }
 }
 
 function sourceOf(known: ReadonlyMap<string, Source>, { id, vendor }: Connection): Source {

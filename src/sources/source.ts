@@ -69,6 +69,37 @@ export interface ReadOptions {
   readonly signal: AbortSignal
   /** `live` requests go before `backfill` requests of the same connection, always. */
   readonly priority: 'live' | 'backfill'
+  /** Rows that a page may leave out (`Page.skipped`). A source may ignore it, at the price of time. */
+  readonly known?: KnownRows
+}
+
+/** A row by its bytes as they stood in an answer. */
+export interface RowBytes {
+  /** Their digest. */
+  readonly mark: string
+  /** In characters of the answer's text. */
+  readonly length: number
+}
+
+/** A row whose order the store holds as this row shows it: reading it again changes nothing. */
+export interface KnownRow extends RowBytes {
+  readonly orderId: string
+  readonly updatedAt: string | null
+}
+
+export interface KnownRows {
+  readonly size: number
+  /** By its mark. */
+  find(mark: string): KnownRow | undefined
+  /** The row that came next when this one was last on a page: a guess. */
+  behind(row: KnownRow): KnownRow | undefined
+}
+
+/** The known rows of a page, in its order. */
+export interface SkippedRows {
+  readonly rows: readonly KnownRow[]
+  /** Reads one all the same, by its place in `rows`. */
+  read(at: number): OrderSnapshot | Reject
 }
 
 /** Orders that changed within a window of update time can be asked for (Kakaclo, Shoplazza). */
@@ -101,6 +132,10 @@ export interface Page {
   readonly orders: readonly OrderSnapshot[]
   /** Rows that could not be understood as an order at all. */
   readonly rejects: readonly Reject[]
+  /** Rows that `ReadOptions.known` knows. They are not among `orders`; absent: none. */
+  readonly skipped?: SkippedRows
+  /** The bytes of the rows of `orders`, by order id, worked out when asked for. Absent: they cannot be told. */
+  readonly bytes?: () => ReadonlyMap<string, RowBytes>
 }
 
 export interface FeedPage extends Page {

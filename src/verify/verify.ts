@@ -1,5 +1,5 @@
-import type { VerifyLine } from '../../schemas/api.ts'
 import type { Connection } from '../../schemas/config.ts'
+import type { VerifyLine } from '../../schemas/verify-line.ts'
 import type { CheckedOrder } from '../store/port/verify.ts'
 import { againstVendor, type VendorDeps } from './against-vendor.ts'
 import { CHECKS, type Finding } from './finding.ts'

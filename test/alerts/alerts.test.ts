@@ -102,7 +102,7 @@ async function failEndpoint(): Promise<void> {
 const probe = () => store.deliveries.record([attempt('o1')])
 const recover = () => store.deliveries.record([attempt('o1', { outcome: 'delivered', statusCode: 200, error: null })])
 
-async function bury(orderId: string): Promise<void> {
+async function giveUp(orderId: string): Promise<void> {
   const event = eventRecord({ orderId })
   await remember(store, [event])
   const { id: eventId, orderKey } = event
@@ -191,10 +191,10 @@ test('a connection that stops, and one whose events the log refuses, are announc
 test('dead letters are announced at most once in 10 minutes, with their count', async () => {
   start()
   await pass(TICK)
-  await bury('a')
+  await giveUp('a')
   await received(1)
-  await bury('b')
-  await bury('c')
+  await giveUp('b')
+  await giveUp('c')
   await pass(9 * MINUTE)
   expect(receiver.received).toHaveLength(1)
   await received(2, 2 * MINUTE)

@@ -83,7 +83,7 @@ const jsonLines = async (run: Run) =>
     .map(line => JSON.parse(line))
 
 /** The first event is given up for this destination, after one attempt. */
-async function bury(destination: string, seeded: readonly EventRecord[]): Promise<EventRecord> {
+async function giveUp(destination: string, seeded: readonly EventRecord[]): Promise<EventRecord> {
   const [event] = seeded
   if (!event) throw new Error('no event was seeded')
   const { id: eventId, orderKey } = event
@@ -200,7 +200,7 @@ describe('connections', () => {
 describe('orders show', () => {
   test('prints the facts of an order, its events and each delivery', async () => {
     await api.call('POST', '/v1/endpoints', { body: { id: 'billing', url: 'https://hooks.example/' } })
-    const event = await bury('billing', await api.seed('shop', 'o-1', { orderNumber: '1005' }))
+    const event = await giveUp('billing', await api.seed('shop', 'o-1', { orderNumber: '1005' }))
     const text = await printed(context => showOrder(context, 'o-1', {}))
     expect(text).toMatch(/^shop\/o-1 \(number 1005\), shoplazza\n/)
     expect(text).toMatch(
@@ -270,7 +270,7 @@ describe('deliveries', () => {
   })
 
   test('list --failed shows dead letters and what waits after a failure, and no others', async () => {
-    const buried = await bury('billing', await api.seed('shop', 'o-1'))
+    const dead = await giveUp('billing', await api.seed('shop', 'o-1'))
     const [waiting, fresh] = await api.seed('shop', 'o-2')
     if (!waiting || !fresh) throw new Error('two events are seeded')
     const attempt = { destination: 'billing', eventId: waiting.id, orderKey: waiting.orderKey, attempt: 1, at: NOW }
@@ -291,16 +291,16 @@ describe('deliveries', () => {
     })
     await api.store.lanes.spill([{ destination: 'billing', event: fresh, origin: 'live' }], { nextAt: NOW, attempt: 0 })
     const failed = await jsonLines(context => listDeliveries(context, { failed: true }))
-    expect(failed.map(({ eventId }) => eventId)).toEqual([buried.id, waiting.id])
+    expect(failed.map(({ eventId }) => eventId)).toEqual([dead.id, waiting.id])
     const text = await printed(context => listDeliveries(context, { failed: true, last: 1 }))
-    expect(text).toContain(`billing:${buried.id}  order o-1  dead letter after 1 attempt: it answered 500\n`)
+    expect(text).toContain(`billing:${dead.id}  order o-1  dead letter after 1 attempt: it answered 500\n`)
     expect(text).toContain('There are more; --last 10 shows more of them.')
     const ofOrder = await jsonLines(context => listDeliveries(context, { order: 'o-1' }))
     expect(ofOrder.map(({ order }) => order)).toEqual(['o-1'])
   })
 
   test('show prints each attempt and the answer, with control characters made harmless', async () => {
-    const { id } = await bury('billing', await api.seed('shop', 'o-1'))
+    const { id } = await giveUp('billing', await api.seed('shop', 'o-1'))
     const text = await printed(context => showDelivery(context, `billing:${id}`))
     expect(text).toContain('answered 500 in 20 ms (live): it answered 500')
     expect(text).toContain('column "sku" too short \\u001b[2J')
@@ -331,7 +331,7 @@ describe('destinations', () => {
 describe('dead letters', () => {
   const add = async () => {
     await api.call('POST', '/v1/endpoints', { body: { id: 'billing', url: 'https://hooks.example/' } })
-    await bury('billing', await api.seed('shop', 'o-1'))
+    await giveUp('billing', await api.seed('shop', 'o-1'))
     const [letter] = await jsonLines(context => listDeadLetters(context, {}))
     return letter
   }

@@ -12,7 +12,7 @@ export interface Browser {
   readonly cookies: Map<string, string>
 }
 
-export interface Page {
+interface Page {
   readonly status: number
   readonly path: string
   readonly html: string

@@ -3,7 +3,7 @@ import type { Harness } from '../api/harness.ts'
 import { NOW } from '../api/harness.ts'
 
 /** What a vendor or a receiver may write: scripts, marks that turn text around, what no database holds, what is longer than any screen. */
-export const HOSTILE = [
+const HOSTILE = [
   '<script>alert(1)</script>',
   '"><svg onload=alert(1)>',
   "' onmouseover='alert(1)",
@@ -54,29 +54,30 @@ export async function fillWorld({ store, call, seed }: Harness, hostile = HOSTIL
 
 export type Filled = Awaited<ReturnType<typeof fillWorld>>
 
-/** Every page there is, of that world. */
-export const pagesOf = ({ orderId, first, letter, error }: Filled): string[] => [
-  '/',
-  '/?span=24h',
-  '/orders',
-  `/orders/shop/${encodeURIComponent(orderId)}`,
-  '/orders/shop/calm-1',
-  '/events',
-  `/events/${first.id}`,
-  '/connections',
-  '/connections/shop',
-  '/destinations',
-  '/destinations/new',
-  '/destinations/billing',
-  '/destinations/billing?replay=1&types=order.paid',
-  '/destinations/billing?filter=%7B%22data.order.currency%22%3A%5B%22USD%22%5D%7D',
-  '/destinations/audit',
-  '/dead-letters',
-  `/dead-letters?destination=billing&group=${groupOf(error)}`,
-  `/dead-letters/${encodeURIComponent(letter)}`,
-  '/quarantine',
-  '/catalogue',
-  '/settings',
-  '/search?q=nothing-like-this',
-  '/search?q=h-1',
-]
+/** Every page there is, of that world, by name. */
+export const PAGES: Readonly<Record<string, (world: Filled) => string>> = {
+  overview: () => '/',
+  'overview of a day': () => '/?span=24h',
+  orders: () => '/orders',
+  'a hostile order': ({ orderId }) => `/orders/shop/${encodeURIComponent(orderId)}`,
+  'an order': () => '/orders/shop/calm-1',
+  events: () => '/events',
+  'an event': ({ first }) => `/events/${first.id}`,
+  connections: () => '/connections',
+  'a connection': () => '/connections/shop',
+  destinations: () => '/destinations',
+  'a new endpoint': () => '/destinations/new',
+  'an endpoint': () => '/destinations/billing',
+  'a replay': () => '/destinations/billing?replay=1&types=order.paid',
+  'a filter': () => '/destinations/billing?filter=%7B%22data.order.currency%22%3A%5B%22USD%22%5D%7D',
+  'a handler': () => '/destinations/audit',
+  'dead letters': () => '/dead-letters',
+  'a group of dead letters': ({ error }) => `/dead-letters?destination=billing&group=${groupOf(error)}`,
+  'a dead letter': ({ letter }) => `/dead-letters/${encodeURIComponent(letter)}`,
+  quarantine: () => '/quarantine',
+  catalogue: () => '/catalogue',
+  settings: () => '/settings',
+  search: () => '/search?q=nothing-like-this',
+}
+
+export const pagesOf = (world: Filled): string[] => Object.values(PAGES).map(pathOf => pathOf(world))

@@ -36,7 +36,7 @@ export function eventLogContract(name: string, open: () => Promise<EventLogHarne
       await harness.close()
     }, 60_000)
 
-    const eventually = (check: () => void) => vi.waitFor(check, { timeout: 30_000, interval: 20 })
+    const eventually = (check: () => void) => vi.waitFor(check, { timeout: 60_000, interval: 20 })
 
     /** Consumes into a list; `settle` says what is settled at once. */
     async function consume(options: { group?: string; settle?: (entry: Taken) => boolean } = {}) {

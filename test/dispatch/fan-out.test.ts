@@ -79,6 +79,31 @@ describe('the fan-out of many partitions', () => {
     expect(rig.violations).toEqual([])
   })
 
+  test('waits longer for destinations that make progress while no other one runs out of events', async () => {
+    const rig = manyPartitions()
+    rig.destination('steady', answersIn(rig, 400), { delivery: { concurrency: 10 } })
+    const spills = countSpills(rig)
+    await rig.publish(...eventsOfOrders(orders(120), 3))
+    await rig.start()
+    await rig.clock.until(rig.quiet, 60_000)
+    expect(new Set(rig.trace('steady')).size).toBe(360)
+    expect(spills()).toBe(0)
+  })
+
+  test('does not let a new endpoint wait for its past because another destination is slow', async () => {
+    const rig = manyPartitions()
+    rig.destination('steady', answersIn(rig, 400), { delivery: { concurrency: 10 } })
+    await rig.publish(...eventsOfOrders(orders(120), 6))
+    await rig.start()
+    rig.destination('new', undefined, { kind: 'endpoint' })
+    rig.store.ask('new', {})
+    const begin = rig.clock.now()
+    await rig.dispatcher.refresh()
+    await rig.clock.until(() => rig.trace('new').length === 720, 60_000)
+    expect(rig.clock.now() - begin).toBeLessThan(5_000)
+    expect(rig.violations).toEqual([])
+  })
+
   test('lets a spill that the store does not finish hold up its own partition only', async () => {
     const rig = manyPartitions()
     rig.destination('paused', undefined, { state: 'paused', connections: ['other'] })

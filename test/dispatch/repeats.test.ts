@@ -183,3 +183,66 @@ describe('a takeover', () => {
     expect(await store.offsets.ahead('test', 0)).not.toBeNull()
   })
 })
+
+describe('after a crash beside a log that keeps only offsets', () => {
+  const delivered = (rig: Rig) => rig.trace('hook').filter(place => place !== 'slow:1')
+
+  test('a delivery that hangs causes few repeats, because it goes to the backlog once many are done behind it', async () => {
+    const rig = createRig({ embedded: false, queueLimit: 20, batch: 5 })
+    let hangs = true
+    rig.destination('hook', ({ event: { orderId } }) =>
+      orderId === 'slow' && hangs ? new Promise(() => {}) : outcome('delivered'),
+    )
+    await rig.publish(event('slow'), ...Array.from({ length: 300 }, (_, index) => event(`o${index}`)))
+    await rig.start()
+    await rig.clock.until(() => delivered(rig).length === 300, 60_000)
+    await rig.clock.advance(100)
+    expect(rig.log.settled()).toBeGreaterThanOrEqual(301 - 21)
+    expect(rig.store.waiting('hook', 'shop/slow')).toEqual([event('slow').id])
+    rig.crash()
+    hangs = false
+    await rig.start()
+    await rig.log.assign([0])
+    await rig.clock.until(rig.quiet, 60_000)
+    expect(delivered(rig).length).toBeLessThanOrEqual(300 + 21)
+    expect(rig.trace('hook')).toContain('slow:1')
+    expect(rig.violations).toEqual([])
+  })
+
+  test('a delivery that ends while it goes to the backlog is not repeated', async () => {
+    const rig = createRig({ embedded: false, queueLimit: 20, batch: 5 })
+    const slow = Promise.withResolvers<void>()
+    rig.destination('hook', async ({ event: { orderId } }) => {
+      if (orderId === 'slow') await slow.promise
+      return outcome('delivered')
+    })
+    rig.store.trouble = call => {
+      if (call === 'spill') slow.resolve()
+    }
+    await rig.start()
+    await rig.publish(
+      event('slow', 1),
+      ...Array.from({ length: 100 }, (_, index) => event(`o${index}`)),
+      event('slow', 2),
+    )
+    await rig.clock.until(rig.quiet, 60_000)
+    expect(rig.trace('hook').filter(place => place.startsWith('slow'))).toEqual(['slow:1', 'slow:2'])
+    expect(rig.trace('hook')).toHaveLength(102)
+    expect(rig.violations).toEqual([])
+  })
+
+  test('a slow destination causes few repeats to a quick one', async () => {
+    const rig = createRig({ embedded: false, queueLimit: 20, batch: 5 })
+    rig.destination('slow', () => new Promise(() => {}))
+    rig.destination('hook')
+    await rig.publish(...Array.from({ length: 300 }, (_, index) => event(`o${index}`)))
+    await rig.start()
+    await rig.clock.until(() => delivered(rig).length === 300, 60_000)
+    await rig.clock.advance(1_000)
+    rig.crash()
+    await rig.start()
+    await rig.clock.until(() => rig.log.taken >= 300, 60_000)
+    await rig.clock.advance(1_000)
+    expect(delivered(rig).length).toBeLessThanOrEqual(300 + 41)
+  })
+})

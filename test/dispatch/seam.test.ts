@@ -106,7 +106,7 @@ describe('an endpoint made with replaySince', () => {
       return outcome('delivered')
     })
     // The last of the past has not been read when the endpoint is made.
-    await expect.poll(() => store.offsets.get('test', 0), { timeout: 20_000 }).toBe(10_500)
+    await expect.poll(() => store.offsets.get('test', 0), { timeout: 60_000 }).toBe(10_500)
     await page(50, PAST)
     expect(await store.endpoints.insert(endpoint('new'), { replaySince: PAST })).toBe(true)
     await running.refresh()
@@ -134,7 +134,7 @@ describe('an endpoint made with replaySince', () => {
       return outcome('delivered')
     })
     await page(50, PAST)
-    await expect.poll(() => watch.missing(published), { timeout: 10_000 }).toEqual([])
+    await expect.poll(() => watch.missing(published), { timeout: 60_000 }).toEqual([])
     expect(watch.inversions).toEqual([])
     await expect.poll(() => store.replays.pending()).toEqual([])
   })

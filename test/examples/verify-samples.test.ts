@@ -187,6 +187,48 @@ func main() {
   })
 })
 
+/** A case as Java reads it: base64 words, one line a case. */
+const lineOf = ({ headers, body, secrets, now }: Case): string => {
+  const names = ['webhook-id', 'webhook-timestamp', 'webhook-signature'] as const
+  const texts = [...names.map(name => headers[name]), secrets.join(' ')]
+  const words = texts.map(text => (text === undefined ? '-' : `=${Buffer.from(String(text)).toString('base64')}`))
+  return [...words, `=${body}`, now].join(' ')
+}
+
+test.skipIf(!isThere('javac', '--version'))(
+  'the function that verifies by hand in Java judges a real delivery as it should',
+  { timeout: SLOW },
+  async () => {
+    const { given, expected } = await cases()
+    const file = join(folder, 'Verify.java')
+    writeFileSync(
+      file,
+      `import static java.nio.charset.StandardCharsets.UTF_8;
+import java.security.*;
+import java.time.Instant;
+import java.util.*;
+import javax.crypto.Mac;
+import javax.crypto.spec.SecretKeySpec;
+
+public class Verify {
+  static byte[] word(String text) { return text.equals("-") ? null : Base64.getDecoder().decode(text.substring(1)); }
+  static String text(String word) { var bytes = word(word); return bytes == null ? null : new String(bytes, UTF_8); }
+  public static void main(String[] lines) throws Exception {
+    var verdicts = new ArrayList<Boolean>();
+    for (var line : lines) {
+      var words = line.split(" ");
+      var secrets = text(words[3]).isEmpty() ? List.<String>of() : List.of(text(words[3]).split(" "));
+      verdicts.add(verify(text(words[0]), text(words[1]), text(words[2]), word(words[4]), secrets, Instant.ofEpochSecond(Long.parseLong(words[5]))));
+    }
+    System.out.println(verdicts);
+  }
+${sample('docs/receiving.md', 'java', 'boolean verify')}}
+`,
+    )
+    expect(await verdicts('java', ['-XX:TieredStopAtLevel=1', file, ...given.map(lineOf)], [])).toEqual(expected)
+  },
+)
+
 describe('the receiver made with the package', () => {
   let child: ChildProcess | undefined
   afterEach(() => child?.kill())

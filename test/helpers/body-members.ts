@@ -18,6 +18,8 @@ export const BODY_MEMBERS = [
   'destination',
   'name',
   'role',
+  'ttl',
+  'may',
   '__proto__',
   'constructor',
 ]

@@ -71,7 +71,7 @@ export function memoryEventLog({
   const aheadOf = (list: readonly number[]): ReadonlyMap<number, Ahead> =>
     new Map(
       list.flatMap(partition => {
-        const ahead = embedded ? decodeAhead(aheads.get(partition) ?? null) : null
+        const ahead = decodeAhead(aheads.get(partition) ?? null)
         return ahead ? [[partition, ahead] as const] : []
       }),
     )
@@ -82,7 +82,7 @@ export function memoryEventLog({
     for (const partition of list) holders.set(partition, to)
     while (
       to.alive &&
-      !(await to.consumer.assigned(list, null, aheadOf(list)).then(
+      !(await to.consumer.assigned(list, null, embedded ? aheadOf(list) : undefined).then(
         () => true,
         () => false,
       ))

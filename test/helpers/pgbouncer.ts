@@ -75,7 +75,7 @@ logfile = ${join(folder.path, 'log')}
 }
 
 async function untilReady(url: string, child: ChildProcess): Promise<void> {
-  const deadline = Date.now() + 30_000
+  const deadline = Date.now() + 120_000
   for (;;) {
     const client = new pg.Client({ connectionString: url })
     client.on('error', () => {})

@@ -95,7 +95,7 @@ function withDatabases(url: string, stopServer: () => Promise<void>): PostgresSe
 }
 
 async function untilReady(url: string, alive: () => boolean): Promise<void> {
-  const deadline = Date.now() + 60_000
+  const deadline = Date.now() + 180_000
   for (;;) {
     try {
       return await query(url, 'select 1')

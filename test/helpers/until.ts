@@ -1,8 +1,8 @@
-/** Resolves when the condition holds; rejects after the deadline, saying what was waited for. */
+/** Resolves when the condition holds; rejects after the deadline, saying what was waited for. The default suits a busy machine. */
 export async function until(
   what: string,
   condition: () => boolean | Promise<boolean>,
-  deadlineMs = 20_000,
+  deadlineMs = 60_000,
   everyMs = 10,
 ): Promise<void> {
   const end = performance.now() + deadlineMs

@@ -1,3 +1,6 @@
+import { spawn, spawnSync } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import {
   Consumer,
   compatibilityPartitioner,
@@ -11,10 +14,12 @@ import { OrderEvent } from '../../schemas/order-event.ts'
 import type { EventLog } from '../../src/event-log/event-log.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import { observer } from '../helpers/decided.ts'
-import { produceWithJava } from '../helpers/kafka/jars.ts'
+import { javaWithKafka, produceWithJava } from '../helpers/kafka/jars.ts'
 import { openKafkaLog } from '../helpers/kafka/log.ts'
 import { startKafka, unique } from '../helpers/kafka.ts'
+import { sampleFolder, sampleWith, withOwnPackage } from '../helpers/samples.ts'
 import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
+import { until } from '../helpers/until.ts'
 
 const kafka = await startKafka()
 afterAll(() => kafka?.stop())
@@ -167,5 +172,107 @@ describe.skipIf(!kafka)('what other programs find in the topic', { timeout: 60_0
     expect(theirs).toEqual(ours)
     expect(new Set(ours.values()).size).toBeGreaterThan(1)
     for (const [key, partition] of ours) expect(log.partitionOf(key)).toBe(partition)
+  })
+})
+
+const isThere = (command: string) => spawnSync(command, ['--version']).status === 0
+
+describe('a loop of docs/consuming.md', { timeout: 120_000 }, () => {
+  const events = realEvents(3)
+  const repeats = events.slice(0, 2)
+  const expected = events.map(({ type, id }) => `${type} ${id}`).sort()
+  let folder: Awaited<ReturnType<typeof sampleFolder>>
+  beforeAll(async () => {
+    folder = await sampleFolder()
+  })
+  afterAll(() => folder.remove())
+
+  /** A topic that holds every event, and some of them twice. */
+  async function filledTopic(): Promise<string> {
+    const topic = unique('order-events')
+    const log = await openKafkaLog(kafka?.brokers ?? '', { topic, partitions: PARTITIONS })
+    // The third event of the first order comes behind the repeats, so whoever prints a repeat prints it before the end.
+    await log.append(events.slice(0, 2))
+    await log.append(repeats)
+    await log.append(events.slice(2))
+    await log.close()
+    return topic
+  }
+
+  async function printedSample(language: string, containing: string, topic: string): Promise<string> {
+    const code = await sampleWith('docs/consuming.md', language, containing)
+    return withOwnPackage(code)
+      .replace('127.0.0.1:9092', kafka?.brokers ?? '')
+      .replace('"order-events"', JSON.stringify(topic))
+      .replace("'order-events'", JSON.stringify(topic))
+      .replaceAll(/(["'])billing\1/g, JSON.stringify(unique('billing')))
+  }
+
+  /** What the program prints until it has printed as many lines as there are events; a moment later it may not have printed more. */
+  async function linesOf(command: string, args: readonly string[], env: object = {}): Promise<string[]> {
+    const child = spawn(command, args, { cwd: folder.path, env: { ...process.env, ...env } })
+    let [printed, errors, ended] = ['', '', false]
+    child.stdout.on('data', chunk => (printed += chunk))
+    child.stderr.on('data', chunk => (errors += chunk))
+    const closed = new Promise<void>(resolve => child.once('close', () => resolve()))
+    void closed.then(() => {
+      ended = true
+    })
+    const lines = () => printed.split('\n').filter(line => line.startsWith('order.') || line.startsWith('missing'))
+    try {
+      await until(`${command} printed each event`, () => ended || lines().length >= events.length, 90_000).catch(
+        error => {
+          throw new Error(`${error.message}\n${printed}\n${errors}`)
+        },
+      )
+    } finally {
+      child.kill('SIGKILL')
+      await closed
+    }
+    return lines().sort()
+  }
+
+  test.skipIf(!kafka).each([
+    ['kafkajs', "from 'kafkajs'"],
+    ['@platformatic/kafka', "from '@platformatic/kafka'"],
+  ])('with %s takes each event of the topic once', async (_, containing) => {
+    const file = join(folder.path, `${unique('loop')}.ts`)
+    await writeFile(file, await printedSample('ts', containing, await filledTopic()))
+    expect(await linesOf(process.execPath, [file])).toEqual(expected)
+  })
+
+  test.skipIf(kafka?.from !== 'jars' || !isThere('javac'))(
+    "with Java's client takes each event of the topic once",
+    async () => {
+      const file = join(folder.path, 'Billing.java')
+      await writeFile(file, await printedSample('java', 'class Billing', await filledTopic()))
+      expect(await linesOf('java', [...(await javaWithKafka()), file])).toEqual(expected)
+    },
+  )
+
+  test.skipIf(!isThere('python3'))('in Python takes each event once, and says what is missing', async () => {
+    const [first, second, third] = events
+    const stream = [first, second, first, third, ...events.slice(4)].map(event => event?.body ?? '')
+    await writeFile(
+      join(folder.path, 'confluent_kafka.py'),
+      `import json, sys
+class Message:
+    def __init__(self, text): self.text = text
+    def error(self): return None
+    def value(self): return self.text.encode()
+class Consumer:
+    def __init__(self, settings): self.left = [None] + json.loads(${JSON.stringify(JSON.stringify(stream))})
+    def subscribe(self, topics): assert topics == ["order-events"]
+    def poll(self, seconds):
+        if not self.left: sys.exit(0)
+        text = self.left.pop(0)
+        return text and Message(text)
+    def commit(self, message): pass
+`,
+    )
+    await writeFile(join(folder.path, 'loop.py'), await sampleWith('docs/consuming.md', 'python', 'confluent_kafka'))
+    const missed = events[3]
+    const heard = expected.filter(line => !line.endsWith(missed?.id ?? ''))
+    expect(await linesOf('python3', ['loop.py'])).toEqual([...heard, 'missing 1 to 1'].sort())
   })
 })

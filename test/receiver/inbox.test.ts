@@ -1,4 +1,8 @@
+import { execFile } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { promisify } from 'node:util'
 import pg from 'pg'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import {
@@ -9,6 +13,7 @@ import {
   type Query,
 } from '../../src/receiver/receiver.ts'
 import { type PostgresServer, startPostgres } from '../helpers/postgres.ts'
+import { sampleFolder, sampleWith, withOwnPackage } from '../helpers/samples.ts'
 
 const event = (sequence: number, order = '1001') => ({
   id: `evt_${order}_${sequence}`,
@@ -137,6 +142,25 @@ describe.skipIf(!server)('an inbox in PostgreSQL', () => {
   }
   inboxTests(newStore)
   concurrentTest(newStore)
+
+  test('as docs/receiving.md prints it runs the work of an event once, in the transaction of its store', async () => {
+    const folder = await sampleFolder()
+    const code = withOwnPackage(await sampleWith('docs/receiving.md', 'ts', 'new pg.Pool()'))
+    const database = JSON.stringify({ connectionString: await server?.newDatabase() })
+    const use = `
+await pool.query('create table bookings (id text)')
+for (const _ of [1, 2]) {
+  const work = async query => { await query('insert into bookings values ($1)', ['x']) }
+  console.log((await inbox.receive(${JSON.stringify(event(1))}, work)).verdict)
+}
+console.log((await pool.query('select count(*)::int as n from bookings')).rows[0].n)
+await pool.end()
+`
+    await writeFile(join(folder.path, 'use.ts'), code.replace('new pg.Pool()', `new pg.Pool(${database})`) + use)
+    const { stdout } = await promisify(execFile)(process.execPath, ['use.ts'], { cwd: folder.path })
+    expect(stdout).toBe('new\nrepeat\n1\n')
+    await folder.remove()
+  })
 
   test('commits what the work writes together with the id, or neither', async () => {
     const store = await newStore()

@@ -17,8 +17,9 @@ import type { Life } from './session.ts'
 import type { Time } from './time.ts'
 import type { Trace } from './trace.ts'
 
-const SESSION_MS = 20_000
-const COMMIT_EVERY_MS = 300
+const SESSION_MS = 6_500
+const REBALANCE_MS = 30_000
+const COMMIT_EVERY_MS = 150
 /** Of so many records one is refused where some are. */
 const UNFIT_OF = 4
 
@@ -127,10 +128,18 @@ export function createBroker(deps: {
   function giveUp(member: Member): Promise<void> {
     if (member.left) return Promise.resolve()
     return new Promise(resolve => {
-      const cancel = time.after(SESSION_MS, () => {
+      let waited = 0
+      // A process that runs sends heartbeats while it gives its partitions up.
+      const session = () => {
+        waited += SESSION_MS
+        if (member.life.state === 'running' && waited < REBALANCE_MS) {
+          cancel = time.after(SESSION_MS, session)
+          return
+        }
         evict(member)
         resolve()
-      })
+      }
+      let cancel = time.after(SESSION_MS, session)
       member.life.run(async () => {
         await revoke(member, true)
         cancel()
@@ -333,7 +342,7 @@ export function createBroker(deps: {
     /** Finds out by its heartbeats that it is out of the group, and joins again. */
     const beat = async () => {
       while (!stopped) {
-        await life.clock.sleep(3_000)
+        await life.clock.sleep(1_000)
         if (stopped || !member.left) continue
         await revoke(member, false)
         member = enter()

@@ -59,7 +59,7 @@ export function createChecks(deps: {
   const violations: string[] = []
   const acknowledged = new Set<string>()
   /** By whom, at last, and when. */
-  const buried = new Map<string, { by: Life; at: number }>()
+  const deadLetters = new Map<string, { by: Life; at: number }>()
   /** Which process tried an event once more that another had given up: it may have begun before, but not twice. */
   const tried = new Set<string>()
   /** Endpoints that were made later, and the last event before which they are owed nothing. */
@@ -77,7 +77,7 @@ export function createChecks(deps: {
   }
 
   const done = (receiver: string, id: string) =>
-    acknowledged.has(`${receiver} ${id}`) || buried.has(`${receiver} ${id}`)
+    acknowledged.has(`${receiver} ${id}`) || deadLetters.has(`${receiver} ${id}`)
 
   const receiving = () => deps.receivers().filter(({ id, late }) => !late || owedFrom.has(id))
 
@@ -99,9 +99,9 @@ export function createChecks(deps: {
   }
 
   function mayTryOnce(life: Life, receiver: string, eventId: string): boolean {
-    const burial = buried.get(`${receiver} ${eventId}`)
-    if (!burial || burial.by === life || life.bornAt >= burial.at) return false
-    const once = `${life.name} ${receiver} ${eventId} ${burial.at}`
+    const letter = deadLetters.get(`${receiver} ${eventId}`)
+    if (!letter || letter.by === life || life.bornAt >= letter.at) return false
+    const once = `${life.name} ${receiver} ${eventId} ${letter.at}`
     if (tried.has(once)) return false
     tried.add(once)
     return true
@@ -226,7 +226,7 @@ export function createChecks(deps: {
       if (call === 'commit') remembered(args[1] as PageCommit)
       if (call === 'deadLetter') {
         const [letter] = args as [{ destination: string; eventId: string }]
-        buried.set(`${letter.destination} ${letter.eventId}`, { by: life, at: time.now })
+        deadLetters.set(`${letter.destination} ${letter.eventId}`, { by: life, at: time.now })
       }
     },
 

@@ -50,17 +50,14 @@ export async function createDurable(deps: {
 
   function open(database: DatabaseSync): Opened {
     let waits = true
-    const db = kyselyOn(
-      database,
-      text => {
-        if (disk.full === 0 || !isWrite(text) || !chance(disk.full)) return
-        if (databaseNow) throw postgresError(noRoom('53100'), 'simulation')
-        // Some such errors end the transaction as well.
-        if (database.isTransaction && chance(0.5)) database.exec('rollback')
-        throw sqliteError(noRoom('ERR_SQLITE_ERROR'), 'simulation')
-      },
-      () => waits && platter?.write(),
-    )
+    const mayFail = (text: string) => {
+      if (disk.full === 0 || !isWrite(text) || !chance(disk.full)) return
+      if (databaseNow) throw postgresError(noRoom('53100'), 'simulation')
+      // Some such errors end the transaction as well.
+      if (database.isTransaction && chance(0.5)) database.exec('rollback')
+      throw sqliteError(noRoom('ERR_SQLITE_ERROR'), 'simulation')
+    }
+    const db = kyselyOn(database, mayFail, () => waits && platter?.write())
     const relaxed: Sql['relaxed'] = work =>
       db.connection().execute(async connection => {
         waits = false

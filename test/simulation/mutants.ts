@@ -87,6 +87,58 @@ const SILENT: Partial<Plan> = {
   stormMs: 45_000,
 }
 
+/** Known rows over the wire that are not understood for a moment without having changed, which the vendor announces. */
+const MOMENTS: Partial<Plan> = {
+  mode: 'solo',
+  processes: 1,
+  partitions: 1,
+  vendors: ['pages'],
+  wire: true,
+  pageSize: 10,
+  announces: true,
+  jumps: false,
+  silent: false,
+  cursed: 0,
+  phantoms: 0,
+  dateOffMs: 0,
+  firstDownMs: 0,
+  past: 6,
+  mostOrders: 3,
+  lagMs: 60_000,
+  overlapMs: 85_000,
+  pollEveryMs: 10_000,
+  changeEveryMs: 5_000,
+  strikeEveryMs: 8_000,
+  mishapEvery: 0,
+  wildness: 0.2,
+  stormMs: 90_000,
+  // A process that ends, and a poll that fails, forget all rows.
+  without: [
+    'crash',
+    'stop',
+    'power',
+    'freeze',
+    'comeback',
+    'aim',
+    'jump',
+    'rebalance',
+    'refusal',
+    'evict',
+    'back',
+    'republish',
+    'weather',
+    'manners',
+    'outage',
+    'disk',
+    'burst',
+    'pause',
+    'replay',
+    'opening',
+    'removal',
+    'redrive',
+  ],
+}
+
 export const MUTANTS: readonly Mutant[] = [
   aimed(SILENT, mutant('a reconciliation publishes nothing', ['takeMissed', 'orders: ours }', 'orders: [] }'])),
   mutant('writes are not checked against the epoch', ['holdLease', 'rows.length === 0', 'false']),
@@ -118,13 +170,21 @@ export const MUTANTS: readonly Mutant[] = [
     'await Promise.all(earlier)',
     'for (const { slot, id } of slots) slot.assignment.release(slot, id)\nslots.length = 0\nawait Promise.all(earlier)',
   ]),
+  aimed(
+    { mode: 'cluster', queueLimit: 1 },
+    mutant('a delivery that keeps the offset back is dropped instead of spilled', [
+      'spillUpTo',
+      'spillLane(lane, batch)',
+      'for (const { slot } of table.spill(lane, batch.written)) slot?.assignment.release(slot, owner.id)',
+    ]),
+  ),
   mutant('lane rows in the store are ignored', ['lookUp', 'of found)', 'of [])']),
   mutant('sequence numbers start anew with each observation', ['decide', 'known.sequence + index + 1', 'index + 1']),
   mutant('known facts are forgotten', ['newFacts', 'said: [...said],', 'said: facts.map(({ key }) => key),']),
   mutant('the digest is written before the events', [
     'derive',
-    'await store.orders.commit(lease, {',
-    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\nawait store.orders.commit(lease, {',
+    'const commit = store.orders.commit(lease, {',
+    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\nconst commit = store.orders.commit(lease, {',
   ]),
   mutant('events behind a failed one are not spilled', ['spillFailed', 'items.map(', 'items.slice(0, 1).map(']),
   aimed(
@@ -317,5 +377,14 @@ export const MUTANTS: readonly Mutant[] = [
   aimed(
     { ...POLLS, cursed: 2, mostOrders: 8, stormMs: 45_000 },
     mutant('a page that cannot be read stops its connection', ['around', '!isSecond', 'true']),
+  ),
+  aimed(MOMENTS, mutant('a row stays known whatever is written for its order', ['forget', 'rows.delete(mark)', ''])),
+  aimed(
+    MOMENTS,
+    mutant('a row is known by how long it is', [
+      'bytesAt',
+      'text.slice(at, at + length)',
+      '`${text.slice(at, at + 40)}${length}`',
+    ]),
   ),
 ]

@@ -200,9 +200,14 @@ export function createShop(deps: {
           : existing[random.between(0, existing.length - 1)]
       if (!order) return
       change(order)
-      // Another may be illegible for a while without having changed.
+      // Another may be illegible, or not understood, for a while without having changed.
       const other = existing[random.between(0, existing.length)]
-      if (other && random.chance(0.1)) other.unreadableUntil = now() + random.between(1_000, deps.illegibleMs / 4)
+      const until = now() + random.between(1_000, deps.illegibleMs / 4)
+      if (other && random.chance(0.1)) other.unreadableUntil = until
+      else if (other && random.chance(0.15)) {
+        other.doubtUntil = Math.max(other.doubtUntil, until)
+        deps.changed(other.id)
+      }
       // What is missed of an order that never changes again stays missed.
       if (random.chance(0.12)) retired.add(order)
     },

@@ -5,7 +5,8 @@ import { huntMutants } from './mutation.ts'
 import { planted, readSources } from './plant.ts'
 import { type RunResult, simulate } from './run.ts'
 
-const SEEDS = 10
+/** `.ci/run` runs 2,000. */
+const SEEDS = 5
 
 function judge({ seed, plan, violations, tail }: RunResult): void {
   if (violations.length > 0) console.log(`seed ${seed} ${JSON.stringify(plan)}\n${tail.slice(-60).join('\n')}`)
@@ -17,11 +18,9 @@ test(`nothing is lost, invented or out of order in ${SEEDS} storms`, async () =>
 }, 240_000)
 
 test('the same seed is the same run, to the last step, with the real sources as well', async () => {
-  for (const seed of [6, 18]) {
-    expect((await simulate(seed)).digest).toBe((await simulate(seed)).digest)
-    const plan = { wire: true }
-    expect((await simulate(seed, { plan })).digest).toBe((await simulate(seed, { plan })).digest)
-  }
+  expect((await simulate(6)).digest).toBe((await simulate(6)).digest)
+  const plan = { wire: true }
+  expect((await simulate(18, { plan })).digest).toBe((await simulate(18, { plan })).digest)
 }, 60_000)
 
 const sources = readSources()

@@ -28,8 +28,8 @@ export interface Slots {
 export type Mishap = 'death' | 'freeze'
 
 const DOWN_MS = [10, 500, 3_000, 20_000] as const
-/** A lease is over after 15 s, and a session of the log's group after 20 s. */
-const FROZEN_MS = [2_000, 16_000, 24_000, 60_000] as const
+/** A lease is over after 15 s, and a session of the log's group after 6.5 s. */
+const FROZEN_MS = [2_000, 8_000, 16_000, 24_000, 60_000] as const
 
 export function createSlots(deps: {
   size: number

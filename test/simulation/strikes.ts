@@ -56,7 +56,7 @@ const AIMS = [
   'store.lanes.spill',
   'store.lanes.delivered',
   'store.lanes.reschedule',
-  'store.lanes.bury',
+  'store.lanes.giveUp',
   'store.lanes.replay',
   'store.lanes.head',
   'store.lanes.existing',

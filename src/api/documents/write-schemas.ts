@@ -4,6 +4,7 @@ import type { Console } from '../deps.ts'
 import { allRoutes } from '../routes.ts'
 import { asyncApi } from './asyncapi.ts'
 import { eventSchema } from './event-schema.ts'
+import { eventTypes } from './event-types.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { openApi } from './openapi.ts'
 
@@ -18,6 +19,7 @@ export function generatedFiles(pages: Console): Record<string, string> {
     'openapi.json': text(openApi(allRoutes(described))),
     'asyncapi.json': text(asyncApi()),
     'order-event-1.json': text(eventSchema()),
+    'order-event-1.d.ts': eventTypes(),
   }
 }
 

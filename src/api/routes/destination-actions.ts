@@ -12,7 +12,7 @@ import { notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 import { createStanding } from './destinations.ts'
 import { eventFilter } from './events.ts'
-import { createReplays } from './replay.ts'
+import { createReplays } from './resend.ts'
 
 type Deps = Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: KnownIds }
 

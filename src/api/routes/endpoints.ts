@@ -171,6 +171,8 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       async handle({ params: { id } }) {
         await loadOwn(id)
         await store.endpoints.remove(id)
+        // A later endpoint of the same id is somebody else's.
+        await store.sessions.removeOf(id)
         await dispatch?.refresh()
         return noContent()
       },

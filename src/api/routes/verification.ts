@@ -1,6 +1,6 @@
 import type { z } from 'zod'
-import { VerifyLine } from '../../../schemas/api.ts'
 import { VerifyQuery } from '../../../schemas/api-requests.ts'
+import { VerifyLine } from '../../../schemas/verify-line.ts'
 import type { IngestControl } from '../../ingest/ingest-control.ts'
 import { askPoll, askRead } from '../../ingest/poll-request.ts'
 import { messageOf } from '../../lib/errors.ts'

@@ -79,7 +79,8 @@ export async function init(options: {
 
 const NEXT_WITH_SANDBOX = `
 Next: npx orderwire start    polls simulated shops; the console is at http://127.0.0.1:8080
-Your own shop: npx orderwire init --vendor ${VENDORS.join('|')} in an empty folder, or edit orderwire.config.ts`
+Your own shop: npx orderwire init --vendor ${VENDORS.join('|')} in an empty folder, or edit orderwire.config.ts
+WooCommerce, BigCommerce, another JSON API: node_modules/orderwire/docs/rest-source.md`
 const NEXT_WITH_VENDOR = `
 Next: npx orderwire poll ${'CONNECTION'} --dry-run    shows the events a poll would publish
       npx orderwire start`

@@ -2,7 +2,7 @@ import type { Command } from '../command.ts'
 
 export const schemasCommand: Command = {
   name: 'schemas',
-  summary: 'write JSON Schema, OpenAPI and AsyncAPI files',
+  summary: 'write JSON Schema, OpenAPI, AsyncAPI and TypeScript types',
   options: [{ flags: '--out <folder>', text: 'default: schemas/generated' }],
   examples: ['schemas', 'schemas --out ./contract'],
   without: ['config'],

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import { VerifyLine } from '../../../schemas/api.ts'
+import { VerifyLine } from '../../../schemas/verify-line.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Client } from '../client.ts'
 import type { Command, CommandContext, Flags } from '../command.ts'

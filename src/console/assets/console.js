@@ -200,6 +200,7 @@ function draw(figure) {
   const columns = names.map((_, at) =>
     rows.map(row => (row.cells[at + 1].textContent === '' ? null : Number(row.cells[at + 1].textContent))),
   )
+  const colours = figure.dataset.colours.split(',')
   const stacked = figure.dataset.chart === 'stacked'
   if (stacked)
     for (let at = columns.length - 2; at >= 0; at--)
@@ -221,7 +222,7 @@ function draw(figure) {
       legend: { show: false },
       cursor: { y: false, drag: { x: false, y: false } },
       tzDate: mode === 'local' ? undefined : at => uPlot.tzDate(new Date(at * 1000), 'UTC'),
-      scales: { y: { range: (_, low, high) => [0, Math.max(1, high * 1.1)] } },
+      scales: { y: { range: (_chart, _low, high) => [0, Math.max(1, high * 1.1)] } },
       axes: [
         { ...axis, size: 28, grid: { show: false }, values: (_, at) => at.map(clock) },
         {
@@ -233,7 +234,7 @@ function draw(figure) {
       series: [
         {},
         ...names.map((label, at) => {
-          const c = colour(`--series-${(at % 6) + 1}`)
+          const c = colour(`--series-${colours[at % colours.length]}`)
           return { label, stroke: c, fill: stacked ? c : undefined, ...bars }
         }),
       ],

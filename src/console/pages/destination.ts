@@ -1,23 +1,15 @@
 import { z } from 'zod'
-import {
-  type Destination,
-  Endpoint,
-  Queued,
-  ReplayPreview,
-  Retried,
-  RotateAnswer,
-  TestAnswer,
-} from '../../../schemas/api.ts'
+import { type Destination, Endpoint, Queued, Retried, RotateAnswer, TestAnswer } from '../../../schemas/api.ts'
 import { EventType } from '../../../schemas/order-event.ts'
 import { mayCall } from '../../api/auth/authenticate.ts'
 import { notFound } from '../../api/problem.ts'
 import { deliveryPanel } from '../delivery-view.ts'
+import { previewOf, replayBody, replayPanel, testPanel, testResult } from '../destination-panels.ts'
 import { failureCharts, failureGroups } from '../failure-view.ts'
 import { filterPanel, filterResult } from '../filter-view.ts'
 import { field, form } from '../forms.ts'
-import { instantOf } from '../instant.ts'
 import { heading, live } from '../layout.ts'
-import { counted, due, facts, foreign, foreignBlock, type Html, html, links, queryOf, time } from '../markup.ts'
+import { counted, due, facts, foreign, type Html, html, links, queryOf, time } from '../markup.ts'
 import { action, done, type PageDeps, type PageRoute, page, type Visit } from '../page.ts'
 import { secretShown } from '../secret-view.ts'
 import { destinationCondition, destinationState, milliseconds, percent, typeWords } from '../states.ts'
@@ -54,6 +46,7 @@ export function destinationPages(deps: PageDeps): PageRoute[] {
     const result = tested === null ? null : deps.results.get(viewer, tested)
     const secret = query.get('secret')
     const shown = secret === null ? null : deps.results.take(viewer, secret)
+    const place = { id, path: links.destination(id) }
     const body = html`${heading(html`${id} <span class="hint">${kind}</span>`, actions(visit, one))}
 ${shown ?? ''}
 ${live(
@@ -79,7 +72,7 @@ ${failureGroups(attempts, now)}
 ${failureCharts(attempts)}`,
 )}
 ${deliveries}
-<div class="columns">${replayPanel(visit, id, preview)}${endpoint ? testPanel(visit, id, result) : ''}</div>
+<div class="columns">${replayPanel(visit, place, preview)}${endpoint ? testPanel(visit, place, result) : ''}</div>
 ${endpoint ? settingsPanel(visit, endpoint) : ''}
 ${endpoint ? filterPanel(endpoint, query, query.has('filter') ? await filterResult(visit) : null) : ''}`
     return { title: id, section: '/destinations', body }
@@ -169,28 +162,6 @@ function parsedFilter(text: string): unknown {
   }
 }
 
-function replayBody(given: URLSearchParams) {
-  const types = given.getAll('types')
-  const [since, until, order] = [
-    instantOf(given.get('since')),
-    instantOf(given.get('until')),
-    given.get('order')?.trim(),
-  ]
-  return {
-    ...(since && { since }),
-    ...(until && { until }),
-    ...(order && { order }),
-    ...(types.length > 0 && { types }),
-  }
-}
-
-const previewOf = ({ query, call }: Visit, id: string) =>
-  call(ReplayPreview, 'POST /v1/destinations/{id}/replay', {
-    params: { id },
-    query: { preview: true },
-    body: replayBody(query),
-  })
-
 function actions({ viewer }: Visit, one: Destination): Html {
   const { id, state: stored } = one
   const path = links.destination(id)
@@ -212,63 +183,6 @@ function why(one: Destination, now: number): Html | string {
   if (condition === 'paused' || condition === 'disabled')
     return html`<div class="note warn">${foreign(stateReason ?? `It is ${condition}.`)} Its events wait; resume it to deliver them.</div>`
   return ''
-}
-
-function replayPanel({ viewer, query }: Visit, id: string, preview: z.output<typeof ReplayPreview> | null): Html {
-  const path = links.destination(id)
-  const asked = { since: query.get('since') ?? '', until: query.get('until') ?? '', order: query.get('order') ?? '' }
-  const types = query.getAll('types')
-  const chosen = EventType.options.map(
-    type =>
-      html`<label class="choice"><input type="checkbox" name="types" value="${type}"${types.includes(type) ? html` checked` : ''}> ${typeWords(type)}</label>`,
-  )
-  const hidden = html`${types.map(type => html`<input type="hidden" name="types" value="${type}">`)}`
-  const words =
-    preview === null
-      ? null
-      : `${counted(preview.events, 'event')} of ${counted(preview.orders, 'order')}, about ${preview.estimatedSeconds} s`
-  return html`<section class="panel" id="replay"><h2>Replay</h2><p class="hint">Delivers past events again, in order. They carry their own ids, so a receiver can tell them from new ones.</p>
-<form class="stack" method="get" action="${path}#replay"><input type="hidden" name="replay" value="1">${field({ name: 'since', label: 'Observed since', value: asked.since, hint: 'Such as 2026-03-02 or 2026-03-02T10:15:00Z' })}${field({ name: 'until', label: 'Until', value: asked.until })}${field({ name: 'order', label: 'Only this order', value: asked.order, hint: 'Its number or id' })}<fieldset><legend>Types</legend>${chosen}</fieldset><button class="quiet">Preview</button></form>
-${
-  preview === null
-    ? ''
-    : html`<div class="preview"><strong>${words}</strong>${preview.alreadyDelivered > 0 ? html`<div>${preview.alreadyDelivered} already delivered come again.</div>` : ''}${
-        preview.events === 0
-          ? html`<div>No past event matches.</div>`
-          : form({
-              viewer,
-              action: `${path}/replay`,
-              role: 'write',
-              label: `Replay ${counted(preview.events, 'event')}`,
-              fields: asked,
-              body: hidden,
-              kind: 'primary',
-              confirm: `Deliver ${words} to ${id} again?`,
-            })
-      }</div>`
-}</section>`
-}
-
-function testPanel({ viewer }: Visit, id: string, result: Html | null): Html {
-  const options = [
-    ['', 'orderwire.test'],
-    ...EventType.options.map(type => [type, `sample of ${type}`] as const),
-  ] as const
-  return html`<section class="panel" id="test"><h2>Test</h2><p class="hint">Sends one signed event that is not in the history.</p>${form(
-    {
-      viewer,
-      action: `${links.destination(id)}/test`,
-      role: 'write',
-      label: 'Send',
-      name: `Send a test event to ${id}`,
-      body: field({ name: 'type', label: 'Event', options }),
-    },
-  )}${result ?? ''}</section>`
-}
-
-function testResult({ statusCode, ms, error, response, request }: z.output<typeof TestAnswer>): Html {
-  const pretty = request === null ? null : JSON.stringify(JSON.parse(request), null, 2)
-  return html`<div class="columns"><div><h3>Sent</h3>${pretty === null ? html`<p>Nothing could be sent.</p>` : foreignBlock(pretty, 'The body that was sent')}</div><div><h3>Answered</h3><p>${statusCode ?? 'no answer'} after ${milliseconds(ms)}</p>${error === null ? '' : html`<div>${foreign(error)}</div>`}${response === null ? '' : foreignBlock(response, 'The beginning of the answer')}</div></div>`
 }
 
 function settingsPanel({ viewer }: Visit, endpoint: z.output<typeof Endpoint>): Html {

@@ -20,11 +20,14 @@ import {
 import { type Assignment, assignment, type Member } from './rebalance.ts'
 import { eventOf } from './record.ts'
 
-/** A member without a heartbeat for this long is removed from the group, and its partitions go to others. */
-const SESSION_MS = 20_000
+/**
+ * A member without a heartbeat for this long is removed from the group, and its partitions go to others. Brokers accept no less than 6 s.
+ * A handler may hold the event loop for 3 s.
+ */
+const SESSION_MS = 6_500
 /** How long the group waits for its members during a rebalance; longer than an assignment takes to drain. */
 const REBALANCE_MS = 30_000
-const HEARTBEAT_MS = 3_000
+const HEARTBEAT_MS = 1_000
 /** A fetch waits this long for data. Heartbeats and resumed partitions wait for it as well. */
 const FETCH_WAIT_MS = 250
 const FETCH_BYTES_PER_PARTITION = 256 * 1024
@@ -53,6 +56,7 @@ export interface KafkaConsumption extends Consumption {
  * may have given the partition to another member.
  */
 type Commit = EachBatchPayload['commitOffsetsIfNecessary']
+type Heartbeat = EachBatchPayload['heartbeat']
 
 /**
  * Keeps a member in its consumer group. kafkajs stops its consumer on errors that it cannot retry, and after some that it can, so this
@@ -81,6 +85,8 @@ export function consumeFromKafka(deps: {
   let problem: AppError | null = null
   let joins = 0
   let memberId: string | null = null
+  /** null: nothing was read yet. */
+  let heartbeat: Heartbeat | null = null
   let callbacks: Promise<unknown> = Promise.resolve()
 
   const order = <T>(callback: () => Promise<T>): Promise<T> => {
@@ -92,8 +98,19 @@ export function consumeFromKafka(deps: {
   async function release(options: { commit: boolean; revoke: boolean }): Promise<void> {
     const held = current
     if (!held) return
-    await held.release(options)
+    const released = new AbortController()
+    void stayAlive(released.signal)
+    await held.release(options).finally(() => released.abort())
     if (current === held) current = null
+  }
+
+  /** kafkajs sends heartbeats with its fetches, and fetches nothing while it joins again. A release may take longer than a session. */
+  async function stayAlive(released: AbortSignal): Promise<void> {
+    while (!released.aborted) {
+      await clock.sleep(HEARTBEAT_MS, released)
+      // The answer to a heartbeat during a rebalance is an error. It counts all the same.
+      if (!released.aborted) await heartbeat?.().catch(() => {})
+    }
   }
 
   /** Offsets that this consumer committed. Kafka forgets them with a deleted topic. */
@@ -229,6 +246,7 @@ export function consumeFromKafka(deps: {
       kafka.on(kafka.events.CRASH, ({ payload }) => resolve(payload.error)),
     )
     let commit: Commit | null = null
+    heartbeat = null
     const member = memberOf(kafka, () => commit)
     kafka.on(kafka.events.GROUP_JOIN, ({ payload }) => {
       const partitions = payload.memberAssignment[topic] ?? []
@@ -268,6 +286,7 @@ export function consumeFromKafka(deps: {
     })
     const eachBatch = async (payload: EachBatchPayload) => {
       commit = payload.commitOffsetsIfNecessary
+      heartbeat = payload.heartbeat
       await takeBatch(payload)
     }
     try {

@@ -10,7 +10,8 @@ import { type Anchor, type Bounds, type Misfit, type Start, startAt } from './po
 
 /** How long a revoke may take. The group waits for it, at most 30 s (`rebalanceTimeout`). */
 const DRAIN_MS = 10_000
-const COMMIT_EVERY_MS = 300
+/** A crash repeats what was delivered in this time, and while the commit was under way. */
+const COMMIT_EVERY_MS = 150
 const LAST_COMMIT_MS = 5_000
 
 /** What an assignment needs from its group member. */

@@ -1,7 +1,8 @@
 import type { OrderSnapshot, RefundView, When } from '../../../schemas/order.ts'
 import type { OrderLine } from '../../../schemas/order-event.ts'
 import { KakacloAddress, KakacloItem, KakacloOrder } from '../../../schemas/vendor/kakaclo.ts'
-import { createReader, emptyAsNull, idText, type RowReader, reject, textOf } from '../shared/parse.ts'
+import { orderHead } from '../shared/order-head.ts'
+import { createReader, emptyAsNull, type RowReader, textOf } from '../shared/parse.ts'
 import type { Reject } from '../source.ts'
 import { readKakacloPackages } from './kakaclo-packages.ts'
 
@@ -32,12 +33,9 @@ export interface KakacloRowOptions {
 
 /** One row of the order list as a snapshot. Versions 1 and 2 are read alike, by the fields that are there (case 4). */
 export function readKakacloOrder(row: unknown, options: KakacloRowOptions): OrderSnapshot | Reject {
-  const parsed = KakacloOrder.safeParse(row)
-  if (!parsed.success) return reject(null, '', row, 'expected an order: an object')
-  const order = parsed.data
-  const id = idText(order.id)
-  if (id.state === 'absent') return reject(null, 'id', order.id, 'expected an order with an id')
-  if (id.state === 'unreadable') return reject(null, 'id', order.id, id.reason)
+  const head = orderHead(row, KakacloOrder, 'id')
+  if ('reason' in head) return head
+  const { order, orderId } = head
 
   const read = createReader()
   const words = readWords(read, order)
@@ -52,7 +50,7 @@ export function readKakacloOrder(row: unknown, options: KakacloRowOptions): Orde
   const paidAt = time('payDate', 'payAt')
 
   const snapshot: OrderSnapshot = {
-    orderId: id.value,
+    orderId,
     orderNumber: read.text('customOrderId', order.customOrderId),
     currency,
     total,

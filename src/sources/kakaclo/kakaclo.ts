@@ -6,9 +6,10 @@ import type { Log } from '../../telemetry/log.ts'
 import { defineSource, type VendorSource } from '../define-source.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
 import { nextPage, placeOf } from '../shared/page-number.ts'
-import { emptyAsNull, quantityOf, readRows, scalarText } from '../shared/parse.ts'
+import { emptyAsNull, quantityOf, scalarText } from '../shared/parse.ts'
+import { readList } from '../shared/skip-known.ts'
 import { zonelessNotice } from '../shared/zoneless.ts'
-import type { Page, ReadOptions, Reject, WindowFeed } from '../source.ts'
+import type { KnownRows, Page, ReadOptions, Reject, WindowFeed } from '../source.ts'
 import { readKakacloOrder } from './kakaclo-row.ts'
 
 /** As published: a bucket of 120 that leaks 2 a second, for each app and store. */
@@ -37,21 +38,22 @@ export function createKakaclo(deps: {
   const readRow = (row: unknown): OrderSnapshot | Reject =>
     readKakacloOrder(row, { currency: connection.currency, onZoneless })
 
-  async function list(query: Query, { signal, priority }: ReadOptions): Promise<Listed> {
+  async function list(query: Query, { signal, priority }: ReadOptions, known?: KnownRows) {
     const answer = await http.get(path, {
       signal,
       priority,
       query,
       headers: { authorization: `Bearer ${connection.token}` },
     })
-    return readListed(answer.json(), `GET ${path}`)
+    const listOf = (body: unknown) => readListed(body, `GET ${path}`)
+    return readList(answer, { paths: [['data', 'list']], known, listOf, readRow })
   }
 
   const readPageBy =
     (time: 'update' | 'create'): WindowFeed['readPage'] =>
     async ({ from, to }, page, options) => {
       const at = placeOf(page)
-      const { rows, total, pageSize } = await list(
+      const { listed, page: read } = await list(
         {
           [`${time}StartTime`]: seconds(Math.floor(from / 1000)),
           [`${time}EndTime`]: seconds(Math.ceil(to / 1000)),
@@ -59,8 +61,9 @@ export function createKakaclo(deps: {
           pageSize: PAGE_SIZE,
         },
         options,
+        options.known,
       )
-      const read = readRows(rows, readRow)
+      const { total, pageSize } = listed
       return { ...read, next: nextPage(at, read, { total, pageSize }), total, pageSize }
     }
 
@@ -72,8 +75,8 @@ export function createKakaclo(deps: {
       const pages: Page[] = []
       for (let at = 0; at < wanted.length; at += IDS_PER_REQUEST) {
         const ids = new Set(wanted.slice(at, at + IDS_PER_REQUEST))
-        const { rows } = await list({ ids: [...ids].join(','), pageNumber: 1, pageSize: PAGE_SIZE }, options)
-        const { orders, rejects } = readRows(rows, readRow)
+        const { page } = await list({ ids: [...ids].join(','), pageNumber: 1, pageSize: PAGE_SIZE }, options)
+        const { orders, rejects } = page
         pages.push({ orders: orders.filter(({ orderId }) => ids.has(orderId)), rejects })
       }
       return {
@@ -83,8 +86,8 @@ export function createKakaclo(deps: {
     },
 
     async check(options) {
-      const { total } = await list({ pageNumber: 1, pageSize: 1 }, options)
-      return `Kakaclo ${connection.apiVersion} answers; ${total ?? 'an unknown number of'} orders in all`
+      const { listed } = await list({ pageNumber: 1, pageSize: 1 }, options)
+      return `Kakaclo ${connection.apiVersion} answers; ${listed.total ?? 'an unknown number of'} orders in all`
     },
   }
 }

@@ -17,7 +17,7 @@ export function placeOf(token: string | null): Place {
 
 /** The token of the page behind this one; null: it is the last. `total` null: the vendor does not count, and a page that is not full is the last. */
 export function nextPage(at: Place, read: Page, { total, pageSize }: { total: number | null; pageSize: number }) {
-  const rows = read.orders.length + read.rejects.length
+  const rows = countOn(read)
   const seen = at.before + rowsOn(read)
   const isLast = rows === 0 || (total === null ? rows < pageSize : seen >= total)
   return isLast ? null : `${at.number + 1}:${seen}`
@@ -27,7 +27,17 @@ export function nextPage(at: Place, read: Page, { total, pageSize }: { total: nu
  * How many rows of the vendor's a page has: an order that it repeats counts once, for its total may not count it twice. Where it does, the end
  * is one empty page later.
  */
-export function rowsOn({ orders, rejects }: Page): number {
-  const named = [...orders, ...rejects].flatMap(({ orderId }) => orderId ?? [])
-  return orders.length + rejects.length - named.length + new Set(named).size
+export function rowsOn(page: Page): number {
+  const { orders, rejects, skipped } = page
+  const named = new Set<string>()
+  let nameless = 0
+  for (const { orderId } of orders) named.add(orderId)
+  for (const { orderId } of skipped?.rows ?? []) named.add(orderId)
+  for (const { orderId } of rejects)
+    if (orderId === null) nameless += 1
+    else named.add(orderId)
+  return named.size + nameless
 }
+
+const countOn = ({ orders, rejects, skipped }: Page): number =>
+  orders.length + rejects.length + (skipped?.rows.length ?? 0)

@@ -4,6 +4,7 @@ import { timestamp } from '../../lib/clock.ts'
 import { escapeJson, withoutControls } from '../../lib/control-characters.ts'
 import { AppError } from '../../lib/errors.ts'
 import { isIdText } from '../../lib/id-text.ts'
+import { snapshotText } from '../../order/snapshot-text.ts'
 import type { Page, Reject } from '../source.ts'
 import { exactAmount } from './currency.ts'
 
@@ -94,6 +95,8 @@ export function quantityOf(value: unknown): Reading<number> {
 }
 
 const LARGEST_OFFSET = 18 * 3_600_000
+/** As most vendors write an instant. */
+const PLAIN_UTC = /^[1-9]\d{3}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{3})?Z$/
 const DATE_ONLY = /^(\d{4})(?:-(\d\d)-|(\d\d))(\d\d)$/
 const DATE_TIME = /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?\s*(Z|z|UTC|[+-]\d\d(?::?\d\d)?)?$/
 
@@ -106,6 +109,12 @@ export function time(value: unknown, { epoch = false }: { epoch?: boolean } = {}
   const found = emptyAsNull(value)
   if (found === null) return ABSENT
   if (typeof found !== 'string' && typeof found !== 'number') return unreadable('expected a time')
+  if (typeof found === 'string' && PLAIN_UTC.test(found)) {
+    const at = Date.parse(found)
+    // Both ways agree: `Date` has not rolled over into the next day.
+    const text = Number.isNaN(at) ? '' : timestamp(at)
+    if (text.startsWith(found.slice(0, 19))) return given(text)
+  }
   const text = String(found).trim()
   if (/^000[01]-/.test(text)) return ABSENT
   const date = DATE_ONLY.exec(text)
@@ -254,24 +263,36 @@ export function assertPageful(rows: readonly unknown[]): void {
   })
 }
 
-/** Reads every row by itself: one that cannot be read is set aside and costs no other. */
-export function readRows(rows: readonly unknown[], readRow: (row: unknown) => OrderSnapshot | Reject): Page {
+export type ReadRow = (row: unknown) => OrderSnapshot | Reject
+
+/** Reads every row by itself: one that cannot be read is set aside and costs no other. `places`: gets the place of each order in `rows`. */
+export function readRows(rows: readonly unknown[], readRow: ReadRow, places?: number[]): Page {
   assertPageful(rows)
   const orders: OrderSnapshot[] = []
   const rejects: Reject[] = []
-  for (const row of rows) {
+  for (const [place, row] of rows.entries()) {
     const read = attempt(row, readRow)
     if ('reason' in read) rejects.push(read)
-    else orders.push(read)
+    else {
+      orders.push(read)
+      places?.push(place)
+    }
   }
   return { orders, rejects }
 }
 
+/** Reads one row; a defect of ours sets it aside. */
+export const readRowAlone = attempt
+
 /** A topic takes about 1 MB for an event, which holds less than its snapshot. */
 const LARGEST_SNAPSHOT = 900_000
-const isHandy = (snapshot: OrderSnapshot) => Buffer.byteLength(JSON.stringify(snapshot)) <= LARGEST_SNAPSHOT
+const isHandy = (snapshot: OrderSnapshot) => {
+  const text = snapshotText(snapshot)
+  // A character has three bytes at most.
+  return 3 * text.length <= LARGEST_SNAPSHOT || Buffer.byteLength(text) <= LARGEST_SNAPSHOT
+}
 
-function attempt(row: unknown, readRow: (row: unknown) => OrderSnapshot | Reject): OrderSnapshot | Reject {
+function attempt(row: unknown, readRow: ReadRow): OrderSnapshot | Reject {
   try {
     const read = readRow(row)
     if ('reason' in read || isHandy(read)) return read

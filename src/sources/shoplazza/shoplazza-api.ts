@@ -1,6 +1,6 @@
 import { type ShoplazzaConnection, shoplazzaVersionIn } from '../../../schemas/vendor/connections.ts'
 import { AppError } from '../../lib/errors.ts'
-import type { GetOptions, VendorHttp } from '../shared/http.ts'
+import type { GetOptions, VendorHttp, VendorResponse } from '../shared/http.ts'
 import { scalarText } from '../shared/parse.ts'
 
 /** Requests to one shop: version, token and envelope are dealt with here, so that both families look alike behind it. */
@@ -11,6 +11,12 @@ export interface ShoplazzaApi {
   readonly newer: boolean
   /** The body of an error status (one of `accept`) is empty. */
   get(path: string, options: Omit<GetOptions, 'headers'>): Promise<{ status: number; body: Record<string, unknown> }>
+  /** The answer before it is parsed, and what takes its parsed text out of the envelope. */
+  ask(path: string, options: Omit<GetOptions, 'headers'>): Promise<ShoplazzaAnswer>
+}
+
+interface ShoplazzaAnswer extends VendorResponse {
+  unwrap(body: unknown): Record<string, unknown>
 }
 
 const NEWER_FROM = '2025-06'
@@ -29,13 +35,18 @@ export function createShoplazzaApi(
   // A base URL that stops short of the version is completed with it.
   const prefix = segments.at(-1) === 'openapi' ? `/${version}` : ''
 
+  const ask: ShoplazzaApi['ask'] = async (path, options) => {
+    const answer = await http.get(prefix + path, { ...options, headers: { 'access-token': connection.accessToken } })
+    return { ...answer, unwrap: body => unwrap(body, `GET ${options.label ?? path}`) }
+  }
+
   return {
     version,
     newer: version >= NEWER_FROM,
+    ask,
     async get(path, options) {
-      const answer = await http.get(prefix + path, { ...options, headers: { 'access-token': connection.accessToken } })
-      if (answer.status >= 400) return { status: answer.status, body: {} }
-      return { status: answer.status, body: unwrap(answer.json(), `GET ${options.label ?? path}`) }
+      const answer = await ask(path, options)
+      return { status: answer.status, body: answer.status >= 400 ? {} : answer.unwrap(answer.json()) }
     },
   }
 }

@@ -14,7 +14,8 @@ import {
   ShoplazzaPaymentLine,
 } from '../../../schemas/vendor/shoplazza.ts'
 import { webAddress } from '../../lib/web-address.ts'
-import { createReader, emptyAsNull, idText, type RowReader, reject, textOf } from '../shared/parse.ts'
+import { orderHead } from '../shared/order-head.ts'
+import { createReader, emptyAsNull, type RowReader, textOf } from '../shared/parse.ts'
 import { readReason } from '../shared/reason.ts'
 import type { Reject } from '../source.ts'
 
@@ -25,12 +26,9 @@ export interface ShoplazzaRowOptions {
 
 /** One order of a list, or of a detail, as a snapshot. All versions are read alike, by the fields that are there. */
 export function readShoplazzaOrder(row: unknown, options: ShoplazzaRowOptions = {}): OrderSnapshot | Reject {
-  const parsed = ShoplazzaOrder.safeParse(row)
-  if (!parsed.success) return reject(null, '', row, 'expected an order: an object')
-  const order = parsed.data
-  const id = idText(order.id)
-  if (id.state === 'absent') return reject(null, 'id', order.id, 'expected an order with an id')
-  if (id.state === 'unreadable') return reject(null, 'id', order.id, id.reason)
+  const head = orderHead(row, ShoplazzaOrder, 'id')
+  if ('reason' in head) return head
+  const { order, orderId } = head
 
   const read = createReader()
   const status = readWord(read, 'status', order.status, SHOPLAZZA_STATUSES, 'without it no cancellation is told')
@@ -54,7 +52,7 @@ export function readShoplazzaOrder(row: unknown, options: ShoplazzaRowOptions = 
   const shownStatus = textOf(order.status)
 
   const snapshot: OrderSnapshot = {
-    orderId: id.value,
+    orderId,
     orderNumber: read.text('number', order.number),
     currency,
     total,

@@ -7,8 +7,9 @@ import { defineSource, type VendorSource } from '../define-source.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
 import { rowsOn } from '../shared/page-number.ts'
 import { emptyAsNull, quantityOf, readRows, textOf } from '../shared/parse.ts'
+import { readList } from '../shared/skip-known.ts'
 import { zonelessNotice } from '../shared/zoneless.ts'
-import type { FeedPage, Page, ReadOptions, Reject, Window } from '../source.ts'
+import type { FeedPage, KnownRows, Page, ReadOptions, Reject, Window } from '../source.ts'
 import { createShoplazzaApi } from './shoplazza-api.ts'
 import { completeRefunds } from './shoplazza-refunds.ts'
 import { readShoplazzaOrder } from './shoplazza-row.ts'
@@ -35,11 +36,16 @@ export function createShoplazza(deps: {
 
   const readRow = (row: unknown): OrderSnapshot | Reject => readShoplazzaOrder(row, { onZoneless })
 
-  async function list(query: Query, { signal, priority }: ReadOptions): Promise<Listed> {
-    const answer = await api.get('/orders', { signal, priority, query, accept: [400, 406] })
+  async function list(query: Query, { signal, priority }: ReadOptions, known?: KnownRows) {
+    const answer = await api.ask('/orders', { signal, priority, query, accept: [400, 406] })
     if (answer.status === 406) throw tooDeep()
     if (answer.status === 400) throw notUnderstood(api.version)
-    const { orders, count, next_token, cursor, has_more } = answer.body
+    const found = readList(answer, { paths: LIST_PATHS, known, listOf: body => listOf(answer.unwrap(body)), readRow })
+    return { ...found, listed: { ...found.listed, count: found.count } }
+  }
+
+  function listOf(body: Record<string, unknown>) {
+    const { orders, count, next_token, cursor, has_more } = body
     const rows = emptyAsNull(orders)
     const total = quantityOf(count)
     const listed = {
@@ -48,7 +54,7 @@ export function createShoplazza(deps: {
       hasMore: has_more,
     }
     // An empty list may come as null, but not where the vendor counts rows.
-    if (rows === null && 'orders' in answer.body && (listed.total ?? 0) === 0) return { ...listed, rows: [] }
+    if (rows === null && 'orders' in body && (listed.total ?? 0) === 0) return { ...listed, rows: [] }
     if (!Array.isArray(rows))
       throw new AppError(`GET /orders answered without a list of orders${counted(listed.total)}. It is tried again.`, {
         code: 'shoplazza.malformed',
@@ -70,8 +76,7 @@ export function createShoplazza(deps: {
       [sizeParam]: PAGE_SIZE,
     }
     const place = api.newer ? { cursor: asked.token } : asked.token ? { next_token: asked.token } : { page: asked.page }
-    const listed = await list({ ...conditions, ...place }, options)
-    const read = readRows(listed.rows, readRow)
+    const { listed, page: read } = await list({ ...conditions, ...place }, options, options.known)
     const next = api.newer ? afterCursor(asked, listed) : afterToken(asked, listed, rowsOn(read))
     return {
       ...read,
@@ -102,8 +107,7 @@ export function createShoplazza(deps: {
   /** Those of these orders that a list shows; an answer with others among them is not believed (unknown parameters are ignored). */
   async function readSome(ids: readonly string[], options: ReadOptions): Promise<Page> {
     const filter = api.newer ? { ids } : { ids: ids.join(',') }
-    const { rows } = await list({ ...filter, [sizeParam]: PAGE_SIZE }, options)
-    const page = readRows(rows, readRow)
+    const { page } = await list({ ...filter, [sizeParam]: PAGE_SIZE }, options)
     return page.rejects.length === 0 && page.orders.every(({ orderId }) => ids.includes(orderId)) ? page : NO_ROWS
   }
 
@@ -130,8 +134,8 @@ export function createShoplazza(deps: {
     },
     complete: (snapshots, options) => completeRefunds(api, snapshots, options),
     async check(options) {
-      const { total, rows } = await list({ [sizeParam]: 1 }, options)
-      return `Shoplazza ${api.version} answers; ${total ?? (rows.length > 0 ? 'some' : 'no')} orders`
+      const { total, count } = (await list({ [sizeParam]: 1 }, options)).listed
+      return `Shoplazza ${api.version} answers; ${total ?? (count > 0 ? 'some' : 'no')} orders`
     },
   }
 }
@@ -144,7 +148,8 @@ export const shoplazza = defineSource({
 })
 
 interface Listed {
-  readonly rows: readonly unknown[]
+  /** Rows of the page. */
+  readonly count: number
   readonly total: number | null
   /** `next_token` or `cursor`; null: none. */
   readonly token: string | null
@@ -159,11 +164,13 @@ interface Place {
 }
 
 const FIRST: Place = { token: null, page: 1, before: 0 }
+/** In an envelope or not; the vendor's general words on paging put the rows straight into `data`. */
+const LIST_PATHS = [['orders'], ['data', 'orders'], ['data']] as const
 const NO_ROWS: Page = { orders: [], rejects: [] }
 
 /** 2025-06 and later. `has_more: null` is the end (case 24); where it is not even mentioned, a cursor means more. */
-function afterCursor(asked: Place, { token, hasMore, rows }: Listed): Place | null {
-  const more = hasMore === undefined ? token !== null && rows.length > 0 : hasMore === true
+function afterCursor(asked: Place, { token, hasMore, count }: Listed): Place | null {
+  const more = hasMore === undefined ? token !== null && count > 0 : hasMore === true
   if (!more) return null
   if (token === null || token === asked.token) throw repeated('cursor')
   // Without counts, so that the same cursor makes the same place and a circle of them is seen.
@@ -171,19 +178,19 @@ function afterCursor(asked: Place, { token, hasMore, rows }: Listed): Place | nu
 }
 
 /** 2022-01: the token where there is one, else page numbers up to `count`. */
-function afterToken(asked: Place, { token, rows, total }: Listed, distinct: number): Place | null {
-  if (rows.length === 0) return null
+function afterToken(asked: Place, { token, count, total }: Listed, distinct: number): Place | null {
+  if (count === 0) return null
   const before = asked.before + distinct
   const page = asked.page + 1
   if (token !== null) {
     if (token === asked.token) throw repeated('next_token')
-    if (rows.length < PAGE_SIZE && total !== null && before >= total) return null
+    if (count < PAGE_SIZE && total !== null && before >= total) return null
     // More rows than there are: the tokens lead in a circle.
     if (total !== null && asked.before > total) throw repeated('next_token')
     return { token, page, before }
   }
   if (asked.token !== null) return null
-  const isLast = total === null ? rows.length < PAGE_SIZE : before >= total
+  const isLast = total === null ? count < PAGE_SIZE : before >= total
   return isLast ? null : { token: null, page, before }
 }
 

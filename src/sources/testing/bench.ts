@@ -20,7 +20,7 @@ export interface Bench {
 }
 
 export const LIVE: ReadOptions = { signal: new AbortController().signal, priority: 'live' }
-export const BUYER = '70001'
+const BUYER = '70001'
 const FAST = { perSecond: 100_000, burst: 100_000 }
 const HOUR = 3_600_000
 
@@ -111,7 +111,7 @@ export function eventTypes({ config }: Bench, snapshot: OrderSnapshot): readonly
   return [...new Set(decide(NEW_ORDER, observation).events.map(({ type }) => type))].sort()
 }
 
-export const assertValid = ({ orders }: Page): void => orders.forEach(valid)
+const assertValid = ({ orders }: Page): void => orders.forEach(valid)
 
 function valid(snapshot: OrderSnapshot): OrderSnapshot {
   const parsed = OrderSnapshot.strict().safeParse(snapshot)

@@ -3,7 +3,8 @@ import type { OrderLine } from '../../../schemas/order-event.ts'
 import type { TuyaConnection } from '../../../schemas/vendor/connections.ts'
 import { TuyaAddress, TuyaCommodity, TuyaDelivery, TuyaOrder, TuyaPrice } from '../../../schemas/vendor/tuya.ts'
 import { webAddress } from '../../lib/web-address.ts'
-import { createReader, emptyAsNull, idText, type RowReader, reject, textOf } from '../shared/parse.ts'
+import { orderHead } from '../shared/order-head.ts'
+import { createReader, emptyAsNull, type RowReader, textOf } from '../shared/parse.ts'
 import { readReason } from '../shared/reason.ts'
 import type { Reject } from '../source.ts'
 
@@ -33,12 +34,9 @@ export function tuyaStatuses({ paid, refunded, shipped, delivered }: TuyaConnect
 
 /** One order of the detail or the search as a snapshot. The vendor gives no time of payment, dispatch, arrival or update. */
 export function readTuyaOrder(row: unknown, statuses: TuyaStatuses): OrderSnapshot | Reject {
-  const parsed = TuyaOrder.safeParse(row)
-  if (!parsed.success) return reject(null, '', row, 'expected an order: an object')
-  const order = parsed.data
-  const id = idText(order.order_id)
-  if (id.state === 'absent') return reject(null, 'order_id', order.order_id, 'expected an order with an id')
-  if (id.state === 'unreadable') return reject(null, 'order_id', order.order_id, id.reason)
+  const head = orderHead(row, TuyaOrder, 'order_id')
+  if ('reason' in head) return head
+  const { order, orderId } = head
 
   const read = createReader()
   const pay = word(read, 'pay_status', order.pay_status, [statuses.paid, NOT_PAID], 'payment and refund')
@@ -54,7 +52,7 @@ export function readTuyaOrder(row: unknown, statuses: TuyaStatuses): OrderSnapsh
   const canceledAt = read.time('canceled_time', noZero(order.canceled_time), { epoch: true })
   const isCancelled = isThere(order.canceled_time)
   return {
-    orderId: id.value,
+    orderId,
     orderNumber: null,
     currency,
     total,

@@ -6,6 +6,21 @@ import type { Found } from './delivery-streams.ts'
 import { type Sql, storable } from './sql.ts'
 import type { Schema } from './tables.ts'
 
+const ATTEMPT_COLUMNS = {
+  destination: 'text',
+  event_id: 'text',
+  event_n: 'int',
+  order_key: 'text',
+  attempt: 'int',
+  at: 'int',
+  outcome: 'text',
+  status_code: 'int',
+  ms: 'int',
+  error: 'text',
+  response: 'text',
+  origin: 'text',
+} as const
+
 export function deliveryStore(store: Sql): DeliveryStore {
   const { db, dialect, relaxed } = store
 
@@ -37,60 +52,52 @@ export function deliveryStore(store: Sql): DeliveryStore {
     })
   }
 
+  const add = async (trx: Sql['db'], attempts: readonly AttemptRow[]): Promise<void> => {
+    const ids = [...new Set(attempts.map(({ eventId }) => eventId))]
+    const { rows } = await sql<{ id: string; n: number }>`
+      select id, n from events where ${dialect.among(sql`id`, ids)}`.execute(trx)
+    const numbers = new Map(rows.map(({ id, n }) => [id, n]))
+    const values = attempts.map(item => [
+      item.destination,
+      item.eventId,
+      numbers.get(item.eventId) ?? null,
+      item.orderKey,
+      item.attempt,
+      item.at,
+      item.outcome,
+      item.statusCode,
+      item.ms,
+      item.error === null ? null : storable(item.error),
+      item.response === null ? null : storable(item.response),
+      item.origin,
+    ])
+    await dialect.insert(trx, { table: 'attempts', columns: ATTEMPT_COLUMNS }, values)
+  }
+
+  /** An event that was dead-lettered, read again after a crash and then delivered needs no letter. */
+  const dropLetters = async (trx: Sql['db'], delivered: readonly AttemptRow[]): Promise<void> => {
+    const { rows } = await sql`select 1 from dead_letters limit 1`.execute(trx)
+    if (rows.length === 0) return
+    const done = dialect.rows(
+      'done',
+      { destination: 'text', event_id: 'text', at: 'int' },
+      delivered.map(({ destination, eventId, at }) => [destination, eventId, at]),
+    )
+    await sql`
+      delete from dead_letters where holding = 0 and n in (
+        select letter.n from ${done}
+        join dead_letters as letter on letter.event_id = done.event_id and letter.destination = done.destination
+        where letter.at <= done.at)`.execute(trx)
+  }
+
   return {
     record: async attempts => {
       if (attempts.length === 0) return
-      const source = dialect.rows(
-        'new',
-        {
-          destination: 'text',
-          event_id: 'text',
-          order_key: 'text',
-          attempt: 'int',
-          at: 'int',
-          outcome: 'text',
-          status_code: 'int',
-          ms: 'int',
-          error: 'text',
-          response: 'text',
-          origin: 'text',
-        },
-        attempts.map(item => [
-          item.destination,
-          item.eventId,
-          item.orderKey,
-          item.attempt,
-          item.at,
-          item.outcome,
-          item.statusCode,
-          Math.round(item.ms),
-          item.error === null ? null : storable(item.error),
-          item.response === null ? null : storable(item.response),
-          item.origin,
-        ]),
-      )
-      const add = sql`
-        insert into attempts
-          (destination, event_id, event_n, order_key, attempt, at, outcome, status_code, ms, error, response, origin)
-        select destination, event_id, (select events.n from events where events.id = new.event_id), order_key, attempt, at,
-          outcome, status_code, ms, error, response, origin
-        from ${source} order by i`
       const delivered = attempts.filter(({ outcome }) => outcome === 'delivered')
       // Relaxed: attempts serve people only.
       await relaxed(async trx => {
-        await add.execute(trx)
-        if (delivered.length === 0) return
-        // An event that was dead-lettered, read again after a crash and then delivered needs no letter.
-        const done = dialect.rows(
-          'done',
-          { destination: 'text', event_id: 'text', at: 'int' },
-          delivered.map(({ destination, eventId, at }) => [destination, eventId, at]),
-        )
-        await sql`
-          delete from dead_letters where holding = 0 and n in (
-            select letter.n from ${done}
-            join dead_letters as letter on letter.event_id = done.event_id and letter.destination = done.destination
-            where letter.at <= done.at)`.execute(trx)
+        await add(trx, attempts)
+        if (delivered.length > 0) await dropLetters(trx, delivered)
       })
     },
 
@@ -134,18 +141,25 @@ export function deliveryStore(store: Sql): DeliveryStore {
     },
 
     acknowledged: async limit => {
-      const { rows } = await sql<{ at: number; observed_at: number; occurred_at: number; occurred_at_source: string }>`
-        select item.at, events.observed_at, events.occurred_at, events.occurred_at_source
-        from (select n, at, event_n, outcome, origin from attempts
-          where n > (select max(n) from attempts) - ${limit} order by n desc) as item
-        join events on events.n = item.event_n
-        where item.outcome = 'delivered' and (item.origin is null or item.origin = 'live')
-        order by item.n desc`.execute(db)
-      return rows.map(({ at, observed_at, occurred_at, occurred_at_source }) => ({
-        at,
-        observedAt: observed_at,
-        occurredAt: occurred_at_source === 'vendor' ? occurred_at : null,
-      }))
+      const { rows: newest } = await sql<{ n: number | null }>`select max(n) as n from attempts`.execute(db)
+      const after = (newest[0]?.n ?? 0) - limit
+      const { rows: attempts } = await sql<{ at: number; event_n: number }>`
+        select at, event_n from attempts where n > ${after} and outcome = 'delivered' and event_n is not null
+        and (origin is null or origin = 'live') order by n desc`.execute(db)
+      const ns = [...new Set(attempts.map(({ event_n }) => event_n))]
+      if (ns.length === 0) return []
+      const { rows } = await sql<
+        Pick<Selectable<Schema['events']>, 'n' | 'observed_at' | 'occurred_at' | 'occurred_at_source'>
+      >`
+        select n, observed_at, occurred_at, occurred_at_source from events
+        where ${dialect.among(sql`n`, ns, 'int')}`.execute(db)
+      const events = new Map(rows.map(row => [row.n, row]))
+      return attempts.flatMap(({ at, event_n }) => {
+        const event = events.get(event_n)
+        if (!event) return []
+        const occurredAt = event.occurred_at_source === 'vendor' ? event.occurred_at : null
+        return [{ at, observedAt: event.observed_at, occurredAt }]
+      })
     },
 
     stats: sample => statistics(store, sample),

@@ -103,21 +103,9 @@ export async function insertEvents(
 ): Promise<void> {
   if (events.length === 0) return
   await dialect.lockHistory(trx)
-  const source = dialect.rows(
-    'new',
-    {
-      id: 'text',
-      type: 'text',
-      connection: 'text',
-      order_id: 'text',
-      order_key: 'text',
-      sequence: 'int',
-      occurred_at: 'int',
-      occurred_at_source: 'text',
-      observed_at: 'int',
-      body: 'text',
-      published_at: 'int',
-    },
+  await dialect.insert(
+    trx,
+    { table: 'events', columns: NEW_EVENT },
     events.map(event => [
       event.id,
       event.type,
@@ -132,13 +120,21 @@ export async function insertEvents(
       publishedAt,
     ]),
   )
-  await sql`
-    insert into events
-      (id, type, connection, order_id, order_key, sequence, occurred_at, occurred_at_source, observed_at, body, published_at)
-    select id, type, connection, order_id, order_key, sequence, occurred_at, occurred_at_source, observed_at, body,
-      published_at
-    from ${source} order by i`.execute(trx)
 }
+
+const NEW_EVENT = {
+  id: 'text',
+  type: 'text',
+  connection: 'text',
+  order_id: 'text',
+  order_key: 'text',
+  sequence: 'int',
+  occurred_at: 'int',
+  occurred_at_source: 'text',
+  observed_at: 'int',
+  body: 'text',
+  published_at: 'int',
+} as const
 
 /**
  * Puts back events that retention has removed since they were published. Locks their rows until the transaction ends, so retention

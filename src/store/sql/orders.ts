@@ -1,4 +1,5 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { snapshotText } from '../../order/snapshot-text.ts'
 import type { OrderRow, OrderStore } from '../port/orders.ts'
 import { insertEvents } from './events.ts'
 import { holdLease } from './leases.ts'
@@ -84,19 +85,9 @@ async function upsertOrders(trx: Kysely<Schema>, dialect: SqlDialect, orders: re
   if (orders.length === 0) return
   // One row per order: a statement cannot update the same row twice.
   const latest = [...new Map(orders.map(order => [`${order.connection}/${order.orderId}`, order])).values()]
-  const source = dialect.rows(
-    'new',
-    {
-      connection: 'text',
-      order_id: 'text',
-      digest: 'text',
-      recheck_at: 'int',
-      user_id: 'text',
-      order_number: 'text',
-      observed_at: 'int',
-      state: 'text',
-      snapshot: 'text',
-    },
+  await dialect.insert(
+    trx,
+    UPSERT,
     latest.map(order => [
       order.connection,
       order.orderId,
@@ -106,17 +97,28 @@ async function upsertOrders(trx: Kysely<Schema>, dialect: SqlDialect, orders: re
       order.snapshot.orderNumber === null ? null : storable(order.snapshot.orderNumber),
       order.observedAt,
       JSON.stringify(order.state),
-      JSON.stringify(order.snapshot),
+      snapshotText(order.snapshot),
     ]),
   )
-  await sql`
-    insert into orders (connection, order_id, digest, recheck_at, user_id, order_number, observed_at, state, snapshot)
-    select connection, order_id, digest, recheck_at, user_id, order_number, observed_at, state, snapshot from ${source} where true
-    on conflict (connection, order_id) do update set
-      digest = excluded.digest, recheck_at = excluded.recheck_at, user_id = excluded.user_id,
-      order_number = excluded.order_number,
-      observed_at = excluded.observed_at, state = excluded.state, snapshot = excluded.snapshot`.execute(trx)
 }
+
+const UPSERT = {
+  table: 'orders',
+  columns: {
+    connection: 'text',
+    order_id: 'text',
+    digest: 'text',
+    recheck_at: 'int',
+    user_id: 'text',
+    order_number: 'text',
+    observed_at: 'int',
+    state: 'text',
+    snapshot: 'text',
+  },
+  conflict: `on conflict (connection, order_id) do update set
+    digest = excluded.digest, recheck_at = excluded.recheck_at, user_id = excluded.user_id, order_number = excluded.order_number,
+    observed_at = excluded.observed_at, state = excluded.state, snapshot = excluded.snapshot`,
+} as const
 
 /** More orders of one number are not looked at. */
 const MOST_OF_ONE_NUMBER = 20

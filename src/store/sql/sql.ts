@@ -1,4 +1,4 @@
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { CompiledQuery, type Kysely, type RawBuilder, sql } from 'kysely'
 import { AppError } from '../../lib/errors.ts'
 import type { Schema } from './tables.ts'
 
@@ -18,6 +18,22 @@ export interface Sql {
 type ColumnKind = 'text' | 'int'
 type Value = string | number | null
 
+interface Insert {
+  readonly table: string
+  readonly columns: Readonly<Record<string, ColumnKind>>
+  /** What stands behind the rows, such as `on conflict …`. */
+  readonly conflict?: string
+}
+
+const EACH = Symbol('each')
+
+/** The only parameter of a statement that SQLite is to run for each of these rows. */
+export interface EachRow {
+  readonly [EACH]: readonly (readonly Value[])[]
+}
+export const rowsOfEach = (parameter: unknown): readonly (readonly Value[])[] | null =>
+  typeof parameter === 'object' && parameter !== null && EACH in parameter ? (parameter as EachRow)[EACH] : null
+
 /**
  * An array is one parameter: the text of a statement stays the same and is prepared once, and a page of 250 rows is one statement.
  */
@@ -29,6 +45,8 @@ export interface SqlDialect {
     columns: Readonly<Record<string, ColumnKind>>,
     rows: readonly (readonly Value[])[],
   ): RawBuilder<unknown>
+  /** Adds rows in the order given. */
+  insert(db: Kysely<Schema>, into: Insert, rows: readonly (readonly Value[])[]): Promise<void>
   /** `subject`, a text unless said otherwise, is one of these values. */
   among(subject: RawBuilder<unknown>, values: readonly Value[], kind?: ColumnKind): RawBuilder<boolean>
   /** After a select: locks its rows against other writers until the transaction ends. */
@@ -56,6 +74,14 @@ export const sqliteDialect: SqlDialect = {
     const fields = Object.keys(columns).map((name, at) => sql`value ->> ${sql.lit(at)} as ${sql.ref(name)}`)
     return sql`(select ${sql.join(fields)}, key as i from json_each(${JSON.stringify(rows.map(row => row.map(whole)))})) as ${sql.ref(alias)}`
   },
+  // A prepared statement for each row takes half of what `json_each` takes.
+  insert: async (db, { table, columns, conflict = '' }, rows) => {
+    const names = Object.keys(columns)
+    const values = names.map(() => '?').join(', ')
+    const text = `insert into ${table} (${names.join(', ')}) values (${values}) ${conflict}`
+    const each: EachRow = { [EACH]: rows }
+    await db.executeQuery(CompiledQuery.raw(text, [each]))
+  },
   among: (subject, values) => sql<boolean>`${subject} in (select value from json_each(${JSON.stringify(values)}))`,
   // One connection, one writer: the transaction itself is the lock.
   forUpdate: NOTHING,
@@ -81,6 +107,12 @@ export const postgresDialect: SqlDialect = {
     })
     const names = entries.map(([name]) => sql.ref(name))
     return sql`unnest(${sql.join(arrays)}) with ordinality as ${sql.ref(alias)} (${sql.join(names)}, i)`
+  },
+  insert: async (db, { table, columns, conflict = '' }, rows) => {
+    const names = sql.join(Object.keys(columns).map(name => sql.ref(name)))
+    await sql`
+      insert into ${sql.table(table)} (${names}) select ${names} from ${postgresDialect.rows('new', columns, rows)}
+      order by i ${sql.raw(conflict)}`.execute(db)
   },
   among: (subject, values, kind) =>
     kind === 'int'

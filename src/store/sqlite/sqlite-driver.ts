@@ -11,7 +11,7 @@ import {
   SqliteQueryCompiler,
 } from 'kysely'
 import { AppError, type Intent, messageOf } from '../../lib/errors.ts'
-import { whole } from '../sql/sql.ts'
+import { rowsOfEach, whole } from '../sql/sql.ts'
 import { createStatementCache } from './statement-cache.ts'
 
 /**
@@ -78,6 +78,8 @@ function createConnection(database: DatabaseSync, file: string): DatabaseConnect
     executeQuery: async <R>({ sql, parameters }: CompiledQuery): Promise<QueryResult<R>> => {
       try {
         const { statement, returnsRows } = statements.get(sql)
+        const each = rowsOfEach(parameters[0])
+        if (each) return { rows: [], numAffectedRows: runEach(statement, each) }
         const values = parameters.map(whole) as SQLInputValue[]
         if (returnsRows) return { rows: statement.all(...values) as R[] }
         return { rows: [], numAffectedRows: BigInt(statement.run(...values).changes) }
@@ -93,6 +95,12 @@ function createConnection(database: DatabaseSync, file: string): DatabaseConnect
       })
     },
   }
+}
+
+function runEach(statement: StatementSync, rows: readonly (readonly unknown[])[]): bigint {
+  let changes = 0
+  for (const row of rows) changes += Number(statement.run(...(row.map(whole) as SQLInputValue[])).changes)
+  return BigInt(changes)
 }
 
 interface Meaning {

@@ -113,6 +113,7 @@ describe('roles', () => {
     ['admin', 'PATCH', '/v1/endpoints/e'],
     ['admin', 'DELETE', '/v1/endpoints/e'],
     ['admin', 'POST', '/v1/endpoints/e/rotate-secret'],
+    ['admin', 'POST', '/v1/endpoints/e/link'],
     ['admin', 'GET', '/v1/keys'],
     ['admin', 'POST', '/v1/keys'],
     ['admin', 'DELETE', '/v1/keys/k'],

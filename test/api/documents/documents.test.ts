@@ -21,7 +21,9 @@ afterAll(() => api.close())
 // biome-ignore lint/suspicious/noExplicitAny: documents are read by member
 type Document = any
 const generated = Object.fromEntries(
-  Object.entries(generatedFiles(createConsole())).map(([name, text]) => [name, JSON.parse(text) as Document]),
+  Object.entries(generatedFiles(createConsole()))
+    .filter(([name]) => name.endsWith('.json'))
+    .map(([name, text]) => [name, JSON.parse(text) as Document]),
 )
 
 /** Every `$ref` of a document, resolved within it. */

@@ -29,7 +29,7 @@ describe('GET /v1/attention', () => {
     parts.logHealth = 'No broker answers.'
     const doubts = [{ path: 'total', value: 'x', reason: 'no amount', withholds: [] }]
     const events = [...(await api.seed('shop', 'o-1', { doubts })), ...(await api.seed('shop', 'o-2'))]
-    const bury = (index: number, at: number, lastError: string) => {
+    const giveUp = (index: number, at: number, lastError: string) => {
       const event = events[index]
       if (!event) throw new Error('no such event')
       const { orderKey, id: eventId } = event
@@ -37,9 +37,9 @@ describe('GET /v1/attention', () => {
         ...{ destination: 'audit', orderKey, eventId, at, attempts: 9, lastError, hold: false },
       })
     }
-    await bury(0, NOW - 5000, 'answered 500')
-    await bury(1, NOW - 1000, 'answered 500')
-    await bury(2, NOW - 25 * 3_600_000, 'too long ago')
+    await giveUp(0, NOW - 5000, 'answered 500')
+    await giveUp(1, NOW - 1000, 'answered 500')
+    await giveUp(2, NOW - 25 * 3_600_000, 'too long ago')
 
     const { data } = await attention()
     expect(data).toMatchObject([

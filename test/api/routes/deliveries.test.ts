@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => api.close())
 
 /** The first event is given up for this destination, after one attempt. */
-async function bury(destination: string, hold = false): Promise<EventRecord> {
+async function giveUp(destination: string, hold = false): Promise<EventRecord> {
   const [event] = events
   if (!event) throw new Error('no event was seeded')
   const lane = { destination, orderKey: event.orderKey }
@@ -42,7 +42,7 @@ async function bury(destination: string, hold = false): Promise<EventRecord> {
 
 describe('deliveries', () => {
   test('are listed with their attempts, exactly as promised', async () => {
-    const event = await bury('a')
+    const event = await giveUp('a')
     const { status, body } = await api.call('GET', '/v1/deliveries')
     expect(status).toBe(200)
     expect(body).toEqual({
@@ -74,7 +74,7 @@ describe('deliveries', () => {
   })
 
   test('are filtered by destination, event and status', async () => {
-    const event = await bury('a')
+    const event = await giveUp('a')
     const count = async (query: string) => (await api.call('GET', `/v1/deliveries?${query}`)).body.data.length
     expect(await count('status=dead')).toBe(1)
     expect(await count('status=delivered')).toBe(0)
@@ -132,7 +132,7 @@ describe('deliveries', () => {
 
 describe('dead letters', () => {
   test('are listed with the event itself', async () => {
-    const event = await bury('a', true)
+    const event = await giveUp('a', true)
     const { status, text, body } = await api.call('GET', '/v1/dead-letters')
     expect(status).toBe(200)
     expect(body.data).toEqual([
@@ -152,7 +152,7 @@ describe('dead letters', () => {
   })
 
   test('one is redriven', async () => {
-    await bury('a')
+    await giveUp('a')
     const [letter] = (await api.call('GET', '/v1/dead-letters')).body.data
     const answer = await api.call('POST', `/v1/dead-letters/${encodeURIComponent(letter.id)}/redrive`)
     expect(answer).toMatchObject({ status: 202, body: { queued: 1 } })
@@ -162,8 +162,8 @@ describe('dead letters', () => {
   })
 
   test('many are redriven: of a destination, of a type, of a time, or all', async () => {
-    await bury('a')
-    await bury('audit')
+    await giveUp('a')
+    await giveUp('audit')
     const redrive = async (body: unknown) => (await api.call('POST', '/v1/dead-letters/redrive', { body })).body.queued
     expect(await redrive({ type: 'order.cancelled' })).toBe(0)
     expect(await redrive({ type: ['order.cancelled', 'order.refunded'] })).toBe(0)
@@ -183,7 +183,7 @@ describe('dead letters', () => {
 
 describe('destinations', () => {
   test('show handlers and endpoints, exactly as promised', async () => {
-    await bury('a')
+    await giveUp('a')
     await api.store.lanes.spill(
       events.slice(1).map(event => ({ destination: 'a', event, origin: 'live' })),
       { nextAt: NOW, attempt: 0 },
@@ -234,7 +234,7 @@ describe('destinations', () => {
   })
 
   test('show how many of their dead letters retention has deleted', async () => {
-    await bury('a')
+    await giveUp('a')
     await api.store.prune(
       { events: 0, attempts: 0, deadLetters: NOW * 2, reader: null, now: NOW },
       new AbortController().signal,

@@ -10,7 +10,7 @@ afterEach(() => api.close())
 const get = async (path: string) => (await api.call('GET', path)).body
 const idsOf = (data: readonly { orderId: string }[]) => data.map(({ orderId }) => orderId)
 
-async function bury(orderId: string, own: { hold?: boolean; lastError?: string } = {}): Promise<void> {
+async function giveUp(orderId: string, own: { hold?: boolean; lastError?: string } = {}): Promise<void> {
   const [event] = await api.seed('shop', orderId, { packages: [] })
   if (!event) throw new Error('the order proves nothing')
   await api.store.lanes.deadLetter({
@@ -71,7 +71,7 @@ describe('events', () => {
 
 describe('deliveries', () => {
   test('are listed by order, by outcome and since a time, and say as what each attempt was made', async () => {
-    await bury('a-1')
+    await giveUp('a-1')
     const [event] = await api.seed('shop', 'a-2', { orderNumber: '77', packages: [] })
     if (!event) throw new Error('the order proves nothing')
     await api.store.deliveries.record([
@@ -96,8 +96,8 @@ describe('deliveries', () => {
 
 describe('dead letters', () => {
   test('are discarded by a filter, with a reason; an order that one held goes on', async () => {
-    await bury('a-1', { hold: true })
-    await bury('a-2', { lastError: 'answered 400' })
+    await giveUp('a-1', { hold: true })
+    await giveUp('a-2', { lastError: 'answered 400' })
     expect((await api.call('POST', '/v1/dead-letters/discard', { body: {} })).status).toBe(400)
     const body = { error: 'answered 500', reason: 'sent by hand' }
     expect((await api.call('POST', '/v1/dead-letters/discard', { body })).body).toEqual({ discarded: 1 })
@@ -107,7 +107,7 @@ describe('dead letters', () => {
   })
 
   test('are counted by a dry run of a redrive, which queues nothing', async () => {
-    await bury('a-1')
+    await giveUp('a-1')
     const path = '/v1/dead-letters/redrive'
     expect((await api.call('POST', `${path}?dryRun=true`)).body).toEqual({ matching: 1 })
     expect((await api.call('POST', path, { body: { dryRun: true, error: 'other' } })).body).toEqual({ matching: 0 })

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, test } from 'vitest'
-import { VerifyLine } from '../../../schemas/api.ts'
+import { VerifyLine } from '../../../schemas/verify-line.ts'
 import { answerPoll } from '../../../src/ingest/poll-request.ts'
 import { until } from '../../helpers/until.ts'
 import { env, type Harness, NOW, openHarness } from '../harness.ts'

@@ -111,17 +111,17 @@ export function alertContract(world: World): void {
       expect(await alerts.newestLetters()).toEqual(new Map())
       const events = ['a', 'b', 'c'].map(orderId => eventRecord({ orderId }))
       await remember(world.store, events)
-      const bury = async (destination: string, index: number, lastError: string) => {
+      const giveUp = async (destination: string, index: number, lastError: string) => {
         const event = events[index]
         if (!event) throw new Error('there are three')
         const { id: eventId, orderKey } = event
         await lanes.deadLetter({ destination, orderKey, eventId, at: NOW, attempts: 3, lastError, hold: false })
       }
-      await bury('mail', 0, 'first')
+      await giveUp('mail', 0, 'first')
       const before = (await alerts.newestLetters()).get('mail') ?? 0
-      await bury('search', 0, 'elsewhere')
-      await bury('mail', 1, 'second')
-      await bury('mail', 2, 'third')
+      await giveUp('search', 0, 'elsewhere')
+      await giveUp('mail', 1, 'second')
+      await giveUp('mail', 2, 'third')
       expect([...(await alerts.newestLetters()).keys()].sort()).toEqual(['mail', 'search'])
       expect(await alerts.lettersAfter('mail', before)).toEqual({ count: 2, lastError: 'third' })
       const newest = (await alerts.newestLetters()).get('mail') ?? 0

@@ -8,7 +8,7 @@ export function deadLetterContract(world: World): void {
     const key = (orderId: string) => `shop/${orderId}`
     const ids = (events: readonly { id: string }[]) => events.map(event => event.id)
 
-    const bury = (event: EventRecord, own: { hold?: boolean; destination?: string; at?: number } = {}) =>
+    const giveUp = (event: EventRecord, own: { hold?: boolean; destination?: string; at?: number } = {}) =>
       world.store.lanes.deadLetter({
         destination: 'billing',
         orderKey: event.orderKey,
@@ -21,12 +21,12 @@ export function deadLetterContract(world: World): void {
       })
     const letters = (filter = {}) => world.store.deadLetters.list(filter, { limit: 100 })
 
-    test('a buried head leaves the backlog, and its lane goes on at once', async () => {
+    test('a head that became a dead letter leaves the backlog, and its lane goes on at once', async () => {
       const { store } = world
       const [first, second] = eventsOf('a', 2) as [EventRecord, EventRecord]
       await remember(store, [first, second])
       await store.lanes.spill(spilled('billing', [first, second]), { nextAt: NOW + 900, attempt: 3 })
-      expect(await bury(first)).toBe(false)
+      expect(await giveUp(first)).toBe(false)
       expect(await backlogOf(store, 'billing', key('a'))).toEqual([second.id])
       expect(await dueLanes(store, 'billing')).toMatchObject([{ orderKey: key('a'), attempt: 0, held: false }])
       const [letter] = await letters()
@@ -43,7 +43,7 @@ export function deadLetterContract(world: World): void {
       expect(await store.deadLetters.get(letter?.id ?? '')).toEqual(letter)
       expect(await store.deadLetters.get('dl_unknown')).toBeNull()
 
-      expect(await bury(second)).toBe(true)
+      expect(await giveUp(second)).toBe(true)
       expect(await store.lanes.counts()).toEqual(new Map())
       expect(await store.deadLetters.counts()).toEqual(new Map([['billing', 2]]))
     })
@@ -53,9 +53,9 @@ export function deadLetterContract(world: World): void {
       const events = eventsOf('a', 3)
       const [first, second, third] = events as [EventRecord, EventRecord, EventRecord]
       await remember(store, events)
-      await bury(first, { at: NOW - 5 })
-      await bury(second)
-      await bury(third, { destination: 'search', at: NOW - 50 })
+      await giveUp(first, { at: NOW - 5 })
+      await giveUp(second)
+      await giveUp(third, { destination: 'search', at: NOW - 50 })
       const group = { destination: 'billing', error: 'no  answer', count: 2, firstAt: NOW - 5, lastAt: NOW }
       expect(await store.deadLetters.groups(NOW - 10, 10)).toEqual([group])
       expect(await store.deadLetters.groups(0, 10)).toHaveLength(2)
@@ -69,7 +69,7 @@ export function deadLetterContract(world: World): void {
       const [first, second] = events as [EventRecord, EventRecord]
       await remember(store, events)
       await store.lanes.spill(spilled('billing', events), { nextAt: NOW, attempt: 3 })
-      await bury(first, { hold: true })
+      await giveUp(first, { hold: true })
       expect(await dueLanes(store, 'billing')).toEqual([])
       expect(await store.deadLetters.discard({ destination: 'billing' }, NOW + 7)).toBe(1)
       expect(await letters()).toEqual([])
@@ -78,10 +78,10 @@ export function deadLetterContract(world: World): void {
       expect(await store.deadLetters.discard({}, NOW)).toBe(0)
     })
 
-    test('an event that never waited can be buried', async () => {
+    test('an event that never waited can become a dead letter', async () => {
       const event = eventRecord()
       await remember(world.store, [event])
-      expect(await bury(event)).toBe(true)
+      expect(await giveUp(event)).toBe(true)
       expect(await letters()).toHaveLength(1)
       expect(await world.store.lanes.counts()).toEqual(new Map())
     })
@@ -89,9 +89,9 @@ export function deadLetterContract(world: World): void {
     test('burying the same event again renews its letter', async () => {
       const event = eventRecord()
       await remember(world.store, [event])
-      await bury(event)
+      await giveUp(event)
       const [before] = await letters()
-      await bury(event, { at: NOW + 5 })
+      await giveUp(event, { at: NOW + 5 })
       const after = await letters()
       expect(after).toHaveLength(1)
       expect(after[0]).toMatchObject({ id: before?.id, at: NOW + 5 })
@@ -103,7 +103,7 @@ export function deadLetterContract(world: World): void {
       const [first] = events as [EventRecord]
       await remember(store, events)
       await store.lanes.spill(spilled('billing', events.slice(0, 2)), { nextAt: NOW, attempt: 3 })
-      expect(await bury(first, { hold: true })).toBe(false)
+      expect(await giveUp(first, { hold: true })).toBe(false)
       await store.lanes.spill(
         spilled('billing', events.slice(2)),
         { nextAt: NOW, attempt: 0 },
@@ -124,7 +124,7 @@ export function deadLetterContract(world: World): void {
     test('an event that never waited can hold its lane', async () => {
       const event = eventRecord({ orderId: 'a' })
       await remember(world.store, [event])
-      expect(await bury(event, { hold: true })).toBe(false)
+      expect(await giveUp(event, { hold: true })).toBe(false)
       expect(await backlogOf(world.store, 'billing', key('a'))).toEqual([event.id])
       expect(await dueLanes(world.store, 'billing', NOW + 1e9)).toEqual([])
     })
@@ -133,7 +133,7 @@ export function deadLetterContract(world: World): void {
       const { store } = world
       const events = eventsOf('a', 2)
       await wait(store, 'billing', events)
-      await bury(events[0] as EventRecord, { hold: true })
+      await giveUp(events[0] as EventRecord, { hold: true })
       expect(await store.deadLetters.redrive({}, NOW + 5)).toBe(1)
       expect(await letters()).toEqual([])
       expect(await backlogOf(store, 'billing', key('a'))).toEqual(ids(events))
@@ -146,7 +146,7 @@ export function deadLetterContract(world: World): void {
       const { store } = world
       const events = eventsOf('a', 4)
       await remember(store, events)
-      for (const event of [events[2], events[0], events[1]]) await bury(event as EventRecord)
+      for (const event of [events[2], events[0], events[1]]) await giveUp(event as EventRecord)
       await store.lanes.spill(spilled('billing', events.slice(3)), { nextAt: NOW + 900, attempt: 2 })
       expect(await store.deadLetters.redrive({ destination: 'billing' }, NOW)).toBe(3)
       expect((await store.lanes.head('billing', key('a'), 10)).map(event => [event.sequence, event.origin])).toEqual([
@@ -167,8 +167,8 @@ export function deadLetterContract(world: World): void {
         eventRecord({ orderId: 'c', type: 'order.paid', observedAt: NOW + 20, connection: 'other' }),
       ]
       await remember(store, events)
-      for (const event of events) await bury(event)
-      await bury(events[0] as EventRecord, { destination: 'search' })
+      for (const event of events) await giveUp(event)
+      await giveUp(events[0] as EventRecord, { destination: 'search' })
       expect(await letters({ destination: 'search' })).toHaveLength(1)
       expect(await letters({ types: ['order.paid'] })).toHaveLength(3)
       expect(await letters({ connections: ['other'] })).toHaveLength(1)
@@ -195,7 +195,7 @@ export function deadLetterContract(world: World): void {
         eventRecord({ orderId: `o${index % 3}`, sequence: index + 1 }),
       )
       await remember(store, events)
-      for (const event of events.toReversed()) await bury(event)
+      for (const event of events.toReversed()) await giveUp(event)
       expect(await store.deadLetters.redrive({}, NOW)).toBe(600)
       for (const orderId of ['o0', 'o1', 'o2'])
         expect(await backlogOf(store, 'billing', key(orderId))).toEqual(
@@ -207,7 +207,7 @@ export function deadLetterContract(world: World): void {
       const { store } = world
       const events = ['a', 'b', 'c'].flatMap(orderId => eventsOf(orderId, 1))
       await remember(store, events)
-      for (const event of events) await bury(event)
+      for (const event of events) await giveUp(event)
       const first = await store.deadLetters.list({}, { limit: 2 })
       expect(first.map(letter => letter.event.orderId)).toEqual(['c', 'b'])
       const rest = await store.deadLetters.list({}, { limit: 2, after: first.at(-1)?.n ?? 0 })
@@ -218,8 +218,8 @@ export function deadLetterContract(world: World): void {
       const { store } = world
       const [held, next, other] = [...eventsOf('a', 2), ...eventsOf('b', 1)] as [EventRecord, EventRecord, EventRecord]
       await wait(store, 'billing', [held, next, other])
-      await bury(held, { hold: true })
-      await bury(other)
+      await giveUp(held, { hold: true })
+      await giveUp(other)
       await store.lanes.replay('billing', { orderId: 'b' }, NOW)
       await store.lanes.delivered(
         'billing',
@@ -238,7 +238,7 @@ export function deadLetterContract(world: World): void {
       const { store } = world
       const [held, next] = eventsOf('a', 2) as [EventRecord, EventRecord]
       await wait(store, 'billing', [held, next])
-      await bury(held, { hold: true })
+      await giveUp(held, { hold: true })
       await store.lanes.delivered('billing', [{ orderKey: key('a'), eventIds: [next.id] }], NOW)
       expect(await dueLanes(store, 'billing', NOW + 1e9)).toEqual([])
       expect(await letters()).toHaveLength(1)
@@ -248,8 +248,8 @@ export function deadLetterContract(world: World): void {
       const { store } = world
       const [a, b] = [...eventsOf('a', 1), ...eventsOf('b', 1)] as [EventRecord, EventRecord]
       await remember(store, [a, b])
-      await bury(a, { at: NOW })
-      await bury(b, { at: NOW + 10 })
+      await giveUp(a, { at: NOW })
+      await giveUp(b, { at: NOW + 10 })
       await store.deliveries.record([a, b].map(event => attemptRow(event, { at: NOW + 5 })))
       expect((await letters()).map(letter => letter.event.id)).toEqual([b.id])
     })

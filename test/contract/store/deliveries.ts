@@ -16,7 +16,7 @@ export function deliveryContract(world: World): void {
         at: NOW + attempt,
       })
 
-    const bury = (event: EventRecord, hold = false) =>
+    const giveUp = (event: EventRecord, hold = false) =>
       world.store.lanes.deadLetter({
         destination: 'billing',
         orderKey: event.orderKey,
@@ -126,9 +126,9 @@ export function deliveryContract(world: World): void {
       const [a, b, behind] = [...eventsOf('a', 1), ...eventsOf('b', 2)] as [EventRecord, EventRecord, EventRecord]
       await remember(store, [a, b, behind])
       await store.deliveries.record([failed(a, 1), attemptRow(a, { attempt: 2, outcome: 'dead', at: NOW + 2 })])
-      await bury(a)
+      await giveUp(a)
       await store.lanes.spill(spilled('billing', [b, behind]), { nextAt: NOW, attempt: 2 })
-      await bury(b, true)
+      await giveUp(b, true)
       expect((await all({ statuses: ['dead'] })).map(row => [row.eventId, row.attempt])).toEqual([
         [b.id, 2],
         [a.id, 2],
@@ -142,7 +142,7 @@ export function deliveryContract(world: World): void {
       const [delivered, dead] = [...eventsOf('a', 1), ...eventsOf('b', 1)] as [EventRecord, EventRecord]
       await remember(store, [delivered, dead])
       await store.deliveries.record([attemptRow(delivered)])
-      await bury(dead)
+      await giveUp(dead)
       await store.lanes.replay('billing', {}, NOW)
       expect((await all()).map(row => [row.eventId, row.status]).sort()).toEqual([
         [delivered.id, 'waiting'],
@@ -193,7 +193,7 @@ export function deliveryContract(world: World): void {
       const [a, b] = [...eventsOf('a', 1), ...eventsOf('b', 1)] as [EventRecord, EventRecord]
       await remember(store, [a, b])
       await store.deliveries.record([attemptRow(a), attemptRow(a, { destination: 'search' })])
-      await bury(b)
+      await giveUp(b)
       await store.lanes.spill(spilled('search', [b]), { nextAt: NOW, attempt: 0 })
       const seen = async (filter: { destination?: string; eventId?: string }) =>
         (await all(filter)).map(row => `${row.id} ${row.status}`).sort()

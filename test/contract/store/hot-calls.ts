@@ -95,9 +95,9 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
     { nextAt: NOW, attempt: 1 },
     { destination: 'billing', orderKey: event.orderKey },
   )
-  const bury = (eventId: string, orderKey: string, hold: boolean) =>
+  const giveUp = (eventId: string, orderKey: string, hold: boolean) =>
     store.lanes.deadLetter({ destination: 'billing', orderKey, eventId, at: NOW, attempts: 1, lastError: 'x', hold })
-  for (const item of events) await bury(item.id, item.orderKey, item === event)
+  for (const item of events) await giveUp(item.id, item.orderKey, item === event)
   await store.lanes.reschedule(
     await store.lanes.due({ destination: 'billing', now: NOW, limit: 3, owned: null, skip: new Set() }),
   )
@@ -108,7 +108,7 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.deliveries.stats(100)
   await store.deliveries.recent('billing', 100)
   await store.deliveries.acknowledged(100)
-  await store.events.rates({ since: NOW, until: NOW + 60_000, bucketMs: 60_000 })
+  await store.events.rates({ since: NOW + 3990, until: NOW + 4000, bucketMs: 60_000 })
   await store.sessions.get('none')
   await store.sessions.seen('none', NOW)
   await store.sessions.removeOf('none')

@@ -88,7 +88,7 @@ export function laneContract(world: World): void {
       expect(await store.events.unpublished('shop', 10)).toEqual([])
     })
 
-    test('nothing is put in, and nothing buried, for an endpoint that is no more', async () => {
+    test('an endpoint that was removed gets neither backlog rows nor dead letters', async () => {
       const { store } = world
       await store.endpoints.insert(endpointRow({ id: 'there' }))
       const events = eventsOf('a', 2)

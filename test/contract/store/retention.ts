@@ -26,7 +26,7 @@ export function retentionContract(world: World): void {
   const young = (orderId: string, sequence = 2) => eventRecord({ orderId, sequence, observedAt: NOW })
   const prune = (bounds: Partial<PruneBounds> = {}) => world.store.prune({ ...BEFORE_NOW, ...bounds }, go)
   const left = async () => (await world.store.events.list({}, { limit: 1000 })).map(event => event.id)
-  const bury = (event: EventRecord, own: { hold?: boolean; at?: number; destination?: string } = {}) =>
+  const giveUp = (event: EventRecord, own: { hold?: boolean; at?: number; destination?: string } = {}) =>
     world.store.lanes.deadLetter({
       destination: 'billing',
       orderKey: event.orderKey,
@@ -83,8 +83,8 @@ export function retentionContract(world: World): void {
       const { store } = world
       const [dead, held] = [old('dead'), old('held')]
       await wait(store, 'billing', [dead, held])
-      await bury(dead)
-      await bury(held, { hold: true })
+      await giveUp(dead)
+      await giveUp(held, { hold: true })
       expect(await prune()).toEqual({ events: 0, attempts: 0, deadLetters: new Map() })
       expect((await store.deadLetters.list({}, { limit: 10 })).map(letter => letter.event.id).sort()).toEqual(
         [dead.id, held.id].sort(),
@@ -162,14 +162,14 @@ export function retentionContract(world: World): void {
       const { store } = world
       const events = Array.from({ length: 700 }, (_, index) => old(`o${index}`))
       await remember(store, events)
-      // By hand: each burial waits for the disk.
+      // By hand, because each write of a dead letter waits for the disk.
       const ids = events.slice(0, 650).map(({ id }) => `'${id}'`)
       await world.tamper(`
         insert into dead_letters (id, destination, event_id, order_key, sequence, at, attempts, last_error, holding)
         select 'dl_' || id, 'billing', id, order_key, sequence, ${NOW - 10}, 1, 'x', 0 from events
         where id in (${ids.join()}) order by n`)
-      for (const event of events.slice(650, 652)) await bury(event, { at: NOW - 10, destination: 'search' })
-      for (const event of events.slice(652)) await bury(event, { at: NOW })
+      for (const event of events.slice(650, 652)) await giveUp(event, { at: NOW - 10, destination: 'search' })
+      for (const event of events.slice(652)) await giveUp(event, { at: NOW })
       const expected = new Map([
         ['billing', 650],
         ['search', 2],
@@ -190,7 +190,7 @@ export function retentionContract(world: World): void {
       const { store } = world
       const held = old('held')
       await wait(store, 'billing', [held])
-      await bury(held, { hold: true, at: NOW - 10 })
+      await giveUp(held, { hold: true, at: NOW - 10 })
       expect(await prune({ deadLetters: NOW })).toMatchObject({ events: 0, deadLetters: new Map() })
       expect(await store.deadLetters.counts()).toEqual(new Map([['billing', 1]]))
       expect(await backlogOf(store, 'billing', held.orderKey)).toEqual([held.id])
@@ -210,7 +210,7 @@ export function retentionContract(world: World): void {
       const [waiting, dead, done] = [old('waiting'), old('dead'), old('done')]
       await wait(store, 'billing', [waiting, dead])
       await remember(store, [done])
-      await bury(dead)
+      await giveUp(dead)
       const failed = { at: NOW - 10, outcome: 'retry' } as const
       await store.deliveries.record([waiting, dead, done].map(event => attemptRow(event, failed)))
       expect(await prune()).toMatchObject({ attempts: 1 })

@@ -44,6 +44,7 @@ describe.skipIf(!kafka)('what Kafka refuses', { timeout: 120_000 }, () => {
   })
   afterAll(() => bare.close())
   afterEach(async () => {
+    proxy.loseAcknowledgements(false)
     for (const partition of [0, 1, 2]) proxy.refuse(partition, null)
     await Promise.all(logs.splice(0).map(log => log.close()))
   })
@@ -71,6 +72,20 @@ describe.skipIf(!kafka)('what Kafka refuses', { timeout: 120_000 }, () => {
         throw error
       },
     )
+
+  test('a batch that was written although it failed does not make the broker drop the next one', async () => {
+    const topic = unique('unacknowledged')
+    const log = await open(topic, { partitions: 1 })
+    await log.append([eventRecord({ orderId: 'first' })])
+    proxy.loseAcknowledgements(true)
+    const lost = eventRecord({ orderId: 'lost' })
+    await expect(log.append([lost])).rejects.toMatchObject({ intent: 'retry' })
+    proxy.loseAcknowledgements(false)
+    await vi.waitFor(() => log.append([eventRecord({ orderId: 'next' })]), { timeout: 60_000 })
+    await log.append([lost])
+    const orders = (await contents(topic, 4)).map(({ event }) => event.orderId)
+    expect(new Set(orders)).toEqual(new Set(['first', 'lost', 'next']))
+  })
 
   test('200 small orders at once fit a topic with max.message.bytes=100000', async () => {
     const topic = unique('narrow')

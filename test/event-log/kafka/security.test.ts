@@ -12,7 +12,7 @@ const { AclOperationTypes: MAY, AclPermissionTypes, AclResourceTypes: ON, Resour
 const kafka = await startOwnKafka({ security: 'sasl' })
 afterAll(() => kafka?.stop())
 
-const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 40_000, interval: 50 })
+const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 60_000, interval: 50 })
 const never = () => new AbortController().signal
 
 describe.skipIf(!kafka)('Kafka with passwords and permissions', { timeout: 60_000 }, () => {

@@ -15,6 +15,7 @@ export async function record(
   options: {
     settle?: boolean
     onBatch?: (partition: number, entries: readonly LogEntry[]) => Promise<void>
+    assigned?: (partitions: readonly number[]) => void
     revoked?: (partitions: readonly number[]) => Promise<void>
     hasReadBefore?: () => Promise<boolean>
     happened?: string[]
@@ -35,6 +36,7 @@ export async function record(
     assigned: async partitions => {
       for (const partition of partitions) owned.add(partition)
       happened.push(`${name}assigned ${partitions.join()}`)
+      options.assigned?.(partitions)
     },
     revoked: async partitions => {
       happened.push(`${name}revoking ${partitions.join()}`)

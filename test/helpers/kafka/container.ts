@@ -23,7 +23,7 @@ export async function containerKafka(variant: KafkaVariant): Promise<OwnKafka | 
     const container = await new GenericContainer(IMAGE)
       .withEnvironment({ ...environment, KAFKA_HEAP_OPTS: '-Xmx320m', CLUSTER_ID: 'b3JkZXJ3aXJlLXRlc3RzMA' })
       .withExposedPorts({ container: port, host: port })
-      .withStartupTimeout(90_000)
+      .withStartupTimeout(180_000)
       .start()
     const handle = runtime.container.getById(container.getId())
     const start = async () => {

@@ -6,7 +6,7 @@ import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KafkaVariant, OwnKafka } from '../kafka.ts'
-import { javaArguments, javaVersion, run, spawnBroker, tailOf } from './jvm.ts'
+import { FLAGS, javaArguments, javaVersion, run, spawnBroker, tailOf } from './jvm.ts'
 import { freePorts, listening } from './ports.ts'
 import { brokerSettings } from './settings.ts'
 import { type WarmStart, warmStart, writeProperties } from './warm-start.ts'
@@ -91,6 +91,13 @@ export async function jarKafka(variant: KafkaVariant): Promise<OwnKafka | string
       await rm(home, { recursive: true, force: true })
     },
   }
+}
+
+/** How to run a Java source file that uses Kafka's client: the arguments of `java` before the file. Throws where there are no jars. */
+export async function javaWithKafka(): Promise<readonly string[]> {
+  const jars = await kafkaJars()
+  if (typeof jars === 'string') throw new Error(jars)
+  return ['-cp', join(jars.folder, '*'), ...FLAGS]
 }
 
 /** Writes a record with value `java` for each key, with Kafka's own console producer. */

@@ -7,7 +7,7 @@ import { promisify } from 'node:util'
 export const run = promisify(execFile)
 
 /** Small and quick to start rather than fast: one test's messages. */
-const FLAGS = [
+export const FLAGS = [
   '-Xmx320m',
   '-Xms64m',
   '-XX:+UseSerialGC',

@@ -229,3 +229,28 @@ describe('rows', () => {
     expect(page).toMatchObject({ orders: [], rejects: [{ orderId: '7' }, { orderId: null, value: '"worse"' }] })
   })
 })
+
+describe('values in their plain form', () => {
+  test('amounts read as the same digits written in another way', () => {
+    const digits = fc.stringMatching(/^(0|[1-9]\d{0,14})(\.\d{1,5})?$/)
+    fc.assert(
+      fc.property(digits, fc.constantFrom('USD', 'JPY', 'KWD', 'CLF', null), (text, currency) => {
+        // A zero in front is not plain, and means nothing.
+        expect(amount(text, currency)).toEqual(amount(`0${text}`, currency))
+      }),
+    )
+  })
+
+  test('times read as the same time written in another way', () => {
+    const part = fc.integer({ min: 0, max: 61 }).map(number => String(number).padStart(2, '0'))
+    const year = fc.constantFrom('0000', '0001', '0002', '1970', '2024', '2026', '9999')
+    const fraction = fc.constantFrom('', '.000', '.123', '.999')
+    fc.assert(
+      fc.property(year, fc.array(part, { minLength: 5, maxLength: 5 }), fraction, (years, [m, d, h, min, s], ms) => {
+        const [day, hour] = [`${years}-${m}-${d}`, `${h}:${min}:${s}${ms}`]
+        expect(time(`${day}T${hour}Z`)).toEqual(time(`${day} ${hour}Z`))
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})

@@ -119,7 +119,7 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
         await Promise.all(calls)
       }
       for (const failure of failures) expect(failure).toMatchObject({ code: 'store.unreachable', intent: 'retry' })
-      await vi.waitFor(() => store.offsets.set('after', 0, 7), { timeout: 10_000 })
+      await vi.waitFor(() => store.offsets.set('after', 0, 7), { timeout: 60_000 })
       expect(await store.offsets.get('after', 0)).toBe(7)
       expect(await store.offsets.get('g', 0)).toBe(1)
     })
@@ -132,7 +132,7 @@ describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
       await withStores(await own.newDatabase(), 1, async ([store]) => {
         await store?.offsets.set('g', 0, 1)
         await own.restart?.()
-        await vi.waitFor(async () => expect(await store?.offsets.get('g', 0)).toBe(1), { timeout: 20_000 })
+        await vi.waitFor(async () => expect(await store?.offsets.get('g', 0)).toBe(1), { timeout: 60_000 })
       })
     } finally {
       await own.stop()

@@ -1,4 +1,4 @@
-import { AppError, messageOf } from './errors.ts'
+import { AppError, messageOf } from '../lib/errors.ts'
 
 /** The working parts of a process. */
 interface Parts {

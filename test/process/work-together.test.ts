@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { workTogether } from '../../src/lib/work-together.ts'
+import { workTogether } from '../../src/process/work-together.ts'
 
 const untilAborted = (signal: AbortSignal) =>
   new Promise<void>(resolve =>
