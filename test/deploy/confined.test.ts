@@ -27,7 +27,6 @@ mount -t tmpfs -o size=64m,uid=10001,mode=0700 tmpfs /media
 mount -t tmpfs -o size=64m,mode=1777 tmpfs /tmp
 mount -o remount,bind,ro /mnt
 mount -o remount,bind,ro /srv
-mount --bind / /
 mount -o remount,bind,ro /
 cd /srv
 case $1 in ${root}/*) node=/mnt/\${1#${root}/} ;; *) node=$1 ;; esac
