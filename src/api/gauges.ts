@@ -1,8 +1,10 @@
 import { lagMs } from '../ingest/vendor-clock.ts'
-import { DESTINATION_STATES } from '../telemetry/metrics.ts'
+import { isSilent } from '../ingest/webhook-watch.ts'
+import type { ConnectionRow } from '../store/port/connections.ts'
+import { CONNECTION_STATES, DESTINATION_STATES, type Metrics } from '../telemetry/metrics.ts'
 import type { ApiDeps } from './deps.ts'
 
-/** Refreshes the gauges that are read from the store: lag, backlog, dead letters. */
+/** Refreshes the gauges that are read from the store: states, lag, backlog, dead letters. */
 export function createCollector({
   config,
   store,
@@ -28,6 +30,12 @@ export function createCollector({
       const lag = lagMs(row, now)
       if (lag !== null && configured.has(row.id)) metrics.connectionLag.set({ connection: row.id }, lag / 1000)
     }
+    const enabled = new Set(config.connections.flatMap(each => (each.enabled ? each.id : [])))
+    tellStates(
+      metrics,
+      rows.filter(({ id }) => enabled.has(id)),
+      now,
+    )
     metrics.unpublished.reset()
     for (const id of configured) metrics.unpublished.set({ connection: id }, 0)
     for (const { connection, count } of unpublished) metrics.unpublished.set({ connection }, count)
@@ -54,6 +62,22 @@ export function createCollector({
       metrics.backlogOldest.set({ destination }, oldest === null ? 0 : Math.max(0, now - oldest) / 1000)
       metrics.deadLetters.set({ destination }, letters.get(destination) ?? 0)
     }
+  }
+}
+
+/** A connection that is turned off in the configuration has no state. */
+function tellStates(
+  { connectionState, connectionNotice }: Metrics,
+  enabled: readonly ConnectionRow[],
+  now: number,
+): void {
+  connectionState.reset()
+  connectionNotice.reset()
+  for (const row of enabled) {
+    const connection = row.id
+    for (const state of CONNECTION_STATES) connectionState.set({ connection, state }, state === row.state ? 1 : 0)
+    connectionNotice.set({ connection, notice: 'webhooks-silent' }, isSilent(row, now) ? 1 : 0)
+    connectionNotice.set({ connection, notice: 'clock' }, row.clockAheadMs === null ? 0 : 1)
   }
 }
 

@@ -24,6 +24,11 @@ export async function start(options: {
 }): Promise<void> {
   const { loaded, settings, roles, signal } = options
   const clock = systemClock()
+  // Before the log, whose lines carry the trace they belong to.
+  const warn = (error: string) => log.warn({ error }, 'traces cannot be sent')
+  const tracing = settings.tracing
+    ? (await import('../telemetry/open-telemetry.ts')).openTracing({ ...settings.tracing, version: VERSION, warn })
+    : null
   const log = await createLog({ level: settings.logLevel, format: settings.logFormat })
   const localKey = randomBytes(24).toString('base64url')
   log.info({ version: VERSION, config: loaded.path, roles: [...roles].join(',') }, 'orderwire starts')
@@ -72,6 +77,7 @@ export async function start(options: {
     await server.close()
     await app?.close()
     if (announced) await withdraw(settings, localKey)
+    await tracing?.close()
   }
   log.info('stopped')
 

@@ -34,11 +34,15 @@ export interface Settings {
   readonly publicUrls: readonly string[]
   readonly logLevel: string
   readonly logFormat: 'pretty' | 'json'
+  /** null: no traces. Where they go is read by OpenTelemetry's exporter itself. */
+  readonly tracing?: { readonly exporter: 'otlp' | 'console'; readonly ratio: number } | null
   /** The running server that commands use. */
   readonly serverUrl: string | null
 }
 
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']
+
+const SAMPLERS = ['always_on', 'always_off', 'traceidratio'].flatMap(name => [name, `parentbased_${name}`])
 
 const SASL = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
 
@@ -108,6 +112,18 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     logFormat: oneOf('LOG_FORMAT', ['pretty', 'json'], process.stdout.isTTY ? 'pretty' : 'json'),
     serverUrl: address('ORDERWIRE_URL'),
+    tracing: tracing(),
+  }
+
+  /** Asked for by a place or an exporter, as OpenTelemetry has it. */
+  function tracing(): NonNullable<Settings['tracing']> | null {
+    const place = value('OTEL_EXPORTER_OTLP_TRACES_ENDPOINT') ?? value('OTEL_EXPORTER_OTLP_ENDPOINT')
+    const exporter = oneOf('OTEL_TRACES_EXPORTER', ['otlp', 'console', 'none'], place === null ? 'none' : 'otlp')
+    if (exporter === 'none' || value('OTEL_SDK_DISABLED')?.toLowerCase() === 'true') return null
+    const sampler = oneOf('OTEL_TRACES_SAMPLER', SAMPLERS, 'always_on').replace('parentbased_', '')
+    const share = Number(value('OTEL_TRACES_SAMPLER_ARG') ?? 1)
+    if (!(share >= 0 && share <= 1)) throw wrong('OTEL_TRACES_SAMPLER_ARG: expected a number from 0 to 1')
+    return { exporter, ratio: sampler === 'always_off' ? 0 : sampler === 'always_on' ? 1 : share }
   }
 
   function database(): string | null {

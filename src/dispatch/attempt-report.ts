@@ -3,6 +3,7 @@ import type { EventRecord } from '../order/event-record.ts'
 import type { BacklogOrigin } from '../store/port/lanes.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { tracing } from '../telemetry/tracing.ts'
 import type { Fate } from './attempt.ts'
 import type { AttemptRecorder } from './attempts.ts'
 import type { Outcome } from './destination.ts'
@@ -74,6 +75,7 @@ export function createReport(deps: {
       status: statusCode,
       ms: Math.round(ms),
       ...(error === null ? {} : { error }),
+      ...tracing()?.fields(event.id),
       ...(fate.kind === 'retry' ? { nextAt: new Date(fate.nextAt).toISOString() } : {}),
     }
     if (result === 'delivered') log.debug(line, 'delivered')

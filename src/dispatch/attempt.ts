@@ -2,6 +2,7 @@ import type { Delivery } from '../../schemas/config.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
+import { tracing } from '../telemetry/tracing.ts'
 import type { Destination, Outcome } from './destination.ts'
 
 export const ABORTED: Outcome = { result: 'aborted', statusCode: null, error: null, response: null, restMs: null }
@@ -10,11 +11,18 @@ export const ABORTED: Outcome = { result: 'aborted', statusCode: null, error: nu
  * One attempt. Never rejects: a destination that rejects has failed to deliver. If the destination was edited while the request was in
  * flight, what it says about itself (gone, Retry-After) is ignored.
  */
-export async function attempted(
+export function attempted(
   destination: () => Destination,
   event: EventRecord,
   context: Parameters<Destination['deliver']>[1],
 ): Promise<Outcome> {
+  const traced = tracing()
+  if (traced === null) return attemptOf(destination, event, context)
+  const { id, kind } = destination()
+  return traced.attempt(event, { destination: id, kind, ...context }, () => attemptOf(destination, event, context))
+}
+
+async function attemptOf(...[destination, event, context]: Parameters<typeof attempted>): Promise<Outcome> {
   const asked = destination()
   try {
     const outcome = await asked.deliver(event, context)

@@ -15,6 +15,7 @@ import type { OrderRow } from '../store/port/orders.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
+import { tracing } from '../telemetry/tracing.ts'
 import type { RowMemory } from './row-memory.ts'
 import { tidySnapshot } from './tidy-snapshot.ts'
 
@@ -165,6 +166,7 @@ export function createPageApplier(deps: {
       ],
     })
     await commit.finally(written)
+    tracing()?.observed(events)
     return { events, changed: orders }
   }
 

@@ -1,6 +1,7 @@
 import { type Logger, pino } from 'pino'
 import { escapeJson } from '../lib/control-characters.ts'
 import { type LogStream, MESSAGE, shownEntry } from './metrics.ts'
+import { tracing } from './tracing.ts'
 
 export type Log = Logger
 
@@ -29,7 +30,9 @@ export interface LogOptions {
  */
 export async function createLog({ level, format, stream = process.stdout }: LogOptions): Promise<Log> {
   const redact = { paths: SECRETS.flatMap(key => [key, `*.${key}`, `*.*.${key}`]), censor: '[redacted]' }
-  const base = { level, redact, base: null, timestamp: pino.stdTimeFunctions.isoTime }
+  const traced = tracing()
+  const mixin = traced && { mixin: () => traced.fields() }
+  const base = { level, redact, base: null, timestamp: pino.stdTimeFunctions.isoTime, ...mixin }
   if (format === 'json') return pino(base, { write: entry => void stream.write(escapeJson(entry)) })
   const { prettyFactory } = await import('pino-pretty')
   const pretty = prettyFactory({

@@ -15,6 +15,9 @@ export function shownEntry(entry: string): Record<string, unknown> {
 /** How a delivery attempt may end. */
 const DELIVERY_OUTCOMES = ['delivered', 'retry', 'dead'] as const
 
+/** The states of a connection that is enabled. */
+export const CONNECTION_STATES = ['ok', 'behind', 'failing', 'stopped'] as const
+
 export const DESTINATION_STATES = ['active', 'paused', 'disabled', 'open'] as const
 
 const SECONDS = [0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1, 2.5, 5, 10, 30]
@@ -41,6 +44,11 @@ export function createMetrics() {
     polls: counter('orderwire_polls_total', 'Polls by outcome', ['connection', 'outcome']),
     pollSeconds: histogram('orderwire_poll_seconds', 'Duration of a poll', ['connection'], SECONDS),
     connectionLag: gauge('orderwire_connection_lag_seconds', 'How far the cursor is behind now', ['connection']),
+    connectionState: gauge('orderwire_connection_state', '1: the connection is in this state', ['connection', 'state']),
+    connectionNotice: gauge('orderwire_connection_notice', '1: a person should look at the connection', [
+      'connection',
+      'notice',
+    ]),
     connectionTrouble: gauge('orderwire_connection_trouble', '1: this loop of the connection fails', [
       'connection',
       'loop',
@@ -84,6 +92,7 @@ export function createMetrics() {
       'state',
     ]),
     quarantine: gauge('orderwire_quarantine', 'Orders and values that could not be understood', ['connection']),
+    ready: gauge('orderwire_ready', '1: this part of the process works', ['part']),
     buildInfo: gauge('orderwire_build_info', 'Always 1; the labels say which program runs', ['version', 'node']),
     eventLoopLag: gauge(
       'orderwire_event_loop_lag_seconds',

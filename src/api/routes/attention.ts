@@ -8,7 +8,7 @@ import type { KnownIds } from '../known-ids.ts'
 import { type Route, route } from '../route.ts'
 import type { ListConnections } from './connections.ts'
 import { createStanding } from './destinations.ts'
-import { createChecks } from './health.ts'
+import { createChecks, PARTS } from './health.ts'
 
 /** Groups of dead letters that are looked at. */
 const MOST_GROUPS = 50
@@ -61,13 +61,6 @@ export function createAttention(deps: Deps): () => Promise<readonly Found[]> {
     return attention(situation)
   }
 }
-
-const PARTS = [
-  { part: 'store', check: 'store' },
-  { part: 'event-log', check: 'eventLog' },
-  { part: 'ingest', check: 'ingest' },
-  { part: 'dispatch', check: 'dispatch' },
-] as const
 
 const NOTHING = {
   unpublished: [],

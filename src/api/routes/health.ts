@@ -59,6 +59,26 @@ export function createChecks({ store, eventLog, ingest, dispatch, clock }: ApiDe
   })
 }
 
+/** The parts of a process, by the name that attention and metrics give them. */
+export const PARTS = [
+  { part: 'store', check: 'store' },
+  { part: 'event-log', check: 'eventLog' },
+  { part: 'ingest', check: 'ingest' },
+  { part: 'dispatch', check: 'dispatch' },
+] as const
+
+/** Parts of other processes are not told, nor those that rest because another process of the pair works. */
+async function tellReadiness({ metrics, standby }: ApiDeps, check: () => Promise<Checks>): Promise<void> {
+  const checks = await check()
+  const standsBy = standby?.() ?? false
+  metrics.ready.reset()
+  for (const each of PARTS) {
+    const { state } = checks[each.check]
+    const rests = standsBy && (each.part === 'ingest' || each.part === 'dispatch')
+    if (state !== 'elsewhere' && !rests) metrics.ready.set({ part: each.part }, state === 'failing' ? 0 : 1)
+  }
+}
+
 /** `/healthz`, `/readyz`, `/metrics`: served by every role. */
 export function healthRoutes(deps: ApiDeps): Route[] {
   const { metrics, log, version } = deps
@@ -105,6 +125,7 @@ export function healthRoutes(deps: ApiDeps): Route[] {
         } catch (error) {
           log.warn({ error: messageOf(error) }, 'the gauges could not be refreshed')
         }
+        await tellReadiness(deps, check)
         return new Response(await metrics.registry.metrics(), {
           headers: { 'content-type': metrics.registry.contentType, 'cache-control': 'no-store' },
         })

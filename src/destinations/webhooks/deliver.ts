@@ -2,6 +2,7 @@ import type { Destination, Outcome } from '../../dispatch/destination.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { retryAfterMs } from '../../lib/retry-after.ts'
 import type { Signer } from '../../lib/sign.ts'
+import { tracing } from '../../telemetry/tracing.ts'
 import type { Answer, Sender } from './send.ts'
 
 const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
@@ -42,6 +43,8 @@ export function createPost(deps: {
       'webhook-signature': signer()(id, timestamp, body),
     }
     if (replay) headers['orderwire-replay'] = 'true'
+    const traceparent = tracing()?.traceparent()
+    if (traceparent !== undefined) headers.traceparent = traceparent
     const answer = await sender.send({ url, headers, body, timeoutMs, signal })
     return secrets.length > 0 ? hidden(answer) : answer
   }

@@ -3,13 +3,20 @@ import { Timestamp } from '../../../schemas/common.ts'
 import { EventType, OccurredAtSource } from '../../../schemas/order-event.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import type { EventRecord } from '../../order/event-record.ts'
+import { tracing } from '../../telemetry/tracing.ts'
 
 /** Headers of a record (contract, section 6): structured CloudEvents, and id and type to filter by. */
 export const headersOf = (event: EventRecord) => ({
   'content-type': 'application/cloudevents+json; charset=utf-8',
   ce_id: event.id,
   ce_type: event.type,
+  ...traceOf(event.id),
 })
+
+function traceOf(eventId: string): { traceparent?: string } {
+  const traced = tracing()
+  return traced === null ? {} : { traceparent: traced.traceparentOf(eventId) }
+}
 
 /** Accepts only the format that events have: `Date.parse` would read others in the local time zone. */
 const instant = Timestamp.transform((text, context) => {

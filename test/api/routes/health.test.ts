@@ -68,6 +68,41 @@ describe('health', () => {
     expect(text).toContain('orderwire_unpublished{connection="shop"} 0')
   })
 
+  test('metrics show the state of each connection that is enabled, and what a person should look at', async () => {
+    await api.store.connections.update(api.lease, 'kk', { state: 'stopped', clockAheadMs: 120_000 })
+    const { text } = await api.call('GET', '/metrics')
+    expect(text).toContain('orderwire_connection_state{connection="kk",state="stopped"} 1')
+    expect(text).toContain('orderwire_connection_state{connection="kk",state="ok"} 0')
+    expect(text).toContain('orderwire_connection_notice{connection="kk",notice="clock"} 1')
+    expect(text).toContain('orderwire_connection_notice{connection="shop",notice="clock"} 0')
+    expect(text).toContain('orderwire_connection_notice{connection="shop",notice="webhooks-silent"} 0')
+    expect(text).not.toContain('orderwire_connection_state{connection="off"')
+  })
+
+  test('metrics show which parts of the process work', async () => {
+    api.parts.logHealth = 'It hurts.'
+    const { text } = await api.call('GET', '/metrics')
+    for (const [part, value] of [
+      ['store', 1],
+      ['event-log', 0],
+      ['ingest', 1],
+      ['dispatch', 1],
+    ])
+      expect(text).toContain(`orderwire_ready{part="${part}"} ${value}`)
+  })
+
+  test('metrics of a process that stands by or has no such role do not call its parts broken', async () => {
+    const standby = await openHarness({ standby: () => true })
+    standby.parts.dispatchHealth = 'Another process works.'
+    const face = await openHarness({ ingest: null, dispatch: null, roles: new Set(['api']) })
+    for (const each of [standby, face]) {
+      const { text } = await each.call('GET', '/metrics')
+      expect(text).toContain('orderwire_ready{part="store"} 1')
+      expect(text).not.toMatch(/orderwire_ready\{part="(ingest|dispatch)"\}/)
+      await each.close()
+    }
+  })
+
   test('a store that does not answer makes it not ready', async () => {
     const broken = await openHarness()
     const check = async () => {
