@@ -28,6 +28,8 @@ test('no statement of an idle poll, of a delivery, of a drain or of retention sc
   const database = new DatabaseSync(`${folder.path}/orderwire.db`)
   const scans: string[] = []
   for (const text of statements) {
+    // Whether a table has a row at all: the first one is enough.
+    if (/^select 1 from \w+ limit 1$/.test(text)) continue
     const count = text.split('?').length - 1
     const plan = database.prepare(`explain query plan ${text}`).all(...Array.from({ length: count }, () => null))
     // Fine: the arrays passed in, tables made of them, constant rows, max(n), and tables that stay small.
