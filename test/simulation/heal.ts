@@ -50,7 +50,11 @@ export async function heal(world: {
   const explained = () => {
     const unread = new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
     for (const vendor of vendors)
-      for (const { id } of vendor.orders.values()) if (isHidden(vendor, id)) unread.add(`${vendor.id}/${id}`)
+      for (const { id, wasNameless } of vendor.orders.values()) {
+        // Nothing tells which order a row without an id was. Once no poll looks back to it, only a reconciliation finds it.
+        const isPassed = wasNameless && !vendor.seenSinceCleared(id)
+        if (isPassed || isHidden(vendor, id)) unread.add(`${vendor.id}/${id}`)
+      }
     return (fact: string) => unread.has(fact.split(' ')[0] ?? '')
   }
 

@@ -46,7 +46,12 @@ function spoil(page: Page, { shop, random, note }: WireDeps, stray: () => unknow
   if (wrong === 'stray' && page.rows.length > 0) page.rows = [stray(), ...page.rows]
 }
 
-const illegible = (shop: Shop, order: TrueOrder) => (shop.orders.get(order.id)?.unreadableUntil ?? 0) > shop.now()
+function illegible(shop: Shop, { id }: TrueOrder): boolean {
+  const order = shop.orders.get(id)
+  if (!order || order.unreadableUntil <= shop.now()) return false
+  order.wasNameless = true
+  return true
+}
 const doubtful = (shop: Shop, order: TrueOrder) => (shop.orders.get(order.id)?.doubtUntil ?? 0) > shop.now()
 
 /** By update time, by creation time, or both, as a query says. */
