@@ -40,12 +40,15 @@ interface Stages {
   readonly shoplazza: ShoplazzaDesk
 }
 
+/** Each shop has order numbers of its own, so that no two of them seem to be one order. */
+const RANGE = 100_000_000
+
 export function startLapse(
   desks: Stages,
   { clock, seed, speed }: { clock: Clock; seed: number; speed: number },
 ): Lapse {
   // Order numbers begin with the time of the start, so a restarted shop has new orders instead of other ones under the same ids.
-  const first = Math.floor(clock.now() / 1000) % 100_000_000
+  const first = Math.floor(clock.now() / 1000) % RANGE
   const stages: readonly Stage[] = [
     {
       desk: desks.kakaclo,
@@ -81,7 +84,7 @@ export function startLapse(
     },
   ]
   const lapses = stages.map((stage, index) =>
-    runStage(stage, { clock, speed, random: createRandom(seed + index), first }),
+    runStage(stage, { clock, speed, random: createRandom(seed + index), first: (index + 1) * RANGE + first }),
   )
   return {
     stop() {

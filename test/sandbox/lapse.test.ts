@@ -95,6 +95,17 @@ describe('the shop in time-lapse', () => {
     expect(later.filter(id => first.includes(id))).toEqual([])
   })
 
+  test('gives the orders of each shop numbers of their own', async () => {
+    const shop = await quietShop({ lapse: true, clock: standingClock(), seed: 1 })
+    const digits = (['kakaclo', 'shoplazza', 'tuya'] as const).map(vendor =>
+      rowsOf(shop, vendor).map(row => String(row.customOrderId ?? row.order_id ?? row.id).match(/\d{9}$/)?.[0]),
+    )
+    const all = digits.flat()
+    expect(all.length).toBeGreaterThan(10)
+    expect(all).not.toContain(undefined)
+    expect(new Set(all).size).toBe(all.length)
+  })
+
   test("spreads Tuya's orders over the fixed buyers", async () => {
     const clock = standingClock()
     const shop = await quietShop({ lapse: true, clock, seed: 1 })
