@@ -53,8 +53,9 @@ async function pollFollows(
 
 interface Plan {
   readonly fronts: readonly Front[]
-  /** The vendor's present, as known when the poll began. */
+  /** The vendor's present, as known when the poll began, and that moment by the monotonic clock. */
   readonly now: number
+  readonly begun: number
   /** No poll has moved the cursor yet. */
   readonly isFirst: boolean
 }
@@ -77,6 +78,7 @@ async function planOf(
   return {
     fronts: fronts({ cursor, reached, overlapMs, backfillFrom, precisionMs, clocks }),
     now,
+    begun: clock.monotonic(),
     isFirst: cursor === null,
   }
 }
@@ -115,7 +117,7 @@ async function readFronts(plan: readonly Front[], reader: WindowReader, job: Rea
 
 async function patchOf(
   { vendorNow, clock }: PollTarget,
-  { fronts: [slow, fast = slow], now, isFirst }: Plan,
+  { fronts: [slow, fast = slow], now, begun, isFirst }: Plan,
   gaps: readonly Window[],
   signal: AbortSignal,
 ): Promise<ConnectionPatch> {
@@ -123,9 +125,9 @@ async function patchOf(
   // Our clock was set during the first poll, so that poll began too late. Keep no cursor: the next poll is the first again.
   if (isFirst && present < now - CLOCK_SET_MS) return {}
   return {
-    // Never beyond either present: a cursor in the future would skip what happens until then, and the vendor's clock is known from a
-    // header that any proxy may have written.
-    cursor: Math.min(slow?.window.to ?? present, present, clock.now()),
+    // Never beyond the vendor's present when the reading began: what happened since is not read. Its clock may be known only now, and
+    // from a header that any proxy may have written, so never beyond our present either.
+    cursor: Math.min(slow?.window.to ?? now, now, Math.round(present - (clock.monotonic() - begun)), clock.now()),
     reached: fast?.window.to ?? present,
     clockAheadMs: noteworthy(present - clock.now()),
     ...(gaps.length > 0 && { gaps: { opened: gaps } }),

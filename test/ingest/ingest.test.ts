@@ -14,11 +14,11 @@ describe('a poll', () => {
     const second = await ingest.poll('shop', { signal })
     expect([first.orders, first.events.length, second.orders, second.events.length]).toEqual([3, 3, 3, 0])
     expect(await gists()).toEqual(['o-1 paid 20.00', 'o-2 paid 20.00', 'o-3 paid 20.00'])
-    expect(await store.connections.get('shop')).toMatchObject({
-      cursor: MINUTE_START + 60_000,
-      state: 'ok',
-      lastError: null,
-    })
+    const row = await store.connections.get('shop')
+    expect(row).toMatchObject({ state: 'ok', lastError: null })
+    // The vendor's clock stands, so it loses what the poll took.
+    expect(row?.cursor).toBeGreaterThan(MINUTE_START)
+    expect(row?.cursor).toBeLessThanOrEqual(MINUTE_START + 60_000)
   })
 
   test('case 13: a row that appears behind the cursor is found by the overlap and emitted once', async () => {

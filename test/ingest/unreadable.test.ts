@@ -48,7 +48,9 @@ describe('case 43: a list that fails whenever it holds one order', () => {
         },
       ])
       const row = await store.connections.get('shop')
-      expect(row).toMatchObject({ state: 'ok', lastError: null, cursor: second(60) })
+      expect(row).toMatchObject({ state: 'ok', lastError: null })
+      expect(row?.cursor).toBeGreaterThan(second(40))
+      expect(row?.cursor).toBeLessThanOrEqual(second(60))
       expect(world.lines.filter(({ msg }) => String(msg).includes('in quarantine'))).toHaveLength(1)
     },
   )
