@@ -148,7 +148,10 @@ export function createReceiver(deps: {
 
   function judge({ headers, body }: Parameters<Sender['send']>[0]): void {
     const eventId = headers['webhook-id'] ?? ''
-    if (deps.bodyOf(eventId) !== body) watch.received(receiver, `${eventId} came with another body than the event's`)
+    const stored = deps.bodyOf(eventId)
+    // An append that was under way when its process lost the lease may still be written, with lines that the log refused meanwhile.
+    const hadLines = stored?.includes(NO_LINES) && withoutLines(stored) === withoutLines(body)
+    if (stored !== body && !hadLines) watch.received(receiver, `${eventId} came with another body than the event's`)
     const signature = sign(eventId, Number(headers['webhook-timestamp']), body)
     if (!headers['webhook-signature']?.split(' ').includes(signature))
       watch.received(receiver, `${eventId} came with a wrong signature`)
@@ -238,3 +241,7 @@ export function senderOf(life: Life, receivers: readonly Receiver[]): Sender {
     close: async () => {},
   }
 }
+
+const NO_LINES = '"lines":[]'
+const withoutLines = (body: string): string =>
+  JSON.stringify(JSON.parse(body), (name, value) => (name === 'lines' ? [] : value))
