@@ -67,7 +67,7 @@ export async function simulate(seed: number, options: RunOptions = {}): Promise<
     trace,
     vendors,
     receivers: () => receivers,
-    datedRises: !plan.jumps,
+    datedRises: !plan.jumps && !plan.silent,
     retriesAlone: !plan.jumps && plan.mode === 'solo',
   })
   const receivers = makeReceivers(fork(), checks)

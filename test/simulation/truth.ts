@@ -29,7 +29,10 @@ export interface Truth {
   judge(violated: (what: string) => void): void
 }
 
-/** `datedRises`: clocks do not jump, so that the records of a refund have all of the grace. */
+/**
+ * `datedRises`: the update time tells when a refund happened, so that its records have all of the grace. Of an order that is first seen
+ * with a refund, nothing else tells it.
+ */
 export function createTruth(deps: { durable: Durable; shops: readonly Shop[]; datedRises: boolean }): Truth {
   const { durable, shops } = deps
   /** Events are only ever added, so each is read once. */
