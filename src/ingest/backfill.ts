@@ -21,7 +21,7 @@ export async function backfill(
   while (!options.signal.aborted) {
     const [gap] = [...(await gaps.list())].sort((a, b) => b.to - a.to)
     if (!gap) return
-    const parts = without(gap, await reader.spans(), precisionMs)
+    const parts = without(gap, await reader.unreadable(), precisionMs)
     const [first] = parts
     if (parts.length !== 1 || first?.from !== gap.from || first.to !== gap.to) {
       await gaps.replace(gap, parts)

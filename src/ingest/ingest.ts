@@ -10,6 +10,7 @@ import { createPageApplier } from './apply-page.ts'
 import { type ConnectionWorker, createConnectionWorker } from './connection-worker.ts'
 import type { IngestControl } from './ingest-control.ts'
 import type { PollTarget } from './poll-target.ts'
+import { createQuarantinedSpans } from './quarantined-spans.ts'
 import { createRowMemory } from './row-memory.ts'
 import { serveRequests } from './serve-poll-requests.ts'
 import { createSpanReaders } from './spans.ts'
@@ -71,6 +72,7 @@ export function createIngest(deps: {
       reasons: config.reasons,
     })
     const { feed } = source
+    const spans = createQuarantinedSpans({ connection, quarantine: store.quarantine, clock, log })
     return {
       connection,
       source,
@@ -81,10 +83,8 @@ export function createIngest(deps: {
       applyPage,
       memory,
       reader:
-        feed.kind === 'window'
-          ? createWindowReader({ connection, feed, quarantine: store.quarantine, clock, log })
-          : null,
-      spanReaders: feed.kind === 'window' ? createSpanReaders({ connection, feed, store, clock, log }) : null,
+        feed.kind === 'window' ? createWindowReader({ connection, feed, spans, rereadsUnnamed: true, log }) : null,
+      spanReaders: feed.kind === 'window' ? createSpanReaders({ connection, feed, spans, log }) : null,
       pollEveryMs: config.pollEvery,
       overlapMs,
       backfillFrom,

@@ -104,7 +104,7 @@ async function readFronts(plan: readonly Front[], reader: WindowReader, job: Rea
   const { precisionMs } = reader
   const gaps: Window[] = []
   for (const { window, live: liveOf, looksBack } of plan)
-    for (const part of without(window, await reader.spans(), precisionMs)) {
+    for (const part of without(window, await reader.unreadable(), precisionMs)) {
       const { live, gap } = cutAt(part, liveOf.from, precisionMs)
       const reading = await reader.readWhole(part, job)
       if (reading === 'too-large') await reader.readWindow(live, job)

@@ -1,10 +1,9 @@
-import type { Clock } from '../lib/clock.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Progress, Span } from '../store/port/passes.ts'
-import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import { backfill } from './backfill.ts'
+import type { QuarantinedSpans } from './quarantined-spans.ts'
 import { createWindowReader, type WindowReader } from './window-reader.ts'
 
 /** A shop that reads filter times in its own time zone is off by at most this. */
@@ -37,14 +36,15 @@ export type SpanReaders = Readonly<Record<Span['by'], WindowReader>>
 export function createSpanReaders(deps: {
   connection: string
   feed: WindowFeed
-  store: Pick<Store, 'quarantine'>
-  clock: Clock
+  spans: QuarantinedSpans
   log: Log
 }): SpanReaders {
-  const { feed, store, ...rest } = deps
+  const { feed, spans, ...others } = deps
+  // Spans are read for what polls missed; rows without an id that are still there are no reason to read all of it once more.
+  const rest = { ...others, rereadsUnnamed: false }
   return {
-    created: createWindowReader({ ...rest, feed: feedBy(feed, 'created'), quarantine: null }),
-    updated: createWindowReader({ ...rest, feed: feedBy(feed, 'updated'), quarantine: store.quarantine }),
+    created: createWindowReader({ ...rest, feed: feedBy(feed, 'created'), spans: null }),
+    updated: createWindowReader({ ...rest, feed: feedBy(feed, 'updated'), spans }),
   }
 }
 

@@ -1,17 +1,15 @@
-import { type Clock, timestamp } from '../lib/clock.ts'
+import { timestamp } from '../lib/clock.ts'
 import { type AppError, messageOf } from '../lib/errors.ts'
 import type { FeedPage, ReadOptions, Window, WindowFeed } from '../sources/source.ts'
 import type { Lease } from '../store/port/leases.ts'
-import type { QuarantinedSpan, QuarantineStore } from '../store/port/quarantine.ts'
+import type { QuarantinedSpan } from '../store/port/quarantine.ts'
 import type { Log } from '../telemetry/log.ts'
+import type { QuarantinedSpans } from './quarantined-spans.ts'
 import { readWhole, readWindow, type TakePage, type Whole } from './read-window.ts'
 import { createTotals, NO_TOTALS, type Trust } from './totals.ts'
 import { findUnreadable, mayBeOfPage } from './unreadable.ts'
+import { without } from './window.ts'
 
-/** The pauses before an unreadable span is read again; the last one repeats. */
-const REVISITS_MS = [60_000, 300_000, 1_800_000, 3_600_000] as const
-/** At most so many spans are read again after one poll. */
-const MOST_REVISITS = 5
 /** After so many searches without a readable order, the unreadable ticks are quarantined all the same. */
 const MOST_FRUITLESS = 3
 /** No shop had orders then, and every API takes the date. */
@@ -28,17 +26,18 @@ export interface ReadJob {
 
 /**
  * Reads windows of one connection around what cannot be read: a tick that breaks every page that holds it goes to quarantine and is read
- * again later. Promise: when a call returns, its window is read or in quarantine. Remembers totals that do not add up.
+ * again later. So is a window with rows without an order id. Promise: when a call returns, its window is read or in quarantine.
+ * Remembers totals that do not add up.
  */
 export interface WindowReader {
   readonly precisionMs: number
-  /** The spans in quarantine. A window to be read must not hold any of them. */
-  spans(): Promise<readonly QuarantinedSpan[]>
+  /** The unreadable spans. A window to be read must not hold any of them. */
+  unreadable(): Promise<readonly QuarantinedSpan[]>
   /** See `readWhole` of `read-window.ts`. */
   readWhole(window: Window, job: ReadJob): Promise<Whole>
   /** See `readWindow` of `read-window.ts`. */
   readWindow(window: Window, job: ReadJob): Promise<void>
-  /** Call it after a successful poll: reads the due spans again. A span that can be read leaves quarantine. */
+  /** Call it after a successful poll: reads the due spans again. A span that is mended leaves quarantine. */
   revisit(job: ReadJob & { readonly lease: Lease }): Promise<void>
 }
 
@@ -46,11 +45,12 @@ export function createWindowReader(deps: {
   connection: string
   feed: WindowFeed
   /** Where unreadable spans go. null: they are skipped, because another reading of the same orders quarantines them. */
-  quarantine: Pick<QuarantineStore, 'spans' | 'setSpan' | 'removeSpan'> | null
-  clock: Clock
+  spans: QuarantinedSpans | null
+  /** Windows with rows without an order id go there as well. */
+  rereadsUnnamed: boolean
   log: Log
 }): WindowReader {
-  const { connection, feed, quarantine, clock, log } = deps
+  const { connection, feed, spans, log } = deps
   const { precisionMs } = feed
   const totals = createTotals()
   /** The window that failed last, since a success. One failure may be a moment of the vendor; the second is searched. */
@@ -82,12 +82,18 @@ export function createWindowReader(deps: {
     const before = failed[priority]
     const isSecond = before !== null && before.from <= window.to && window.from <= before.to
     let orders = 0
+    let unnamed = false
     const counted = async (page: FeedPage) => {
       orders += page.orders.length
+      unnamed ||= hasUnnamed(page)
       await take(page)
     }
+    const noteUnnamed = async () => {
+      if (unnamed && deps.rereadsUnnamed) await spans?.unnamed(lease, window)
+    }
     try {
-      const whole = await read(window, take)
+      const whole = await read(window, counted)
+      if (whole !== 'too-large') await noteUnnamed()
       if (priority === 'backfill') failed.backfill = null
       return whole
     } catch (error) {
@@ -117,6 +123,7 @@ export function createWindowReader(deps: {
       })
       fruitless = 0
       for (const one of found) await quarantineSpan(lease, one.window, one.error)
+      await noteUnnamed()
       if (!complete) throw error
       if (priority === 'backfill') failed.backfill = null
       return 'in-pages'
@@ -134,41 +141,49 @@ export function createWindowReader(deps: {
     }
   }
 
-  async function quarantineSpan(lease: Lease | null, { from, to }: Window, error: AppError): Promise<void> {
-    if (!quarantine) {
+  async function quarantineSpan(lease: Lease | null, window: Window, error: AppError): Promise<void> {
+    if (spans) await spans.unreadable(lease, window, error)
+    else
       log.debug(
-        { connection, ...spoken({ from, to }), error: messageOf(error) },
+        { connection, ...spoken(window), error: messageOf(error) },
         'skipped a span that cannot be read; the reading by update time quarantines it',
       )
-      return
-    }
-    log.warn(
-      { connection, ...spoken({ from, to }), error: messageOf(error) },
-      'no page with the orders of this span can be read; the span is in quarantine and is read again later; everything else goes on',
-    )
-    if (!lease) return
-    const at = clock.now()
-    const reason = `No page that holds the orders updated in this span can be read: ${messageOf(error)}`
-    const nextAt = at + REVISITS_MS[0]
-    await quarantine.setSpan(lease, { connection, from, to, at, reason, tries: 0, nextAt })
   }
 
-  async function readAgain(span: QuarantinedSpan, { lease, take, options }: ReadJob & { lease: Lease }): Promise<void> {
+  /** Reads one span again. Returns whether rows of it still have no order id. */
+  async function readSpan(span: QuarantinedSpan, { take, options: given }: ReadJob): Promise<boolean> {
+    const isTick = span.kind === 'unreadable'
+    const unreadable = isTick ? [] : ((await spans?.list('unreadable')) ?? [])
+    const options: ReadOptions = isTick ? given : { ...given, priority: 'backfill' }
+    let unnamed = false
+    const looked = async (page: FeedPage) => {
+      unnamed ||= hasUnnamed(page)
+      await take(page)
+    }
+    for (const part of without(span, unreadable, precisionMs))
+      await readWindow(feed, part, looked, options, trustOf('backfill'))
+    return unnamed
+  }
+
+  async function readAgain(
+    span: QuarantinedSpan,
+    known: QuarantinedSpans,
+    job: ReadJob & { lease: Lease },
+  ): Promise<void> {
     try {
-      await readWindow(feed, span, take, options, trustOf('backfill'))
-      await quarantine?.removeSpan(lease, span)
-      log.info({ connection, ...spoken(span) }, 'a span in quarantine could be read again')
+      const unnamed = await readSpan(span, job)
+      if (unnamed && span.kind === 'unnamed') return known.failed(job.lease, span)
+      if (unnamed) await known.unnamed(job.lease, span)
+      await known.mended(job.lease, span)
     } catch (error) {
-      if (options.signal.aborted || !mayBeOfPage(error)) throw error
-      const tries = span.tries + 1
-      const pause = REVISITS_MS[Math.min(tries, REVISITS_MS.length - 1)] ?? 0
-      await quarantine?.setSpan(lease, { ...span, tries, nextAt: clock.now() + pause })
+      if (job.options.signal.aborted || !mayBeOfPage(error)) throw error
+      await known.failed(job.lease, span)
     }
   }
 
   return {
     precisionMs,
-    spans: async () => (await quarantine?.spans(connection)) ?? [],
+    unreadable: async () => (await spans?.list('unreadable')) ?? [],
     readWhole: (window, job) =>
       around(window, job, (part, take) => readWhole(feed, part, take, job.options, trustOf(job.options.priority))),
     async readWindow(window, job) {
@@ -179,11 +194,11 @@ export function createWindowReader(deps: {
     },
     async revisit(job) {
       failed.live = null
-      const now = clock.now()
-      const due = ((await quarantine?.spans(connection)) ?? []).filter(({ nextAt }) => nextAt <= now)
-      for (const span of due.sort((a, b) => a.nextAt - b.nextAt).slice(0, MOST_REVISITS)) await readAgain(span, job)
+      for (const span of (await spans?.due()) ?? []) if (spans) await readAgain(span, spans, job)
     },
   }
 }
+
+const hasUnnamed = (page: FeedPage): boolean => page.rejects.some(({ orderId }) => orderId === null)
 
 const spoken = ({ from, to }: Window) => ({ from: timestamp(from), to: timestamp(to) })

@@ -2,7 +2,6 @@ import { readAgain } from '../../src/api/read-again.ts'
 import type { Broker } from './broker.ts'
 import type { Checks } from './checks.ts'
 import type { Durable } from './durable.ts'
-import type { TrueOrder } from './orders.ts'
 import { second } from './orders.ts'
 import type { Plan } from './plan.ts'
 import type { Process } from './process.ts'
@@ -48,14 +47,10 @@ export async function heal(world: {
   const isHidden = (vendor: Vendor, orderId: string) =>
     vendor.isCursed(orderId) || checks.inSpan(vendor.id, second(vendor.orders.get(orderId)?.updatedAt ?? 0))
 
-  /** Its row had no id when it was read, and no poll looks back to it: only a reconciliation, or a person, finds it. */
-  const isPassed = (vendor: Vendor, { id, wasNameless }: TrueOrder) => wasNameless && !vendor.seenSinceCleared(id)
-
   const explained = () => {
     const unread = new Set(checks.quarantined().map(({ connection, orderId }) => `${connection}/${orderId}`))
     for (const vendor of vendors)
-      for (const order of vendor.orders.values())
-        if (isPassed(vendor, order) || isHidden(vendor, order.id)) unread.add(`${vendor.id}/${order.id}`)
+      for (const order of vendor.orders.values()) if (isHidden(vendor, order.id)) unread.add(`${vendor.id}/${order.id}`)
     return (fact: string) => unread.has(fact.split(' ')[0] ?? '')
   }
 
@@ -92,9 +87,6 @@ export async function heal(world: {
       })
     for (const { connection, orderId } of checks.quarantined())
       each(by => readAgain({ ...by, clock: by.life.clock }, connection, orderId))
-    for (const vendor of vendors)
-      for (const order of vendor.orders.values())
-        if (isPassed(vendor, order)) each(by => readAgain({ ...by, clock: by.life.clock }, vendor.id, order.id))
     each(by => by.store.deadLetters.redrive({}, by.life.clock.now()).then(() => by.dispatch.wake()))
   }
 

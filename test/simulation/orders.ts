@@ -27,8 +27,6 @@ export interface TrueOrder {
   /** Until then its payment cannot be understood, or its whole row cannot be read. */
   doubtUntil: number
   unreadableUntil: number
-  /** A list has shown it as a row without even an id. */
-  wasNameless: boolean
 }
 
 /** What a kind of vendor tells. */
@@ -54,7 +52,6 @@ export const createOrder = (id: string, at: number, random: Random, slowRecords:
   touches: 0,
   doubtUntil: 0,
   unreadableUntil: 0,
-  wasNameless: false,
 })
 
 const PRICE = 10_000

@@ -107,7 +107,9 @@ export function makePlan(random: Random): Plan {
     cursed: random.pick([0, 0, 0, 0, 1, 2] as const),
     without: [],
   } as const
+  // A clock of ours that is set while the vendor's is wrong leaves no clock at all.
+  const jumps = plan.jumps && plan.dateOffMs === 0
   // What a power failure undoes is told from the changes of tables, and what retention removed is kept by a trigger: not both.
   const retentionMs = random.pick([null, null, 4_000, 30_000] as const)
-  return { ...plan, retentionMs: plan.power ? null : retentionMs, silent: random.chance(0.15) }
+  return { ...plan, jumps, retentionMs: plan.power ? null : retentionMs, silent: random.chance(0.15) }
 }

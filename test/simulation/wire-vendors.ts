@@ -48,9 +48,7 @@ function spoil(page: Page, { shop, random, note }: WireDeps, stray: () => unknow
 
 function illegible(shop: Shop, { id }: TrueOrder): boolean {
   const order = shop.orders.get(id)
-  if (!order || order.unreadableUntil <= shop.now()) return false
-  order.wasNameless = true
-  return true
+  return order !== undefined && order.unreadableUntil > shop.now()
 }
 const doubtful = (shop: Shop, order: TrueOrder) => (shop.orders.get(order.id)?.doubtUntil ?? 0) > shop.now()
 

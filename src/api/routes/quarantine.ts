@@ -57,7 +57,10 @@ export function quarantineRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
         if (!entry) throw notFound('There is no quarantine entry with this id.')
         const { connection: id, orderId, span } = entry
         if (orderId === null && span === null)
-          throw new Refusal(409, 'Not even the order id could be read, so there is nothing to ask the vendor for.')
+          throw new Refusal(
+            409,
+            'Not even its order id could be read. Retry the entry of the span that lists it, with the path "order_id", if there is one.',
+          )
         if (!config.connections.find(connection => connection.id === id)?.enabled)
           throw new Refusal(409, `The connection "${id}" is not (any more) polled by this configuration.`)
         if (orderId !== null) await readAgain(deps, id, orderId)
