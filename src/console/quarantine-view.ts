@@ -42,7 +42,6 @@ export function quarantineList(
         role: 'write',
         label: 'Read again',
         name: `Read again: ${what}, ${foreignText(path)}`,
-        ...(orderId === null && span === null && { disabled: 'Not even the order id could be read.' }),
       }),
     ]
   })

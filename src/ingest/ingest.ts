@@ -14,6 +14,7 @@ import { createQuarantinedSpans } from './quarantined-spans.ts'
 import { createRowMemory } from './row-memory.ts'
 import { serveRequests } from './serve-poll-requests.ts'
 import { createSpanReaders } from './spans.ts'
+import { createUnnamedRows } from './unnamed-rows.ts'
 import { createWindowReader } from './window-reader.ts'
 
 /** Known rows of all connections together: about 300 bytes each. A connection alone has no more pages in a window than make a fifth of them. */
@@ -73,6 +74,7 @@ export function createIngest(deps: {
     })
     const { feed } = source
     const spans = createQuarantinedSpans({ connection, quarantine: store.quarantine, clock, log })
+    const unnamed = createUnnamedRows({ connection, windows: store.unnamedWindows, clock, log })
     return {
       connection,
       source,
@@ -82,8 +84,7 @@ export function createIngest(deps: {
       vendorNow,
       applyPage,
       memory,
-      reader:
-        feed.kind === 'window' ? createWindowReader({ connection, feed, spans, rereadsUnnamed: true, log }) : null,
+      reader: feed.kind === 'window' ? createWindowReader({ connection, feed, spans, unnamed, log }) : null,
       spanReaders: feed.kind === 'window' ? createSpanReaders({ connection, feed, spans, log }) : null,
       pollEveryMs: config.pollEvery,
       overlapMs,

@@ -41,7 +41,7 @@ export function createSpanReaders(deps: {
 }): SpanReaders {
   const { feed, spans, ...others } = deps
   // Spans are read for what polls missed; rows without an id that are still there are no reason to read all of it once more.
-  const rest = { ...others, rereadsUnnamed: false }
+  const rest = { ...others, unnamed: null }
   return {
     created: createWindowReader({ ...rest, feed: feedBy(feed, 'created'), spans: null }),
     updated: createWindowReader({ ...rest, feed: feedBy(feed, 'updated'), spans }),

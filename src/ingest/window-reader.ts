@@ -7,6 +7,7 @@ import type { Log } from '../telemetry/log.ts'
 import type { QuarantinedSpans } from './quarantined-spans.ts'
 import { readWhole, readWindow, type TakePage, type Whole } from './read-window.ts'
 import { createTotals, NO_TOTALS, type Trust } from './totals.ts'
+import { hasUnnamed, type UnnamedRows } from './unnamed-rows.ts'
 import { findUnreadable, mayBeOfPage } from './unreadable.ts'
 import { without } from './window.ts'
 
@@ -26,8 +27,8 @@ export interface ReadJob {
 
 /**
  * Reads windows of one connection around what cannot be read: a tick that breaks every page that holds it goes to quarantine and is read
- * again later. So is a window with rows without an order id. Promise: when a call returns, its window is read or in quarantine.
- * Remembers totals that do not add up.
+ * again later. Promise: when a call returns, its window is read or in quarantine. Remembers totals that do not add up, and windows with
+ * rows without an order id.
  */
 export interface WindowReader {
   readonly precisionMs: number
@@ -37,8 +38,17 @@ export interface WindowReader {
   readWhole(window: Window, job: ReadJob): Promise<Whole>
   /** See `readWindow` of `read-window.ts`. */
   readWindow(window: Window, job: ReadJob): Promise<void>
-  /** Call it after a successful poll: reads the due spans again. A span that is mended leaves quarantine. */
-  revisit(job: ReadJob & { readonly lease: Lease }): Promise<void>
+  /** Call it after a successful poll: reads again what is due of the unreadable spans and of the windows with rows without an id. */
+  revisit(job: LeasedJob): Promise<void>
+}
+
+type LeasedJob = ReadJob & { readonly lease: Lease }
+
+/** Keeps windows that are read again at certain times. */
+interface Revisited<Due extends Window> {
+  due(): Promise<readonly Due[]>
+  failed(lease: Lease, window: Due): Promise<void>
+  mended(lease: Lease, window: Due): Promise<void>
 }
 
 export function createWindowReader(deps: {
@@ -46,11 +56,11 @@ export function createWindowReader(deps: {
   feed: WindowFeed
   /** Where unreadable spans go. null: they are skipped, because another reading of the same orders quarantines them. */
   spans: QuarantinedSpans | null
-  /** Windows with rows without an order id go there as well. */
-  rereadsUnnamed: boolean
+  /** Where windows with rows without an order id go. null: they are not read again. */
+  unnamed: UnnamedRows | null
   log: Log
 }): WindowReader {
-  const { connection, feed, spans, log } = deps
+  const { connection, feed, spans, unnamed, log } = deps
   const { precisionMs } = feed
   const totals = createTotals()
   /** The window that failed last, since a success. One failure may be a moment of the vendor; the second is searched. */
@@ -82,17 +92,18 @@ export function createWindowReader(deps: {
     const before = failed[priority]
     const isSecond = before !== null && before.from <= window.to && window.from <= before.to
     let orders = 0
-    let unnamed = false
+    let sawUnnamed = false
     const counted = async (page: FeedPage) => {
       orders += page.orders.length
-      unnamed ||= hasUnnamed(page)
+      sawUnnamed ||= hasUnnamed(page)
       await take(page)
     }
     const noteUnnamed = async () => {
-      if (unnamed && deps.rereadsUnnamed) await spans?.unnamed(lease, window)
+      if (sawUnnamed) await unnamed?.seen(lease, window)
     }
     try {
       const whole = await read(window, counted)
+      // A window that is too large is read again in parts.
       if (whole !== 'too-large') await noteUnnamed()
       if (priority === 'backfill') failed.backfill = null
       return whole
@@ -142,7 +153,7 @@ export function createWindowReader(deps: {
   }
 
   async function quarantineSpan(lease: Lease | null, window: Window, error: AppError): Promise<void> {
-    if (spans) await spans.unreadable(lease, window, error)
+    if (spans) await spans.add(lease, window, error)
     else
       log.debug(
         { connection, ...spoken(window), error: messageOf(error) },
@@ -150,40 +161,46 @@ export function createWindowReader(deps: {
       )
   }
 
-  /** Reads one span again. Returns whether rows of it still have no order id. */
-  async function readSpan(span: QuarantinedSpan, { take, options: given }: ReadJob): Promise<boolean> {
-    const isTick = span.kind === 'unreadable'
-    const unreadable = isTick ? [] : ((await spans?.list('unreadable')) ?? [])
-    const options: ReadOptions = isTick ? given : { ...given, priority: 'backfill' }
-    let unnamed = false
+  /** Reads a window again, without a search. Returns whether rows of it have no order id. */
+  async function readAgain(window: Window, { take, options }: ReadJob): Promise<boolean> {
+    let sawUnnamed = false
     const looked = async (page: FeedPage) => {
-      unnamed ||= hasUnnamed(page)
+      sawUnnamed ||= hasUnnamed(page)
       await take(page)
     }
-    for (const part of without(span, unreadable, precisionMs))
-      await readWindow(feed, part, looked, options, trustOf('backfill'))
-    return unnamed
+    await readWindow(feed, window, looked, options, trustOf('backfill'))
+    return sawUnnamed
   }
 
-  async function readAgain(
-    span: QuarantinedSpan,
-    known: QuarantinedSpans,
-    job: ReadJob & { lease: Lease },
+  /** Reads due windows again, and tells their keeper how each went. */
+  async function revisitDue<Due extends Window>(
+    keeper: Revisited<Due>,
+    { lease, options }: LeasedJob,
+    isMended: (window: Due) => Promise<boolean>,
   ): Promise<void> {
-    try {
-      const unnamed = await readSpan(span, job)
-      if (unnamed && span.kind === 'unnamed') return known.failed(job.lease, span)
-      if (unnamed) await known.unnamed(job.lease, span)
-      await known.mended(job.lease, span)
-    } catch (error) {
-      if (job.options.signal.aborted || !mayBeOfPage(error)) throw error
-      await known.failed(job.lease, span)
+    for (const window of await keeper.due()) {
+      const mended = await isMended(window).catch((error: unknown) => {
+        if (options.signal.aborted || !mayBeOfPage(error)) throw error
+        return false
+      })
+      await (mended ? keeper.mended(lease, window) : keeper.failed(lease, window))
     }
+  }
+
+  async function revisitUnnamed(rows: UnnamedRows, job: LeasedJob): Promise<void> {
+    const backfill = { ...job, options: { ...job.options, priority: 'backfill' as const } }
+    await revisitDue(rows, job, async window => {
+      const unreadable = (await spans?.list()) ?? []
+      let sawUnnamed = false
+      for (const part of without(window, unreadable, precisionMs))
+        if (await readAgain(part, backfill)) sawUnnamed = true
+      return !sawUnnamed
+    })
   }
 
   return {
     precisionMs,
-    unreadable: async () => (await spans?.list('unreadable')) ?? [],
+    unreadable: async () => (await spans?.list()) ?? [],
     readWhole: (window, job) =>
       around(window, job, (part, take) => readWhole(feed, part, take, job.options, trustOf(job.options.priority))),
     async readWindow(window, job) {
@@ -194,11 +211,14 @@ export function createWindowReader(deps: {
     },
     async revisit(job) {
       failed.live = null
-      for (const span of (await spans?.due()) ?? []) if (spans) await readAgain(span, spans, job)
+      if (spans)
+        await revisitDue(spans, job, async span => {
+          if (await readAgain(span, job)) await unnamed?.seen(job.lease, span)
+          return true
+        })
+      if (unnamed) await revisitUnnamed(unnamed, job)
     },
   }
 }
-
-const hasUnnamed = (page: FeedPage): boolean => page.rejects.some(({ orderId }) => orderId === null)
 
 const spoken = ({ from, to }: Window) => ({ from: timestamp(from), to: timestamp(to) })

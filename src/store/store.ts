@@ -20,6 +20,7 @@ import type { QuarantineStore } from './port/quarantine.ts'
 import type { ReplayStore } from './port/replays.ts'
 import type { PruneBounds, Pruned } from './port/retention.ts'
 import type { SessionStore } from './port/sessions.ts'
+import type { UnnamedWindowStore } from './port/unnamed-windows.ts'
 import type { VerifyStore } from './port/verify.ts'
 
 /**
@@ -38,6 +39,7 @@ export interface Store {
   readonly reconciliations: ReconciliationStore
   readonly backfills: BackfillStore
   readonly quarantine: QuarantineStore
+  readonly unnamedWindows: UnnamedWindowStore
   readonly endpoints: EndpointStore
   readonly lanes: LaneStore
   readonly replays: ReplayStore

@@ -15,6 +15,7 @@ import { replayContract } from './store/replays.ts'
 import { requestContract } from './store/requests.ts'
 import { retentionContract } from './store/retention.ts'
 import { sessionContract } from './store/sessions.ts'
+import { unnamedWindowContract } from './store/unnamed-windows.ts'
 import { verifyContract } from './store/verify.ts'
 import type { World } from './store/world.ts'
 
@@ -45,6 +46,7 @@ const EVERYTHING = [
   projectContract,
   alertContract,
   sessionContract,
+  unnamedWindowContract,
   verifyContract,
 ]
 

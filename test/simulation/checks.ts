@@ -32,7 +32,7 @@ export interface Checks extends Watch {
   /** Orders set aside. */
   quarantined(): { connection: string; orderId: string }[]
   /** Spans of update time in quarantine. */
-  spans(): { id: string; connection: string; path: string; span_from: number; span_to: number }[]
+  spans(): { id: string; connection: string; span_from: number; span_to: number }[]
   /** Connections in trouble, and with what. */
   failing(): string[]
   /** Whether orders updated then are in quarantine with all else of their span. */
@@ -199,9 +199,7 @@ export function createChecks(deps: {
       .map(row => ({ connection: row.connection, orderId: row.order_id }))
 
   const spans: Checks['spans'] = () =>
-    durable.query(
-      'select id, connection, path, span_from, span_to from quarantine where span_from is not null order by id',
-    )
+    durable.query('select id, connection, span_from, span_to from quarantine where span_from is not null order by id')
 
   const failing: Checks['failing'] = () =>
     durable
@@ -220,10 +218,7 @@ export function createChecks(deps: {
     spans,
     failing,
     inSpan: (connection, at) =>
-      spans().some(
-        span =>
-          span.path === 'updated_at' && span.connection === connection && span.span_from <= at && at <= span.span_to,
-      ),
+      spans().some(span => span.connection === connection && span.span_from <= at && at <= span.span_to),
 
     stored(life, call, args) {
       if (call === 'insert') made((args[0] as EndpointRow).id)

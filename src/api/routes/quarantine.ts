@@ -47,7 +47,7 @@ export function quarantineRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       method: 'POST',
       path: '/v1/quarantine/{id}/retry',
       access: 'write',
-      summary: 'Read the order, or the span of time, again',
+      summary: 'Read the order, the span of time, or the window that listed the row, again',
       description: 'The entry goes when the order is understood, or the span can be read.',
       tag: 'quarantine',
       answers: { 202: { description: 'It will be read soon', schema: Queued } },
@@ -56,17 +56,17 @@ export function quarantineRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
         const entry = await store.quarantine.get(params.id)
         if (!entry) throw notFound('There is no quarantine entry with this id.')
         const { connection: id, orderId, span } = entry
-        if (orderId === null && span === null)
-          throw new Refusal(
-            409,
-            'Not even its order id could be read. Retry the entry of the span that lists it, with the path "order_id", if there is one.',
-          )
         if (!config.connections.find(connection => connection.id === id)?.enabled)
           throw new Refusal(409, `The connection "${id}" is not (any more) polled by this configuration.`)
         if (orderId !== null) await readAgain(deps, id, orderId)
         else {
           // The next poll of any process reads it.
-          await store.quarantine.makeDue(entry.id, clock.now())
+          if (span !== null) await store.quarantine.makeDue(entry.id, clock.now())
+          else if ((await store.unnamedWindows.makeDue(id, clock.now())) === 0)
+            throw new Refusal(
+              409,
+              'Not even the order id could be read, and the window that listed the row was read again to no avail. The reconciliation reads it once a day.',
+            )
           ingest?.wake(id)
         }
         return reply({ queued: 1 }, 202)

@@ -12,7 +12,7 @@ export interface QuarantineRow {
   readonly reason: string
   readonly path: string
   readonly value: string
-  /** The update times that are read again; null: the entry is about an order, a value or a row. */
+  /** The update times that cannot be read; null: the entry is about an order, a value or a row. */
   readonly span: Window | null
 }
 
@@ -26,23 +26,17 @@ interface QuarantineGroup {
   readonly lastAt: number
 }
 
-/**
- * A span of update time that is read again later. `unreadable`: no page of it can be read; it is one tick of the vendor's clock.
- * `unnamed`: it was read, and rows of it had no readable order id.
- */
+/** A span of update time, one tick of the vendor's clock, whose pages cannot be read. */
 export interface QuarantinedSpan extends Window {
   readonly connection: string
-  readonly kind: 'unreadable' | 'unnamed'
-  /** When it was first found. */
+  /** When it was first found unreadable. */
   readonly at: number
   readonly reason: string
   /** Failed readings since it was found. */
   readonly tries: number
-  /** When to read it again; null: only on request. */
-  readonly nextAt: number | null
+  /** When to read it again. */
+  readonly nextAt: number
 }
-
-export type SpanKey = Pick<QuarantinedSpan, 'connection' | 'kind' | 'from' | 'to'>
 
 export interface QuarantineStore {
   /** Newest first. */
@@ -53,12 +47,12 @@ export interface QuarantineStore {
   groups(limit: number): Promise<readonly QuarantineGroup[]>
   get(id: string): Promise<QuarantineRow | null>
   remove(id: string): Promise<void>
-  /** The spans of a connection, oldest update time first. */
+  /** The spans of a connection that cannot be read, oldest update time first. */
   spans(connection: string): Promise<readonly QuarantinedSpan[]>
   /** Makes an entry for a span, or changes its reason, tries and next time; it keeps when it was first found. */
   setSpan(lease: Lease, span: QuarantinedSpan): Promise<void>
   /** The span could be read. */
-  removeSpan(lease: Lease, span: SpanKey): Promise<void>
+  removeSpan(lease: Lease, span: Pick<QuarantinedSpan, 'connection' | 'from' | 'to'>): Promise<void>
   /** Makes the span of this entry due now. Needs no lease: any process may be asked. */
   makeDue(id: string, now: number): Promise<void>
 }

@@ -4,7 +4,6 @@ import type { PruneBounds } from '../port/retention.ts'
 import type { Store } from '../store.ts'
 import { matching } from './event-conditions.ts'
 import { pause } from './pause.ts'
-import { UNNAMED_PATH } from './quarantine.ts'
 import type { Sql, SqlDialect } from './sql.ts'
 import type { Schema } from './tables.ts'
 
@@ -25,11 +24,10 @@ export function pruner(store: Sql): Store['prune'] {
       await sql`
         delete from replays where created_at < ${before.events}
         and not exists (select 1 from endpoints where endpoints.id = replays.destination)`.execute(db)
-    // Nothing replaces the entries of rows without an order id, nor their spans once they are read only on request; they would pile up.
+    // Nothing replaces the entries of rows without an order id; they would pile up.
     if (!signal.aborted)
       await sql`
-        delete from quarantine where order_id is null and at < ${before.events}
-        and (span_from is null or (path = ${UNNAMED_PATH} and next_at is null))`.execute(db)
+        delete from quarantine where order_id is null and span_from is null and at < ${before.events}`.execute(db)
     return { events, attempts, deadLetters }
   }
 }

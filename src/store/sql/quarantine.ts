@@ -2,19 +2,10 @@ import { createHash } from 'node:crypto'
 import { type Kysely, type Selectable, sql } from 'kysely'
 import { timestamp } from '../../lib/clock.ts'
 import type { PageCommit } from '../port/orders.ts'
-import type { QuarantinedSpan, QuarantineRow, QuarantineStore, SpanKey } from '../port/quarantine.ts'
+import type { QuarantinedSpan, QuarantineRow, QuarantineStore } from '../port/quarantine.ts'
 import { holdLease } from './leases.ts'
 import { type Sql, type SqlDialect, storable } from './sql.ts'
 import type { Schema } from './tables.ts'
-
-/** The path of a span's entry says of which kind it is. */
-const PATHS = { unreadable: 'updated_at', unnamed: 'order_id' } as const satisfies Record<
-  QuarantinedSpan['kind'],
-  string
->
-
-/** The path of a span with rows without an order id. */
-export const UNNAMED_PATH = PATHS.unnamed
 
 export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineStore {
   return {
@@ -66,18 +57,18 @@ export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineSt
 
     spans: async connection => {
       const { rows } = await sql<SpanRow>`
-        select connection, at, reason, path, span_from, span_to, tries, next_at from quarantine
+        select connection, at, reason, span_from, span_to, tries, next_at from quarantine
         where connection = ${connection} and span_from is not null order by span_from`.execute(db)
       return rows.map(spanOf)
     },
 
-    setSpan: (lease, { connection, kind, from, to, at, reason, tries, nextAt }) =>
+    setSpan: (lease, { connection, from, to, at, reason, tries, nextAt }) =>
       transaction(async trx => {
         await holdLease(trx, dialect, lease)
         await sql`
           insert into quarantine (id, connection, order_id, at, reason, path, value, span_from, span_to, tries, next_at)
-          values (${spanId({ connection, kind, from, to })}, ${connection}, null, ${at}, ${storable(reason)},
-            ${PATHS[kind]}, ${`${timestamp(from)}/${timestamp(to)}`}, ${from}, ${to}, ${tries}, ${nextAt})
+          values (${spanId({ connection, from, to })}, ${connection}, null, ${at}, ${storable(reason)}, 'updated_at',
+            ${`${timestamp(from)}/${timestamp(to)}`}, ${from}, ${to}, ${tries}, ${nextAt})
           on conflict (id) do update set
             reason = excluded.reason, tries = excluded.tries, next_at = excluded.next_at`.execute(trx)
       }),
@@ -131,23 +122,21 @@ export async function replaceEntries(
 
 type SpanRow = Pick<
   Selectable<Schema['quarantine']>,
-  'connection' | 'at' | 'reason' | 'path' | 'span_from' | 'span_to' | 'tries' | 'next_at'
+  'connection' | 'at' | 'reason' | 'span_from' | 'span_to' | 'tries' | 'next_at'
 >
 
 const spanOf = (row: SpanRow): QuarantinedSpan => ({
   connection: row.connection,
-  kind: row.path === PATHS.unnamed ? 'unnamed' : 'unreadable',
   from: row.span_from ?? 0,
   to: row.span_to ?? 0,
   at: row.at,
   reason: row.reason,
   tries: row.tries ?? 0,
-  nextAt: row.next_at,
+  nextAt: row.next_at ?? 0,
 })
 
-function spanId({ connection, kind, from, to }: SpanKey): string {
-  const place = kind === 'unreadable' ? 'span' : kind
-  const hash = createHash('sha256').update(JSON.stringify([connection, place, from, to]))
+function spanId({ connection, from, to }: Pick<QuarantinedSpan, 'connection' | 'from' | 'to'>): string {
+  const hash = createHash('sha256').update(JSON.stringify([connection, 'span', from, to]))
   return `q_${hash.digest('hex').slice(0, 24)}`
 }
 

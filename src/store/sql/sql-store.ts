@@ -22,6 +22,7 @@ import { quarantineStore } from './quarantine.ts'
 import { replayStore } from './replays.ts'
 import { sessionStore } from './sessions.ts'
 import type { Sql } from './sql.ts'
+import { unnamedWindowStore } from './unnamed-windows.ts'
 import { verifyStore } from './verify.ts'
 
 /** The store on either database. `openSqlite` and `openPostgres` open it and pass what differs. */
@@ -41,6 +42,7 @@ export function createSqlStore(database: {
     reconciliations: reconciliationStore(sql),
     backfills: backfillStore(sql),
     quarantine: quarantineStore(sql),
+    unnamedWindows: unnamedWindowStore(sql),
     endpoints: endpointStore(sql),
     lanes: laneStore(sql),
     replays: replayStore(sql),

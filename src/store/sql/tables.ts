@@ -83,6 +83,13 @@ export interface Schema {
     tries: number | null
     next_at: number | null
   }
+  unnamed_windows: {
+    connection: string
+    from_at: number
+    to_at: number
+    tries: number
+    next_at: number
+  }
   endpoints: {
     id: string
     url: string

@@ -266,15 +266,7 @@ describe('destinations', () => {
 describe('quarantine', () => {
   test('case 43: a span of time that cannot be read is listed, and read again on request by the next poll', async () => {
     const from = NOW - 60_000
-    const span = {
-      connection: 'shop',
-      kind: 'unreadable' as const,
-      from,
-      to: from,
-      at: NOW,
-      reason: 'no page can be read',
-      tries: 3,
-    }
+    const span = { connection: 'shop', from, to: from, at: NOW, reason: 'no page can be read', tries: 3 }
     await api.store.quarantine.setSpan(api.lease, { ...span, nextAt: NOW + 3_600_000 })
     const [entry] = (await api.call('GET', '/v1/quarantine')).body.data
     const time = new Date(from).toISOString()

@@ -192,7 +192,6 @@ export function orderContract(world: World): void {
       const lease = await leaseOf(store)
       const span = {
         connection: 'shop',
-        kind: 'unreadable' as const,
         from: NOW,
         to: NOW,
         at: NOW + 5,
@@ -229,33 +228,12 @@ export function orderContract(world: World): void {
       expect((await quarantine.spans('shop')).map(({ from }) => from)).toEqual([NOW - 9_000])
     })
 
-    test('a span with rows without an id is another one than the unreadable span of the same time, and may wait for a request', async () => {
-      const { quarantine } = world.store
-      const lease = await leaseOf(world.store)
-      const span = { connection: 'shop', from: NOW, to: NOW, at: NOW, reason: 'r', tries: 0, nextAt: NOW }
-      const [unreadable, unnamed] = [
-        { ...span, kind: 'unreadable' as const },
-        { ...span, kind: 'unnamed' as const, nextAt: null },
-      ]
-      await quarantine.setSpan(lease, unreadable)
-      await quarantine.setSpan(lease, unnamed)
-      const kinds = async () => (await quarantine.spans('shop')).map(({ kind }) => kind).sort()
-      expect(await kinds()).toEqual(['unnamed', 'unreadable'])
-      expect((await quarantine.spans('shop')).find(({ kind }) => kind === 'unnamed')).toEqual(unnamed)
-      const entry = (await quarantine.list({}, { limit: 10 })).find(({ path }) => path === 'order_id')
-      await quarantine.makeDue(entry?.id ?? '', NOW + 7)
-      expect((await quarantine.spans('shop')).map(({ nextAt }) => nextAt).sort()).toEqual([NOW, NOW + 7])
-      await quarantine.removeSpan(lease, unreadable)
-      expect(await kinds()).toEqual(['unnamed'])
-    })
-
     test('a span is set aside, and taken out again, by the holder of the lease only', async () => {
       const { store } = world
       const { quarantine } = store
       const lease = await leaseOf(store)
       const stale = { ...lease, epoch: lease.epoch - 1 }
-      const kind = 'unreadable' as const
-      const span = { connection: 'shop', kind, from: NOW, to: NOW, at: NOW, reason: 'r', tries: 0, nextAt: NOW }
+      const span = { connection: 'shop', from: NOW, to: NOW, at: NOW, reason: 'r', tries: 0, nextAt: NOW }
       await expect(quarantine.setSpan(stale, span)).rejects.toMatchObject({ code: 'store.lease_lost' })
       await quarantine.setSpan(lease, span)
       await expect(quarantine.removeSpan(stale, span)).rejects.toMatchObject({ code: 'store.lease_lost' })
