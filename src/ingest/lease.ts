@@ -25,7 +25,7 @@ export interface HeldLease {
  */
 export async function withLease(
   deps: {
-    leases: LeaseStore
+    leases: Omit<LeaseStore, 'takeOver'>
     name: string
     owner: string
     clock: Clock
