@@ -98,7 +98,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       ...{ settings, store, clock, log, metrics },
       retentionMs: config.retention.events,
       onUnfit: options.onUnfit ?? (() => {}),
-      epoch: pair.epoch,
+      pair,
     })
     opened.push(eventLog)
     const box = createSecretBox(await loadSecretKey(settings))

@@ -3,9 +3,9 @@ import { createGuard } from '../destinations/webhooks/egress.ts'
 import { createSender } from '../destinations/webhooks/send.ts'
 import { type HeldLease, withLease } from '../ingest/lease.ts'
 import type { Clock } from '../lib/clock.ts'
-import { AppError, messageOf } from '../lib/errors.ts'
+import { messageOf } from '../lib/errors.ts'
 import type { AlertState } from '../store/port/alerts.ts'
-import { LEASE_LOST } from '../store/port/leases.ts'
+import { isLeaseLost } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -74,7 +74,7 @@ export function startAlerts(deps: {
     let said = false
     const failed = (error: unknown) => {
       if (held.signal.aborted) return
-      if (error instanceof AppError && error.code === LEASE_LOST) return held.lost(error)
+      if (isLeaseLost(error)) return held.lost(error)
       if (!said) log.warn({ error: messageOf(error) }, 'could not look for alerts; trying again')
       said = true
     }

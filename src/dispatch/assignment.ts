@@ -1,4 +1,5 @@
 import { type Ahead, isDone } from '../event-log/ahead.ts'
+import type { Lease } from '../store/port/leases.ts'
 
 /**
  * One partition while it is ours: which of its events are open, and the right to send them. Each time the partition is assigned it gets
@@ -9,7 +10,8 @@ import { type Ahead, isDone } from '../event-log/ahead.ts'
  */
 export interface Assignment {
   readonly partition: number
-  readonly epoch: PartitionEpoch
+  /** Under which the store lets us mark replays as queued; see `replays.ts`. */
+  lease: Lease
   /** `open`: send. `closing`: deliveries in flight may end, none begins. `closed`: nothing counts any more. */
   readonly state: 'open' | 'closing' | 'closed'
   /** Aborts the deliveries in flight. */
@@ -35,15 +37,6 @@ export interface Assignment {
   abort(): void
 }
 
-/** The store's record that a partition is ours; see `replays.ts`. */
-export interface PartitionEpoch {
-  /** Epoch of the lease under which the partition is read; null: the log decides who owns it. */
-  readonly lease: number | null
-  number: number
-  /** The log confirmed that the partition is ours, after the store gave us this number. */
-  confirmed: boolean
-}
-
 /** The place of one event among the open ones of its partition. */
 export interface Slot {
   readonly assignment: Assignment
@@ -67,7 +60,7 @@ const MOST_OPEN = 5_000
  */
 export function createAssignment(
   partition: number,
-  epoch: PartitionEpoch,
+  lease: Lease,
   committable: (position: number, ahead: () => Ahead) => void,
   former: Ahead = { through: 0, destinations: new Map() },
 ): Assignment {
@@ -114,7 +107,7 @@ export function createAssignment(
 
   const assignment: Assignment = {
     partition,
-    epoch,
+    lease,
     get state() {
       return state
     },

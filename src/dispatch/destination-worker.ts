@@ -2,6 +2,7 @@ import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { createPageSize, within } from '../lib/page-size.ts'
+import type { Lease } from '../store/port/leases.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -73,9 +74,9 @@ export interface DestinationWorkerDeps {
   readonly memory: Memory
   readonly assignments: ReadonlyMap<number, Assignment>
   readonly disable: (id: string, reason: string, changedAt?: number) => Promise<void>
-  readonly group: string
   readonly caughtUp: Consumption['caughtUp']
   readonly holds: Consumption['holds']
+  readonly takeOver: (partition: number) => Promise<Lease>
   /** Asks for a count of rows: there seem to be none. */
   readonly recount: () => void
 }

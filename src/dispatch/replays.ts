@@ -1,6 +1,7 @@
 import type { EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
+import { isLeaseLost, type Lease } from '../store/port/leases.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -17,8 +18,8 @@ import { narrowed, wantedBy } from './replay-filter.ts'
  * gets nothing meanwhile: its new events go to its backlog, which is ordered by sequence. Events taken in before the owner knew of the
  * endpoint were in the history by then, so queueing, which begins later, finds them.
  *
- * After a crash the part of a partition that is not marked as queued is queued again; nothing of it was sent. The mark counts only under
- * the partition's newest epoch: a former owner that did not notice its loss must not mark for the present one.
+ * After a crash the part of a partition that is not marked as queued is queued again; nothing of it was sent. The mark is written under the
+ * lease of the partition: a former owner that did not notice its loss must not mark for the present one.
  */
 export interface Replays {
   /** The destination is new, and its past is not queued yet in all our partitions: nothing may be sent. */
@@ -28,8 +29,6 @@ export interface Replays {
   stop(): void
 }
 
-/** Wait this long for a new epoch if the log cannot say who owns a partition: by then the other owner has revoked it from us, or is gone. */
-const NEW_EPOCH_AFTER_MS = 30_000
 const LOOK_AGAIN_MS = 500
 /** The log is thought to refuse events that are still unpublished after this time. */
 const REFUSED_MS = 10_000
@@ -37,22 +36,22 @@ const SOME: ReadonlyMap<string, number> = new Map([['', 0]])
 
 export function createReplays(deps: {
   destination: () => Destination
-  group: string
   store: Pick<Store, 'lanes' | 'replays'>
-  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'commitPublishes'>
+  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'commitPublishes' | 'ownsAllPartitions'>
   assignments: ReadonlyMap<number, Assignment>
   caughtUp: (partitions: readonly number[]) => Promise<boolean>
   /** Spills what waits in memory, and waits for deliveries in flight that came from memory. */
   spill: (of: ReadonlySet<Assignment>) => Promise<boolean>
-  /** Asks the log whether these partitions are ours; null: it cannot say. */
-  holds: (partitions: readonly number[]) => Promise<boolean | null>
+  /** Asks the log whether these partitions are ours. */
+  holds: (partitions: readonly number[]) => Promise<boolean>
+  takeOver: (partition: number) => Promise<Lease>
   persist: Persist
   clock: Clock
   log: Log
   /** Events were queued, or `opening` may have changed. */
   changed: () => void
 }): Replays {
-  const { group, store, eventLog, assignments, persist, clock, log } = deps
+  const { store, eventLog, assignments, persist, clock, log } = deps
   const stopping = new AbortController()
   const { signal } = stopping
   /** Finished parts by replay; newer than the rows given by `configure`. */
@@ -85,7 +84,7 @@ export function createReplays(deps: {
   async function queue(request: ReplayRow, targets: readonly Assignment[]): Promise<boolean> {
     const ours = () => !signal.aborted && targets.every(({ state }) => state === 'open')
     const partitions = new Set(targets.map(({ partition }) => partition))
-    if (!(await confirmed(targets))) return false
+    if (!(await held([...partitions]))) return false
     const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
     const later = through === null ? null : await takenIn(through, [...partitions], ours)
     if (through === null || later === null) return false
@@ -117,17 +116,10 @@ export function createReplays(deps: {
   }
 
   /**
-   * A process that was paused after an assignment may take its epoch later than its successor. So an epoch counts once the log, asked after
-   * it was taken, says that the partition is ours. A log that cannot say has leases, whose epochs decide.
+   * A process that was paused after an assignment may take its lease later than its successor. So a lease counts once the log, asked after
+   * it was taken, says that the partition is ours.
    */
-  async function confirmed(targets: readonly Assignment[]): Promise<boolean> {
-    const open = targets.filter(({ epoch }) => !epoch.confirmed)
-    if (open.length === 0) return true
-    const held = await deps.holds(open.map(({ partition }) => partition)).catch(() => false)
-    if (held === false) return false
-    for (const { epoch } of open) epoch.confirmed = true
-    return true
-  }
+  const held = (partitions: readonly number[]): Promise<boolean> => deps.holds(partitions).catch(() => false)
 
   /**
    * Waits until the history of our partitions up to `through` is taken in from the log, without the events that the log refuses: they come
@@ -157,39 +149,30 @@ export function createReplays(deps: {
   }
 
   async function mark({ n }: ReplayRow, assignment: Assignment): Promise<boolean> {
-    const { partition, epoch } = assignment
-    const part = { group, partition, claim: epoch.number, partitions: eventLog.partitions }
-    const counted = await persist('a replay that is queued', () => store.replays.queued(n, part))
-    if (counted) {
-      const list = done.get(n) ?? new WeakSet()
-      done.set(n, list.add(assignment))
-    } else if (counted === false) {
+    const { partition, lease } = assignment
+    const part = { partition, partitions: eventLog.partitions, lease }
+    const marked = await persist('a replay that is queued', () =>
+      store.replays.queued(n, part).then(
+        () => true,
+        error => {
+          if (isLeaseLost(error)) return false
+          throw error
+        },
+      ),
+    )
+    if (marked) done.set(n, (done.get(n) ?? new WeakSet()).add(assignment))
+    else if (marked === false) {
       log.warn(
         { partition },
         'another process has taken this partition over; its replays wait until the log says who owns it',
       )
-      await takeNewEpoch(assignment)
+      // If it is ours, the other process was late to take the lease for an earlier ownership.
+      if (!eventLog.ownsAllPartitions && (await held([partition])))
+        await persist('a lease', async () => {
+          assignment.lease = await deps.takeOver(partition)
+        })
     }
-    return counted ?? false
-  }
-
-  /**
-   * Another process has a newer epoch: it owns the partition now, or it was late to take an epoch for an earlier ownership. Ask the log before
-   * taking a new epoch, so that we do not take it from the owner; `confirmed` asks again afterwards.
-   */
-  async function takeNewEpoch(assignment: Assignment): Promise<void> {
-    const { partition, epoch } = assignment
-    const ours = () => assignment.state === 'open' && !signal.aborted
-    const held = () => deps.holds([partition]).catch(() => false)
-    for (let waited = 0; ours(); waited += LOOK_AGAIN_MS) {
-      const before = await held()
-      if (ours() && (before ?? waited >= NEW_EPOCH_AFTER_MS)) {
-        epoch.confirmed = false
-        epoch.number = (await store.replays.claim(group, [partition], epoch.lease)).get(partition) ?? 0
-        return
-      }
-      await clock.sleep(LOOK_AGAIN_MS, signal)
-    }
+    return marked ?? false
   }
 
   return {

@@ -3,6 +3,7 @@ import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import { endsWithin } from '../lib/deadline.ts'
 import { AppError, messageOf } from '../lib/errors.ts'
+import type { Lease, LeaseStore } from '../store/port/leases.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -18,7 +19,7 @@ import { createPersist } from './persist.ts'
 import { createSubscriptions } from './subscriptions.ts'
 
 export interface SessionDeps {
-  readonly store: Pick<Store, 'lanes' | 'deliveries' | 'replays'>
+  readonly store: Pick<Store, 'lanes' | 'deliveries' | 'replays'> & { readonly leases: Pick<LeaseStore, 'takeOver'> }
   readonly eventLog: Pick<EventLog, 'consume' | 'partitions' | 'partitionOf' | 'commitPublishes' | 'ownsAllPartitions'>
   readonly clock: Clock
   readonly log: Log
@@ -88,35 +89,41 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
     fresh: deps.fresh ?? (() => true),
     memory: createMemory(),
     assignments,
-    group: deps.group,
     caughtUp: async (partitions: readonly number[]) => (await consuming).caughtUp(partitions),
     holds: async (partitions: readonly number[]) => (await consuming).holds(partitions),
+    takeOver,
     disable: deps.disable,
     recount: recount.ask,
   }
 
   // ── partitions ──
 
+  /** A log that grants no lease says by itself who owns a partition. Its present owner takes the lease from the former one. */
+  function takeOver(partition: number): Promise<Lease> {
+    return store.leases.takeOver(`partition/${deps.group}/${partition}`, deps.group)
+  }
+
   async function assigned(
     partitions: readonly number[],
-    lease: number | null,
+    granted: Lease | null,
     ahead?: ReadonlyMap<number, Ahead>,
   ): Promise<void> {
-    // Destinations are read after the epoch is taken: see `replays.ts`.
-    const epochs = await store.replays.claim(deps.group, partitions, lease)
+    // Destinations are read after the leases are taken: see `replays.ts`.
+    const leases = await Promise.all(
+      partitions.map(async partition => [partition, granted ?? (await takeOver(partition))] as const),
+    )
     await refresh({ probe: false }).catch(error => {
       if (!(error instanceof AppError) || error.code !== ID_TAKEN) throw error
       log.error({ error: error.message }, 'cannot apply what other processes changed')
     })
     if (state !== 'running') return
-    for (const partition of partitions) {
+    for (const [partition, lease] of leases) {
       const committable = (position: number, now: () => Ahead) => {
         committableTo.set(partition, { position, ahead: now })
         consumption?.committable(partition, position, now)
         if (!ahead) void relieve(assignment)
       }
-      const epoch = { lease, number: epochs.get(partition) ?? 0, confirmed: false }
-      const assignment = createAssignment(partition, epoch, committable, ahead?.get(partition))
+      const assignment = createAssignment(partition, lease, committable, ahead?.get(partition))
       assignments.set(partition, assignment)
     }
     // The former owner may have left rows that this process has not counted.
@@ -142,9 +149,9 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
     relieving.delete(assignment)
   }
 
-  /** The first owner of a partition gets epoch 1. Nobody has read an empty history. */
+  /** The first lease of a partition has epoch 1. Nobody has read an empty history. */
   async function hasReadBefore(): Promise<boolean> {
-    const ownedBefore = [...assignments.values()].some(({ epoch }) => epoch.number > 1)
+    const ownedBefore = [...assignments.values()].some(({ lease }) => lease.epoch > 1)
     return ownedBefore && (await store.replays.end()) > 0
   }
 

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { createKeyedMutex } from '../lib/keyed-mutex.ts'
 import { createPageSize } from '../lib/page-size.ts'
+import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import { type Ahead, decodeAhead } from './ahead.ts'
@@ -28,8 +29,10 @@ export function createEmbeddedLog(deps: {
   store: Store
   clock: Clock
   log?: Log
-  /** Epoch of the lease under which this process reads, if there is one. Commits under an earlier epoch do not count. */
-  epoch?: () => number
+  /** The lease under which this process reads; null: no other process can. */
+  lease?: () => Lease | null
+  /** False: the lease may have passed to another process. */
+  fresh?: () => boolean
 }): EventLog {
   const readers = new Set<Reader>()
   const mutex = createKeyedMutex()
@@ -47,8 +50,7 @@ export function createEmbeddedLog(deps: {
       return {
         committable: reader.committable,
         caughtUp: reader.caughtUp,
-        // The lease of the process, or the mutex, decides who reads.
-        holds: async () => null,
+        holds: reader.holds,
         stop: async () => {
           await reader.stop()
           readers.delete(reader)
@@ -67,7 +69,7 @@ export function createEmbeddedLog(deps: {
   }
 }
 
-interface Reader extends Omit<Consumption, 'holds'> {
+interface Reader extends Consumption {
   wake(): void
   health(): string | null
   notice(): string | null
@@ -77,7 +79,8 @@ function createReader(deps: {
   store: Store
   clock: Clock
   log?: Log
-  epoch?: () => number
+  lease?: () => Lease | null
+  fresh?: () => boolean
   consumer: LogConsumer
   /** Resolves when no other reader of the group reads. Returns the release. */
   lock: () => Promise<() => void>
@@ -86,11 +89,12 @@ function createReader(deps: {
   const stopping = new AbortController()
   const { signal } = stopping
   const stopped = new Promise<void>(resolve => signal.addEventListener('abort', () => resolve(), { once: true }))
-  let epoch = 0
+  let reading = false
+  let lease: Lease | null = null
   const openCommits = () =>
     createOffsetCommits({
       clock,
-      write: (position, ahead) => store.offsets.set(consumer.group, PARTITION, position, epoch, ahead),
+      write: (position, ahead) => store.offsets.set(consumer.group, PARTITION, position, lease, ahead),
     })
   let commits = openCommits()
   let trouble: string | null = null
@@ -128,7 +132,7 @@ function createReader(deps: {
   /** `ahead`: what is done beyond the position; null: not known. */
   const assign = (ahead: Ahead | null) =>
     persistently('give its partition to the consumer', () =>
-      consumer.assigned([PARTITION], epoch, new Map(ahead ? [[PARTITION, ahead]] : [])),
+      consumer.assigned([PARTITION], lease, new Map(ahead ? [[PARTITION, ahead]] : [])),
     )
 
   /** After a restore from a backup the history ends below our position. True: the position was set back to the beginning. */
@@ -159,15 +163,15 @@ function createReader(deps: {
   }
 
   const read = async () => {
-    epoch = deps.epoch?.() ?? 0
-    const claim = () => store.offsets.claim(consumer.group, PARTITION, epoch)
-    let position = await persistently('take its position over', claim)
-    if (position === null) return
-    // After the takeover nobody else writes it.
-    const before = await persistently('read what is done', async () => ({
+    reading = true
+    lease = deps.lease?.() ?? null
+    // Under the lease nobody else writes either of them.
+    const before = await persistently('read its position', async () => ({
+      position: (await store.offsets.get(consumer.group, PARTITION)) ?? 0,
       ahead: decodeAhead(await store.offsets.ahead(consumer.group, PARTITION)),
     }))
     if (before === null) return
+    let { position } = before
     const wasSetBack = position > 0 && (await setBack())
     if (wasSetBack) position = 0
     await assign(wasSetBack ? null : before.ahead)
@@ -226,6 +230,8 @@ function createReader(deps: {
       while (!signal.aborted && (taken === null || taken < end)) await clock.sleep(LOOK_EVERY_MS, signal)
       return !signal.aborted
     },
+    // The mutex decides within this process, the lease between processes.
+    holds: async () => reading && !signal.aborted && (deps.fresh?.() ?? true),
     stop: async () => {
       stopping.abort()
       await running

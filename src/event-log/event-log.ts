@@ -1,5 +1,6 @@
 import { AppError } from '../lib/errors.ts'
 import type { EventRecord } from '../order/event-record.ts'
+import type { Lease } from '../store/port/leases.ts'
 import type { Ahead } from './ahead.ts'
 
 /**
@@ -66,10 +67,10 @@ export interface LogConsumer {
   /** Entries of one partition, in order. Resolves when they are taken in, not when they are committable. Slowness is back-pressure. */
   onBatch(partition: number, entries: readonly LogEntry[]): Promise<void>
   /**
-   * `epoch`: of the lease under which they are read; the latest epoch owns them. null: the log itself decides who owns them.
+   * `lease`: under which they are read; whoever holds it owns them. null: the log itself decides who owns them.
    * `ahead`: what their former reader had done beyond the committed offsets, if the log keeps that.
    */
-  assigned(partitions: readonly number[], epoch: number | null, ahead?: ReadonlyMap<number, Ahead>): Promise<void>
+  assigned(partitions: readonly number[], lease: Lease | null, ahead?: ReadonlyMap<number, Ahead>): Promise<void>
   /** Stops work on these partitions: once it resolves, nothing of them is sent or committed. Must resolve within 10 s. */
   revoked(partitions: readonly number[]): Promise<void>
   /** Whether the consumer knows of an earlier process of the group that read events. Asked if the log has no offset of the group. */
@@ -92,11 +93,8 @@ export interface Consumption {
    * not ours any more. Rejects if the log does not answer.
    */
   caughtUp(partitions: readonly number[]): Promise<boolean>
-  /**
-   * Whether the log, asked now, says that these partitions are ours and that nobody else got them since. null: it cannot say.
-   * Rejects if it does not answer.
-   */
-  holds(partitions: readonly number[]): Promise<boolean | null>
+  /** Whether these partitions are ours now, and nobody else got them since they were assigned. Rejects if the log does not answer. */
+  holds(partitions: readonly number[]): Promise<boolean>
   /** Commits and leaves the group. */
   stop(): Promise<void>
 }

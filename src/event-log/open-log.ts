@@ -1,6 +1,7 @@
 import type { Settings } from '../config/environment.ts'
 import type { Clock } from '../lib/clock.ts'
 import type { AppError } from '../lib/errors.ts'
+import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
@@ -18,11 +19,12 @@ export async function openLog(deps: {
   clock: Clock
   log: Log
   metrics: Metrics
-  /** Of the lease under which this process works, where two are a pair. */
-  epoch?: () => number
+  /** The lease under which this process works, where two are a pair, and whether it is certainly still ours. */
+  pair?: { lease: () => Lease | null; isFresh: () => boolean }
 }): Promise<EventLog> {
-  const { settings, store, clock, log } = deps
-  if (!settings.kafka) return createEmbeddedLog({ store, clock, log, ...(deps.epoch && { epoch: deps.epoch }) })
+  const { settings, store, clock, log, pair } = deps
+  if (!settings.kafka)
+    return createEmbeddedLog({ store, clock, log, ...(pair && { lease: pair.lease, fresh: pair.isFresh }) })
   const { createKafkaLog } = await import('./kafka/kafka-log.ts')
   return createKafkaLog({ ...deps, ...settings.kafka, clientId: 'orderwire' })
 }

@@ -8,12 +8,11 @@ import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { AppliedPage } from './apply-page.ts'
 import { backfill, type Gaps } from './backfill.ts'
-import type { IngestControl, PollOptions, PollResult, ReadResult } from './ingest-control.ts'
-import { type HeldLease, withLease } from './lease.ts'
-import { createLeaseOnDemand } from './lease-on-demand.ts'
+import type { OrderRef, PollOptions, PollResult, ReadResult } from './ingest-control.ts'
+import { createLeaseOnDemand, type HeldLease, withLease } from './lease.ts'
 import { createOutbox } from './outbox.ts'
 import { poll } from './poll.ts'
-import { askPoll, askRead } from './poll-request.ts'
+import { throughStore } from './poll-request.ts'
 import type { PollTarget } from './poll-target.ts'
 import { pollOrders } from './read-orders.ts'
 import { createReconciler } from './reconcile.ts'
@@ -25,8 +24,6 @@ import { createTroubles, type Loop } from './troubles.ts'
 
 /** How long a command that ends waits until its events are published. */
 const PUBLISH_MS = 2_000
-
-type Refs = Parameters<IngestControl['read']>[1]
 
 export type ConnectionWorker = ReturnType<typeof createConnectionWorker>
 
@@ -85,6 +82,8 @@ export function createConnectionWorker(deps: {
     ...{ ...retried, loop: 'orders' as const, pollWentWell: recovered.orders },
     message: 'could not read single orders; trying again',
   }
+  /** The process that works the connection, if another one does. */
+  const holder = throughStore({ requests: store.pollRequests, clock })
   const leaseHere = createLeaseOnDemand({ leases: store.leases, connection, owner, clock, log })
   /** Takes the lease for one piece of work, publishes its events, and lets the lease go. */
   const once = <T>(signal: AbortSignal, run: (held: HeldLease) => Promise<T>): Promise<T> =>
@@ -215,13 +214,13 @@ export function createConnectionWorker(deps: {
   }
 
   /** Needs no lease, because it changes nothing. Live priority: at a lower one it would wait for ever where polls use the whole rate limit. */
-  async function readHere(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
+  async function readHere(refs: readonly OrderRef[], signal: AbortSignal): Promise<ReadResult> {
     const { orders, rejects } = await source.fetch(refs, live(signal))
     return { snapshots: orders, rejects }
   }
 
   async function workAlone(): Promise<void> {
-    if (shared && !(await leaseHere.isFree())) return
+    if (shared && (await leaseHere.take()) === null) return
     await once(alone.ended.signal, held => backfills.workOff(held, { alone: true }))
   }
 
@@ -270,22 +269,22 @@ export function createConnectionWorker(deps: {
     /** Publishes now. If another process works the connection, that process looks by itself. */
     async publish(): Promise<void> {
       if (current) return current.lookBehind()
-      if (running || (shared && !(await leaseHere.isFree()))) return
+      if (running || (shared && (await leaseHere.take()) === null)) return
       await once(new AbortController().signal, held => outboxOf(held).publishAll())
     },
 
     /** Reads here, or in the process that works the connection: the vendor limits requests, and may accept one token only. */
-    async read(refs: Refs, signal: AbortSignal): Promise<ReadResult> {
+    async read(refs: readonly OrderRef[], signal: AbortSignal): Promise<ReadResult> {
       if (!shared || current) return readHere(refs, signal)
       const lease = await leaseHere.take()
-      if (!lease) return askRead({ requests: store.pollRequests, clock }, connection, refs, signal)
+      if (!lease) return holder.read(connection, refs, signal)
       return readHere(refs, signal).finally(() => running || store.leases.release(lease))
     },
 
     /** Polls here, or in the process that works the connection. */
     async poll(options: PollOptions): Promise<PollResult> {
-      const elsewhere = shared && !current && !options.dryRun && (running || !(await leaseHere.isFree()))
-      return elsewhere ? askPoll({ requests: store.pollRequests, clock }, connection, options) : pollHere(options)
+      const isElsewhere = shared && !current && !options.dryRun && (running || (await leaseHere.take()) === null)
+      return isElsewhere ? holder.poll(connection, options) : pollHere(options)
     },
   }
 }

@@ -45,7 +45,7 @@ export interface PollResult {
 }
 
 /** Which order; the buyer's id is null where the source asks for none. */
-interface OrderRef {
+export interface OrderRef {
   readonly orderId: string
   readonly userId: string | null
 }

@@ -25,7 +25,7 @@ export interface HeldLease {
  */
 export async function withLease(
   deps: {
-    leases: LeaseStore
+    leases: Omit<LeaseStore, 'takeOver'>
     name: string
     owner: string
     clock: Clock
@@ -92,5 +92,48 @@ export async function withLease(
       await leases.release(lease).catch(() => {})
     }
     if (!signal.aborted) await clock.sleep(1_000, signal)
+  }
+}
+
+/** The lease of a connection for single pieces of work: for commands that run without a server. */
+export function createLeaseOnDemand(deps: {
+  leases: LeaseStore
+  connection: string
+  owner: string
+  clock: Clock
+  log: Log
+}) {
+  const { leases, connection, owner, clock, log } = deps
+  const name = `connection/${connection}`
+
+  const elsewhere = () =>
+    new AppError(`Another process works the connection ${connection}; ask that one.`, {
+      code: 'ingest.elsewhere',
+      intent: 'retry',
+    })
+
+  return {
+    /** For `withLease`. */
+    deps: { leases, name, owner, clock, log },
+    elsewhere,
+    /** Takes the lease for long enough to begin; null: another process has it. */
+    take: (): Promise<Lease | null> => leases.acquire(name, owner, LEASE_MS, clock.now()),
+    /** Runs one piece of work under the lease, and `afterwards` before the lease is released. Rejects if another process has it. */
+    async once<T>(
+      signal: AbortSignal,
+      run: (held: HeldLease) => Promise<T>,
+      afterwards: (held: HeldLease) => Promise<unknown>,
+    ): Promise<T> {
+      const done = new AbortController()
+      const result = Promise.withResolvers<T>()
+      const until = AbortSignal.any([signal, done.signal])
+      const leasing = withLease({ leases, name, owner, clock, log, signal: until }, async held => {
+        await run(held).then(result.resolve, result.reject)
+        await afterwards(held)
+        done.abort()
+      })
+      leasing.then(() => result.reject(elsewhere()))
+      return result.promise.finally(() => leasing)
+    },
   }
 }

@@ -1,11 +1,11 @@
 import { type EventLog, PartlyRefused, TOO_LARGE } from '../event-log/event-log.ts'
 import { createBackOff } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
-import { AppError, messageOf } from '../lib/errors.ts'
+import { messageOf } from '../lib/errors.ts'
 import { createWakeUp } from '../lib/wake-up.ts'
 import { withoutLines } from '../order/without-lines.ts'
 import type { StoredEvent } from '../store/port/events.ts'
-import { LEASE_LOST } from '../store/port/leases.ts'
+import { isLeaseLost } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import { createHeldBack, type Hold } from './held-back.ts'
@@ -251,6 +251,3 @@ export function createOutbox(deps: {
     },
   }
 }
-
-/** Checks the code, not the intent `stop`: a log that refuses our credentials has that intent too. */
-const isLeaseLost = (error: unknown): boolean => error instanceof AppError && error.code === LEASE_LOST

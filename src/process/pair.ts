@@ -1,12 +1,12 @@
 import { type HeldLease, withLease } from '../ingest/lease.ts'
 import type { Clock } from '../lib/clock.ts'
-import type { LeaseStore } from '../store/port/leases.ts'
+import type { Lease, LeaseStore } from '../store/port/leases.ts'
 import type { Log } from '../telemetry/log.ts'
 
 /** Two whole processes on one PostgreSQL without Kafka: the holder of a lease works, the other one stands by and takes over. */
 export interface Pair {
-  /** Epoch of the lease under which this process works; 0: it never held it. */
-  epoch(): number
+  /** The last lease under which this process worked; null: it never did. */
+  lease(): Lease | null
   /** False: the lease may have passed to the other process. */
   isFresh(): boolean
   /** The other process works. Always false before `run`. */
@@ -15,11 +15,16 @@ export interface Pair {
   run(work: (signal: AbortSignal) => Promise<void>, signal: AbortSignal): Promise<void>
 }
 
-export function createPair(deps: { leases: LeaseStore; owner: string; clock: Clock; log: Log }): Pair {
+export function createPair(deps: {
+  leases: Omit<LeaseStore, 'takeOver'>
+  owner: string
+  clock: Clock
+  log: Log
+}): Pair {
   let held: HeldLease | null = null
   let standsBy = false
   return {
-    epoch: () => held?.lease.epoch ?? 0,
+    lease: () => held?.lease ?? null,
     isFresh: () => held?.isFresh() ?? true,
     standsBy: () => standsBy,
     async run(work, signal) {

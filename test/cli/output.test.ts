@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { OrderEvent } from '../../schemas/order-event.ts'
 import { createOutput, eventLine } from '../../src/cli/output.ts'
 import { visibleLine } from '../../src/lib/control-characters.ts'
-import { createReader } from '../../src/sources/shared/parse.ts'
+import { createReader } from '../../src/sources/shared/row-reader.ts'
 
 const REASON = 'no\r\nshop/1 #1  paid\u0000 \u001b[2J\u009b31m\u202e'
 

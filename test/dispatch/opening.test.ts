@@ -113,12 +113,12 @@ test('a dispatcher that dies before it knew of a new endpoint does not block it,
   expect(watch.inversions).toEqual([])
 })
 
-test('an owner whose epoch was replaced by a late process continues at once, because the log says who owns the partition', async () => {
+test('an owner whose leases were taken over by a late process continues at once, because the log says who owns the partition', async () => {
   const { clock, log, store, watch, dispatcher, publish, create, done } = cluster()
   await dispatcher(100).start()
   await log.assign([1, 3], 0)
   for (let n = 0; n < 5; n++) await publish()
-  await store.replays.claim('test', [0, 1], null)
+  for (const partition of [0, 1]) await store.leases.takeOver(`partition/test/${partition}`, 'test')
   create()
   await publish()
   await clock.until(done, 3_000)

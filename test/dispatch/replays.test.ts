@@ -10,6 +10,8 @@ import { memoryEventLog } from '../helpers/memory-event-log.ts'
 import { memoryStore } from '../helpers/memory-store.ts'
 import { outcome, silent } from './rig.ts'
 
+const LEASE = { name: 'partition/test/0', owner: 'test', epoch: 1 }
+
 test('a replay whose partition is being revoked waits before it tries again, so that other work can run', async () => {
   const clock = memoryClock()
   const eventLog = memoryEventLog({ partitions: 1 })
@@ -26,17 +28,17 @@ test('a replay whose partition is being revoked waits before it tries again, so 
       delivery: DEFAULT_DELIVERY,
       deliver: async () => outcome('delivered'),
     }),
-    group: 'test',
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, { lease: null, number: 1, confirmed: false }, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, LEASE, () => {})]]),
     // The log knows already that we have no part in it any more; nobody has told us.
     caughtUp: async () => {
       asked++
       if (asked > 100) throw new Error('asked without a pause')
       return false
     },
-    holds: async () => null,
+    holds: async () => true,
+    takeOver: async () => LEASE,
     spill: async () => true,
     persist: createPersist({ clock, log: silent, signal: stopping.signal }),
     clock,
@@ -83,12 +85,12 @@ test('an event that the log refuses is not part of a replay and does not delay i
       delivery: DEFAULT_DELIVERY,
       deliver: async () => outcome('delivered'),
     }),
-    group: 'test',
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, { lease: null, number: 0, confirmed: false }, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, LEASE, () => {})]]),
     caughtUp: async () => true,
-    holds: async () => null,
+    holds: async () => true,
+    takeOver: async () => LEASE,
     spill: async () => true,
     persist: createPersist({ clock, log: silent, signal: stopping.signal }),
     clock,

@@ -175,6 +175,7 @@ export function createRig(options: RigOptions = {}) {
       store: {
         lanes: mortal(store.lanes, calls),
         replays: mortal(store.replays, calls),
+        leases: mortal(store.leases, calls),
         deliveries: mortal(store.deliveries, calls) as never,
       },
       eventLog: log,

@@ -1,8 +1,10 @@
+import { AppError } from '../../src/lib/errors.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import type { DeadLetterRow, DeadLetterStore } from '../../src/store/port/dead-letters.ts'
 import type { AttemptRow, DeliveryStore } from '../../src/store/port/deliveries.ts'
 import type { EventFilter } from '../../src/store/port/events.ts'
 import type { BacklogOrigin, LaneRow, LaneStore } from '../../src/store/port/lanes.ts'
+import { LEASE_LOST, type LeaseStore } from '../../src/store/port/leases.ts'
 import type { ReplayRow, ReplayStore } from '../../src/store/port/replays.ts'
 
 interface Waiting {
@@ -21,6 +23,7 @@ interface Lane {
 export interface MemoryStore {
   readonly lanes: LaneStore
   readonly replays: ReplayStore
+  readonly leases: Pick<LeaseStore, 'takeOver'>
   readonly deliveries: Pick<DeliveryStore, 'record'>
   readonly deadLetters: Pick<DeadLetterStore, 'redrive' | 'list'>
   /** The history: everything that was ever published. */
@@ -49,7 +52,7 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
   const attempts: AttemptRow[] = []
   const dead = new Map<string, DeadLetterRow>()
   const replays = new Map<number, ReplayRow>()
-  const claims = new Map<number, number>()
+  const epochs = new Map<string, number>()
   let letterCount = 0
   let replayCount = 0
 
@@ -249,20 +252,23 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
       async unpublished() {
         return new Map()
       },
-      async claim(_group, partitions) {
-        await store.trouble('claim')
-        for (const partition of partitions) claims.set(partition, (claims.get(partition) ?? 0) + 1)
-        return new Map(partitions.map(partition => [partition, claims.get(partition) ?? 0]))
-      },
-      async queued(n, { partition, claim, partitions }) {
+      async queued(n, { partition, lease, partitions }) {
         await store.trouble('queued')
-        if (claims.get(partition) !== claim) return false
+        if (epochs.get(lease.name) !== lease.epoch)
+          throw new AppError('The lease is lost.', { code: LEASE_LOST, intent: 'stop' })
         const row = replays.get(n)
-        if (!row) return true
+        if (!row) return
         const queued = [...new Set([...row.queued, partition])]
         if (queued.length >= partitions) replays.delete(n)
         else replays.set(n, { ...row, queued })
-        return true
+      },
+    },
+    leases: {
+      async takeOver(name, owner) {
+        await store.trouble('takeOver')
+        const epoch = (epochs.get(name) ?? 0) + 1
+        epochs.set(name, epoch)
+        return { name, owner, epoch }
       },
     },
     deliveries: {

@@ -2,7 +2,7 @@ import { afterAll, afterEach, describe, expect, test } from 'vitest'
 import { Connection } from '../../schemas/config.ts'
 import { readAgain } from '../../src/api/read-again.ts'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.ts'
-import { askPoll } from '../../src/ingest/poll-request.ts'
+import { throughStore } from '../../src/ingest/poll-request.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import type { OrderSource } from '../../src/sources/source.ts'
@@ -121,9 +121,9 @@ describe.each(['SQLite', 'PostgreSQL'] as const)('two processes on one %s', kind
       await polled(store)
       expect((await other.poll('shop', { signal, orderId: 'o-9' })).events).toHaveLength(1)
       expect(fetches).toEqual(['holder o-9'])
-      const asked = { requests: store.pollRequests, clock }
-      expect(await askPoll(asked, 'shop', { signal, orderId: 'o-9' })).toMatchObject({ orders: 1, events: [] })
-      expect(await askPoll(asked, 'shop', { signal, dryRun: true })).toMatchObject({ orders: 1 })
+      const api = throughStore({ requests: store.pollRequests, clock })
+      expect(await api.poll('shop', { signal, orderId: 'o-9' })).toMatchObject({ orders: 1, events: [] })
+      expect(await api.poll('shop', { signal, dryRun: true })).toMatchObject({ orders: 1 })
     },
   )
 

@@ -280,6 +280,14 @@ export const MUTANTS: readonly Mutant[] = [
       'new Map()',
     ]),
   ),
+  aimed(
+    COMEBACKS,
+    mutant('the log is not asked whether a partition is ours before its replays are queued', [
+      'createReplays',
+      'deps.holds(partitions).catch(() => false)',
+      'Promise.resolve(partitions.length > 0)',
+    ]),
+  ),
   mutant('a new endpoint is sent to before its past is queued', ['opening', 'request.opening &&', 'false &&']),
   mutant('a replay is marked as queued before it is', [
     'queue',

@@ -2,7 +2,7 @@ import { createEndpoints } from '../../src/destinations/webhooks/webhooks.ts'
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts'
 import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import { createIngest, type Ingest } from '../../src/ingest/ingest.ts'
-import { withLease } from '../../src/ingest/lease.ts'
+import { type HeldLease, withLease } from '../../src/ingest/lease.ts'
 import type { SecretBox } from '../../src/lib/secret-box.ts'
 import type { Random } from '../../src/sandbox/random.ts'
 import { startRetention } from '../../src/store/retention.ts'
@@ -50,11 +50,11 @@ export function bootProcess(deps: {
   const { clock } = life
   const log = deps.log.child({ process: life.name })
   const store = overPort(port, deps.durable.store)
-  let epoch = 0
-  let fresh = () => true
+  let held: HeldLease | null = null
+  const fresh = () => held?.isFresh() ?? true
   const eventLog = broker
     ? broker.connect({ ...port, name: 'log', code: 'kafka' })
-    : createEmbeddedLog({ store, clock, log, epoch: () => epoch })
+    : createEmbeddedLog({ store, clock, log, lease: () => held?.lease ?? null, fresh })
   const connections = vendors.map(vendor => vendor.connect(port, log))
   const ingest = createIngest({
     ...{ connections, store, eventLog, clock, log, metrics },
@@ -94,7 +94,7 @@ export function bootProcess(deps: {
     random: deps.random.next,
     queueLimit: deps.queueLimit,
     tickMs: 5_000,
-    fresh: () => fresh(),
+    fresh,
   })
   const stopping = new AbortController()
 
@@ -141,10 +141,9 @@ export function bootProcess(deps: {
     else {
       const { signal } = stopping
       const leasing = { leases: store.leases, name: 'process', owner: life.name, clock, log, signal }
-      await withLease(leasing, held => {
-        epoch = held.lease.epoch
-        fresh = held.isFresh
-        return work(held.signal)
+      await withLease(leasing, taken => {
+        held = taken
+        return work(taken.signal)
       })
     }
     await eventLog.close()

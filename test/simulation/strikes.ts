@@ -61,7 +61,7 @@ const AIMS = [
   'store.lanes.head',
   'store.lanes.existing',
   'store.replays.queued',
-  'store.replays.claim',
+  'store.leases.takeOver',
   'store.leases.acquire',
   'store.leases.renew',
   'store.deadLetters.redrive',

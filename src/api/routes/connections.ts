@@ -1,7 +1,6 @@
 import { Connection, PollAnswer, pageOf } from '../../../schemas/api.ts'
 import { FollowOrder, Paging, PollQuery } from '../../../schemas/api-requests.ts'
-import type { IngestControl } from '../../ingest/ingest-control.ts'
-import { askPoll } from '../../ingest/poll-request.ts'
+import { throughStore } from '../../ingest/poll-request.ts'
 import { AppError, messageOf } from '../../lib/errors.ts'
 import { configuredConnection, createConnectionStates, listsAllOrders } from '../connection-states.ts'
 import type { ApiDeps } from '../deps.ts'
@@ -24,8 +23,7 @@ export function createConnections({
   const states = createConnectionStates({ config, sources, store, ingest, clock })
 
   /** If another process polls, it is asked through the store. */
-  const poll: IngestControl['poll'] =
-    ingest?.poll ?? ((id, options) => askPoll({ requests: store.pollRequests, clock }, id, options))
+  const { poll } = ingest ?? throughStore({ requests: store.pollRequests, clock })
 
   const configured = (id: string) => configuredConnection({ config }, id)
   const listsAll = (id: string): boolean => listsAllOrders({ sources }, id)

@@ -11,6 +11,8 @@ import { type Route, route } from '../route.ts'
 import { eventFilter } from './events.ts'
 
 const HEARTBEAT_MS = 15_000
+/** A comment in the stream: proxies close connections on which nothing comes. */
+const HEARTBEAT = ': still here\n\n'
 const PAGE = 50
 /** The most characters that a slow reader keeps in memory. A larger event is sent alone. */
 const PAGE_SIZE = 256 * 1024
@@ -66,9 +68,11 @@ export function streamRoutes({
       }
       const beatAt = clock.monotonic() + HEARTBEAT_MS
       while (!gone.signal.aborted) {
+        // Taken before the look: an event that comes during it ends the wait below at once.
         const seen = feed.version()
         const horizon = await store.events.last()
         const found = await store.events.list(filter, { limit: size.limit, after: position })
+        // The next page is as large as these events allow. Of this one, what is too much is read again.
         size.seen(
           found.length,
           found.reduce((sum, { body }) => sum + body.length, 0),
@@ -82,8 +86,8 @@ export function streamRoutes({
         // Nothing up to here matches the filter; skip it next time.
         position = Math.max(position, horizon)
         const left = beatAt - clock.monotonic()
-        if (left <= 0 || (!(await feed.wait(seen, left, gone.signal)) && !gone.signal.aborted))
-          return ': still here\n\n'
+        const woken = left > 0 && (await feed.wait(seen, left, gone.signal))
+        if (!woken && !gone.signal.aborted) return HEARTBEAT
       }
       return null
     }

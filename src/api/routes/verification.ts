@@ -1,8 +1,7 @@
 import type { z } from 'zod'
 import { VerifyQuery } from '../../../schemas/api-requests.ts'
 import { VerifyLine } from '../../../schemas/verify-line.ts'
-import type { IngestControl } from '../../ingest/ingest-control.ts'
-import { askPoll, askRead } from '../../ingest/poll-request.ts'
+import { throughStore } from '../../ingest/poll-request.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { verify } from '../../verify/verify.ts'
 import type { ApiDeps } from '../deps.ts'
@@ -17,9 +16,7 @@ export function verifyRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
   const { config, store, eventLog, ingest, dispatch, clock, log, known } = deps
   let running = false
 
-  const asking = { requests: store.pollRequests, clock }
-  const read: IngestControl['read'] = ingest?.read ?? ((...asked) => askRead(asking, ...asked))
-  const poll: IngestControl['poll'] = ingest?.poll ?? ((...asked) => askPoll(asking, ...asked))
+  const { read, poll } = ingest ?? throughStore({ requests: store.pollRequests, clock })
 
   async function lines(
     { connection, againstVendor = false, orders }: z.output<typeof VerifyQuery>,

@@ -19,7 +19,8 @@ export function settingsPages(deps: PageDeps): PageRoute[] {
 
   async function keys(visit: Visit): Promise<Html> {
     const { viewer, now, call, query } = visit
-    const shown = results.take(viewer, query.get('key') ?? '')
+    // After "Make a key": the new key, which the viewer sees this once.
+    const newKey = results.take(viewer, query.get('key') ?? '')
     const add = form({
       viewer,
       action: '/settings/keys',
@@ -55,7 +56,7 @@ export function settingsPages(deps: PageDeps): PageRoute[] {
         confirm: `Remove the key ${foreignText(name)}? Whoever uses it is refused at once.`,
       }),
     ])
-    return html`${shown ?? ''}<section class="panel"><h2>Keys</h2>${data.length === 0 ? empty('No key was made.', 'With ORDERWIRE_API_KEY alone, everybody who has it may do everything.') : table('API keys', columns, rows)}${add}</section>`
+    return html`${newKey ?? ''}<section class="panel"><h2>Keys</h2>${data.length === 0 ? empty('No key was made.', 'With ORDERWIRE_API_KEY alone, everybody who has it may do everything.') : table('API keys', columns, rows)}${add}</section>`
   }
 
   return [

@@ -2,7 +2,8 @@ import type { Package } from '../../../schemas/order.ts'
 import type { ShippedLine } from '../../../schemas/order-event.ts'
 import { KakacloFulfillment, KakacloItem, KakacloTracking } from '../../../schemas/vendor/kakaclo.ts'
 import { webAddress } from '../../lib/web-address.ts'
-import { emptyAsNull, type RowReader } from '../shared/parse.ts'
+import { emptyAsNull } from '../shared/parse.ts'
+import type { RowReader } from '../shared/row-reader.ts'
 
 /** `preparing` and `cancelled` prove nothing. */
 const STATUSES = ['preparing', 'cancelled', 'shipped', 'completed']

@@ -2,7 +2,7 @@ import type { RestOptions } from '../../../schemas/vendor/rest.ts'
 import type { RestQuery } from '../../../schemas/vendor/rest-path.ts'
 import { AppError } from '../../lib/errors.ts'
 import type { Query, VendorHttp } from '../shared/http.ts'
-import { createReader } from '../shared/parse.ts'
+import { createReader } from '../shared/row-reader.ts'
 import type { ReadOptions } from '../source.ts'
 import { proofOf } from './rest-fields.ts'
 

@@ -3,8 +3,9 @@ import type { OrderLine } from '../../../schemas/order-event.ts'
 import type { RestOptions } from '../../../schemas/vendor/rest.ts'
 import type { RestLines, RestPackages, RestRefunds, RestRequest } from '../../../schemas/vendor/rest-order.ts'
 import { webAddress } from '../../lib/web-address.ts'
-import { createReader, emptyAsNull, idText, reject } from '../shared/parse.ts'
+import { emptyAsNull, idText } from '../shared/parse.ts'
 import { readReason } from '../shared/reason.ts'
+import { createReader, reject } from '../shared/row-reader.ts'
 import type { Reject } from '../source.ts'
 import {
   amountField,

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Reject } from '../source.ts'
-import { idText, reject } from './parse.ts'
+import { idText } from './parse.ts'
+import { reject } from './row-reader.ts'
 
 /** A row as its vendor's order with a readable id, or the reason why it is none. */
 export function orderHead<Order extends object>(

@@ -1,18 +1,14 @@
-import type { z } from 'zod'
-import type { Doubt, OrderSnapshot } from '../../../schemas/order.ts'
 import { timestamp } from '../../lib/clock.ts'
-import { escapeJson, withoutControls } from '../../lib/control-characters.ts'
-import { AppError } from '../../lib/errors.ts'
+import { withoutControls } from '../../lib/control-characters.ts'
 import { isIdText } from '../../lib/id-text.ts'
-import { snapshotText } from '../../order/snapshot-text.ts'
-import type { Page, Reject } from '../source.ts'
 import { exactAmount } from './currency.ts'
 
 /** Reading single values of a vendor's row. Pure: a value is given, absent, or unreadable with the reason. */
 export type Reading<T> =
   | {
       readonly state: 'given'
-      readonly value: T /** A time without a zone, read as UTC (case 35). */
+      readonly value: T
+      /** A time without a zone, read as UTC (case 35). */
       readonly zoneless?: true
     }
   | { readonly state: 'absent' }
@@ -150,162 +146,4 @@ function instant(parts: readonly (string | undefined)[], offset: number): Readin
     back.getUTCSeconds() === second
   const isReal = same && Math.abs(offset) <= LARGEST_OFFSET && new Date(at - offset).getUTCFullYear() <= 9999
   return isReal ? given(timestamp(at - offset)) : unreadable('expected a time that exists')
-}
-
-/** A value as a doubt may show it: JSON, at most 200 characters; of lists and objects only what they are, for they may hold personal data. */
-export function shown(value: unknown): string {
-  if (value === undefined) return 'absent'
-  if (typeof value === 'object' && value !== null)
-    return Array.isArray(value) ? `a list of ${value.length}` : 'an object'
-  return escapeJson(JSON.stringify(value)).slice(0, 200)
-}
-
-const doubt = (path: string, value: unknown, reason: string): Doubt => ({ path, value: shown(value), reason })
-
-export const reject = (orderId: string | null, path: string, value: unknown, reason: string): Reject => ({
-  orderId,
-  ...doubt(path, value, reason),
-})
-
-/** Reads the fields of one row and gathers what it could not understand. Every reading method gives null for absent and for unreadable. */
-export interface RowReader {
-  readonly doubts: readonly Doubt[]
-  /** Paths of times that named no zone. */
-  readonly zoneless: readonly string[]
-  /** Adds a doubt. */
-  doubt(path: string, value: unknown, reason: string): void
-  /** Whether this path was found unreadable. */
-  unreadable(path: string): boolean
-  text(path: string, value: unknown): string | null
-  id(path: string, value: unknown): string | null
-  quantity(path: string, value: unknown): number | null
-  currency(path: string, value: unknown): string | null
-  amount(path: string, value: unknown, currency: string | null): string | null
-  time(path: string, value: unknown, options?: { epoch?: boolean }): string | null
-  /** An object of this shape; null: absent, or not one. */
-  object<T>(path: string, value: unknown, shape: z.ZodType<T>): T | null
-  /** The elements of a list with their paths; one that does not have the shape is left out with a doubt. Absent: empty. */
-  list<T>(path: string, value: unknown, shape: z.ZodType<T>): readonly { path: string; item: T }[]
-}
-
-/** Of a row: more doubts say nothing more, and more elements are no order's. */
-const MOST_DOUBTS = 50
-const MOST_ELEMENTS = 20_000
-
-export function createReader(): RowReader {
-  const doubts: Doubt[] = []
-  const zoneless: string[] = []
-  const unreadable = new Set<string>()
-  let elements = 0
-  const add = (path: string, value: unknown, reason: string) => {
-    unreadable.add(path)
-    if (doubts.length < MOST_DOUBTS) doubts.push(doubt(path, value, reason))
-  }
-  function settle<T>(path: string, value: unknown, reading: Reading<T>): T | null {
-    if (reading.state === 'unreadable') add(path, value, reading.reason)
-    if (reading.state !== 'given') return null
-    if (reading.zoneless) zoneless.push(path)
-    return reading.value
-  }
-  function object<T>(path: string, value: unknown, shape: z.ZodType<T>): T | null {
-    if (emptyAsNull(value) === null) return null
-    const parsed = shape.safeParse(value)
-    if (parsed.success) return parsed.data
-    add(path, value, 'expected an object; what it would have told is missing')
-    return null
-  }
-  return {
-    doubts,
-    zoneless,
-    doubt: add,
-    unreadable: path => unreadable.has(path),
-    text: (path, value) => settle(path, value, textOf(value)),
-    id: (path, value) => settle(path, value, idText(value)),
-    quantity: (path, value) => settle(path, value, quantityOf(value)),
-    currency: (path, value) => settle(path, value, currencyOf(value)),
-    amount: (path, value, currency) => settle(path, value, amount(value, currency)),
-    time: (path, value, options) => settle(path, value, time(value, options)),
-    object,
-    list(path, value, shape) {
-      const found = emptyAsNull(value)
-      if (found === null) return []
-      if (!Array.isArray(found)) {
-        add(path, value, 'expected a list; what it would have told is missing')
-        return []
-      }
-      elements += found.length
-      if (elements > MOST_ELEMENTS) {
-        add(
-          path,
-          value,
-          `expected an order of at most ${MOST_ELEMENTS} parts; what this list would have told is missing`,
-        )
-        return []
-      }
-      return found.flatMap((element: unknown, index) => {
-        const at = `${path}[${index}]`
-        const item = object(at, element, shape)
-        return item === null ? [] : [{ path: at, item }]
-      })
-    },
-  }
-}
-
-/** Forty times what is asked for at most. */
-const MOST_ROWS = 10_000
-
-/** Rows of which each would cost more memory than it has bytes: so many are no page. Throws `narrow`. */
-export function assertPageful(rows: readonly unknown[]): void {
-  if (rows.length <= MOST_ROWS) return
-  throw new AppError(`The vendor answered ${rows.length} rows at once, which are too many for one page.`, {
-    code: 'vendor.too_large',
-    intent: 'narrow',
-  })
-}
-
-export type ReadRow = (row: unknown) => OrderSnapshot | Reject
-
-/** Reads every row by itself: one that cannot be read is set aside and costs no other. `places`: gets the place of each order in `rows`. */
-export function readRows(rows: readonly unknown[], readRow: ReadRow, places?: number[]): Page {
-  assertPageful(rows)
-  const orders: OrderSnapshot[] = []
-  const rejects: Reject[] = []
-  for (const [place, row] of rows.entries()) {
-    const read = attempt(row, readRow)
-    if ('reason' in read) rejects.push(read)
-    else {
-      orders.push(read)
-      places?.push(place)
-    }
-  }
-  return { orders, rejects }
-}
-
-/** Reads one row; a defect of ours sets it aside. */
-export const readRowAlone = attempt
-
-/** A topic takes about 1 MB for an event, which holds less than its snapshot. */
-const LARGEST_SNAPSHOT = 900_000
-const isHandy = (snapshot: OrderSnapshot) => {
-  const text = snapshotText(snapshot)
-  // A character has three bytes at most.
-  return 3 * text.length <= LARGEST_SNAPSHOT || Buffer.byteLength(text) <= LARGEST_SNAPSHOT
-}
-
-function attempt(row: unknown, readRow: ReadRow): OrderSnapshot | Reject {
-  try {
-    const read = readRow(row)
-    if ('reason' in read || isHandy(read)) return read
-    const reason = `expected an order of at most ${LARGEST_SNAPSHOT} bytes`
-    const slim: OrderSnapshot = {
-      ...read,
-      lines: [],
-      packages: read.packages.map(parcel => ({ ...parcel, lines: [] })),
-      doubts: [...read.doubts, doubt('', row, `${reason}; its lines are missing`)],
-    }
-    return isHandy(slim) ? slim : reject(read.orderId, '', row, reason)
-  } catch (error) {
-    // A row that breaks the reader is a defect of ours; it must not hold up the page.
-    return reject(null, '', row, `the row could not be read (${error instanceof Error ? error.name : 'error'})`)
-  }
 }

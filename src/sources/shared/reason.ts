@@ -1,5 +1,6 @@
 import { cleanReason } from '../../lib/clean-text.ts'
-import { emptyAsNull, type RowReader } from './parse.ts'
+import { emptyAsNull } from './parse.ts'
+import type { RowReader } from './row-reader.ts'
 
 /** More of a text than this is not looked at: 200 characters of it are published. */
 const MOST_READ = 4096

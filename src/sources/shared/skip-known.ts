@@ -3,7 +3,7 @@ import type { OrderSnapshot } from '../../../schemas/order.ts'
 import { parseJson } from '../../lib/exact-json.ts'
 import { endOfValue, walkArray } from '../../lib/json-array.ts'
 import type { KnownRow, KnownRows, Page, Reject, RowBytes, SkippedRows } from '../source.ts'
-import { type ReadRow, readRowAlone, readRows } from './parse.ts'
+import { type ReadRow, readRowAlone, readRows } from './read-rows.ts'
 
 /**
  * Pages whose known rows are not parsed. The bytes of a row are found in the text of the answer and digested; a known row is cut out of

@@ -1,7 +1,9 @@
 import type { OrderSnapshot, RefundRecord, RefundView, When } from '../../../schemas/order.ts'
 import { SHOPLAZZA_REFUND_STATUSES, ShoplazzaPayout, ShoplazzaRefundRecord } from '../../../schemas/vendor/shoplazza.ts'
-import { assertPageful, createReader, emptyAsNull, idText, type RowReader, textOf } from '../shared/parse.ts'
+import { emptyAsNull, idText, textOf } from '../shared/parse.ts'
+import { assertPageful } from '../shared/read-rows.ts'
 import { readReason } from '../shared/reason.ts'
+import { createReader, type RowReader } from '../shared/row-reader.ts'
 import type { ReadOptions } from '../source.ts'
 import type { ShoplazzaApi } from './shoplazza-api.ts'
 

@@ -15,8 +15,9 @@ import {
 } from '../../../schemas/vendor/shoplazza.ts'
 import { webAddress } from '../../lib/web-address.ts'
 import { orderHead } from '../shared/order-head.ts'
-import { createReader, emptyAsNull, type RowReader, textOf } from '../shared/parse.ts'
+import { emptyAsNull, textOf } from '../shared/parse.ts'
 import { readReason } from '../shared/reason.ts'
+import { createReader, type RowReader } from '../shared/row-reader.ts'
 import type { Reject } from '../source.ts'
 
 export interface ShoplazzaRowOptions {

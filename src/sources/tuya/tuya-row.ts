@@ -4,8 +4,9 @@ import type { TuyaConnection } from '../../../schemas/vendor/connections.ts'
 import { TuyaAddress, TuyaCommodity, TuyaDelivery, TuyaOrder, TuyaPrice } from '../../../schemas/vendor/tuya.ts'
 import { webAddress } from '../../lib/web-address.ts'
 import { orderHead } from '../shared/order-head.ts'
-import { createReader, emptyAsNull, type RowReader, textOf } from '../shared/parse.ts'
+import { emptyAsNull, textOf } from '../shared/parse.ts'
 import { readReason } from '../shared/reason.ts'
+import { createReader, type RowReader } from '../shared/row-reader.ts'
 import type { Reject } from '../source.ts'
 
 /** What the values of the two statuses prove. The vendor publishes no list of them, so it is configuration over what was seen. */

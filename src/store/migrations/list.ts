@@ -9,7 +9,8 @@ import { reading } from './0008-reading.ts'
 import { finding } from './0009-finding.ts'
 import { alerts } from './0010-alerts.ts'
 import { sessions } from './0011-sessions.ts'
-import { unnamedWindows } from './0012-unnamed-windows.ts'
+import { oneFence } from './0013-one-fence.ts'
+import { unnamedWindows } from './0014-unnamed-windows.ts'
 import type { Migration } from './migration.ts'
 
 /** All steps in order. A released step never changes: its place in this list is the schema version it leads to. */
@@ -25,5 +26,6 @@ export const MIGRATIONS: readonly Migration[] = [
   finding,
   alerts,
   sessions,
+  oneFence,
   unnamedWindows,
 ]

@@ -1,3 +1,5 @@
+import { AppError } from '../../lib/errors.ts'
+
 /** The right to work on something, for one process at a time. Every write under a lease checks its epoch, so a former holder changes nothing. */
 export interface Lease {
   readonly name: string
@@ -12,7 +14,15 @@ export interface LeaseStore {
   /** False: it is no longer ours. */
   renew(lease: Lease, ttlMs: number, now: number): Promise<boolean>
   release(lease: Lease): Promise<void>
+  /**
+   * Takes the lease from whoever has it: for a right that somebody else grants, such as a partition of a consumer group. Its epoch grows
+   * each time, and it lasts until it is taken over again.
+   */
+  takeOver(name: string, owner: string): Promise<Lease>
 }
 
 /** Thrown (code `store.lease_lost`, intent `stop`) by writes whose lease has passed to another. */
 export const LEASE_LOST = 'store.lease_lost'
+
+/** Checks the code, not the intent `stop`: a log that refuses our credentials has that intent too. */
+export const isLeaseLost = (error: unknown): boolean => error instanceof AppError && error.code === LEASE_LOST

@@ -5,8 +5,6 @@ export interface PollRequest {
   /** JSON, as the answer; only `ingest/poll-request.ts` reads them. */
   readonly request: string
   readonly askedAt: number
-  /** null: no process has taken it yet. */
-  readonly takenAt: number | null
   /** null: not answered yet. */
   readonly answer: string | null
 }
@@ -18,6 +16,6 @@ export interface PollRequestStore {
   /** Takes the requests that wait for these connections, oldest first. Each request is given to one caller only. Cheap when nothing waits. */
   take(connections: readonly string[], now: number): Promise<readonly PollRequest[]>
   answer(id: string, answer: string): Promise<void>
-  /** `untaken`: only if nobody has taken it up. False: there is none such. */
+  /** `untaken`: only if no process has taken it up. False: there is none such. */
   remove(id: string, options?: { untaken?: boolean }): Promise<boolean>
 }

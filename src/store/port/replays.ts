@@ -1,5 +1,6 @@
 import type { EventRecord } from '../../order/event-record.ts'
 import type { EventFilter } from './events.ts'
+import type { Lease } from './leases.ts'
 
 /** A replay that is not wholly in the backlog yet. The owner of each partition of the event log queues the events of that partition. */
 export interface ReplayRow {
@@ -29,11 +30,6 @@ export interface ReplayStore {
    * before a published one of its order was in the log: `republish` appends it again, and a replay includes it.
    */
   unpublished(through: number): Promise<ReadonlyMap<string, number>>
-  /**
-   * Claims partitions and returns a claim number for each; earlier claims are void. `epoch`: of the lease under which they are read, if
-   * any. Under an earlier epoch than the last nothing is claimed, and the number is 0, which is never valid.
-   */
-  claim(group: string, partitions: readonly number[], epoch: number | null): Promise<ReadonlyMap<number, number>>
-  /** The part of this partition is queued; with the last of `partitions` the replay is over. False: another process has claimed it since. */
-  queued(n: number, done: { group: string; partition: number; claim: number; partitions: number }): Promise<boolean>
+  /** The part of this partition is queued; with the last of `partitions` the replay is over. `lease`: under which the partition is read. */
+  queued(n: number, done: { partition: number; partitions: number; lease: Lease }): Promise<void>
 }

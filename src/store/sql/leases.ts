@@ -31,6 +31,14 @@ export function leaseStore({ db, dialect }: Sql): LeaseStore {
         update leases set owner = null, expires_at = 0
         where name = ${name} and owner = ${owner} and epoch = ${epoch}`.execute(db)
     },
+
+    takeOver: async (name, owner) => {
+      const { rows } = await sql<{ epoch: number }>`
+        insert into leases (name, owner, epoch, expires_at) values (${name}, ${owner}, 1, 0)
+        on conflict (name) do update set epoch = leases.epoch + 1, owner = excluded.owner, expires_at = 0
+        returning epoch`.execute(db)
+      return { name, owner, epoch: rows[0]?.epoch ?? 0 }
+    },
   }
 }
 

@@ -1,5 +1,6 @@
 import { sql } from 'kysely'
 import type { OffsetStore } from '../port/offsets.ts'
+import { holdLease } from './leases.ts'
 import { endOfHistory } from './repair.ts'
 import type { Sql } from './sql.ts'
 
@@ -13,16 +14,6 @@ export function offsetStore({ db, dialect, relaxed, transaction }: Sql): OffsetS
         .where('partition', '=', partition)
         .executeTakeFirst()
       return row?.position ?? null
-    },
-
-    // Waits for the disk: writes of a former reader must not become valid again.
-    claim: async (group, partition, epoch) => {
-      const { rows } = await sql<{ position: number }>`
-        insert into offsets (group_id, partition, position, epoch) values (${group}, ${partition}, 0, ${epoch})
-        on conflict (group_id, partition) do update set
-          epoch = case when excluded.epoch > offsets.epoch then excluded.epoch else offsets.epoch end
-        returning position`.execute(db)
-      return rows[0]?.position ?? 0
     },
 
     rewind: (group, partition) =>
@@ -40,13 +31,14 @@ export function offsetStore({ db, dialect, relaxed, transaction }: Sql): OffsetS
       }),
 
     // Relaxed: events read again are acknowledged again.
-    set: (group, partition, position, epoch = 0, ahead = '') =>
+    set: (group, partition, position, lease = null, ahead = '') =>
       relaxed(async trx => {
+        if (lease) await holdLease(trx, dialect, lease)
         await sql`
-          insert into offsets (group_id, partition, position, epoch, ahead)
-          values (${group}, ${partition}, ${position}, ${epoch}, ${ahead || null})
+          insert into offsets (group_id, partition, position, ahead)
+          values (${group}, ${partition}, ${position}, ${ahead || null})
           on conflict (group_id, partition) do update set position = excluded.position, ahead = excluded.ahead
-          where excluded.position >= offsets.position and excluded.epoch >= offsets.epoch`.execute(trx)
+          where excluded.position >= offsets.position`.execute(trx)
       }),
 
     ahead: async (group, partition) => {

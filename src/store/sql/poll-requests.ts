@@ -44,6 +44,5 @@ const requestOf = (row: Selectable<Schema['poll_requests']>): PollRequest => ({
   connection: row.connection,
   request: row.request,
   askedAt: row.asked_at,
-  takenAt: row.taken_at,
   answer: row.answer,
 })

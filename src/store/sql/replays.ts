@@ -3,12 +3,12 @@ import type { EventFilter } from '../port/events.ts'
 import type { ReplayRow, ReplayStore } from '../port/replays.ts'
 import { countMatching, listMatching } from './event-conditions.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf } from './events.ts'
+import { holdLease } from './leases.ts'
 import { pause } from './pause.ts'
 import type { Sql } from './sql.ts'
 import type { Schema } from './tables.ts'
 
 const CHUNK = 500
-const NEVER_COUNTS = 0
 
 export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
   const end = async (): Promise<number> => {
@@ -68,36 +68,18 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
       return new Map(rows.map(({ order_key, sequence }) => [order_key, sequence]))
     },
 
-    claim: (group, partitions, epoch) =>
+    queued: (n, { partition, partitions, lease }) =>
       transaction(async trx => {
-        const claims = new Map<number, number>()
-        for (const partition of [...partitions].sort((a, b) => a - b)) {
-          const { rows } = await sql<{ number: number }>`
-            insert into claims (group_id, partition, number, epoch) values (${group}, ${partition}, 1, ${epoch})
-            on conflict (group_id, partition) do update set number = claims.number + 1, epoch = excluded.epoch
-            where claims.epoch is null or excluded.epoch is null or excluded.epoch >= claims.epoch
-            returning number`.execute(trx)
-          claims.set(partition, rows[0]?.number ?? NEVER_COUNTS)
-        }
-        return claims
-      }),
-
-    queued: (n, { group, partition, claim, partitions }) =>
-      transaction(async trx => {
-        const { rows: claims } = await sql`
-          select 1 from claims where group_id = ${group} and partition = ${partition} and number = ${claim}
-          ${dialect.forShare}`.execute(trx)
-        if (claims.length === 0) return false
+        await holdLease(trx, dialect, lease)
         const { rows } = await sql<{ queued: string }>`
           select queued from replays where n = ${n} ${dialect.forUpdate}`.execute(trx)
         const [row] = rows
         // The replay is over, or its destination was removed.
-        if (!row) return true
+        if (!row) return
         const done = new Set([...(JSON.parse(row.queued) as number[]), partition])
         const left = Array.from({ length: partitions }, (_, index) => index).some(index => !done.has(index))
         if (left) await sql`update replays set queued = ${JSON.stringify([...done])} where n = ${n}`.execute(trx)
         else await sql`delete from replays where n = ${n}`.execute(trx)
-        return true
       }),
   }
 }

@@ -139,13 +139,6 @@ export interface Schema {
     queued: string
     created_at: number
   }
-  /** Claims of the partitions of the event log, each a growing number. */
-  claims: {
-    group_id: string
-    partition: number
-    number: number
-    epoch: number | null
-  }
   attempts: {
     n: Generated<number>
     destination: string
@@ -190,7 +183,6 @@ export interface Schema {
     group_id: string
     partition: number
     position: number
-    epoch: number
     /** What is acknowledged beyond the position (`event-log/ahead.ts`); null: nothing is known. */
     ahead: string | null
   }

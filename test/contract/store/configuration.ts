@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { LONGEST_REST } from '../../../src/lib/retry-after.ts'
 import type { Window } from '../../../src/sources/source.ts'
 import type { EndpointRow } from '../../../src/store/port/endpoints.ts'
+import { LEASE_LOST } from '../../../src/store/port/leases.ts'
+import type { Store } from '../../../src/store/store.ts'
 import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, backlogOf, leaseOf, NOW, order, page, remember, type World, wait } from './world.ts'
@@ -323,21 +325,17 @@ export function configurationContract(world: World): void {
   })
 
   describe('offsets', () => {
-    test('what is done beyond a position is written with it, and not by a reader that was taken over from', async () => {
+    test('what is done beyond a position is written with it, and not with a lower one', async () => {
       const { offsets } = world.store
       expect(await offsets.ahead('g', 0)).toBeNull()
-      await offsets.claim('g', 0, 1)
-      expect(await offsets.ahead('g', 0)).toBeNull()
-      await offsets.set('g', 0, 5, 1, 'one')
-      await offsets.set('g', 0, 5, 1, 'two')
+      await offsets.set('g', 0, 5, null, 'one')
+      await offsets.set('g', 0, 5, null, 'two')
       expect([await offsets.get('g', 0), await offsets.ahead('g', 0)]).toEqual([5, 'two'])
-      await offsets.set('g', 0, 4, 1, 'late')
-      await offsets.claim('g', 0, 2)
-      await offsets.set('g', 0, 9, 1, 'by the former reader')
+      await offsets.set('g', 0, 4, null, 'late')
       expect([await offsets.get('g', 0), await offsets.ahead('g', 0)]).toEqual([5, 'two'])
       await world.reopen()
       expect(await world.store.offsets.ahead('g', 0)).toBe('two')
-      await world.store.offsets.set('g', 0, 6, 2)
+      await world.store.offsets.set('g', 0, 6)
       expect(await world.store.offsets.ahead('g', 0)).toBeNull()
     })
 
@@ -375,19 +373,17 @@ export function configurationContract(world: World): void {
       expect(await world.store.offsets.get('ahead', 0)).toBe(0)
     })
 
-    test('one that was taken over moves no more for those before, however late they come', async () => {
-      const { offsets } = world.store
-      expect(await offsets.claim('g', 0, 1)).toBe(0)
-      await offsets.set('g', 0, 5, 1)
-      expect(await offsets.claim('g', 0, 2)).toBe(5)
-      await offsets.set('g', 0, 7, 1)
-      await offsets.set('g', 0, 7)
-      expect(await offsets.claim('g', 0, 1)).toBe(5)
-      await offsets.set('g', 0, 7, 1)
-      expect(await offsets.get('g', 0)).toBe(5)
-      await offsets.set('g', 0, 6, 2)
+    test('of a reader that lost its lease moves no more, however late it comes', async () => {
+      const { offsets, leases } = world.store
+      const first = await leases.takeOver('process', 'first')
+      await offsets.set('g', 0, 5, first)
+      const second = await leases.takeOver('process', 'second')
+      const late = (store: Store) => store.offsets.set('g', 0, 7, first, 'by the former reader')
+      await expect(late(world.store)).rejects.toMatchObject({ code: LEASE_LOST })
+      expect([await offsets.get('g', 0), await offsets.ahead('g', 0)]).toEqual([5, null])
+      await offsets.set('g', 0, 6, second)
       await world.reopen()
-      await world.store.offsets.set('g', 0, 8, 1)
+      await expect(late(world.store)).rejects.toMatchObject({ code: LEASE_LOST })
       expect(await world.store.offsets.get('g', 0)).toBe(6)
     })
   })

@@ -1,4 +1,5 @@
 import { describe, expect, test, vi } from 'vitest'
+import { LEASE_LOST, type Lease } from '../../../src/store/port/leases.ts'
 import { eventRecord } from '../../helpers/event-records.ts'
 import { leaseOf, NOW, order, page, type World } from './world.ts'
 
@@ -57,12 +58,27 @@ export function leaseContract(world: World): void {
       expect(answers.filter(lease => lease !== null)).toHaveLength(1)
     })
 
+    test('one is taken over from whoever has it, each time with a higher epoch, and stays until it is taken over again', async () => {
+      const { leases } = world.store
+      expect(await leases.takeOver('a', 'us')).toEqual({ name: 'a', owner: 'us', epoch: 1 })
+      const former = await leases.takeOver('a', 'us')
+      const [one, two] = await Promise.all([leases.takeOver('a', 'us'), leases.takeOver('a', 'them')])
+      expect([former.epoch, ...[one.epoch, two.epoch].sort()]).toEqual([2, 3, 4])
+      const latest = one.epoch > two.epoch ? one : two
+      const write = (lease: Lease) => world.store.offsets.set('g', 0, lease.epoch, lease)
+      await expect(write(former)).rejects.toMatchObject({ code: LEASE_LOST })
+      await write(latest)
+      expect(await world.store.offsets.get('g', 0)).toBe(4)
+    })
+
     test.each([
       ['commit', 'orders'],
       ['update', 'connections'],
       ['markPublished', 'events'],
       ['reschedule', 'follows'],
       ['postpone', 'orders'],
+      ['set', 'offsets'],
+      ['queued', 'replays'],
     ])('%s under a lease that has passed to another is refused and changes nothing', async method => {
       const { store } = world
       await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
@@ -74,6 +90,8 @@ export function leaseContract(world: World): void {
       )
       const [event] = await store.events.unpublished('shop', 1)
       const [follow] = await store.follows.due('shop', NOW, 1)
+      await store.replays.add('billing', {}, NOW)
+      const [replay] = await store.replays.pending()
       if (!event || !follow) throw new Error('an event and a follow were stored')
 
       const lost = await leaseOf(store, 'work')
@@ -85,6 +103,8 @@ export function leaseContract(world: World): void {
         update: () => store.connections.update(lost, 'shop', { cursor: 5 }),
         markPublished: () => store.events.markPublished(lost, [event.n], NOW),
         reschedule: () => store.follows.reschedule(lost, [{ ...follow, next: NOW + 1000 }]),
+        set: () => store.offsets.set('g', 0, 5, lost),
+        queued: () => store.replays.queued(replay?.n ?? 0, { partition: 0, partitions: 1, lease: lost }),
         postpone: () =>
           store.orders.postpone(lost, 'shop', [{ orderId: '7', userId: null, recheckAt: NOW, next: NOW + 1000 }]),
       }[method]
@@ -92,6 +112,8 @@ export function leaseContract(world: World): void {
 
       expect(await store.orders.get('shop', '1')).toBeNull()
       expect(await store.events.count({})).toBe(1)
+      expect(await store.offsets.get('g', 0)).toBeNull()
+      expect(await store.replays.pending()).toEqual([replay])
       expect(await store.connections.get('shop')).toMatchObject({ cursor: null })
       expect(await store.events.unpublished('shop', 5)).toHaveLength(1)
       expect(await store.follows.due('shop', NOW, 5)).toEqual([follow])

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EventRecord } from '../../../src/order/event-record.ts'
+import { LEASE_LOST } from '../../../src/store/port/leases.ts'
 import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { backlogOf, dueLanes, leaseOf, NOW, page, remember, type World, wait } from './world.ts'
@@ -38,43 +39,21 @@ export function replayContract(world: World): void {
       expect(await store.replays.end()).toBe(through + 2)
     })
 
-    test('it is over when each partition is queued, by whoever claimed that last', async () => {
+    test('it is over when each partition is queued, by whoever has the lease of the partition', async () => {
       const { store } = world
       await remember(store, eventsOf('a', 1))
       await store.replays.add('billing', {}, NOW)
       const [{ n } = { n: 0 }] = await store.replays.pending()
-      const ours = await store.replays.claim('dispatch', [0, 1], null)
-      const theirs = await store.replays.claim('dispatch', [1], null)
-      const said = (partition: number, claims: ReadonlyMap<number, number>) => ({
-        group: 'dispatch',
-        partition,
-        claim: claims.get(partition) ?? 0,
-        partitions: 2,
-      })
-      expect(await store.replays.queued(n, said(1, ours))).toBe(false)
-      expect(await store.replays.queued(n, said(0, ours))).toBe(true)
+      const [zero, ours] = [await store.leases.takeOver('0', 'us'), await store.leases.takeOver('1', 'us')]
+      const theirs = await store.leases.takeOver('1', 'them')
+      const refused = () => store.replays.queued(n, { partition: 1, partitions: 2, lease: ours })
+      await expect(refused()).rejects.toMatchObject({ code: LEASE_LOST })
+      await store.replays.queued(n, { partition: 0, partitions: 2, lease: zero })
       expect(await store.replays.pending()).toMatchObject([{ queued: [0] }])
-      await world.reopen()
-      expect(await world.store.replays.queued(n, said(1, theirs))).toBe(true)
-      expect(await world.store.replays.pending()).toEqual([])
-      expect(await world.store.replays.queued(n, said(1, theirs))).toBe(true)
-      expect(await world.store.replays.claim('other', [1], null)).toEqual(new Map([[1, 1]]))
-    })
-
-    test('a claim under an earlier lease takes nothing and never counts', async () => {
-      const { store } = world
-      await remember(store, eventsOf('a', 1))
-      await store.replays.add('billing', {}, NOW)
-      const [{ n } = { n: 0 }] = await store.replays.pending()
-      const said = (claim: number | undefined) => ({ group: 'pair', partition: 0, claim: claim ?? -1, partitions: 1 })
-      const second = (await store.replays.claim('pair', [0], 2)).get(0)
-      const first = (await store.replays.claim('pair', [0], 1)).get(0)
-      expect([first, await store.replays.queued(n, said(first))]).toEqual([0, false])
-      const again = (await store.replays.claim('pair', [0], 2)).get(0)
-      expect(await store.replays.queued(n, said(second))).toBe(false)
-      expect(await store.replays.queued(n, said(again))).toBe(true)
-      expect((await store.replays.claim('pair', [0], null)).get(0)).toBe(3)
-      expect((await store.replays.claim('pair', [0], 1)).get(0)).toBe(4)
+      await store.replays.queued(n, { partition: 1, partitions: 2, lease: theirs })
+      expect(await store.replays.pending()).toEqual([])
+      // One that is over, or whose destination was removed, is marked in vain.
+      await store.replays.queued(n, { partition: 1, partitions: 2, lease: theirs })
     })
 
     test('several that end at once leave nothing behind', async () => {
@@ -83,11 +62,11 @@ export function replayContract(world: World): void {
       await store.replays.add('billing', {}, NOW)
       const [{ n } = { n: 0 }] = await store.replays.pending()
       const partitions = Array.from({ length: 6 }, (_, partition) => partition)
-      const claims = await store.replays.claim('dispatch', partitions, null)
-      const marks = partitions.map(partition =>
-        store.replays.queued(n, { group: 'dispatch', partition, claim: claims.get(partition) ?? 0, partitions: 6 }),
-      )
-      expect(await Promise.all(marks)).toEqual(partitions.map(() => true))
+      const mark = async (partition: number) => {
+        const lease = await store.leases.takeOver(`partition ${partition}`, 'us')
+        await store.replays.queued(n, { partition, partitions: 6, lease })
+      }
+      await Promise.all(partitions.map(mark))
       expect(await store.replays.pending()).toEqual([])
     })
 

@@ -134,13 +134,8 @@ export function retentionContract(world: World): void {
       expect(await prune()).toMatchObject({ events: 1 })
       expect(await left()).toEqual([wanted.id])
       const [request] = await store.replays.pending()
-      const claims = await store.replays.claim('dispatch', [0], null)
-      await store.replays.queued(request?.n ?? 0, {
-        group: 'dispatch',
-        partition: 0,
-        claim: claims.get(0) ?? 0,
-        partitions: 1,
-      })
+      const lease = await store.leases.takeOver('partition', 'us')
+      await store.replays.queued(request?.n ?? 0, { partition: 0, partitions: 1, lease })
       expect(await prune()).toMatchObject({ events: 1 })
     })
 

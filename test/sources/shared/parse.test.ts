@@ -4,19 +4,9 @@ import { z } from 'zod'
 import { Amount, Timestamp } from '../../../schemas/common.ts'
 import { parseJson } from '../../../src/lib/exact-json.ts'
 import { minorDigits } from '../../../src/sources/shared/currency.ts'
-import {
-  amount,
-  createReader,
-  currencyOf,
-  emptyAsNull,
-  idText,
-  quantityOf,
-  readRows,
-  reject,
-  shown,
-  textOf,
-  time,
-} from '../../../src/sources/shared/parse.ts'
+import { amount, currencyOf, emptyAsNull, idText, quantityOf, textOf, time } from '../../../src/sources/shared/parse.ts'
+import { readRows } from '../../../src/sources/shared/read-rows.ts'
+import { createReader, reject, shown } from '../../../src/sources/shared/row-reader.ts'
 
 const given = <T>(value: T) => ({ state: 'given', value })
 const absent = { state: 'absent' }

@@ -5,6 +5,8 @@ import { DatabaseSync } from 'node:sqlite'
 import pg from 'pg'
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
+import { oneFence } from '../../../src/store/migrations/0013-one-fence.ts'
+import { MIGRATIONS } from '../../../src/store/migrations/list.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { startPostgres } from '../../helpers/postgres.ts'
 import { temporaryFolder } from '../../helpers/temp.ts'
@@ -110,9 +112,26 @@ describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name
       ['a', [{ secret: 'old', until: 5 }]],
       ['b', []],
     ])
-    expect(await store.offsets.claim('group', 0, 1)).toBe(42)
-    await store.offsets.set('group', 0, 43, 1)
+    expect(await store.offsets.get('group', 0)).toBe(42)
+    await store.offsets.set('group', 0, 43)
     expect(await store.offsets.get('group', 0)).toBe(43)
+    await store.close()
+  })
+
+  test.skipIf(!make)('with claims of partitions: they become leases, which know of each former owner', async () => {
+    const at = (await make?.()) as Place
+    const before = MIGRATIONS.indexOf(oneFence)
+    await upTo(before, async () => (await at.open()).close())
+    await at.rows(
+      `insert into claims (group_id, partition, number, epoch) values ('group', 0, 4, 2), ('group', 1, 1, null)`,
+    )
+    await at.rows(
+      `insert into offsets (group_id, partition, position, epoch, ahead) values ('group', 0, 42, 2, 'beyond')`,
+    )
+    const store = await at.open()
+    expect([await store.offsets.get('group', 0), await store.offsets.ahead('group', 0)]).toEqual([42, 'beyond'])
+    const leases = await Promise.all([0, 1, 2].map(n => store.leases.takeOver(`partition/group/${n}`, 'group')))
+    expect(leases.map(({ epoch }) => epoch)).toEqual([5, 2, 1])
     await store.close()
   })
 
