@@ -13,6 +13,7 @@ const LONG = [
   'e2e/backup',
   'e2e/kill',
   'simulation/simulation',
+  'store/migrations/migrations',
   'store/postgres/postgres',
   'store/postgres/pgbouncer',
   'dispatch/crowd',
@@ -48,8 +49,11 @@ const patience = {
   expect: { poll: { timeout: 60_000 } },
 }
 
-/** A run of it replaces `Math.random` and must be the same each time: no timer of another file may run beside it. */
-const SIMULATION = 'test/simulation/**/*.test.ts'
+/**
+ * A simulation replaces `Math.random` and must be the same each time: no timer of another file may run beside it. The tests of migrations
+ * change the list of migrations before the rest is loaded.
+ */
+const ALONE = ['test/simulation/**/*.test.ts', 'test/store/migrations/**/*.test.ts']
 
 export default defineConfig({
   test: {
@@ -58,14 +62,14 @@ export default defineConfig({
     maxWorkers: 3,
     sequence: { sequencer: LongFirst },
     projects: [
-      { resolve, test: { ...patience, name: 'simulation', include: [SIMULATION] } },
+      { resolve, test: { ...patience, name: 'alone', include: ALONE } },
       {
         resolve,
         test: {
           ...patience,
-          name: 'program',
+          name: 'together',
           include: ['test/**/*.test.ts'],
-          exclude: [SIMULATION],
+          exclude: ALONE,
           // The files of a worker share its modules: loading them anew for each file took half the time of most.
           isolate: false,
         },
