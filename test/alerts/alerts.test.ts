@@ -5,7 +5,6 @@ import { startAlerts } from '../../src/alerts/alerts.ts'
 import { keyOf } from '../../src/alerts/send-notices.ts'
 import { createSigner } from '../../src/lib/sign.ts'
 import type { AttemptRow } from '../../src/store/port/deliveries.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { attemptRow, leaseOf, remember } from '../contract/store/world.ts'
@@ -14,6 +13,7 @@ import { eventRecord } from '../helpers/event-records.ts'
 import { type MemoryClock, memoryClock } from '../helpers/memory-clock.ts'
 import { recordingLog } from '../helpers/quiet.ts'
 import { createReceiver, hang, type Receiver } from '../helpers/receiver.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 
@@ -32,7 +32,7 @@ const closing: (() => Promise<unknown>)[] = []
 beforeEach(async () => {
   folder = await temporaryFolder()
   clock = memoryClock()
-  store = await openSqlite({ folder: folder.path, clock })
+  store = await openTestSqlite({ folder: folder.path, clock })
   receiver = await createReceiver()
 })
 afterEach(async () => {

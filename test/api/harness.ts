@@ -16,11 +16,11 @@ import type { EventRecord } from '../../src/order/event-record.ts'
 import { NEW_ORDER } from '../../src/order/state.ts'
 import { connectAll } from '../../src/sources/connect.ts'
 import type { Lease } from '../../src/store/port/leases.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 
 export const NOW = Date.parse('2026-03-05T12:00:00.000Z')
 export const WEBHOOK_SECRET = 'artificial webhook secret'
@@ -111,7 +111,7 @@ export const env = (remoteAddress = '127.0.0.1') => ({ incoming: { socket: { rem
 export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> {
   const folder = await mkdtemp(join(tmpdir(), 'orderwire-http-'))
   const clock: Clock = { ...systemClock(), now: () => NOW }
-  const store = await openSqlite({ folder, clock })
+  const store = await openTestSqlite({ folder, clock })
   await store.connections.configure(config.connections.map(({ id, vendor }) => ({ id, vendor, fingerprint: 'f' })))
   const lease = await store.leases.acquire('test', 'test', 3_600_000, NOW)
   if (!lease) throw new Error('the lease is taken')

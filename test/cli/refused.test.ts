@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises'
+import { readdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { runCommandLine } from '../../src/cli/program.ts'
@@ -131,5 +131,15 @@ describe('a command line that cannot be', () => {
   ])('wrong usage: $args', async ({ args, says }) => {
     await configure(folder.path, { connections: [] })
     expect(await refusal(args)).toContain(says)
+  })
+
+  test.each([
+    [['--vendor', 'ebay'], /expected a vendor, one of kakaclo, tuya, shoplazza, found "ebay"/],
+    [['--vendor', 'kakaclo'], /kakaclo needs token/],
+    [['--vendor', 'kakaclo', '--set', 'tokn=x'], /no option "tokn"/],
+    [['--set', 'token=x'], /name it with --vendor/],
+  ])('init --yes %j is refused, and writes nothing', async (args, message) => {
+    expect(await refusal(['init', '--yes', ...args])).toMatch(message)
+    expect(await readdir(folder.path)).toEqual([])
   })
 })

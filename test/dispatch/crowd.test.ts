@@ -11,10 +11,10 @@ import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { newSecret } from '../../src/lib/secret-box.ts'
 import { createSigner } from '../../src/lib/sign.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { endpointRow } from '../helpers/endpoint-row.ts'
 import { createReceiver } from '../helpers/receiver.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { eventsOfOrders, silent } from './rig.ts'
 
 const [ORDERS, EVENTS, ENDPOINTS] = [300, 5, 5]
@@ -22,7 +22,7 @@ const [ORDERS, EVENTS, ENDPOINTS] = [300, 5, 5]
 test('300 orders of 5 events reach 5 endpoints that fail at random 20 % of the time: all of them, each order in sequence', async () => {
   const clock = systemClock()
   const folder = await mkdtemp(join(tmpdir(), 'crowd-'))
-  const store = await openSqlite({ folder, clock })
+  const store = await openTestSqlite({ folder, clock })
   const lease = await store.leases.acquire('test', 'test', 600_000, clock.now())
   if (!lease) throw new Error('the lease is free')
   const eventLog = createEmbeddedLog({ store, clock })

@@ -3,8 +3,8 @@ import { afterEach, describe, expect, test } from 'vitest'
 import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import type { EventLog } from '../../src/event-log/event-log.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { createRig, event, outcome, type Rig } from './rig.ts'
 
@@ -26,7 +26,7 @@ interface Delivery {
 async function setUp(delays: Readonly<Record<string, (event: EventRecord) => number>>) {
   const rig: Rig = createRig({ delivery: { concurrency: 8, timeout: 60_000 } })
   const folder = await temporaryFolder()
-  const store = await openSqlite({ folder: folder.path, clock: rig.clock })
+  const store = await openTestSqlite({ folder: folder.path, clock: rig.clock })
   cleanUps.push(async () => {
     await store.close()
     await folder.remove()

@@ -10,9 +10,9 @@ import type { EventLog } from '../../src/event-log/event-log.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import type { Lease } from '../../src/store/port/leases.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { event, eventsOfOrders, outcome, silent } from './rig.ts'
 
 const clock = systemClock()
@@ -34,7 +34,7 @@ afterEach(async () => {
 })
 
 async function open(): Promise<void> {
-  store = await openSqlite({ folder, clock })
+  store = await openTestSqlite({ folder, clock })
   eventLog = createEmbeddedLog({ store, clock })
   const taken = await store.leases.acquire('test', 'test', 600_000, clock.now())
   if (!taken) throw new Error('the lease is free')

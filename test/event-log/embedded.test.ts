@@ -7,12 +7,12 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import { openPostgres } from '../../src/store/postgres/postgres.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { type EventLogHarness, eventLogContract } from '../contract/event-log.ts'
 import { eventsOf } from '../helpers/event-records.ts'
 import { memoryLog } from '../helpers/kafka/log.ts'
 import { startPostgres } from '../helpers/postgres.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 const clock = systemClock()
@@ -51,7 +51,7 @@ async function openHarness(open: () => Promise<Store>, cleanUp: () => Promise<vo
 
 eventLogContract('embedded, on SQLite', async () => {
   const folder = await temporaryFolder()
-  return openHarness(() => openSqlite({ folder: folder.path, clock }), folder.remove)
+  return openHarness(() => openTestSqlite({ folder: folder.path, clock }), folder.remove)
 })
 
 const server = await startPostgres()
@@ -70,7 +70,7 @@ describe.skipIf(!server)('PostgreSQL', () => {
 describe('embedded log', () => {
   async function setUp() {
     const folder = await temporaryFolder()
-    const store = await openSqlite({ folder: folder.path, clock })
+    const store = await openTestSqlite({ folder: folder.path, clock })
     return {
       store,
       folder: folder.path,

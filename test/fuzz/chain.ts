@@ -7,10 +7,10 @@ import { createIngest } from '../../src/ingest/ingest.ts'
 import { systemClock } from '../../src/lib/clock.ts'
 import { createVendorHttp } from '../../src/sources/shared/http.ts'
 import type { QuarantineRow } from '../../src/store/port/quarantine.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { builtIn } from '../helpers/built-in.ts'
 import { quietLog } from '../helpers/quiet.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { unreadLog } from '../helpers/unread-log.ts'
 
@@ -72,7 +72,7 @@ function configOf(kind: Kind, id: string, base: string): Connection {
 export async function openChain() {
   const clock = systemClock()
   const folder = await temporaryFolder()
-  const store = await openSqlite({ folder: folder.path, clock })
+  const store = await openTestSqlite({ folder: folder.path, clock })
   let answer: Answer = (_, response) => void response.end()
   let requests: string[] = []
   const server = createServer((request, response) => {

@@ -103,19 +103,15 @@ describe.each(SAMPLES.map(sample => [sample.kind, sample] as const))(`%s (seed $
     PATIENCE,
   )
 
-  test.each(ENDLESS)(
-    'pages with %s come to an end, with an intent where there is more',
-    { timeout: 20_000 },
-    async (_, answer) => {
-      const rows = timeless(sample)
-      const seen = await chain.poll(sample.kind, (request, response) => {
-        const asked = new URL(request.url ?? '', 'http://vendor')
-        if (/token\?|\/(testOrderId|one|two|three)$|refund/.test(asked.pathname + asked.search))
-          return sample.answering(rowsOf(sample))(request, response)
-        response.end(textOf(answer(rows, asked)))
-      })
-      if (seen.error !== null) expect(seen.error).toBeInstanceOf(AppError)
-      expect(seen.requests.length).toBeLessThan(2_000)
-    },
-  )
+  test.each(ENDLESS)('pages with %s come to an end, with an intent where there is more', async (_, answer) => {
+    const rows = timeless(sample)
+    const seen = await chain.poll(sample.kind, (request, response) => {
+      const asked = new URL(request.url ?? '', 'http://vendor')
+      if (/token\?|\/(testOrderId|one|two|three)$|refund/.test(asked.pathname + asked.search))
+        return sample.answering(rowsOf(sample))(request, response)
+      response.end(textOf(answer(rows, asked)))
+    })
+    if (seen.error !== null) expect(seen.error).toBeInstanceOf(AppError)
+    expect(seen.requests.length).toBeLessThan(2_000)
+  })
 })

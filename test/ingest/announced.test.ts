@@ -4,7 +4,9 @@ import { AppError } from '../../src/lib/errors.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { paid, refundTotal, snapshot } from '../helpers/snapshots.ts'
-import { gists, scene, store } from './scene.ts'
+import { gists, newStoreForEachTest, scene, store } from './scene.ts'
+
+newStoreForEachTest()
 
 /** Case 46: a webhook comes before the API shows what it announces. Time is driven; the vendor is asked for lists once an hour. */
 

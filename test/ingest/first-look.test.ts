@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { AppError } from '../../src/lib/errors.ts'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid } from '../helpers/snapshots.ts'
-import { clock, history, scene, signal, store } from './scene.ts'
+import { clock, history, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 const down = new AppError('GET /orders answered 503', { code: 'vendor.unavailable', intent: 'retry' })
 const refused = new AppError('GET /orders answered 401', { code: 'vendor.unauthorized', intent: 'stop' })

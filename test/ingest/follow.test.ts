@@ -5,7 +5,9 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { paid, refundTotal, snapshot } from '../helpers/snapshots.ts'
-import { gists, store } from './scene.ts'
+import { gists, newStoreForEachTest, store } from './scene.ts'
+
+newStoreForEachTest()
 
 test.each([
   ['an hour', { every: '1h' }, 1],

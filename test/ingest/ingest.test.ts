@@ -4,7 +4,9 @@ import type { OrderSource } from '../../src/sources/source.ts'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid, refundRecord, refundTotal, snapshot } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
-import { clock, gists, scene, signal, store } from './scene.ts'
+import { clock, gists, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 describe('a poll', () => {
   test('stores the proven events, moves the cursor, and yields nothing the second time', async () => {

@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
-import { clock, gists, history, scene, signal, store } from './scene.ts'
+import { clock, gists, history, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 describe('a gap of the first poll', () => {
   test('is read completely and once, beside the polls', async () => {

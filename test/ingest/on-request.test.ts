@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { AppError } from '../../src/lib/errors.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { until } from '../helpers/until.ts'
-import { clock, scene, signal, store } from './scene.ts'
+import { clock, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 const POLL_EVERY_MS = 50
 

@@ -3,7 +3,9 @@ import { AppError } from '../../src/lib/errors.ts'
 import { type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid, parcel } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
-import { gists, history, memoryLog, scene, signal, store } from './scene.ts'
+import { gists, history, memoryLog, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 describe('publishing', () => {
   test('happens in order, and begins with what a dead process left', async () => {

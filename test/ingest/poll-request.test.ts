@@ -7,13 +7,13 @@ import { systemClock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import type { OrderSource } from '../../src/sources/source.ts'
 import { openPostgres } from '../../src/store/postgres/postgres.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt, scriptedFeed } from '../helpers/scripted-feed.ts'
 import { paid, snapshot } from '../helpers/snapshots.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { unreadLog } from '../helpers/unread-log.ts'
 import { until } from '../helpers/until.ts'
@@ -26,7 +26,7 @@ afterAll(() => postgres?.stop(), 60_000)
 const stores = {
   async SQLite() {
     const folder = await temporaryFolder()
-    const store = await openSqlite({ folder: folder.path, clock })
+    const store = await openTestSqlite({ folder: folder.path, clock })
     return { store, close: () => store.close().then(folder.remove) }
   },
   async PostgreSQL() {

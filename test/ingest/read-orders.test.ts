@@ -3,7 +3,9 @@ import { AppError } from '../../src/lib/errors.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { paid, refundTotal, snapshot, vendorTime } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
-import { clock, gists, scene, signal, store } from './scene.ts'
+import { clock, gists, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 test('however many requests there are for one order, it is fetched once a second', async () => {
   const { ingest, fetches, ask } = await scene({

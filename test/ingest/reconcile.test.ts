@@ -5,7 +5,9 @@ import type { FeedPage, Window } from '../../src/sources/source.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { paid, refundTotal, snapshot } from '../helpers/snapshots.ts'
-import { gists, scene, store } from './scene.ts'
+import { gists, newStoreForEachTest, scene, store } from './scene.ts'
+
+newStoreForEachTest()
 
 /** Case 47: what no poll can show is found by reconciliation. Time is driven. */
 

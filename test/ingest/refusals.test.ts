@@ -10,7 +10,9 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { eventRecord, eventsOf } from '../helpers/event-records.ts'
 import { type MemoryClock, memoryClock } from '../helpers/memory-clock.ts'
 import { quietLog } from '../helpers/quiet.ts'
-import { store } from './scene.ts'
+import { newStoreForEachTest, store } from './scene.ts'
+
+newStoreForEachTest()
 
 /** A log of 4 partitions that refuses what a test says; the partition of an order is the last digit of its id. */
 function refusingLog() {

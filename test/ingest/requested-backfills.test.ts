@@ -3,7 +3,9 @@ import { AppError } from '../../src/lib/errors.ts'
 import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { paid, snapshot } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
-import { clock, gists, scene, store } from './scene.ts'
+import { clock, gists, newStoreForEachTest, scene, store } from './scene.ts'
+
+newStoreForEachTest()
 
 /** Backfills on request. */
 

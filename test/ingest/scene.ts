@@ -8,13 +8,13 @@ import { createIngest } from '../../src/ingest/ingest.ts'
 import type { Clock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import type { OrderSource } from '../../src/sources/source.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { gist } from '../helpers/decided.ts'
 import { recordingLog } from '../helpers/quiet.ts'
 import { type FeedScript, MINUTE_START, scriptedFeed } from '../helpers/scripted-feed.ts'
 import { shiftedClock } from '../helpers/shifted-clock.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 /** A scripted vendor, a store and the real ingest of one connection, `shop`; a new store for each test. */
@@ -25,16 +25,19 @@ let folder: Awaited<ReturnType<typeof temporaryFolder>>
 /** Of the running test. */
 export let store: Store
 
-beforeEach(async () => {
-  // Ours agrees with the present of the scripted vendor.
-  clock.shift(MINUTE_START + 60_000 - clock.now())
-  folder = await temporaryFolder()
-  store = await openSqlite({ folder: folder.path, clock })
-})
-afterEach(async () => {
-  await store.close()
-  await folder.remove()
-})
+/** Call it once in each test file, before its own hooks. */
+export function newStoreForEachTest(): void {
+  beforeEach(async () => {
+    // Ours agrees with the present of the scripted vendor.
+    clock.shift(MINUTE_START + 60_000 - clock.now())
+    folder = await temporaryFolder()
+    store = await openTestSqlite({ folder: folder.path, clock })
+  })
+  afterEach(async () => {
+    await store.close()
+    await folder.remove()
+  })
+}
 
 /** An event log that keeps what it was given; `refuses` makes it unreachable. */
 export function memoryLog({ commitPublishes = false } = {}) {

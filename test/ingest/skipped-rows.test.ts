@@ -9,7 +9,9 @@ import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { MINUTE_START } from '../helpers/scripted-feed.ts'
 import { until } from '../helpers/until.ts'
-import { clock, gists, memoryLog, store } from './scene.ts'
+import { clock, gists, memoryLog, newStoreForEachTest, store } from './scene.ts'
+
+newStoreForEachTest()
 
 /** Kakaclo with one order, whose row the tests change. */
 

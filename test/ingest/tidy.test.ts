@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import { tidySnapshot } from '../../src/ingest/tidy-snapshot.ts'
 import { type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid, parcel, refundRecord, refundTotal, snapshot } from '../helpers/snapshots.ts'
-import { history, scene, signal, store } from './scene.ts'
+import { history, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 const WISH = 'call +1 555 123 4567 or jane@example.com'
 const personal = {

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { at, type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { parcel } from '../helpers/snapshots.ts'
-import { gists, scene, signal, store } from './scene.ts'
+import { gists, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 const rows = (trackingNumber: string | null, second = 1) =>
   ordersUpdatedAt([second]).map(row => ({ ...row, packages: [parcel('p-1', { trackingNumber })] }))

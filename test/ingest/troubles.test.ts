@@ -5,7 +5,9 @@ import type { FeedScript } from '../helpers/scripted-feed.ts'
 import { ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid, refundTotal, snapshot } from '../helpers/snapshots.ts'
 import { until } from '../helpers/until.ts'
-import { clock, memoryLog, scene, signal, store } from './scene.ts'
+import { clock, memoryLog, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 const row = async () => store.connections.get('shop')
 

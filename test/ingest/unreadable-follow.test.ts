@@ -3,12 +3,12 @@ import { Connection } from '../../schemas/config.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import type { OrderSource } from '../../src/sources/source.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { shiftedClock } from '../helpers/shifted-clock.ts'
 import { paid, snapshot } from '../helpers/snapshots.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { memoryLog } from './scene.ts'
 
@@ -18,7 +18,7 @@ let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let store: Store
 beforeEach(async () => {
   folder = await temporaryFolder()
-  store = await openSqlite({ folder: folder.path, clock })
+  store = await openTestSqlite({ folder: folder.path, clock })
 })
 afterEach(async () => {
   await store.close()

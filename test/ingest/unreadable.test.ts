@@ -3,7 +3,9 @@ import { AppError } from '../../src/lib/errors.ts'
 import type { Window } from '../../src/sources/source.ts'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid } from '../helpers/snapshots.ts'
-import { clock, history, memoryLog, scene, signal, store } from './scene.ts'
+import { clock, history, memoryLog, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 const MINUTE = 60_000
 const failure = (code = 'vendor.unavailable') => new AppError('GET /orders answered 500', { code, intent: 'retry' })

@@ -1,7 +1,9 @@
 import { describe, expect, test } from 'vitest'
 import { type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid } from '../helpers/snapshots.ts'
-import { clock, history, scene, signal, store } from './scene.ts'
+import { clock, history, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 const HOURS = 3 * 3_600_000
 const NOW_SECOND = 60

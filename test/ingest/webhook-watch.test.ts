@@ -4,13 +4,13 @@ import { readAgain } from '../../src/api/read-again.ts'
 import { createIngest } from '../../src/ingest/ingest.ts'
 import { isSilent } from '../../src/ingest/webhook-watch.ts'
 import { shoplazzaWebhook } from '../../src/sources/shoplazza/shoplazza-webhook.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { recordingLog } from '../helpers/quiet.ts'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt, scriptedFeed } from '../helpers/scripted-feed.ts'
 import { shiftedClock } from '../helpers/shifted-clock.ts'
 import { paid, snapshot } from '../helpers/snapshots.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { unreadLog } from '../helpers/unread-log.ts'
 import { until } from '../helpers/until.ts'
@@ -22,7 +22,7 @@ let folder: Awaited<ReturnType<typeof temporaryFolder>>
 let store: Store
 beforeEach(async () => {
   folder = await temporaryFolder()
-  store = await openSqlite({ folder: folder.path, clock })
+  store = await openTestSqlite({ folder: folder.path, clock })
 })
 afterEach(async () => {
   await store.close()

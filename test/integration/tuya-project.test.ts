@@ -8,10 +8,10 @@ import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import { TUYA_CLIENT_ID, TUYA_CLIENT_SECRET, TUYA_MALL, TUYA_SHOP } from '../../src/sandbox/tuya.ts'
 import { connectionGroups } from '../../src/sources/connect.ts'
 import { openPostgres } from '../../src/store/postgres/postgres.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { quietLog } from '../helpers/quiet.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 
 /** Two connections of one Tuya project against the simulated vendor, in one process and in two on one database. */
@@ -63,7 +63,7 @@ describe('case 50: two connections of one Tuya project', () => {
   test('share one token in one process, and the stricter pace', async () => {
     const folder = await temporaryFolder()
     cleanups.push(folder.remove)
-    const store = await openSqlite({ folder: folder.path, clock })
+    const store = await openTestSqlite({ folder: folder.path, clock })
     cleanups.push(() => store.close())
     const { config, tokenCalls, sandbox } = await vendor()
     const sources = processOf(store, config, 'p1')

@@ -1,4 +1,4 @@
-import { afterEach } from 'vitest'
+import { onTestFinished } from 'vitest'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { KAKACLO_TOKEN } from '../../src/sandbox/kakaclo.ts'
 import { createSandbox, type Sandbox, type SandboxOptions } from '../../src/sandbox/sandbox.ts'
@@ -6,14 +6,9 @@ import { SHOPLAZZA_TOKEN } from '../../src/sandbox/shoplazza.ts'
 
 /** A sandbox for one test, closed after it, and ways to ask it. */
 
-const closers: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
-})
-
 export async function quietShop(options: Partial<SandboxOptions> = {}): Promise<Sandbox> {
   const shop = await createSandbox({ port: 0, clock: systemClock(), lapse: false, limits: false, ...options })
-  closers.push(() => shop.close())
+  onTestFinished(() => shop.close())
   return shop
 }
 

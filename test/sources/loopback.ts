@@ -1,6 +1,6 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { afterEach } from 'vitest'
+import { onTestFinished } from 'vitest'
 import { type Clock, systemClock } from '../../src/lib/clock.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import { createVendorHttp, type GetOptions, type VendorHttp } from '../../src/sources/shared/http.ts'
@@ -11,13 +11,8 @@ export interface Loopback {
   readonly requests: readonly { readonly url: URL; readonly raw: string; readonly headers: Record<string, string> }[]
 }
 
-const closers: (() => Promise<unknown>)[] = []
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close()
-})
-
 export const closeAfterTest = (close: () => Promise<unknown>): void => {
-  closers.push(close)
+  onTestFinished(async () => void (await close()))
 }
 
 export async function loopback(

@@ -5,11 +5,12 @@ import { tightDisk } from '../helpers/tight-disk.ts'
 import { until } from '../helpers/until.ts'
 import { torture } from './cluster.ts'
 import { fullDisk } from './disk.ts'
+import { killAgain } from './solo.ts'
 import { takeOver } from './takeover.ts'
 import { isGood, type Verdict } from './verdict.ts'
 
 /**
- * `npm run torture -- [--only cluster|takeover|disk|database-disk] [--kills 120] [--joins 15] [--pauses 3] [--broker 30] [--rounds 6] [--seed 1]`:
+ * `npm run torture -- [--only cluster|solo|takeover|disk|database-disk] [--kills 120] [--joins 15] [--pauses 3] [--broker 30] [--rounds 6] [--seed 1]`:
  * real processes on real servers while everything that can die does, and disks that fill up. Ends with a table; exit 1 unless every
  * fact was told, once, in order, by processes that ended only when they were killed.
  */
@@ -64,6 +65,8 @@ const scenes: Record<string, () => Promise<Outcome>> = {
       await postgres?.stop()
     }
   },
+
+  solo: () => killAgain({ kills: Number(values.kills), seed, patienceMs: 300_000, say }),
 
   async takeover() {
     const postgres = await startOwnPostgres()

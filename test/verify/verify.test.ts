@@ -9,11 +9,11 @@ import { AppError } from '../../src/lib/errors.ts'
 import { decide } from '../../src/order/decide.ts'
 import { NEW_ORDER } from '../../src/order/state.ts'
 import type { Lease } from '../../src/store/port/leases.ts'
-import { openSqlite } from '../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../src/store/store.ts'
 import type { VendorDeps } from '../../src/verify/against-vendor.ts'
 import { verify } from '../../src/verify/verify.ts'
 import { paid, parcel, snapshot } from '../helpers/snapshots.ts'
+import { openTestSqlite } from '../helpers/sqlite.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { unreadLog } from '../helpers/unread-log.ts'
 
@@ -36,7 +36,7 @@ let failures: AppError[]
 
 beforeEach(async () => {
   folder = await temporaryFolder()
-  store = await openSqlite({ folder: folder.path, clock })
+  store = await openTestSqlite({ folder: folder.path, clock })
   await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
   const taken = await store.leases.acquire('test', 'test', 60_000, NOW)
   if (!taken) throw new Error('the lease is free')

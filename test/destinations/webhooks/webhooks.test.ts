@@ -10,12 +10,12 @@ import { createSender, type Sender } from '../../../src/destinations/webhooks/se
 import { createEndpoints } from '../../../src/destinations/webhooks/webhooks.ts'
 import { type Clock, systemClock } from '../../../src/lib/clock.ts'
 import { createSecretBox, newSecret } from '../../../src/lib/secret-box.ts'
-import { openSqlite } from '../../../src/store/sqlite/sqlite.ts'
 import type { Store } from '../../../src/store/store.ts'
 import { silent } from '../../dispatch/rig.ts'
 import { eventRecord } from '../../helpers/event-records.ts'
 import { createReceiver, type Receiver } from '../../helpers/receiver.ts'
 import { shiftedClock } from '../../helpers/shifted-clock.ts'
+import { openTestSqlite } from '../../helpers/sqlite.ts'
 
 const clock = systemClock()
 const guard = createGuard({ allow: ['127.0.0.0/8'] })
@@ -28,7 +28,7 @@ let receiver: Receiver
 let sender: Sender
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'endpoints-'))
-  store = await openSqlite({ folder, clock })
+  store = await openTestSqlite({ folder, clock })
   receiver = await createReceiver()
   sender = createSender({ guard, clock })
 })

@@ -2,10 +2,10 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { OrderEvent } from '../../../schemas/order-event.ts'
 import { createIngest } from '../../../src/ingest/ingest.ts'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { openSqlite } from '../../../src/store/sqlite/sqlite.ts'
 import { createMetrics } from '../../../src/telemetry/metrics.ts'
 import { gist, observer } from '../../helpers/decided.ts'
 import { quietLog } from '../../helpers/quiet.ts'
+import { openTestSqlite } from '../../helpers/sqlite.ts'
 import { temporaryFolder } from '../../helpers/temp.ts'
 import { startWooCommerce, type WooRow } from '../../helpers/woocommerce.ts'
 import { memoryLog } from '../../ingest/scene.ts'
@@ -111,7 +111,7 @@ describe('polled, a WooCommerce shop', () => {
 
   async function polling() {
     const folder = await temporaryFolder()
-    const store = await openSqlite({ folder: folder.path, clock })
+    const store = await openTestSqlite({ folder: folder.path, clock })
     closeAfterTest(async () => {
       await store.close()
       await folder.remove()

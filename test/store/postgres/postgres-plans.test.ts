@@ -25,7 +25,6 @@ function* nodes(plan: Plan, parent?: Plan): Generator<{ node: Plan; parent: Plan
 
 test.skipIf(!server)(
   'no statement of an idle poll, of a delivery, of a drain or of retention scans a table',
-  { timeout: 60_000 },
   async () => {
     const url = (await server?.newDatabase()) ?? ''
     const store = await openPostgres({ url, clock: systemClock() })

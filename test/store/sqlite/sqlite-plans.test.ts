@@ -1,9 +1,9 @@
 import { DatabaseSync } from 'node:sqlite'
 import { afterEach, expect, test, vi } from 'vitest'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { openSqlite } from '../../../src/store/sqlite/sqlite.ts'
 import { callHot, fill } from '../../contract/store/hot-calls.ts'
 import { leaseOf } from '../../contract/store/world.ts'
+import { openTestSqlite } from '../../helpers/sqlite.ts'
 import { temporaryFolder } from '../../helpers/temp.ts'
 
 afterEach(() => vi.restoreAllMocks())
@@ -11,13 +11,13 @@ afterEach(() => vi.restoreAllMocks())
 test('no statement of an idle poll, of a delivery, of a drain or of retention scans a table', async () => {
   const folder = await temporaryFolder()
   const clock = systemClock()
-  const first = await openSqlite({ folder: folder.path, clock })
+  const first = await openTestSqlite({ folder: folder.path, clock })
   await first.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
   await fill(first, await leaseOf(first))
   await first.close()
 
   const prepare = vi.spyOn(DatabaseSync.prototype, 'prepare')
-  const store = await openSqlite({ folder: folder.path, clock })
+  const store = await openTestSqlite({ folder: folder.path, clock })
   prepare.mockClear()
   await callHot(store, await leaseOf(store))
   const statements = [...new Set(prepare.mock.calls.map(([text]) => text))]

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { systemClock } from '../../../src/lib/clock.ts'
-import { openSqlite } from '../../../src/store/sqlite/sqlite.ts'
 import { type StoreHarness, storeContract } from '../../contract/store.ts'
+import { openTestSqlite } from '../../helpers/sqlite.ts'
 import { temporaryFolder } from '../../helpers/temp.ts'
 
 const clock = systemClock()
@@ -10,7 +10,7 @@ const clock = systemClock()
 storeContract('sqlite', async () => {
   const folder = await temporaryFolder()
   const open = async (): Promise<StoreHarness> => {
-    const store = await openSqlite({ folder: folder.path, clock })
+    const store = await openTestSqlite({ folder: folder.path, clock })
     return {
       store,
       reopen: async () => {
