@@ -113,7 +113,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       const committable = (position: number, now: () => Ahead) => {
         committableTo.set(partition, { position, ahead: now })
         consumption?.committable(partition, position, now)
-        if (!ahead) void relieve(assignment)
+        if (!ahead && assignment.laggard(queueLimit)) void relieve(assignment)
       }
       const epoch = { lease, number: epochs.get(partition) ?? 0, confirmed: false }
       const assignment = createAssignment(partition, epoch, committable, ahead?.get(partition))
