@@ -31,13 +31,13 @@ export function createReport(deps: {
 }): (report: AttemptReport) => void {
   const { destination, recorder, metrics, log, clock } = deps
   const counts = {
-    delivered: metrics.deliveries.labels({ destination, outcome: 'delivered' }),
-    retry: metrics.deliveries.labels({ destination, outcome: 'retry' }),
-    dead: metrics.deliveries.labels({ destination, outcome: 'dead' }),
+    delivered: metrics.deliveries.of(destination, 'delivered'),
+    retry: metrics.deliveries.of(destination, 'retry'),
+    dead: metrics.deliveries.of(destination, 'dead'),
   }
-  const seconds = metrics.deliverySeconds.labels({ destination })
-  const observedToAck = metrics.observedToAck.labels({ destination })
-  const changeToAck = metrics.changeToAck.labels({ destination })
+  const seconds = metrics.deliverySeconds.of(destination)
+  const observedToAck = metrics.observedToAck.of(destination)
+  const changeToAck = metrics.changeToAck.of(destination)
 
   return ({ event, origin, attempt, at, ms, outcome, fate }) => {
     const result = OUTCOME[fate.kind]

@@ -11,7 +11,7 @@ export interface AttemptRecorder {
   flush(): Promise<void>
 }
 
-const [ROWS, EVERY_MS, RETRY_MS] = [500, 100, 2_000]
+const [ROWS, EVERY_MS, RETRY_MS] = [500, 250, 2_000]
 /** Attempts kept while the store fails, newest first. */
 const KEEP = 10_000
 

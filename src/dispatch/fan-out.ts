@@ -109,7 +109,8 @@ export function createFanOut(deps: {
    */
   async function waitForRoom(entries: readonly LogEntry[]): Promise<void> {
     const begin = clock.monotonic()
-    const wanting = new Set(entries.flatMap(({ event }) => subscriptions.subscribersOf(event)))
+    const wanting = new Set<DestinationWorker>()
+    for (const { event } of entries) for (const worker of subscriptions.subscribersOf(event)) wanting.add(worker)
     let full = [...wanting].filter(worker => worker.full && (slowUntil.get(worker) ?? begin) <= begin)
     if (full.length === 0) return
     const room = Promise.all(full.map(worker => worker.room()))

@@ -35,9 +35,9 @@ export function createLaneTable(memory: MemoryShare): LaneTable {
   let queued = 0
   let storedCount = 0
 
-  function release(items: readonly Item[]): void {
-    queued -= items.length
-    for (const { event } of items) memory.release(event.body.length)
+  function release(item: Item): void {
+    queued--
+    memory.release(item.event.body.length)
   }
 
   return {
@@ -87,10 +87,13 @@ export function createLaneTable(memory: MemoryShare): LaneTable {
       queued++
       memory.take(item.event.body.length)
     },
-    shift: lane => release(lane.queue.splice(0, 1)),
+    shift(lane) {
+      const head = lane.queue.shift()
+      if (head) release(head)
+    },
     spill(lane, written) {
       const items = lane.queue
-      release(items)
+      items.forEach(release)
       storedCount++
       lane.place = 'spilling'
       lane.spilled = written
@@ -100,7 +103,7 @@ export function createLaneTable(memory: MemoryShare): LaneTable {
     remove(lane) {
       if (lanes.get(lane.orderKey) !== lane) return false
       lanes.delete(lane.orderKey)
-      if (lane.place === 'memory') release(lane.queue)
+      if (lane.place === 'memory') lane.queue.forEach(release)
       else storedCount--
       lane.queue = []
       return true

@@ -121,7 +121,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       const committable = (position: number, now: () => Ahead) => {
         committableTo.set(partition, { position, ahead: now })
         consumption?.committable(partition, position, now)
-        if (!ahead) void relieve(assignment)
+        if (!ahead && assignment.laggard(queueLimit)) void relieve(assignment)
       }
       const assignment = createAssignment(partition, lease, committable, ahead?.get(partition))
       assignments.set(partition, assignment)

@@ -3,6 +3,7 @@ import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { createKeyedMutex } from '../lib/keyed-mutex.ts'
 import { createPageSize } from '../lib/page-size.ts'
+import { createWakeUp } from '../lib/wake-up.ts'
 import type { Lease } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -101,16 +102,8 @@ function createReader(deps: {
   let wentBack: { readonly text: string; readonly at: number } | null = null
   /** Position of the last event taken in; null: not reading yet. */
   let taken: number | null = null
-  let awake = false
-  let wakeUp = () => {}
-
-  /** Waits for an append, the idle time, or the stop. */
-  const idle = async () => {
-    if (awake) return
-    const nap = new AbortController()
-    wakeUp = () => nap.abort()
-    await clock.sleep(IDLE_MS, AbortSignal.any([signal, nap.signal]))
-  }
+  /** Rung by each append. */
+  const appended = createWakeUp(clock)
 
   /** Retries until it succeeds; null: the reader stopped. */
   const persistently = async <T>(what: string, run: () => Promise<T>): Promise<T | null> => {
@@ -178,9 +171,9 @@ function createReader(deps: {
     taken = position
     const size = createPageSize({ most: BATCH, bytes: BATCH_SIZE })
     while (!signal.aborted) {
-      awake = false
       const after: number = position
-      const events = await persistently('read events', () => store.events.list({}, { limit: size.limit, after }))
+      const { limit } = size
+      const events = await persistently('read events', () => store.events.list({}, { limit, after }))
       if (signal.aborted || events === null) return
       size.seen(
         events.length,
@@ -195,7 +188,7 @@ function createReader(deps: {
           taken = 0
           continue
         }
-        await idle()
+        await appended.wait(signal, IDLE_MS)
         continue
       }
       const entries = events.map(({ n, ...event }): LogEntry => ({ position: n, event }))
@@ -203,6 +196,8 @@ function createReader(deps: {
       await persistently('hand events over', () => Promise.race([consumer.onBatch(PARTITION, entries), stopped]))
       position = last.n
       taken = position
+      // A page that is not full was the last one. An append since it was read has rung.
+      if (events.length < limit) await appended.wait(signal, IDLE_MS)
     }
   }
 
@@ -216,10 +211,7 @@ function createReader(deps: {
   })()
 
   return {
-    wake: () => {
-      awake = true
-      wakeUp()
-    },
+    wake: appended.wake,
     health: () => trouble ?? commits.health(),
     notice: () => (wentBack && clock.now() - wentBack.at < SHOWN_MS ? wentBack.text : null),
     committable: (_partition, position, ahead) => {

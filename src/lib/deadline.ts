@@ -1,5 +1,7 @@
 import type { Clock } from './clock.ts'
 
+const OVER = 'over'
+
 /** Waits for the work, at most `ms`. True: the work ended in time, with success or not. */
 export async function endsWithin(clock: Clock, ms: number, work: Promise<unknown>): Promise<boolean> {
   const over = new AbortController()
@@ -8,6 +10,7 @@ export async function endsWithin(clock: Clock, ms: number, work: Promise<unknown
     () => true,
   )
   const inTime = await Promise.race([ended, clock.sleep(ms, over.signal).then(() => false)])
-  over.abort()
+  // With a reason of ours, because the default one is an error with a stack.
+  over.abort(OVER)
   return inTime
 }

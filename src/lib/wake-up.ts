@@ -7,6 +7,8 @@ export interface WakeUp {
   wait(signal: AbortSignal, ms?: number): Promise<void>
 }
 
+const AWAKE = 'awake'
+
 export function createWakeUp(clock: Clock): WakeUp {
   let missed = false
   let wake = () => {}
@@ -18,7 +20,8 @@ export function createWakeUp(clock: Clock): WakeUp {
     async wait(signal, ms = Number.MAX_SAFE_INTEGER): Promise<void> {
       if (!missed && !signal.aborted) {
         const awake = new AbortController()
-        wake = () => awake.abort()
+        // With a reason of ours, because the default one is an error with a stack.
+        wake = () => awake.abort(AWAKE)
         signal.addEventListener('abort', wake, { once: true })
         await clock.sleep(ms, awake.signal)
         signal.removeEventListener('abort', wake)

@@ -1,5 +1,6 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client'
 import { visibleInJson, visibleLine } from '../lib/control-characters.ts'
+import { destinationCounter, destinationHistogram } from './per-destination.ts'
 
 export type LogStream = Pick<NodeJS.WriteStream, 'write'> & { readonly isTTY?: boolean }
 
@@ -13,7 +14,7 @@ export function shownEntry(entry: string): Record<string, unknown> {
 }
 
 /** How a delivery attempt may end. */
-const DELIVERY_OUTCOMES = ['delivered', 'retry', 'dead'] as const
+type DeliveryOutcome = 'delivered' | 'retry' | 'dead'
 
 /** The states of a connection that is enabled. */
 export const CONNECTION_STATES = ['ok', 'behind', 'failing', 'stopped'] as const
@@ -66,20 +67,24 @@ export function createMetrics() {
     publishSeconds: histogram('orderwire_publish_seconds', 'Appending a batch to the event log', [], SECONDS),
     consumerLag: gauge('orderwire_consumer_lag', 'Events in Kafka that are not settled yet', ['partition']),
     logMisfits: counter('orderwire_event_log_misfits_total', 'Positions that did not fit the event log', ['reason']),
-    deliveries: counter('orderwire_deliveries_total', 'Delivery attempts by outcome', ['destination', 'outcome']),
-    deliverySeconds: histogram('orderwire_delivery_seconds', 'Duration of an attempt', ['destination'], SECONDS),
-    changeToAck: histogram(
-      'orderwire_change_to_ack_seconds',
-      "From the change, by the vendor's time of it, to the acknowledgement",
-      ['destination'],
-      LATENCY,
-    ),
-    observedToAck: histogram(
-      'orderwire_observed_to_ack_seconds',
-      'From our observation to the acknowledgement',
-      ['destination'],
-      LATENCY,
-    ),
+    deliveries: destinationCounter<DeliveryOutcome>({
+      ...{ name: 'orderwire_deliveries_total', help: 'Delivery attempts by outcome', registers },
+    }),
+    deliverySeconds: destinationHistogram({
+      ...{ name: 'orderwire_delivery_seconds', help: 'Duration of an attempt', buckets: SECONDS, registers },
+    }),
+    changeToAck: destinationHistogram({
+      name: 'orderwire_change_to_ack_seconds',
+      help: "From the change, by the vendor's time of it, to the acknowledgement",
+      buckets: LATENCY,
+      registers,
+    }),
+    observedToAck: destinationHistogram({
+      name: 'orderwire_observed_to_ack_seconds',
+      help: 'From our observation to the acknowledgement',
+      buckets: LATENCY,
+      registers,
+    }),
     backlog: gauge('orderwire_backlog', 'Events waiting', ['destination']),
     backlogOldest: gauge('orderwire_backlog_oldest_seconds', 'Age of the oldest waiting event', ['destination']),
     deadLetters: gauge('orderwire_dead_letters', 'Events given up', ['destination']),
@@ -100,24 +105,15 @@ export function createMetrics() {
       [],
     ),
   }
-  const { deliverySeconds, changeToAck, observedToAck, backlog, backlogOldest, deadLetters, expiredDeadLetters } =
-    metrics
-  const byDestination = [
-    deliverySeconds,
-    changeToAck,
-    observedToAck,
-    backlog,
-    backlogOldest,
-    deadLetters,
-    expiredDeadLetters,
-  ]
+  const { deliveries, deliverySeconds, changeToAck, observedToAck } = metrics
+  const { backlog, backlogOldest, deadLetters, expiredDeadLetters } = metrics
   return {
     ...metrics,
     /** Removes the series of a removed destination. */
     forget(destination: string): void {
-      for (const metric of byDestination) metric.remove({ destination })
+      for (const metric of [deliveries, deliverySeconds, changeToAck, observedToAck]) metric.remove(destination)
+      for (const metric of [backlog, backlogOldest, deadLetters, expiredDeadLetters]) metric.remove({ destination })
       for (const state of DESTINATION_STATES) metrics.destinationState.remove({ destination, state })
-      for (const outcome of DELIVERY_OUTCOMES) metrics.deliveries.remove({ destination, outcome })
     },
   }
 }

@@ -1,19 +1,24 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { writeFileSync } from 'node:fs'
+import { Session } from 'node:inspector/promises'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
+import type { EventRecord } from '../../src/order/event-record.ts'
 import { eventRecord } from '../helpers/event-records.ts'
 import { startKafka } from '../helpers/kafka.ts'
 import { startPostgres } from '../helpers/postgres.ts'
 import { cpuOfChildren } from './cpu.ts'
 import { percentile } from './receivers.ts'
-import { openStage, type Servers } from './stage.ts'
+import { openStage, type Servers, type Stage } from './stage.ts'
 
 /**
  * Dispatch alone: how many events a second go from the event log to webhook endpoints on loopback, and at what CPU (servers included, the
  * receiver not); and how long a single event takes, from its publication to its acknowledgement, at a steady rate and beside bursts.
- * `node test/bench/deliveries.ts [--log embedded|kafka] [--endpoints 1,10] [--events 20000] [--runs 3] [--latency] [--seconds 20] [--json FILE]`
+ * Beside each run the sender alone posts the same events to the same endpoints: `times` is the CPU as a multiple of that. `--profile` writes the
+ * CPU profile of the last measured part.
+ * `node test/bench/deliveries.ts [--log embedded|kafka] [--endpoints 1,10] [--events 20000] [--runs 3] [--latency] [--seconds 20] [--json FILE]
+ * [--profile FILE]`
  */
 const { values } = parseArgs({
   options: {
@@ -24,6 +29,7 @@ const { values } = parseArgs({
     latency: { type: 'boolean' },
     seconds: { type: 'string' },
     json: { type: 'string' },
+    profile: { type: 'string' },
   },
 })
 const KAFKA = values.log === 'kafka'
@@ -75,6 +81,19 @@ function costs(before: Cpu, after: Cpu, count: number, per: number) {
   return { cpu: own + kafka + postgres, own, kafka, postgres }
 }
 
+const session = values.profile ? new Session() : null
+session?.connect()
+await session?.post('Profiler.enable')
+
+async function profiled<T>(work: () => Promise<T>): Promise<T> {
+  if (!session) return work()
+  await session.post('Profiler.start')
+  const result = await work()
+  const { profile } = await session.post('Profiler.stop')
+  writeFileSync(values.profile ?? '', JSON.stringify(profile))
+  return result
+}
+
 interface Result {
   readonly row: string
   readonly [figure: string]: number | string
@@ -99,16 +118,37 @@ async function throughput(count: number): Promise<Result> {
     eventOf(`o${index % orders}`, Math.floor(index / orders) + 1),
   )
   for (let from = 0; from < events.length; from += 500) await stage.publish(events.slice(from, from + 500))
-  await stage.dispatcher.start()
-  await done
+  const bare = await alone(stage, events)
+  const after = await profiled(async () => {
+    await stage.dispatcher.start()
+    await done
+    return cpu()
+  })
   const seconds = (performance.now() - (begun?.at ?? 0)) / 1000
-  const after = cpu()
   await stage.close()
+  const cost = costs(begun?.cpu ?? after, after, EVENTS, 1000)
   return {
     row: `1 → ${count}`,
     perSecond: Math.round(EVENTS / seconds),
-    ...costs(begun?.cpu ?? after, after, EVENTS, 1000),
+    ...cost,
+    ...{ bare: bare.cpu, barePerSecond: bare.perSecond, times: cost.cpu / bare.cpu },
   }
+}
+
+/** The sender alone: each endpoint gets every event, with as many requests in flight as the dispatcher has. */
+async function alone({ send, endpoints }: Stage, events: readonly EventRecord[]) {
+  const [from, begin] = [cpu(), performance.now()]
+  await Promise.all(
+    endpoints.flatMap(({ id, concurrency }) => {
+      let next = 0
+      const lane = async () => {
+        for (let event = events[next++]; event; event = events[next++]) await send(id, event)
+      }
+      return Array.from({ length: concurrency }, lane)
+    }),
+  )
+  const seconds = (performance.now() - begin) / 1000
+  return { perSecond: Math.round(EVENTS / seconds), ...costs(from, cpu(), EVENTS, 1000) }
 }
 
 /** One event every 20 ms; with `bursts` also 50 events at a time, once a second, which are not counted. */

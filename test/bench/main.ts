@@ -11,6 +11,12 @@ import { z } from 'zod'
  * shows the median of each figure beside that of an earlier `--json` file.
  */
 const NAMES = ['poll', 'deliveries'].filter(name => existsSync(join(import.meta.dirname, `${name}.ts`)))
+/** The same bench with other options. */
+const VARIANTS: Readonly<Record<string, readonly string[]>> = {
+  'deliveries-kafka': ['deliveries', '--log', 'kafka'],
+  latency: ['deliveries', '--latency'],
+  'latency-kafka': ['deliveries', '--latency', '--log', 'kafka'],
+}
 const { values, positionals } = parseArgs({
   options: { json: { type: 'string' }, compare: { type: 'string' } },
   allowPositionals: true,
@@ -23,7 +29,9 @@ const folder = mkdtempSync(join(tmpdir(), 'bench-results-'))
 const results: Results = []
 for (const name of positionals.length > 0 ? positionals : NAMES) {
   const file = join(folder, `${name}.json`)
-  const bench = spawn(process.execPath, [join(import.meta.dirname, `${name}.ts`), '--json', file], { stdio: 'inherit' })
+  const [bare = name, ...options] = VARIANTS[name] ?? []
+  const program = join(import.meta.dirname, `${bare}.ts`)
+  const bench = spawn(process.execPath, [program, ...options, '--json', file], { stdio: 'inherit' })
   const [code] = await once(bench, 'exit')
   if (code !== 0) process.exit(1)
   results.push(...resultsIn(file).map(result => ({ ...result, row: `${name}: ${result.row}` })))

@@ -6,7 +6,7 @@ import { DEFAULT_DELIVERY, type Delivery } from '../../schemas/config.ts'
 import { createPost, deliverBy } from '../../src/destinations/webhooks/deliver.ts'
 import { createGuard } from '../../src/destinations/webhooks/egress.ts'
 import { createSender } from '../../src/destinations/webhooks/send.ts'
-import type { Destination } from '../../src/dispatch/destination.ts'
+import type { Destination, Outcome } from '../../src/dispatch/destination.ts'
 import { createDispatcher, type Dispatcher } from '../../src/dispatch/dispatcher.ts'
 import { createEmbeddedLog } from '../../src/event-log/embedded.ts'
 import { createKafkaLog } from '../../src/event-log/kafka/kafka-log.ts'
@@ -23,6 +23,8 @@ import { unique } from '../helpers/kafka.ts'
 
 const clock = systemClock()
 
+const ONCE = { attempt: 1, replay: false, signal: new AbortController().signal }
+
 /** Servers to use instead of the embedded store and log. */
 export interface Servers {
   readonly brokers: string
@@ -36,6 +38,9 @@ export interface Stage {
   readonly dispatcher: Dispatcher
   /** Stores the events and wakes the dispatcher. */
   publish(events: readonly EventRecord[]): Promise<void>
+  readonly endpoints: readonly { readonly id: string; readonly concurrency: number }[]
+  /** One delivery by the sender alone. */
+  send(id: string, event: EventRecord): Promise<Outcome>
   close(): Promise<void>
 }
 
@@ -58,11 +63,13 @@ export async function openStage(
       })
     : createEmbeddedLog({ store, clock })
   const sender = createSender({ guard: createGuard({ allow: ['127.0.0.0/8'] }), clock })
+  const bare = new Map<string, Destination['deliver']>()
   const destinations = endpoints.map(({ id, url, delivery: own }): Destination => {
     const delivery = { ...DEFAULT_DELIVERY, ...own }
     const signer = createSigner([newSecret()])
     const post = createPost({ url, timeoutMs: delivery.timeout, signer: () => signer, sender, clock, version: '0' })
     const deliver = deliverBy(post, clock)
+    bare.set(id, deliver)
     return {
       id,
       kind: 'endpoint',
@@ -95,6 +102,12 @@ export async function openStage(
     async publish(events) {
       await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: 1, quarantine: [] })
       await eventLog.append(events)
+    },
+    endpoints: destinations.map(({ id, delivery }) => ({ id, concurrency: delivery.concurrency })),
+    async send(id, event) {
+      const deliver = bare.get(id)
+      if (!deliver) throw new Error(`there is no endpoint ${id}`)
+      return deliver(event, ONCE)
     },
     async close() {
       await dispatcher.stop(0)

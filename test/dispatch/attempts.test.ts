@@ -35,7 +35,7 @@ test('attempts are written together within a moment', async () => {
   const { clock, writes, recorder } = recording()
   for (let n = 0; n < 20; n++) recorder.record(row(n))
   expect(writes).toEqual([])
-  await clock.advance(100)
+  await clock.advance(250)
   expect(writes.map(rows => rows.length)).toEqual([20])
 })
 
@@ -74,6 +74,6 @@ test('unwritten attempts of a removed destination are dropped', async () => {
   recorder.record(row(1, 'gone'))
   recorder.record(row(2))
   recorder.forget('gone')
-  await clock.advance(100)
+  await clock.advance(250)
   expect(writes.flat().map(one => one.destination)).toEqual(['hook'])
 })

@@ -192,6 +192,34 @@ describe('embedded log', () => {
     await cleanUp()
   })
 
+  test('an append is read once, and one that comes while events are taken in is not left until the idle time is over', async () => {
+    const { store, cleanUp } = await setUp()
+    await storeEvents(store, eventsOf('a', 1))
+    const list = vi.fn<Store['events']['list']>((...asked) => store.events.list(...asked))
+    const log = createEmbeddedLog({ store: { ...store, events: { ...store.events, list } }, clock })
+    const taken: string[] = []
+    await log.consume({
+      ...ignore,
+      group: 'g',
+      onBatch: async (_, entries) => {
+        taken.push(...entries.map(({ event }) => event.orderId))
+        if (!taken.includes('a') || taken.includes('meanwhile')) return
+        await storeEvents(store, eventsOf('meanwhile', 1))
+        await log.append([])
+      },
+    })
+    await vi.waitFor(() => expect(taken).toEqual(['a', 'meanwhile']), { timeout: 4_000 })
+    const before = list.mock.calls.length
+    for (const orderId of ['b', 'c', 'd']) {
+      await storeEvents(store, eventsOf(orderId, 1))
+      await log.append([])
+      await vi.waitFor(() => expect(taken.at(-1)).toBe(orderId), { timeout: 60_000 })
+    }
+    expect(list.mock.calls.length - before).toBe(3)
+    await log.close()
+    await cleanUp()
+  })
+
   test('a position that could not be written is written later', async () => {
     const { store, cleanUp } = await setUp()
     await storeEvents(store, eventsOf('a', 2))

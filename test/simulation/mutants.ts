@@ -320,6 +320,13 @@ export const MUTANTS: readonly Mutant[] = [
   mutant("our clock is used in place of the vendor's", ['vendorNow', 'offset ?? 0', '0']),
   mutant('a cursor is not followed', ['afterCursor', 'hasMore === true', 'false']),
   mutant("a buyer's second page is not read", ['readUserPage', '{ total, pageSize', '{ total: 0, pageSize']),
+  mutant(
+    'encoded bodies are known by their order',
+    ['createBodyBytes', 'new WeakMap<EventRecord, Buffer>()', 'new Map<string, Buffer>()'],
+    ['createBodyBytes', 'known.get(event)', 'known.get(event.orderKey)'],
+    ['createBodyBytes', 'known = new WeakMap()', 'known = new Map()'],
+    ['createBodyBytes', 'known.set(event, bytes)', 'known.set(event.orderKey, bytes)'],
+  ),
   mutant('a redirect counts as delivered', ['outcomeOf', '< 300)', '< 400)']),
   mutant('a delivery that timed out counts as delivered', [
     'outcomeOf',

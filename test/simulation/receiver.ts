@@ -146,7 +146,8 @@ export function createReceiver(deps: {
     return answered(random.pick([200, 202, 204] as const))
   }
 
-  function judge({ headers, body }: Parameters<Sender['send']>[0]): void {
+  function judge({ headers, body: sent }: Parameters<Sender['send']>[0]): void {
+    const body = sent.toString()
     const eventId = headers['webhook-id'] ?? ''
     const stored = deps.bodyOf(eventId)
     // An append that was under way when its process lost the lease may still be written, with lines that the log refused meanwhile.

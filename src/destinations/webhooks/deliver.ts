@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/clock.ts'
 import { retryAfterMs } from '../../lib/retry-after.ts'
 import type { Signer } from '../../lib/sign.ts'
 import { tracing } from '../../telemetry/tracing.ts'
+import { createBodyBytes } from './body-bytes.ts'
 import type { Answer, Sender } from './send.ts'
 
 const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
@@ -11,7 +12,12 @@ const CONTENT_TYPE = 'application/cloudevents+json; charset=utf-8'
 const SHORTEST_SECRET = 6
 
 /** Signs a body and posts it to one endpoint. */
-export type Post = (message: { id: string; body: string; replay: boolean; signal: AbortSignal }) => Promise<Answer>
+export type Post = (message: {
+  id: string
+  body: string | Buffer
+  replay: boolean
+  signal: AbortSignal
+}) => Promise<Answer>
 
 export function createPost(deps: {
   url: string
@@ -32,7 +38,7 @@ export function createPost(deps: {
       ? { ...answer, response: secrets.reduce((text, secret) => text.replaceAll(secret, '[secret]'), answer.response) }
       : answer
   const userAgent = `orderwire/${deps.version}`
-  return async ({ id, body, replay, signal }) => {
+  return ({ id, body, replay, signal }) => {
     const timestamp = Math.floor(clock.now() / 1000)
     const headers: Record<string, string> = {
       ...deps.headers,
@@ -45,16 +51,18 @@ export function createPost(deps: {
     if (replay) headers['orderwire-replay'] = 'true'
     const traceparent = tracing()?.traceparent()
     if (traceparent !== undefined) headers.traceparent = traceparent
-    const answer = await sender.send({ url, headers, body, timeoutMs, signal })
-    return secrets.length > 0 ? hidden(answer) : answer
+    const answer = sender.send({ url, headers, body, timeoutMs, signal })
+    return secrets.length > 0 ? answer.then(hidden) : answer
   }
 }
+
+const bytesOf = createBodyBytes()
 
 /** Delivers events by `post`. */
 export const deliverBy =
   (post: Post, clock: Clock): Destination['deliver'] =>
   async (event, { replay, signal }) =>
-    outcomeOf(await post({ id: event.id, body: event.body, replay, signal }), clock.now())
+    outcomeOf(await post({ id: event.id, body: bytesOf(event), replay, signal }), clock.now())
 
 /** The outcome of an answer: 2xx delivered, 410 gone, anything else (redirects too) is retried. */
 export function outcomeOf(answer: Answer, now: number): Outcome {

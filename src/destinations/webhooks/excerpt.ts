@@ -22,6 +22,7 @@ const HIDDEN: readonly (readonly [pattern: RegExp, instead: string])[] = [
  * null: empty.
  */
 export function excerpt(chunks: readonly Uint8Array[], encoding: string | undefined): string | null {
+  if (chunks.length === 0) return null
   const bytes = Buffer.concat(chunks).subarray(0, READ_LIMIT)
   if (bytes.length === 0) return null
   if (encoding && encoding.toLowerCase() !== 'identity') return `[${bytes.length} bytes, ${encoding.slice(0, 20)}]`

@@ -1,6 +1,8 @@
 import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
+import { createEqualTimers, type EqualTimers } from '../../lib/equal-timers.ts'
 import { messageOf } from '../../lib/errors.ts'
+import { onAbort } from '../../lib/on-abort.ts'
 import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../../lib/open-files.ts'
 import { type Guard, refused } from './egress.ts'
 import { excerpt, READ_LIMIT } from './excerpt.ts'
@@ -16,7 +18,7 @@ export interface Sender {
 interface Request {
   readonly url: string
   readonly headers: Record<string, string>
-  readonly body: string
+  readonly body: string | Buffer
   /** The limit for everything up to the answer's status, milliseconds. */
   readonly timeoutMs: number
   readonly signal: AbortSignal
@@ -52,6 +54,7 @@ const CONNECTIONS = 1_000
 export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: number }): Sender {
   const { guard, clock, connectMs = CONNECT_WITHIN } = deps
   const pools = new Map<string, { pool: Pool; active: number; usedAt: number }>()
+  const timers = createEqualTimers(clock)
   const targets = new Map<string, { problem: string | null; origin: string; path: string }>()
   const connect = patientConnector(guarded(guard, connectMs), {
     clock,
@@ -106,18 +109,16 @@ export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: num
   }
 
   return {
-    async send(request) {
-      if (request.signal.aborted) return { kind: 'aborted', error: 'aborted' }
+    send(request) {
+      if (request.signal.aborted) return Promise.resolve({ kind: 'aborted', error: 'aborted' })
       const { problem, origin, path } = targetOf(request.url)
-      if (problem) return { kind: 'failed', error: refused(problem).message }
+      if (problem) return Promise.resolve({ kind: 'failed', error: refused(problem).message })
       const entry = poolOf(origin)
       entry.active++
-      try {
-        return await exchange(entry.pool, path, request, clock)
-      } finally {
+      return exchange(entry.pool, path, request, timers, () => {
         entry.active--
         entry.usedAt = clock.monotonic()
-      }
+      })
     },
     async close() {
       sweeping?.()
@@ -128,8 +129,8 @@ export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: num
   }
 }
 
-/** One request on a pool. A small handler object is undici's cheapest way to send. */
-function exchange(pool: Pool, path: string, request: Request, clock: Clock): Promise<Answer> {
+/** One request on a pool; `ended` is called with its end. A small handler object is undici's cheapest way to send. */
+function exchange(pool: Pool, path: string, request: Request, timers: EqualTimers, ended: () => void): Promise<Answer> {
   return new Promise(resolve => {
     const chunks: Buffer[] = []
     let read = 0
@@ -138,11 +139,10 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
     let over = false
     let cut: (() => void) | null = null
 
-    const timer = clock.after(request.timeoutMs, () => {
+    const timer = timers.after(request.timeoutMs, () => {
       finish({ kind: 'failed', error: `no answer within ${request.timeoutMs} ms` })
     })
-    const onAbort = () => finish({ kind: 'aborted', error: 'aborted' })
-    request.signal.addEventListener('abort', onAbort, { once: true })
+    const forget = onAbort(request.signal, () => finish({ kind: 'aborted', error: 'aborted' }))
 
     /** Ends the exchange. Once there is a status, it is the result, whatever happened to the body. */
     function finish(otherwise: Answer | null): void {
@@ -150,11 +150,17 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
       over = true
       timer()
       cut?.()
-      request.signal.removeEventListener('abort', onAbort)
+      forget()
+      ended()
       if (otherwise) controller?.abort(CUT)
       if (status)
         resolve({ kind: 'answered', ...status, response: excerpt(chunks, status.headers['content-encoding']) })
       else resolve(otherwise ?? { kind: 'failed', error: 'no answer' })
+    }
+
+    /** Most answers have ended by now: they are short, and came as a whole. */
+    function awaitBody(): void {
+      if (!over) cut = timers.after(BODY_WAIT, () => finish({ kind: 'failed', error: 'cut' }))
     }
 
     pool.dispatch(
@@ -173,7 +179,7 @@ function exchange(pool: Pool, path: string, request: Request, clock: Clock): Pro
         onResponseStart(_, statusCode, headers) {
           if (statusCode < 200) return
           status = { statusCode, headers: joined(headers) }
-          cut = clock.after(BODY_WAIT, () => finish({ kind: 'failed', error: 'cut' }))
+          queueMicrotask(awaitBody)
         },
         onResponseData(_, chunk) {
           if (over) return
