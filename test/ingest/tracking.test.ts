@@ -16,7 +16,7 @@ async function downgrade(orderId: string): Promise<void> {
     connection: 'shop',
     orders: [{ ...row, state }],
     events: [],
-    publishedAt: null,
+    published: false,
     quarantine: [],
   })
 }
@@ -69,7 +69,7 @@ describe('a tracking number that changes', () => {
       connection: 'shop',
       orders: [{ ...before, snapshot }],
       events: [],
-      publishedAt: null,
+      published: false,
       quarantine: [],
     })
     await downgrade('o-1')

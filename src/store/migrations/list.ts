@@ -9,6 +9,7 @@ import { reading } from './0008-reading.ts'
 import { finding } from './0009-finding.ts'
 import { alerts } from './0010-alerts.ts'
 import { sessions } from './0011-sessions.ts'
+import { unpublished } from './0012-unpublished.ts'
 import type { Migration } from './migration.ts'
 
 /** All steps in order. A released step never changes: its place in this list is the schema version it leads to. */
@@ -24,4 +25,5 @@ export const MIGRATIONS: readonly Migration[] = [
   finding,
   alerts,
   sessions,
+  unpublished,
 ]

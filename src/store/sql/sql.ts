@@ -23,6 +23,8 @@ interface Insert {
   readonly columns: Readonly<Record<string, ColumnKind>>
   /** What stands behind the rows, such as `on conflict …`. */
   readonly conflict?: string
+  /** The table `unpublished` gets the added rows as well (`connection` and `n`). Not together with `conflict`. */
+  readonly also?: 'unpublished'
 }
 
 const EACH = Symbol('each')
@@ -75,12 +77,17 @@ export const sqliteDialect: SqlDialect = {
     return sql`(select ${sql.join(fields)}, key as i from json_each(${JSON.stringify(rows.map(row => row.map(whole)))})) as ${sql.ref(alias)}`
   },
   // A prepared statement for each row takes half of what `json_each` takes.
-  insert: async (db, { table, columns, conflict = '' }, rows) => {
+  insert: async (db, { table, columns, conflict = '', also }, rows) => {
     const names = Object.keys(columns)
     const values = names.map(() => '?').join(', ')
     const text = `insert into ${table} (${names.join(', ')}) values (${values}) ${conflict}`
     const each: EachRow = { [EACH]: rows }
     await db.executeQuery(CompiledQuery.raw(text, [each]))
+    // Nobody else writes meanwhile, and numbers grow: the added rows are the last.
+    if (also)
+      await sql`
+        insert into ${sql.table(also)} (connection, n)
+        select connection, n from ${sql.table(table)} order by n desc limit ${rows.length}`.execute(db)
   },
   among: (subject, values) => sql<boolean>`${subject} in (select value from json_each(${JSON.stringify(values)}))`,
   // One connection, one writer: the transaction itself is the lock.
@@ -108,11 +115,17 @@ export const postgresDialect: SqlDialect = {
     const names = entries.map(([name]) => sql.ref(name))
     return sql`unnest(${sql.join(arrays)}) with ordinality as ${sql.ref(alias)} (${sql.join(names)}, i)`
   },
-  insert: async (db, { table, columns, conflict = '' }, rows) => {
+  insert: async (db, { table, columns, conflict = '', also }, rows) => {
     const names = sql.join(Object.keys(columns).map(name => sql.ref(name)))
-    await sql`
+    const insert = sql`
       insert into ${sql.table(table)} (${names}) select ${names} from ${postgresDialect.rows('new', columns, rows)}
-      order by i ${sql.raw(conflict)}`.execute(db)
+      order by i ${sql.raw(conflict)}`
+    await (also
+      ? sql`
+          with added as (${insert} returning connection, n)
+          insert into ${sql.table(also)} (connection, n) select connection, n from added`
+      : insert
+    ).execute(db)
   },
   among: (subject, values, kind) =>
     kind === 'int'
