@@ -115,10 +115,9 @@ export async function insertEvents(
   { published }: { published: boolean },
 ): Promise<void> {
   if (events.length === 0) return
-  await dialect.lockHistory(trx)
   await dialect.insert(
     trx,
-    { table: 'events', columns: NEW_EVENT, ...(!published && { also: 'unpublished' }) },
+    { table: 'events', columns: NEW_EVENT, locksHistory: true, ...(!published && { also: 'unpublished' }) },
     events.map(event => [
       event.id,
       event.type,
