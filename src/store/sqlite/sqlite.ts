@@ -12,11 +12,6 @@ import type { Store } from '../store.ts'
 import { takeFolder } from './folder-lock.ts'
 import { relaxedTransactions, sqliteError, sqliteKyselyDialect } from './sqlite-driver.ts'
 
-/** Of new stores. A page of this size holds several orders or events, so a commit writes fewer of them. */
-const PAGE_BYTES = 16_384
-/** The size of the write-ahead log at which a checkpoint begins. */
-const WAL_BYTES = 16 * 1024 * 1024
-
 /**
  * The embedded store: `orderwire.db` in a folder that this process alone uses until it closes the store or ends. Every commit is on the
  * disk when it resolves (WAL, `synchronous=FULL`), except relaxed ones (`Sql.relaxed`).
@@ -100,10 +95,10 @@ function openDatabase(file: string): DatabaseSync {
   try {
     // Check the version first: even the switch to WAL would write into the file of a newer program.
     refuseNewer(versionOf(database), file)
-    database.exec(`pragma page_size = ${PAGE_BYTES}; pragma journal_mode = wal`)
     database.exec(`
+      pragma journal_mode = wal;
       pragma synchronous = full;
-      pragma wal_autocheckpoint = ${Math.round(WAL_BYTES / pageBytesOf(database))};
+      pragma wal_autocheckpoint = 4000;
       pragma journal_size_limit = 67108864;
       pragma cache_size = -32000;
       pragma temp_store = memory;
@@ -113,11 +108,6 @@ function openDatabase(file: string): DatabaseSync {
     database.close()
     throw error
   }
-}
-
-/** An existing store keeps the size that it was made with. */
-function pageBytesOf(database: DatabaseSync): number {
-  return Number(database.prepare('pragma page_size').get()?.page_size ?? PAGE_BYTES)
 }
 
 function versionOf(database: DatabaseSync): number {

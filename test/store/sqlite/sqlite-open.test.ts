@@ -165,21 +165,3 @@ describe('opening the embedded store', () => {
     await store.close()
   })
 })
-
-test('a new store has pages of 16 KiB, and one that was made with smaller pages keeps them', async () => {
-  const [fresh, old] = [await temporaryFolder(), await temporaryFolder()]
-  const made = new DatabaseSync(join(old.path, 'orderwire.db'))
-  made.exec('pragma page_size = 4096; create table something (n integer)')
-  made.close()
-  const pageSizeOf = async (folder: string) => {
-    const store = await openSqlite({ folder, clock: systemClock() })
-    await store.offsets.set('group', 0, 42)
-    await store.close()
-    const database = new DatabaseSync(join(folder, 'orderwire.db'))
-    const row = database.prepare('pragma page_size').get()
-    database.close()
-    return row?.page_size
-  }
-  expect([await pageSizeOf(fresh.path), await pageSizeOf(old.path)]).toEqual([16_384, 4_096])
-  await Promise.all([fresh.remove(), old.remove()])
-})
