@@ -45,6 +45,7 @@ export function createReport(deps: {
     recorder.record({
       destination,
       eventId: event.id,
+      ...(event.n !== undefined && { eventN: event.n }),
       orderKey: event.orderKey,
       attempt,
       at,

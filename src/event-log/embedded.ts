@@ -191,7 +191,7 @@ function createReader(deps: {
         await appended.wait(signal, IDLE_MS)
         continue
       }
-      const entries = events.map(({ n, ...event }): LogEntry => ({ position: n, event }))
+      const entries = events.map((event): LogEntry => ({ position: event.n, event }))
       // A consumer that is busy with a batch must not delay the stop.
       await persistently('hand events over', () => Promise.race([consumer.onBatch(PARTITION, entries), stopped]))
       position = last.n

@@ -159,7 +159,7 @@ export function createPageApplier(deps: {
       // A known order that is unreadable now loses its digest, so the first page that shows it readable derives it again.
       orders: [...orders, ...rejected.filter(id => !readable.has(id)).flatMap(id => unread(known.get(id)))],
       events,
-      publishedAt: deps.commitPublishes ? observedAt : null,
+      published: deps.commitPublishes,
       quarantine: [
         ...complete.map(({ orderId, doubts }) => ({ orderId, entries: doubts, at: observedAt })),
         ...rejects.map(reject => ({ orderId: reject.orderId, entries: [entry(reject)], at: observedAt })),

@@ -137,7 +137,7 @@ export function createOutbox(deps: {
     const refused = new Set(refusals.map(({ event }) => event.id))
     const written = batch.filter(({ id }) => !refused.has(id)).map(({ n }) => n)
     if (written.length > 0) {
-      await store.events.markPublished(lease.lease, written, clock.now())
+      await store.events.markPublished(lease.lease, connection, written)
       onPublished()
     }
     const byId = new Map(batch.map(event => [event.id, event]))

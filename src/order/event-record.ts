@@ -16,4 +16,6 @@ export interface EventRecord {
   readonly observedAt: number
   /** The event as JSON; the same bytes everywhere. */
   readonly body: string
+  /** Its place in the history, if it was read from there. */
+  readonly n?: number
 }

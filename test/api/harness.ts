@@ -198,7 +198,7 @@ export async function openHarness(own: Partial<ApiDeps> = {}): Promise<Harness> 
         recheckAt: null,
       }
       const quarantine = [{ orderId, entries: seen.doubts, at: observedAt }]
-      await store.orders.commit(lease, { connection, orders: [row], events, publishedAt: NOW, quarantine })
+      await store.orders.commit(lease, { connection, orders: [row], events, published: true, quarantine })
       return events
     },
     ring: () => {

@@ -48,7 +48,7 @@ async function dispatched(what: string, destination: Destination): Promise<numbe
   if (destination.kind === 'endpoint') await store.endpoints.insert(endpointRow({ id: destination.id }))
   for (let from = 0; from < EVENTS; from += 1_000) {
     const page = events.slice(from, from + 1_000)
-    await store.orders.commit(lease, { connection: 'shop', orders: [], events: page, publishedAt: 1, quarantine: [] })
+    await store.orders.commit(lease, { connection: 'shop', orders: [], events: page, published: true, quarantine: [] })
   }
   const eventLog = createEmbeddedLog({ store, clock })
   const { promise: done, resolve } = Promise.withResolvers<void>()

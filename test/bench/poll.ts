@@ -17,10 +17,12 @@ import { startPostgres } from '../helpers/postgres.ts'
 import { quietLog } from '../helpers/quiet.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
+import { cpuOfChildren } from './cpu.ts'
 
 /**
- * Polls of one shop over loopback: none, 1 % or all of its orders changed since the last poll; CPU for each row in all, beside what
- * `JSON.parse` of the same pages takes in the same moment. `node test/bench/poll.ts [--orders 5000] [--rounds 20] [--runs 3] [--store sqlite|postgres] [--json FILE]`
+ * Polls of one shop over loopback: none, 1 % or all of its orders changed since the last poll; CPU for each row in all (the database's
+ * included, `own` is without it), beside what `JSON.parse` of the same pages takes in the same moment.
+ * `node test/bench/poll.ts [--orders 5000] [--rounds 20] [--runs 3] [--store sqlite|postgres] [--only none,1,all] [--json FILE]`
  */
 const { values } = parseArgs({
   options: {
@@ -28,6 +30,7 @@ const { values } = parseArgs({
     rounds: { type: 'string', default: '20' },
     runs: { type: 'string', default: '3' },
     store: { type: 'string', default: 'sqlite' },
+    only: { type: 'string', default: 'none,1,all' },
     json: { type: 'string' },
   },
 })
@@ -73,6 +76,7 @@ interface Result {
 }
 const results: Result[] = []
 const microseconds = ({ user, system }: NodeJS.CpuUsage): number => user + system
+const databaseCpu = (): number => (cpuOfChildren([shop.pid ?? 0]).get('postgres') ?? 0) * 1_000
 
 /** Microseconds of CPU that `JSON.parse` takes for each row of these pages. */
 async function parseCost(): Promise<number> {
@@ -84,7 +88,8 @@ async function parseCost(): Promise<number> {
 }
 
 async function polls(row: string, share: number, rounds: number): Promise<Result> {
-  let cpu = 0
+  let own = 0
+  let database = 0
   let seconds = 0
   let events = 0
   const parses: number[] = []
@@ -92,18 +97,21 @@ async function polls(row: string, share: number, rounds: number): Promise<Result
     shop.send({ change: share })
     await answer()
     if (round >= 0 && round % 5 === 0) parses.push(await parseCost())
+    const databaseBefore = server ? databaseCpu() : 0
     const [began, before] = [performance.now(), process.cpuUsage()]
     const result = await ingest.poll('kk', { signal: signal.signal })
     if (!eventLog.commitPublishes) await ingest.publish('kk')
     if (round < 0) continue
-    cpu += microseconds(process.cpuUsage(before))
+    own += microseconds(process.cpuUsage(before))
     seconds += (performance.now() - began) / 1000
+    if (server) database += databaseCpu() - databaseBefore
     events += result.events.length
   }
   const count = rounds * ORDERS
   const parse = parses.sort((a, b) => a - b)[Math.floor(parses.length / 2)] ?? 0
-  const perRow = cpu / count
-  return { row, perSecond: Math.round(count / seconds), cpu: perRow, parse, timesParse: perRow / parse, events }
+  const perRow = (own + database) / count
+  const figures = { cpu: perRow, own: own / count, database: database / count, parse, timesParse: perRow / parse }
+  return { row, perSecond: Math.round(count / seconds), ...figures, events }
 }
 
 await until(
@@ -111,12 +119,14 @@ await until(
   async () => (await store.connections.get('kk'))?.lastSuccessAt != null,
 )
 console.log(`${ORDERS} orders of ${Math.round(bytes)} bytes, ${values.store}`)
+const ROWS = [
+  ['none', 'none changed', 0, ROUNDS],
+  ['1', '1 % changed', 0.01, ROUNDS],
+  ['all', 'all changed', 1, Math.ceil(ROUNDS / 5)],
+] as const
+const chosen = ROWS.filter(([name]) => values.only.split(',').includes(name))
 for (let run = 0; run < RUNS; run++)
-  for (const [row, share, rounds] of [
-    ['none changed', 0, ROUNDS],
-    ['1 % changed', 0.01, ROUNDS],
-    ['all changed', 1, Math.ceil(ROUNDS / 5)],
-  ] as const) {
+  for (const [, row, share, rounds] of chosen) {
     const result = await polls(row, share, rounds)
     results.push(result)
     const figures = Object.entries(result).slice(1)

@@ -100,7 +100,7 @@ export async function openStage(
     store,
     dispatcher,
     async publish(events) {
-      await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: 1, quarantine: [] })
+      await store.orders.commit(lease, { connection: 'shop', orders: [], events, published: true, quarantine: [] })
       await eventLog.append(events)
     },
     endpoints: destinations.map(({ id, delivery }) => ({ id, concurrency: delivery.concurrency })),

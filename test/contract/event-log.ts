@@ -79,7 +79,7 @@ export function eventLogContract(name: string, open: () => Promise<EventLogHarne
       await harness.publish(events)
       const reader = await consume()
       await eventually(() => expect(reader.taken).toHaveLength(3))
-      expect(reader.taken.map(item => item.event)).toEqual(events)
+      expect(reader.taken.map(item => item.event)).toMatchObject(events)
     })
 
     test('events appended while the group waits reach it, too', async () => {

@@ -81,7 +81,7 @@ test('300 orders of 5 events reach 5 endpoints that fail at random 20 % of the t
   )
   for (let from = 0; from < events.length; from += 500) {
     const page = events.slice(from, from + 500)
-    await store.orders.commit(lease, { connection: 'shop', orders: [], events: page, publishedAt: 1, quarantine: [] })
+    await store.orders.commit(lease, { connection: 'shop', orders: [], events: page, published: true, quarantine: [] })
     await eventLog.append(page)
   }
   await expect.poll(() => arrived, { timeout: 200_000, interval: 100 }).toBe(ORDERS * EVENTS * ENDPOINTS)

@@ -49,7 +49,7 @@ async function setUp(delays: Readonly<Record<string, (event: EventRecord) => num
       connection: 'shop',
       orders: [],
       events,
-      publishedAt: rig.clock.now(),
+      published: true,
       quarantine: [],
     })
     await store.leases.release(lease)

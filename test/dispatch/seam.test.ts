@@ -59,7 +59,7 @@ function shop(orders: number) {
         sequences.set(orderId, sequence)
         return eventRecord({ orderId, sequence, observedAt })
       })
-      await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: 1, quarantine: [] })
+      await store.orders.commit(lease, { connection: 'shop', orders: [], events, published: true, quarantine: [] })
       await eventLog.append(events)
       published.push(...events)
     },
@@ -214,7 +214,7 @@ describe('a replay', () => {
         type: index % 2 === 0 ? 'order.paid' : 'order.shipped',
       }),
     )
-    await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: 1, quarantine: [] })
+    await store.orders.commit(lease, { connection: 'shop', orders: [], events, published: true, quarantine: [] })
     await eventLog.append(events)
     expect(await running.replay('hook', { types: ['order.shipped'] })).toBe(20)
     // Time enough to do it too early.

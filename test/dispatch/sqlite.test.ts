@@ -49,7 +49,7 @@ async function close(): Promise<void> {
 }
 
 async function publish(events: readonly EventRecord[]): Promise<void> {
-  const page = { connection: 'shop', orders: [], events, publishedAt: clock.now(), quarantine: [] }
+  const page = { connection: 'shop', orders: [], events, published: true, quarantine: [] }
   await store.orders.commit(lease, page)
   await eventLog.append(events)
 }

@@ -21,7 +21,7 @@ const clock = systemClock()
 async function storeEvents(store: Store, events: readonly EventRecord[]): Promise<void> {
   const lease = await store.leases.acquire('test', randomUUID(), 60_000, clock.now())
   if (!lease) throw new Error('the lease is free')
-  await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: clock.now(), quarantine: [] })
+  await store.orders.commit(lease, { connection: 'shop', orders: [], events, published: true, quarantine: [] })
   await store.leases.release(lease)
 }
 

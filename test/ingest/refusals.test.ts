@@ -69,7 +69,7 @@ const ofOrder = (events: readonly EventRecord[], orderId: string) =>
 const waiting = async () => ids(await store.events.unpublished('shop', 20_000))
 
 async function commit(lease: Lease, events: readonly EventRecord[]) {
-  await store.orders.commit(lease, { connection: 'shop', orders: [], events, publishedAt: null, quarantine: [] })
+  await store.orders.commit(lease, { connection: 'shop', orders: [], events, published: false, quarantine: [] })
 }
 
 /** An outbox of `shop` on its own clock; runs until `end`. */

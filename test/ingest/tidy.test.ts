@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { tidySnapshot } from '../../src/ingest/tidy-snapshot.ts'
 import { type FeedScript, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
@@ -41,6 +42,33 @@ describe('what a source reads', () => {
     )
     expect(reasons).toEqual([null, null])
     expect(JSON.stringify(await store.orders.get('shop', 'o-1'))).not.toContain('call')
+  })
+
+  test('is the very same snapshot if there was nothing to tidy', () => {
+    const text = fc.oneof(fc.string(), fc.constantFrom(WISH, 'damaged', ' two  spaces ', 'a\u0007b', ''))
+    const link = fc.oneof(fc.webUrl(), text, fc.constantFrom('javascript:alert(1)', 'HTTP://Track.example'))
+    const maybe = <T>(value: fc.Arbitrary<T>) => fc.option(value, { nil: null })
+    const anyOne = fc.record({
+      method: maybe(text),
+      reason: maybe(text),
+      links: fc.array(maybe(link)),
+      reasons: fc.boolean(),
+    })
+    fc.assert(
+      fc.property(anyOne, ({ method, reason, links, reasons }) => {
+        const given = snapshot({
+          paid: { ...personal.paid, method },
+          packages: links.map((trackingUrl, at) => parcel(`p-${at}`, { trackingUrl })),
+          refund: { ...refundTotal('5.00', { reason }), records: [{ ...refundRecord('r-1', '5.00'), reason }] },
+          cancelled: { when: null, reason },
+        })
+        const before = JSON.stringify(given)
+        const tidy = tidySnapshot(given, { reasons })
+        expect(JSON.stringify(given)).toBe(before)
+        expect(tidy === given).toBe(JSON.stringify(tidy) === before)
+        expect(tidySnapshot(tidy, { reasons })).toBe(tidy)
+      }),
+    )
   })
 
   test('is otherwise unchanged', () => {

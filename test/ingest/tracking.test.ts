@@ -18,7 +18,7 @@ async function downgrade(orderId: string): Promise<void> {
     connection: 'shop',
     orders: [{ ...row, state }],
     events: [],
-    publishedAt: null,
+    published: false,
     quarantine: [],
   })
 }
@@ -71,7 +71,7 @@ describe('a tracking number that changes', () => {
       connection: 'shop',
       orders: [{ ...before, snapshot }],
       events: [],
-      publishedAt: null,
+      published: false,
       quarantine: [],
     })
     await downgrade('o-1')

@@ -297,7 +297,9 @@ export function createChecks(deps: {
       ])
         for (const row of durable.query<{ destination: string; order_key: string }>(`select * from ${table}`))
           violated(`${what} still waits at the end: ${row.destination} ${row.order_key}`)
-      for (const row of durable.query<EventRow>('select order_key, sequence from history where published_at is null'))
+      for (const row of durable.query<EventRow>(
+        'select order_key, sequence from history join unpublished on unpublished.n = history.n',
+      ))
         violated(`never published: ${row.order_key}:${row.sequence}`)
     },
   }

@@ -36,7 +36,7 @@ export async function heal(world: {
 
   function idle(): boolean {
     const [lane] = durable.query('select 1 from lanes where held = 0 limit 1')
-    const [open] = durable.query('select 1 from events where published_at is null limit 1')
+    const [open] = durable.query('select 1 from unpublished limit 1')
     const [last] = durable.query<{ n: number | null }>('select max(n) as n from events')
     // One that a process woken late had claimed is done once more when that is clear.
     const [replay] = durable.query('select 1 from replays limit 1')

@@ -156,8 +156,20 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('events are marked published before they are', [
     'publish',
     'const refusals = await eventLog.append(batch)',
-    'await store.events.markPublished(lease.lease, batch.map(({ n }) => n), clock.now())\nconst refusals = await eventLog.append(batch)',
+    'await store.events.markPublished(lease.lease, connection, batch.map(({ n }) => n))\nconst refusals = await eventLog.append(batch)',
   ]),
+  aimed(
+    { mode: 'cluster' },
+    mutant('an append that failed counts as confirmed', ['publish', 'throw error', 'return []']),
+  ),
+  aimed(
+    { mode: 'cluster' },
+    mutant('what is committed for Kafka counts as published', [
+      'insertEvents',
+      "...(!published && { also: 'unpublished' })",
+      '',
+    ]),
+  ),
   mutant('failed events are released before they are in the backlog', [
     'spillFailed',
     'const done = await writes.spill({ events, nextAt, attempt })',
@@ -184,7 +196,7 @@ export const MUTANTS: readonly Mutant[] = [
   mutant('the digest is written before the events', [
     'derive',
     'const commit = store.orders.commit(lease, {',
-    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], publishedAt: null, quarantine: [] })\nconst commit = store.orders.commit(lease, {',
+    'await store.orders.commit(lease, { connection, orders: orders.map(order => ({ ...order, state: known.get(order.orderId)?.state ?? NEW_ORDER })), events: [], published: false, quarantine: [] })\nconst commit = store.orders.commit(lease, {',
   ]),
   mutant('events behind a failed one are not spilled', ['spillFailed', 'items.map(', 'items.slice(0, 1).map(']),
   aimed(

@@ -64,7 +64,7 @@ async function seen(orderId: string, own: Partial<OrderSnapshot> = {}, observedA
   const observation = { connection: 'shop', vendor: 'shoplazza', snapshot: current, observedAt } as const
   const { state, events, recheckAt } = decide(before?.state ?? NEW_ORDER, observation)
   const row = { connection: 'shop', orderId, userId: null, digest: '', state, snapshot: current, observedAt, recheckAt }
-  await store.orders.commit(lease, { connection: 'shop', orders: [row], events, publishedAt: NOW, quarantine: [] })
+  await store.orders.commit(lease, { connection: 'shop', orders: [row], events, published: true, quarantine: [] })
   shown.set(orderId, current)
 }
 
@@ -172,7 +172,8 @@ describe('a store', () => {
     ],
     [
       'an event not published',
-      `update events set published_at = null, observed_at = 0 where id = (select id from events limit 1)`,
+      `update events set observed_at = 0 where n = (select min(n) from events);
+        insert into unpublished (connection, n) select connection, min(n) from events group by connection`,
       ['event.disagrees', 'event.unpublished'],
       ['event.disagrees', 'event.unpublished'],
     ],

@@ -16,7 +16,7 @@ const EMBEDDED =
 /**
  * `/v1/events/republish`: appends past events to the event log again, after Kafka has lost them.
  *
- * It clears `published_at`; the process that polls the connection then publishes the events as usual. So an order is still published by
+ * It puts the events into `unpublished`; the process that polls the connection then publishes the events as usual. So an order is still published by
  * one process and in sequence, new events last; a crash loses nothing; replays wait until all is in the log. All events of one order are
  * marked in one transaction, so no later event is published before an earlier one.
  */

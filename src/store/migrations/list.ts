@@ -9,6 +9,7 @@ import { reading } from './0008-reading.ts'
 import { finding } from './0009-finding.ts'
 import { alerts } from './0010-alerts.ts'
 import { sessions } from './0011-sessions.ts'
+import { unpublished } from './0012-unpublished.ts'
 import { oneFence } from './0013-one-fence.ts'
 import { unnamedWindows } from './0014-unnamed-windows.ts'
 import type { Migration } from './migration.ts'
@@ -26,6 +27,7 @@ export const MIGRATIONS: readonly Migration[] = [
   finding,
   alerts,
   sessions,
+  unpublished,
   oneFence,
   unnamedWindows,
 ]

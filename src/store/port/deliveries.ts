@@ -3,6 +3,8 @@ import type { BacklogOrigin } from './lanes.ts'
 export interface AttemptRow {
   readonly destination: string
   readonly eventId: string
+  /** The event's place in the history. Absent: the store looks it up. Rows that are read do not have it. */
+  readonly eventN?: number
   readonly orderKey: string
   /** From 1. */
   readonly attempt: number

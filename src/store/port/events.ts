@@ -63,5 +63,6 @@ export interface EventStore {
   }): Promise<{ readonly events: number; readonly last: string | null }>
   /** Replaces the body of an unpublished event. False: it is published already, and nothing changed. */
   replaceUnpublished(lease: Lease, n: number, body: string): Promise<boolean>
-  markPublished(lease: Lease, ns: readonly number[], at: number): Promise<void>
+  /** The event log has these events of the connection (places in the history). To be called only once it has confirmed them. */
+  markPublished(lease: Lease, connection: string, ns: readonly number[]): Promise<void>
 }

@@ -27,8 +27,8 @@ export interface PageCommit {
   readonly orders: readonly OrderRow[]
   /** In the order they are to be published. */
   readonly events: readonly EventRecord[]
-  /** Milliseconds; null: the event log takes them later (`events.unpublished`). */
-  readonly publishedAt: number | null
+  /** The commit itself publishes the events. False: the event log takes them later (`events.unpublished`). */
+  readonly published: boolean
   /** The quarantine entries of each order (orderId null: of a row without an id). They replace the entries that were there. */
   readonly quarantine: readonly { orderId: string | null; entries: readonly Doubt[]; at: number }[]
 }

@@ -17,7 +17,7 @@ export interface VerifyStore {
   backlog(after: number, limit: number): Promise<readonly CheckedWaiting[]>
   /** By `n`. */
   deadLetters(after: number, limit: number): Promise<readonly CheckedLetter[]>
-  /** Events that are committed and not in the event log, by connection. */
+  /** Events that are committed and not in the event log, by connection. `oldestObservedAt`: of the first in the history. */
   unpublished(): Promise<readonly { connection: string; count: number; oldestObservedAt: number }[]>
   /** The first and last `n` there are (0: none), the last that was ever given. `whole`: all that were ever given are there. */
   history(): Promise<{ first: number; last: number; given: number; whole: boolean }>

@@ -52,15 +52,21 @@ export function deliveryStore(store: Sql): DeliveryStore {
     })
   }
 
-  const add = async (trx: Sql['db'], attempts: readonly AttemptRow[]): Promise<void> => {
-    const ids = [...new Set(attempts.map(({ eventId }) => eventId))]
+  /** The places of those events that come without one. */
+  const numbersOf = async (trx: Sql['db'], attempts: readonly AttemptRow[]): Promise<ReadonlyMap<string, number>> => {
+    const ids = new Set(attempts.flatMap(({ eventId, eventN }) => (eventN === undefined ? [eventId] : [])))
+    if (ids.size === 0) return new Map()
     const { rows } = await sql<{ id: string; n: number }>`
-      select id, n from events where ${dialect.among(sql`id`, ids)}`.execute(trx)
-    const numbers = new Map(rows.map(({ id, n }) => [id, n]))
+      select id, n from events where ${dialect.among(sql`id`, [...ids])}`.execute(trx)
+    return new Map(rows.map(({ id, n }) => [id, n]))
+  }
+
+  const add = async (trx: Sql['db'], attempts: readonly AttemptRow[]): Promise<void> => {
+    const numbers = await numbersOf(trx, attempts)
     const values = attempts.map(item => [
       item.destination,
       item.eventId,
-      numbers.get(item.eventId) ?? null,
+      item.eventN ?? numbers.get(item.eventId) ?? null,
       item.orderKey,
       item.attempt,
       item.at,

@@ -53,12 +53,17 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
     },
 
     unpublished: async (connection, limit, { after = 0, orderIds } = {}) => {
-      const ofOrders = orderIds ? sql`and ${dialect.among(sql`events.order_id`, orderIds)}` : sql``
-      const { rows } = await sql<EventColumns>`
-        select ${EVENT_COLUMNS} from events
-        where connection = ${connection} and published_at is null and n > ${after} ${ofOrders}
-        order by n limit ${limit}`.execute(db)
-      return rows.map(storedEventOf)
+      // The limit stands before the join, so a planner with old statistics does not read the history.
+      const found = orderIds
+        ? sql<EventColumns>`
+            select ${EVENT_COLUMNS} from events
+            where connection = ${connection} and ${dialect.among(sql`order_id`, orderIds)} and n > ${after} and ${UNPUBLISHED}
+            order by n limit ${limit}`
+        : sql<EventColumns>`
+            select ${EVENT_COLUMNS} from (
+              select n from unpublished where connection = ${connection} and n > ${after} order by n limit ${limit}) as waiting
+            join events on events.n = waiting.n order by events.n`
+      return (await found.execute(db)).rows.map(storedEventOf)
     },
 
     unpublish: ({ connection, since, until = Number.MAX_SAFE_INTEGER, after, orders }) =>
@@ -69,10 +74,12 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
         const orderIds = rows.map(row => row.order_id)
         const last = rows.at(-1)?.order_id ?? null
         if (last === null) return { events: 0, last }
+        // Locks the events, so that retention removes none of them meanwhile.
         const { numAffectedRows = 0n } = await sql`
-          update events set published_at = null where connection = ${connection}
+          insert into unpublished (connection, n)
+          select connection, n from events where connection = ${connection}
           and ${dialect.among(sql`order_id`, orderIds)} and observed_at >= ${since} and observed_at < ${until}
-          and published_at is not null`.execute(trx)
+          ${dialect.forKeyShare} on conflict (connection, n) do nothing`.execute(trx)
         return { events: Number(numAffectedRows), last }
       }),
 
@@ -80,32 +87,37 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
       transaction(async trx => {
         await holdLease(trx, dialect, lease)
         const { numAffectedRows } = await sql`
-          update events set body = ${body} where n = ${n} and published_at is null`.execute(trx)
+          update events set body = ${body} where n = ${n} and ${UNPUBLISHED}`.execute(trx)
         return Number(numAffectedRows) > 0
       }),
 
-    markPublished: async (lease, ns, at) => {
+    markPublished: async (lease, connection, ns) => {
       await transaction(async trx => {
         await holdLease(trx, dialect, lease)
         if (ns.length > 0)
-          await sql`update events set published_at = ${at} where ${dialect.among(sql`n`, ns, 'int')}`.execute(trx)
+          await sql`
+            delete from unpublished
+            where connection = ${connection} and ${dialect.among(sql`n`, ns, 'int')}`.execute(trx)
       })
     },
   }
 }
+
+/** Of an event: the event log does not have it yet, or is to get it again. */
+export const UNPUBLISHED = sql`exists (
+  select 1 from unpublished where unpublished.connection = events.connection and unpublished.n = events.n)`
 
 /** Adds events in the order given. An id that exists already fails the whole transaction: ids are unique by construction. */
 export async function insertEvents(
   trx: Kysely<Schema>,
   dialect: SqlDialect,
   events: readonly EventRecord[],
-  publishedAt: number | null,
+  { published }: { published: boolean },
 ): Promise<void> {
   if (events.length === 0) return
-  await dialect.lockHistory(trx)
   await dialect.insert(
     trx,
-    { table: 'events', columns: NEW_EVENT },
+    { table: 'events', columns: NEW_EVENT, locksHistory: true, ...(!published && { also: 'unpublished' }) },
     events.map(event => [
       event.id,
       event.type,
@@ -117,7 +129,6 @@ export async function insertEvents(
       event.occurredAtSource,
       event.observedAt,
       event.body,
-      publishedAt,
     ]),
   )
 }
@@ -133,7 +144,6 @@ const NEW_EVENT = {
   occurred_at_source: 'text',
   observed_at: 'int',
   body: 'text',
-  published_at: 'int',
 } as const
 
 /**
@@ -159,11 +169,10 @@ export async function restoreEvents(
     trx,
   )
   for (const { id } of back) byId.delete(id)
-  const [first] = byId.values()
-  if (first) await insertEvents(trx, dialect, [...byId.values()], first.observedAt)
+  await insertEvents(trx, dialect, [...byId.values()], { published: true })
 }
 
-export type EventColumns = Omit<Selectable<Schema['events']>, 'published_at'>
+export type EventColumns = Selectable<Schema['events']>
 
 /** The columns of `events` that make an event record. */
 export const EVENT_COLUMNS = sql`events.n, events.id, events.type, events.connection, events.order_id, events.order_key,

@@ -76,7 +76,7 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
         await upsertOrders(trx, dialect, page.orders)
         await replaceEntries(trx, dialect, page.connection, page.quarantine)
         // Last, because from here until the transaction ends no other can add events.
-        await insertEvents(trx, dialect, page.events, page.publishedAt)
+        await insertEvents(trx, dialect, page.events, { published: page.published })
       }),
   }
 }

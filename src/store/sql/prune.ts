@@ -3,6 +3,7 @@ import type { EventFilter } from '../port/events.ts'
 import type { PruneBounds } from '../port/retention.ts'
 import type { Store } from '../store.ts'
 import { matching } from './event-conditions.ts'
+import { UNPUBLISHED } from './events.ts'
 import { pause } from './pause.ts'
 import type { Sql, SqlDialect } from './sql.ts'
 import type { Schema } from './tables.ts'
@@ -88,7 +89,7 @@ async function pruneEvents({ dialect, transaction }: Sql, before: PruneBounds, s
     const chunk = await transaction(async trx => {
       const { rows } = await sql<Candidate>`
         select ${CANDIDATE} from events
-        where observed_at < ${before.events} and (observed_at, n) > (${at}, ${n}) and published_at is not null
+        where observed_at < ${before.events} and (observed_at, n) > (${at}, ${n}) and not ${UNPUBLISHED}
         ${await unread(trx, before.reader)} ${await replaying(trx, dialect)}
         order by observed_at, n limit ${CHUNK}`.execute(trx)
       return { rows, deleted: await deleteDone({ trx, dialect }, rows) }
@@ -121,8 +122,8 @@ async function replaying(trx: Kysely<Schema>, dialect: SqlDialect): Promise<RawB
 }
 
 /**
- * Deletes those of the events that nothing waits for. Checks again once the rows are locked: inserts into a backlog before the lock are
- * seen then, and later ones wait and find the event gone.
+ * Deletes those of the events that nothing waits for. Checks again once the rows are locked: what was put into a backlog, or made
+ * unpublished again, before the lock is seen then; what comes later waits for the lock and finds the event gone.
  */
 async function deleteDone(
   { trx, dialect }: { trx: Kysely<Schema>; dialect: SqlDialect },
@@ -149,12 +150,12 @@ async function waitingAmong(
   dialect: SqlDialect,
   events: readonly Candidate[],
 ): Promise<ReadonlySet<string>> {
-  const open = await openDeliveries(
-    trx,
-    dialect,
-    events.map(({ id }) => id),
-  )
-  return new Set(open.map(({ event_id }) => event_id))
+  const ids = events.map(({ id }) => id)
+  const open = await openDeliveries(trx, dialect, ids)
+  if (ids.length === 0) return new Set()
+  const { rows: unpublished } = await sql<{ id: string }>`
+    select id from events where ${dialect.among(sql`id`, ids)} and ${UNPUBLISHED}`.execute(trx)
+  return new Set([...open.map(({ event_id }) => event_id), ...unpublished.map(({ id }) => id)])
 }
 
 /** The deliveries of these events that wait or are dead. */

@@ -54,17 +54,19 @@ export function replayStore({ db, dialect, transaction }: Sql): ReplayStore {
 
     published: async through => {
       const { rows } = await sql`
-        select 1 from events where published_at is null and n <= ${through} limit 1`.execute(db)
+        select 1 from unpublished where n <= ${through} limit 1`.execute(db)
       return rows.length === 0
     },
 
     unpublished: async through => {
       const { rows } = await sql<{ order_key: string; sequence: number }>`
-        select order_key, min(sequence) as sequence from events as waiting
-        where published_at is null and n <= ${through} and not exists (
+        select waiting.order_key, min(waiting.sequence) as sequence
+        from unpublished join events as waiting on waiting.n = unpublished.n
+        where unpublished.n <= ${through} and not exists (
           select 1 from events as later where later.connection = waiting.connection and later.order_id = waiting.order_id
-          and later.sequence > waiting.sequence and later.published_at is not null)
-        group by order_key`.execute(db)
+          and later.sequence > waiting.sequence and not exists (
+            select 1 from unpublished as open where open.connection = later.connection and open.n = later.n))
+        group by waiting.order_key`.execute(db)
       return new Map(rows.map(({ order_key, sequence }) => [order_key, sequence]))
     },
 

@@ -23,6 +23,10 @@ interface Insert {
   readonly columns: Readonly<Record<string, ColumnKind>>
   /** What stands behind the rows, such as `on conflict …`. */
   readonly conflict?: string
+  /** The table `unpublished` gets the added rows as well (`connection` and `n`). Not together with `conflict`. */
+  readonly also?: 'unpublished'
+  /** As `lockHistory` before the rows are added. */
+  readonly locksHistory?: boolean
 }
 
 const EACH = Symbol('each')
@@ -75,12 +79,17 @@ export const sqliteDialect: SqlDialect = {
     return sql`(select ${sql.join(fields)}, key as i from json_each(${JSON.stringify(rows.map(row => row.map(whole)))})) as ${sql.ref(alias)}`
   },
   // A prepared statement for each row takes half of what `json_each` takes.
-  insert: async (db, { table, columns, conflict = '' }, rows) => {
+  insert: async (db, { table, columns, conflict = '', also }, rows) => {
     const names = Object.keys(columns)
     const values = names.map(() => '?').join(', ')
     const text = `insert into ${table} (${names.join(', ')}) values (${values}) ${conflict}`
     const each: EachRow = { [EACH]: rows }
     await db.executeQuery(CompiledQuery.raw(text, [each]))
+    // Nobody else writes meanwhile, and numbers grow: the added rows are the last.
+    if (also)
+      await sql`
+        insert into ${sql.table(also)} (connection, n)
+        select connection, n from ${sql.table(table)} order by n desc limit ${rows.length}`.execute(db)
   },
   among: (subject, values) => sql<boolean>`${subject} in (select value from json_each(${JSON.stringify(values)}))`,
   // One connection, one writer: the transaction itself is the lock.
@@ -96,6 +105,7 @@ export const sqliteDialect: SqlDialect = {
 export const ADVISORY_CLASS = 0x6f72
 export const ADVISORY_MIGRATIONS = 1
 const ADVISORY_HISTORY = 2
+const HISTORY_LOCK = sql`select pg_advisory_xact_lock(${sql.lit(ADVISORY_CLASS)}, ${sql.lit(ADVISORY_HISTORY)})`
 
 export const postgresDialect: SqlDialect = {
   kind: 'postgres',
@@ -108,11 +118,21 @@ export const postgresDialect: SqlDialect = {
     const names = entries.map(([name]) => sql.ref(name))
     return sql`unnest(${sql.join(arrays)}) with ordinality as ${sql.ref(alias)} (${sql.join(names)}, i)`
   },
-  insert: async (db, { table, columns, conflict = '' }, rows) => {
+  insert: async (db, { table, columns, conflict = '', also, locksHistory }, rows) => {
     const names = sql.join(Object.keys(columns).map(name => sql.ref(name)))
+    // Rows get their numbers behind the join, so not before the lock is there.
+    const [lock, andLock] = locksHistory ? [sql`locked as materialized (${HISTORY_LOCK})`, sql`cross join locked`] : []
+    const insert = sql`
+      insert into ${sql.table(table)} (${names})
+      select ${names} from ${postgresDialect.rows('new', columns, rows)} ${andLock ?? NOTHING}
+      order by i ${sql.raw(conflict)}`
+    const added = sql`added as (${insert} returning connection, n)`
+    const steps = [lock, also && added].filter(step => step !== undefined)
     await sql`
-      insert into ${sql.table(table)} (${names}) select ${names} from ${postgresDialect.rows('new', columns, rows)}
-      order by i ${sql.raw(conflict)}`.execute(db)
+      ${steps.length > 0 ? sql`with ${sql.join(steps)}` : NOTHING}
+      ${also ? sql`insert into ${sql.table(also)} (connection, n) select connection, n from added` : insert}`.execute(
+      db,
+    )
   },
   among: (subject, values, kind) =>
     kind === 'int'
@@ -124,7 +144,7 @@ export const postgresDialect: SqlDialect = {
   forKeyShare: sql`for key share`,
   // The lock is released after the commit is visible, so the next transaction with the lock gets greater `n`.
   lockHistory: async trx => {
-    await sql`select pg_advisory_xact_lock(${sql.lit(ADVISORY_CLASS)}, ${sql.lit(ADVISORY_HISTORY)})`.execute(trx)
+    await HISTORY_LOCK.execute(trx)
   },
   leaseNow: () => sql<number>`(extract(epoch from clock_timestamp()) * 1000)::bigint`,
 }

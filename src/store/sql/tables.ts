@@ -54,9 +54,12 @@ export interface Schema {
     occurred_at: number
     occurred_at_source: string
     observed_at: number
-    /** null: not in the event log yet. */
-    published_at: number | null
     body: string
+  }
+  /** Events that the event log does not have yet, or is to get again. The embedded log reads `events` itself and needs no rows here. */
+  unpublished: {
+    connection: string
+    n: number
   }
   follows: {
     n: Generated<number>

@@ -75,8 +75,9 @@ export function verifyStore(store: Sql): VerifyStore {
 
     unpublished: async () => {
       const { rows } = await sql<{ connection: string; count: number; oldest: number }>`
-        select connection, count(*) as count, min(observed_at) as oldest from events
-        where published_at is null group by connection order by connection`.execute(db)
+        select waiting.connection, waiting.count, events.observed_at as oldest
+        from (select connection, count(*) as count, min(n) as first from unpublished group by connection) as waiting
+        join events on events.n = waiting.first order by waiting.connection`.execute(db)
       return rows.map(({ connection, count, oldest }) => ({ connection, count, oldestObservedAt: oldest }))
     },
 

@@ -199,7 +199,7 @@ describe('POST /v1/connections/{id}/poll', () => {
       connection: 'tuya',
       orders,
       events: [],
-      publishedAt: NOW,
+      published: true,
       quarantine: [],
     })
     expect((await api.call('POST', '/v1/connections/tuya/poll?order=7')).status).toBe(200)

@@ -315,7 +315,7 @@ describe('quarantine', () => {
       connection: 'kk',
       orders: [],
       events: [],
-      publishedAt: NOW,
+      published: true,
       quarantine: [{ orderId: null, entries: doubts, at: NOW }],
     })
     const [entry] = (await api.call('GET', '/v1/quarantine')).body.data

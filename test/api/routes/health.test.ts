@@ -62,7 +62,7 @@ describe('health', () => {
   test('metrics show how many events of each connection the event log does not have yet', async () => {
     const { lease } = api
     const events = eventsOf('o-1', 3, { connection: 'kk' })
-    await api.store.orders.commit(lease, { connection: 'kk', orders: [], events, publishedAt: null, quarantine: [] })
+    await api.store.orders.commit(lease, { connection: 'kk', orders: [], events, published: false, quarantine: [] })
     const { text } = await api.call('GET', '/metrics')
     expect(text).toContain('orderwire_unpublished{connection="kk"} 3')
     expect(text).toContain('orderwire_unpublished{connection="shop"} 0')

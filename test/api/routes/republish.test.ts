@@ -13,8 +13,8 @@ const publishAll = async (connection: string) => {
   const events = await api.store.events.unpublished(connection, 1_000)
   await api.store.events.markPublished(
     api.lease,
+    connection,
     events.map(({ n }) => n),
-    NOW,
   )
 }
 const iso = (ms: number) => new Date(ms).toISOString()

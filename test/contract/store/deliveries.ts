@@ -44,6 +44,17 @@ export function deliveryContract(world: World): void {
       }
     }
 
+    test('an attempt whose event comes with its place in the history is found like one whose place is looked up', async () => {
+      const { store } = world
+      const [one, two] = [eventRecord({ orderId: 'a' }), eventRecord({ orderId: 'b' })]
+      await remember(store, [one, two])
+      const [, second] = await store.events.list({}, { limit: 2 })
+      await store.deliveries.record([failed(one, 1), attemptRow(two, { eventN: second?.n ?? 0 }), attemptRow(one)])
+      expect((await store.deliveries.get('billing', two.id))?.attempts).toEqual([attemptRow(two)])
+      expect((await store.deliveries.get('billing', one.id))?.attempts).toEqual([failed(one, 1), attemptRow(one)])
+      expect(await store.deliveries.delivered('billing', [second?.n ?? 0])).toBe(1)
+    })
+
     test('since when a destination fails is told by its attempts: after the last success, from a time on', async () => {
       const { store } = world
       const [one, two] = [eventRecord({ orderId: 'a' }), eventRecord({ orderId: 'b' })]

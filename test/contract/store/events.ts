@@ -128,21 +128,23 @@ export function eventContract(world: World): void {
     test('unpublished events of a connection come in publishing order until they are marked', async () => {
       const { store } = world
       const lease = await leaseOf(store)
-      await store.orders.commit(lease, page({ events: eventsOf('a', 3), publishedAt: null }))
-      await store.orders.commit(lease, page({ events: eventsOf('b', 2), publishedAt: NOW }))
-      await store.orders.commit(lease, page({ events: eventsOf('c', 1, { connection: 'other' }), publishedAt: null }))
+      await store.orders.commit(lease, page({ events: eventsOf('a', 3), published: false }))
+      await store.orders.commit(lease, page({ events: eventsOf('b', 2), published: true }))
+      await store.orders.commit(lease, page({ events: eventsOf('c', 1, { connection: 'other' }), published: false }))
       const waiting = await store.events.unpublished('shop', 10)
       expect(ids(waiting)).toEqual(ids(eventsOf('a', 3)))
       expect(await store.events.unpublished('shop', 2)).toEqual(waiting.slice(0, 2))
 
       await store.events.markPublished(
         lease,
+        'shop',
         waiting.slice(0, 2).map(event => event.n),
-        NOW,
       )
-      await store.events.markPublished(lease, [], NOW)
+      await store.events.markPublished(lease, 'shop', [])
       expect(ids(await store.events.unpublished('shop', 10))).toEqual(ids(eventsOf('a', 3).slice(2)))
-      expect(await store.events.unpublished('other', 10)).toHaveLength(1)
+      const [other] = await store.events.unpublished('other', 10)
+      await store.events.markPublished(lease, 'shop', [other?.n ?? 0])
+      expect(await store.events.unpublished('other', 10)).toEqual([other])
     })
 
     test('published events of a span are unpublished again, order by order, in their publishing order', async () => {
@@ -154,7 +156,7 @@ export function eventContract(world: World): void {
       for (const events of given) {
         const [{ connection, orderId } = { connection: '', orderId: '' }] = events
         const snapshot = order(orderId, { connection })
-        await store.orders.commit(lease, { ...page({ events, publishedAt: NOW }), connection, orders: [snapshot] })
+        await store.orders.commit(lease, { ...page({ events, published: true }), connection, orders: [snapshot] })
       }
       const unpublish = (after: string, orders: number) =>
         store.events.unpublish({ connection: 'shop', since: NOW - 20, until: NOW, after, orders })
@@ -175,7 +177,7 @@ export function eventContract(world: World): void {
         EventRecord[],
         EventRecord[],
       ]
-      await store.orders.commit(lease, page({ events: [...a, ...b, ...c], publishedAt: null }))
+      await store.orders.commit(lease, page({ events: [...a, ...b, ...c], published: false }))
       const all = await store.events.unpublished('shop', 10)
       const after = all[2]?.n ?? 0
       expect(ids(await store.events.unpublished('shop', 10, { after }))).toEqual(ids([...b, ...c].slice(1)))
@@ -188,10 +190,10 @@ export function eventContract(world: World): void {
     test('the body of an event can be replaced until it is published, under the lease only', async () => {
       const { store } = world
       const lease = await leaseOf(store)
-      await store.orders.commit(lease, page({ events: eventsOf('a', 2), publishedAt: null }))
+      await store.orders.commit(lease, page({ events: eventsOf('a', 2), published: false }))
       const [first, second] = (await store.events.unpublished('shop', 10)) as [StoredEvent, StoredEvent]
       expect(await store.events.replaceUnpublished(lease, first.n, '{"slim":"é"}')).toBe(true)
-      await store.events.markPublished(lease, [second.n], NOW)
+      await store.events.markPublished(lease, 'shop', [second.n])
       expect(await store.events.replaceUnpublished(lease, second.n, '{}')).toBe(false)
       await expect(
         store.events.replaceUnpublished({ ...lease, epoch: lease.epoch + 1 }, first.n, '{}'),

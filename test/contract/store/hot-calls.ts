@@ -70,7 +70,7 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.events.unpublished('shop', 100, { after: 5, orderIds: ['o1', 'o2'] })
   await store.events.replaceUnpublished(lease, await store.events.last(), '{}')
   const last = await store.events.last()
-  await store.events.markPublished(lease, [last], NOW)
+  await store.events.markPublished(lease, 'shop', [last])
   await store.events.list({}, { limit: 500, after: last - 5 })
   await store.events.list({ types: ['order.paid'] }, { limit: 10, after: 0 })
   await store.events.list({ types: ['order.paid', 'order.refunded'], connections: ['shop', 'kk'] }, { limit: 10 })

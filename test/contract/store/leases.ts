@@ -86,7 +86,7 @@ export function leaseContract(world: World): void {
       const setUp = await leaseOf(store, 'set-up')
       await store.orders.commit(
         setUp,
-        page({ orders: [order('7', { recheckAt: NOW })], events: [eventRecord()], publishedAt: null }),
+        page({ orders: [order('7', { recheckAt: NOW })], events: [eventRecord()], published: false }),
       )
       const [event] = await store.events.unpublished('shop', 1)
       const [follow] = await store.follows.due('shop', NOW, 1)
@@ -101,7 +101,7 @@ export function leaseContract(world: World): void {
         commit: () =>
           store.orders.commit(lost, page({ orders: [order('1')], events: [eventRecord({ orderId: '2' })] })),
         update: () => store.connections.update(lost, 'shop', { cursor: 5 }),
-        markPublished: () => store.events.markPublished(lost, [event.n], NOW),
+        markPublished: () => store.events.markPublished(lost, 'shop', [event.n]),
         reschedule: () => store.follows.reschedule(lost, [{ ...follow, next: NOW + 1000 }]),
         set: () => store.offsets.set('g', 0, 5, lost),
         queued: () => store.replays.queued(replay?.n ?? 0, { partition: 0, partitions: 1, lease: lost }),

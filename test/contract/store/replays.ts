@@ -74,26 +74,26 @@ export function replayContract(world: World): void {
       const { store } = world
       await remember(store, eventsOf('a', 2))
       const lease = await leaseOf(store)
-      await store.orders.commit(lease, page({ events: eventsOf('b', 2), publishedAt: null }))
+      await store.orders.commit(lease, page({ events: eventsOf('b', 2), published: false }))
       const end = await store.replays.end()
       expect(await store.replays.published(end - 2)).toBe(true)
       expect(await store.replays.published(end - 1)).toBe(false)
-      await store.orders.commit(lease, page({ events: eventsOf('c', 1), publishedAt: null }))
+      await store.orders.commit(lease, page({ events: eventsOf('c', 1), published: false }))
       expect(await store.replays.unpublished(end)).toEqual(new Map([['shop/b', 1]]))
-      await store.events.markPublished(lease, [end - 1], NOW)
+      await store.events.markPublished(lease, 'shop', [end - 1])
       expect(await store.replays.unpublished(end + 1)).toEqual(
         new Map([
           ['shop/b', 2],
           ['shop/c', 1],
         ]),
       )
-      await store.events.markPublished(lease, [end - 1, end], NOW)
+      await store.events.markPublished(lease, 'shop', [end - 1, end])
       expect(await store.replays.published(end)).toBe(true)
       const first = await store.events.get(
         (await store.events.list({}, { limit: 10 })).find(one => one.orderId === 'b')?.id ?? '',
       )
       await store.events.unpublish({ connection: 'shop', since: 0, until: NOW * 2, after: 'a', orders: 1 })
-      await store.events.markPublished(lease, [(first?.n ?? 0) + 1], NOW)
+      await store.events.markPublished(lease, 'shop', [(first?.n ?? 0) + 1])
       expect((await store.replays.unpublished(end)).has('shop/b')).toBe(false)
     })
 

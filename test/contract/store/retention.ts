@@ -108,11 +108,27 @@ export function retentionContract(world: World): void {
       const { store } = world
       await store.orders.commit(
         await leaseOf(store),
-        page({ orders: [order('1', { observedAt: 1 })], events: [old('1')], publishedAt: null }),
+        page({ orders: [order('1', { observedAt: 1 })], events: [old('1')], published: false }),
       )
       expect(await prune()).toMatchObject({ events: 0 })
       expect(await store.events.count({})).toBe(1)
       expect(await store.orders.get('shop', '1')).not.toBeNull()
+    })
+
+    test('a published event that the log is to get again stays until it has it', async () => {
+      const { store } = world
+      await store.orders.commit(await leaseOf(store), page({ orders: [order('a')], events: [old('a')] }))
+      expect(await store.events.unpublish({ connection: 'shop', since: 0, after: '', orders: 1 })).toMatchObject({
+        events: 1,
+      })
+      expect(await prune()).toMatchObject({ events: 0 })
+      const waiting = await store.events.unpublished('shop', 10)
+      await store.events.markPublished(
+        await leaseOf(store),
+        'shop',
+        waiting.map(({ n }) => n),
+      )
+      expect(await prune()).toMatchObject({ events: 1 })
     })
 
     test('an event that the reader of the embedded log has not passed stays, all of them where it has never read', async () => {

@@ -82,7 +82,7 @@ export function sessionContract(world: World): void {
         connection: 'shop',
         orders: [],
         events: [],
-        publishedAt: null,
+        published: false,
         quarantine,
       })
       const group = { connection: 'shop', path: 'total' }

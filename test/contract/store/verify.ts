@@ -42,7 +42,7 @@ export function verifyContract(world: World): void {
     test('counts what is not in the event log yet', async () => {
       const { store } = world
       const events = eventsOf('a', 2, { observedAt: NOW + 5 })
-      await store.orders.commit(await leaseOf(store), page({ events, publishedAt: null }))
+      await store.orders.commit(await leaseOf(store), page({ events, published: false }))
       await remember(store, eventsOf('b', 1))
       expect(await store.verify.unpublished()).toEqual([{ connection: 'shop', count: 2, oldestObservedAt: NOW + 5 }])
     })

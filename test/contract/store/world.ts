@@ -42,7 +42,7 @@ export const page = (own: Partial<PageCommit> = {}): PageCommit => ({
   connection: 'shop',
   orders: [],
   events: [],
-  publishedAt: NOW,
+  published: true,
   quarantine: [],
   ...own,
 })

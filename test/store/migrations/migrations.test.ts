@@ -8,6 +8,7 @@ import { systemClock } from '../../../src/lib/clock.ts'
 import { oneFence } from '../../../src/store/migrations/0013-one-fence.ts'
 import { MIGRATIONS } from '../../../src/store/migrations/list.ts'
 import type { Store } from '../../../src/store/store.ts'
+import { eventRecord } from '../../helpers/event-records.ts'
 import { startPostgres } from '../../helpers/postgres.ts'
 import { temporaryFolder } from '../../helpers/temp.ts'
 import { PRESENT, upTo } from './next-step.ts'
@@ -134,6 +135,36 @@ describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name
     expect(leases.map(({ epoch }) => epoch)).toEqual([5, 2, 1])
     await store.close()
   })
+  test.skipIf(!make)(
+    'from version 11: events without a time of publication are still to be published, the others are not',
+    async () => {
+      const at = (await make?.()) as Place
+      await upTo(11, async () => (await at.open()).close())
+      const row = (n: number, connection: string, publishedAt: number | null) =>
+        `('evt_${n}', 'order.paid', '${connection}', 'o${n}', '${connection}/o${n}', 1, 1, 'vendor', ${n}, ${publishedAt}, '{"n":${n}}')`
+      await at.rows(
+        `insert into events (id, type, connection, order_id, order_key, sequence, occurred_at, occurred_at_source, observed_at, published_at, body)
+      values ${[row(1, 'a', 5), row(2, 'a', null), row(3, 'b', null), row(4, 'a', null), row(5, 'b', 5)].join(', ')}`,
+      )
+      const store = await at.open()
+      const idsOf = async (connection: string) => (await store.events.unpublished(connection, 10)).map(({ id }) => id)
+      expect([await idsOf('a'), await idsOf('b')]).toEqual([['evt_2', 'evt_4'], ['evt_3']])
+      expect(await store.verify.unpublished()).toEqual([
+        { connection: 'a', count: 2, oldestObservedAt: 2 },
+        { connection: 'b', count: 1, oldestObservedAt: 3 },
+      ])
+      expect((await store.events.list({}, { limit: 10 })).map(({ n, id, body }) => [n, id, body])).toEqual(
+        [1, 2, 3, 4, 5].map(n => [n, `evt_${n}`, `{"n":${n}}`]),
+      )
+      // The next event gets a number that was never given.
+      const lease = await store.leases.acquire('a', 'us', 60_000, clock.now())
+      if (!lease) throw new Error('a new store gives every lease')
+      const events = [eventRecord({ connection: 'a', orderId: 'new' })]
+      await store.orders.commit(lease, { connection: 'a', orders: [], events, published: false, quarantine: [] })
+      expect((await store.events.unpublished('a', 10)).map(({ n }) => n)).toEqual([2, 4, 6])
+      await store.close()
+    },
+  )
 
   describe.skipIf(!make)('killed', () => {
     const place = async () => (await make?.()) as Place

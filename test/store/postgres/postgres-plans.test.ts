@@ -64,6 +64,7 @@ test.skipIf(!server)(
           'endpoints',
           'reconciliations',
           'sessions',
+          'unpublished',
         ].includes(node['Relation Name'] ?? '')
         if ((node['Node Type'] === 'Seq Scan' || whole) && !small)
           scans.push(`${node['Node Type']} ${node['Relation Name'] ?? node['Index Name']} ← ${text}`)

@@ -36,7 +36,7 @@ test('no statement of an idle poll, of a delivery, of a drain or of retention sc
     for (const { detail } of plan)
       if (
         /^SCAN /.test(String(detail)) &&
-        !/^SCAN (json_each|\(|CONSTANT|known|item|each_one|matching|b\d|new|done|asked|chosen|replays|quarantine)/.test(
+        !/^SCAN (json_each|\(|CONSTANT|known|item|each_one|matching|b\d|new|done|asked|chosen|waiting|replays|quarantine)/.test(
           String(detail),
         )
       )
