@@ -141,7 +141,7 @@ const MOMENTS: Partial<Plan> = {
 
 export const MUTANTS: readonly Mutant[] = [
   aimed(SILENT, mutant('a reconciliation publishes nothing', ['takeMissed', 'orders: ours }', 'orders: [] }'])),
-  mutant('writes are not checked against the epoch', ['holdLease', 'rows.length === 0', 'false']),
+  aimed(COMEBACKS, mutant('writes are not checked against the lease', ['holdLease', 'rows.length === 0', 'false'])),
   mutant('a position is committed before its event is delivered', [
     'advance',
     'oldest ? oldest.before : taken',

@@ -1,4 +1,4 @@
-import kafkajs, { type Admin, type Cluster, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
+import kafkajs, { type Admin, type Consumer, type EachBatchPayload, type Kafka } from 'kafkajs'
 import { doubled } from '../../lib/back-off.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { endsWithin } from '../../lib/deadline.ts'
@@ -6,19 +6,12 @@ import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Consumption, LogConsumer, LogEntry } from '../event-log.ts'
 import type { Patience } from './client.ts'
+import { afterTrouble, beforeJoining, fetchedOffset } from './kafkajs-hooks.ts'
 import type { MisfitFound } from './notices.ts'
-import {
-  type Anchor,
-  anchorOf,
-  type Bounds,
-  type Committed,
-  markOf,
-  metadataOf,
-  type Start,
-  startAt,
-} from './position.ts'
+import { type Anchor, markOf, metadataOf } from './position.ts'
 import { type Assignment, assignment, type Member } from './rebalance.ts'
 import { eventOf } from './record.ts'
+import { createStarts } from './starts.ts'
 
 /**
  * A member without a heartbeat for this long is removed from the group, and its partitions go to others. Brokers accept no less than 6 s.
@@ -36,8 +29,6 @@ const LEAVE_MS = 3_000
 const CATCH_UP_EVERY_MS = 50
 /** A topic cannot be deleted, created again and filled between two fetches that are closer than this. */
 const FETCH_GAP_MS = 1_000
-/** Ask twice for an end that is below our position: a newly elected leader may not know its end yet. */
-const ASK_AGAIN_MS = 500
 
 export interface KafkaConsumption extends Consumption {
   readonly group: string
@@ -88,6 +79,7 @@ export function consumeFromKafka(deps: {
   /** null: nothing was read yet. */
   let heartbeat: Heartbeat | null = null
   let callbacks: Promise<unknown> = Promise.resolve()
+  const places = createStarts({ ...deps, signal: stopping.signal })
 
   const order = <T>(callback: () => Promise<T>): Promise<T> => {
     const result = callbacks.then(callback)
@@ -113,54 +105,6 @@ export function consumeFromKafka(deps: {
     }
   }
 
-  /** Offsets that this consumer committed. Kafka forgets them with a deleted topic. */
-  const committedHere = new Map<number, number>()
-
-  async function bounds(partitions: readonly number[]): Promise<ReadonlyMap<number, Bounds>> {
-    const found = await deps.admin(admin => admin.fetchTopicOffsets(topic))
-    const known = new Map(
-      found.map(({ partition, low, high }) => [partition, { low: Number(low), high: Number(high) }]),
-    )
-    return new Map(partitions.map(partition => [partition, known.get(partition) ?? { low: 0, high: 0 }]))
-  }
-
-  async function committed(): Promise<ReadonlyMap<number, Committed>> {
-    const [offsets] = await deps.admin(admin => admin.fetchOffsets({ groupId: group, topics: [topic] }))
-    return new Map(
-      offsets?.partitions.map(({ partition, offset, metadata }) => [
-        partition,
-        { offset: Number(offset) < 0 ? null : Number(offset), anchor: anchorOf(metadata) },
-      ]),
-    )
-  }
-
-  async function starts(partitions: readonly number[]): Promise<ReadonlyMap<number, Start>> {
-    const positions = await committed()
-    const startsIn = (found: ReadonlyMap<number, Bounds>) =>
-      new Map(
-        partitions.map(partition => {
-          const bounds = found.get(partition) ?? { low: 0, high: 0 }
-          return [partition, startAt(positions.get(partition) ?? NOTHING, bounds)] as const
-        }),
-      )
-    let found = startsIn(await bounds(partitions))
-    if ([...found.values()].some(({ misfit }) => misfit === 'ends-below')) {
-      await clock.sleep(ASK_AGAIN_MS, stopping.signal)
-      found = startsIn(await bounds(partitions))
-    }
-    const anyPosition = [...positions.values()].some(({ offset }) => offset !== null)
-    const readBefore = !anyPosition && ((await consumer.hasReadBefore?.()) ?? false)
-    return new Map(
-      [...found].map(([partition, start]) => {
-        const before = positions.get(partition)?.offset ?? committedHere.get(partition) ?? null
-        const isGone = positions.get(partition)?.offset == null && (committedHere.has(partition) || readBefore)
-        const misfit = start.misfit ?? (isGone ? 'position-gone' : null)
-        if (misfit) deps.onMisfit({ group, partition, misfit, next: before ?? 0, from: start.next })
-        return [partition, { ...start, misfit }]
-      }),
-    )
-  }
-
   function memberOf(kafka: Consumer, commit: () => Commit | null): Member {
     return {
       pause: partitions => kafka.pause([{ topic, partitions: [...partitions] }]),
@@ -178,10 +122,10 @@ export function consumeFromKafka(deps: {
         const write = commit()
         if (!write) throw new AppError('Nothing was read yet.', { code: 'kafka.commit', intent: 'retry' })
         await write({ topics: [{ topic, partitions }] })
-        for (const [partition, { offset }] of offsets) committedHere.set(partition, offset)
+        places.committed(offsets)
       },
-      starts,
-      bounds,
+      starts: places.starts,
+      bounds: places.bounds,
     }
   }
 
@@ -359,33 +303,4 @@ export function consumeFromKafka(deps: {
       await ended
     },
   }
-}
-
-const NOTHING: Committed = { offset: null, anchor: null }
-
-/**
- * kafkajs rebalances eagerly and has no hook for a revoke: when it joins again, others may get all its partitions. It looks up the
- * coordinator first and waits for that, so partitions are revoked there.
- */
-function beforeJoining(cluster: Cluster, release: () => Promise<void>): void {
-  const find = cluster.findGroupCoordinator.bind(cluster)
-  cluster.findGroupCoordinator = async group => {
-    await release()
-    return find(group)
-  }
-}
-
-/** kafkajs refreshes metadata after a refused fetch: the topic did not exist, or its leader moved. */
-function afterTrouble(cluster: Cluster, doubt: () => void): void {
-  const refresh = cluster.refreshMetadata.bind(cluster)
-  cluster.refreshMetadata = async () => {
-    await refresh()
-    doubt()
-  }
-}
-
-/** The offset that a batch was fetched from; null if kafkajs does not tell it. */
-function fetchedOffset(batch: object): number | null {
-  const offset = 'fetchedOffset' in batch ? Number(batch.fetchedOffset) : Number.NaN
-  return Number.isNaN(offset) ? null : offset
 }
