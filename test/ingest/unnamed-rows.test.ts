@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest'
 import type { Reject, Window } from '../../src/sources/source.ts'
 import { type FeedScript, MINUTE_START, ordersUpdatedAt } from '../helpers/scripted-feed.ts'
 import { paid } from '../helpers/snapshots.ts'
-import { clock, history, scene, signal, store } from './scene.ts'
+import { clock, history, newStoreForEachTest, scene, signal, store } from './scene.ts'
+
+newStoreForEachTest()
 
 const MINUTE = 60_000
 const second = (n: number) => MINUTE_START + n * 1000

@@ -151,7 +151,7 @@ describe('a store', () => {
       ['backlog.event_missing'],
       [],
     ],
-    ['a position ahead of everything', `insert into offsets values ('dispatch', 0, 99, 0, null)`, ['offset.ahead'], []],
+    ['a position ahead of everything', `insert into offsets values ('dispatch', 0, 99, null)`, ['offset.ahead'], []],
     [
       'a backlog in a wrong place',
       `update backlog set sequence = 9 where order_key = 'shop/a' and sequence = 3`,
