@@ -282,7 +282,7 @@ describe('whatever is sent', () => {
       }),
       { numRuns: 3000 },
     )
-  }, 120_000)
+  })
 
   test('the calls that are in order answer what is described', async () => {
     const dead = (await api.call('GET', '/v1/dead-letters', AS)).body.data[0]?.id ?? 'gone'

@@ -101,7 +101,7 @@ test('whatever happens, with a slow store and little memory, nothing is lost and
     }),
     { numRuns: 200 },
   )
-}, 60_000)
+})
 
 /** Lets time pass until the work is done, however it ends. */
 async function passing(clock: MemoryClock, work: Promise<unknown>): Promise<void> {

@@ -64,4 +64,4 @@ test('backfill refuses wrong calls with exit code 2', async () => {
   await shop()
   for (const args of [['backfill'], ['backfill', 'kk'], ['backfill', 'kk', '--since', 'soon']])
     expect((await command(folder.path, args)).code).toBe(2)
-}, 60_000)
+})

@@ -116,7 +116,7 @@ const verified = async (folder: string, env: NodeJS.ProcessEnv, flags: readonly 
 
 test.for(Object.keys(kinds))(
   '%s: a backup taken under load restores to a consistent store, which reads again from the vendors what came after it',
-  { timeout: 120_000 },
+  { timeout: 240_000 },
   async (name, { skip }) => {
     const make = kinds[name]
     if (!make) return skip('no PostgreSQL')

@@ -180,4 +180,4 @@ test("no secret is in the store, a log line, an answer, a metric or an error, bu
     seen.filter(one => one.text.includes(text)).map(({ where }) => `${kind} in ${where}`),
   )
   expect(found).toEqual([])
-}, 120_000)
+})

@@ -30,7 +30,7 @@ beforeEach(async () => {
   })
   program = await startProgram(folder.path, {}, [], { withinMs: 60_000 })
   ends.push(() => program.child.kill('SIGKILL'))
-}, 90_000)
+})
 afterEach(async () => {
   for (const end of ends.splice(0)) await end()
   await folder.remove()
@@ -70,7 +70,7 @@ describe('commands against a running server', () => {
       expect([args, ran.code, ran.stdout]).toEqual([args, code, ''])
       expect(JSON.parse(ran.stderr)).toEqual({ error: { code: expect.any(String), message: expect.any(String) } })
     }
-  }, 120_000)
+  })
 
   test('listen forwards events to a local receiver, signed, and reports the one it refuses without trying it again', async () => {
     const receiver = await createReceiver()
@@ -106,5 +106,5 @@ describe('commands against a running server', () => {
       expect((await verifyWebhook({ headers, body }, secret)).id).toBe(headers['webhook-id'])
     }
     expect(((await program.get('/v1/endpoints')).body as { data: unknown[] }).data).toEqual([])
-  }, 120_000)
+  })
 })

@@ -31,7 +31,7 @@ describe.skipIf(binary === null)('a failing endpoint', { timeout: 180_000 }, () 
     })
     program = await startProgram(folder.path)
     browser = await openChromium(binary ?? '')
-  }, 120_000)
+  })
   afterAll(async () => {
     await browser.close()
     await program.end('SIGKILL')

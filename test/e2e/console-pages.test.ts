@@ -24,7 +24,7 @@ describe.skipIf(binary === null)('the console in a real browser', { timeout: 240
     world = await fillWorld(rig.api)
     server = await serve(0)
     browser = await openChromium(binary ?? '')
-  }, 120_000)
+  })
   afterAll(async () => {
     await browser.close()
     await server.close()

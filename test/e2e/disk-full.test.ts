@@ -90,7 +90,7 @@ describe.skipIf(!probe)('on a full disk', () => {
     await until('it is ready', async () => (await ready(program)) === 200)
     expect(isGood(await judge({ facts: shop.facts(), api: program, subscribers: [steady, shaky] }))).toBe(true)
     expect(await program.end('SIGTERM')).toBe(0)
-  }, 60_000)
+  })
 
   test('filled by its own events, killed and started again: the store is whole and nothing is lost', async () => {
     const first = await start()
@@ -112,7 +112,7 @@ describe.skipIf(!probe)('on a full disk', () => {
     const database = new DatabaseSync(join(disk.path, 'data/orderwire.db'), { readOnly: true })
     expect(database.prepare('pragma integrity_check').get()).toEqual({ integrity_check: 'ok' })
     database.close()
-  }, 60_000)
+  })
 
   test('no half of a secret key is left behind', async () => {
     const dataFolder = join(disk.path, 'data')

@@ -129,5 +129,5 @@ describe('an endpoint', () => {
       code: 1,
       stderr: 'orderwire: There is no endpoint "mine".\n',
     })
-  }, 120_000)
+  })
 })

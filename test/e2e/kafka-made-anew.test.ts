@@ -95,5 +95,5 @@ describe.skipIf(!kafka)('a Kafka topic that is deleted and made again', () => {
     const bad = await command(folder.path, ['republish'])
     expect([bad.code, bad.stderr]).toEqual([2, expect.stringContaining('--since')])
     await folder.remove()
-  }, 60_000)
+  })
 })

@@ -83,7 +83,7 @@ describe.skipIf(!hasPrlimit)('with few file descriptors', () => {
     expect((await started.get('/v1/dead-letters')).body).toMatchObject({ data: [] })
     expect(await started.end('SIGTERM')).toBe(0)
     await Promise.all(subscribers.map(one => one.close()))
-  }, 90_000)
+  })
 })
 
 describe('with little memory', () => {
@@ -119,5 +119,5 @@ describe('with little memory', () => {
     expect(program.child.exitCode).toBeNull()
     expect(await program.end('SIGTERM')).toBe(0)
     await Promise.all([fast.close(), slow.close(), dead.close()])
-  }, 90_000)
+  })
 })

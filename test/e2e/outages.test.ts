@@ -88,7 +88,7 @@ describe.skipIf(!kafka)('without Kafka', () => {
       KAFKA_TOPIC: topic,
     })
     expect([code, stderr]).toEqual([1, expect.stringMatching(new RegExp(`^orderwire: .*${topic}.*compact[^\\n]*\\n$`))])
-  }, 120_000)
+  })
 })
 
 describe.skipIf(!postgres)('without PostgreSQL', () => {

@@ -34,7 +34,7 @@ beforeAll(async () => {
   expect(paths.filter(path => /^(test|src|node_modules)\/|\.test\./.test(path))).toEqual([])
   installed = await newFolder()
   await install(installed)
-}, 120_000)
+})
 
 /** What `npm install TARBALL` leaves: the package unpacked, and its dependencies beside it (linked, so that no registry is asked). */
 async function install(folder: string): Promise<void> {
@@ -117,7 +117,7 @@ export default defineHandler({
     await second.end()
     const after = (await orderwire(folder, 'events', '--json')).stdout.trim().split('\n')
     expect(after.slice(0, before.length)).toEqual(before)
-  }, 60_000)
+  })
 
   test('gives handlers and subscribers types that refuse a member of another event', async () => {
     const folder = await withPackage()
@@ -157,7 +157,7 @@ export const config = defineConfig({ connections: [], handler: 'x' })
 `,
     )
     expect(await compiled(folder, ['use.ts'])).toBe('')
-  }, 60_000)
+  })
 })
 
 describe('a source of a further vendor in a folder of its own', () => {
@@ -182,14 +182,14 @@ describe('a source of a further vendor in a folder of its own', () => {
       cwd: folder,
     }).catch(error => error)
     expect(broken.stdout).toMatch(/^not ok \d+ - a source of acme finds no order that the vendor does not know/m)
-  }, 60_000)
+  })
 
   test('compiles under strict options', async () => {
     const folder = await withPackage()
     await writeFile(join(folder, 'package.json'), '{ "type": "module" }')
     for (const [name, code] of await samples) await writeFile(join(folder, name), code)
     expect(await compiled(folder, [...(await samples).keys()])).toBe('')
-  }, 60_000)
+  })
 })
 
 describe('orderwire init', () => {

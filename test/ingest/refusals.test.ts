@@ -215,7 +215,7 @@ describe('what the log refuses', () => {
     await one.clock.until(async () => (await waiting()).length === 0, 60_000)
     expect(control.written).toHaveLength(10_002)
     await end()
-  }, 60_000)
+  })
 
   test('a log that refuses our credentials costs no lease, is shown, and is tried until it accepts them', async () => {
     const { log, control } = refusingLog()

@@ -75,7 +75,7 @@ async function readWithAnotherClient(
 const written = (received: readonly Received[], mark: string): ReadonlyMap<string, number> =>
   new Map(received.filter(({ value }) => value === mark).map(({ key, partition }) => [key, partition]))
 
-describe.skipIf(!kafka)('what other programs find in the topic', { timeout: 60_000 }, () => {
+describe.skipIf(!kafka)('what other programs find in the topic', () => {
   const brokers = kafka?.brokers ?? ''
   const topic = unique('order-events')
   const events = realEvents(40)
@@ -86,7 +86,7 @@ describe.skipIf(!kafka)('what other programs find in the topic', { timeout: 60_0
     log = await openKafkaLog(brokers, { topic, partitions: PARTITIONS })
     await log.append(events)
     received = await readWithAnotherClient(brokers, topic, all => all.length >= events.length)
-  }, 60_000)
+  })
   afterAll(() => log?.close())
 
   test('every event once, the bytes that were stored, in the order of each order', () => {
@@ -177,7 +177,7 @@ describe.skipIf(!kafka)('what other programs find in the topic', { timeout: 60_0
 
 const isThere = (command: string) => spawnSync(command, ['--version']).status === 0
 
-describe('a loop of docs/consuming.md', { timeout: 120_000 }, () => {
+describe('a loop of docs/consuming.md', () => {
   const events = realEvents(3)
   const repeats = events.slice(0, 2)
   const expected = events.map(({ type, id }) => `${type} ${id}`).sort()

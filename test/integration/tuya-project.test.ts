@@ -80,7 +80,7 @@ describe('case 50: two connections of one Tuya project', () => {
     expect(tokenCalls()).toBe(3)
     for (const source of sources) await source.check(READ)
     expect(tokenCalls()).toBe(3)
-  }, 30_000)
+  })
 
   test.skipIf(!server)(
     'share one token and one pace in two processes on PostgreSQL',

@@ -18,7 +18,7 @@ const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 60_000
 const ids = (taken: Recorder['taken']) => taken.map(({ event }) => event.id)
 const sum = (numbers: readonly number[]) => numbers.reduce((total, number) => total + number, 0)
 
-describe.skipIf(!kafka)('consuming from Kafka', { timeout: 90_000 }, () => {
+describe.skipIf(!kafka)('consuming from Kafka', () => {
   const broker = kafka as TestKafka
   let bare: Awaited<ReturnType<typeof bareClient>>
   let topic: string

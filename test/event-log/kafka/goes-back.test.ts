@@ -26,7 +26,7 @@ const seen = ({ taken }: Recorder, name: string) =>
   [...new Set(orderIds(taken))].filter(orderId => orderId.startsWith(name)).sort()
 const idsOf = (events: readonly EventRecord[]) => events.map(({ orderId }) => orderId).sort()
 
-describe.skipIf(!kafka)('an event log on Kafka that goes back', { timeout: 120_000 }, () => {
+describe.skipIf(!kafka)('an event log on Kafka that goes back', () => {
   const { brokers } = kafka as TestKafka
   let bare: Awaited<ReturnType<typeof bareClient>>
   let topic: string

@@ -15,7 +15,7 @@ afterAll(() => kafka?.stop())
 
 const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 60_000, interval: 50 })
 
-describe.skipIf(!kafka)('publishing to Kafka', { timeout: 60_000 }, () => {
+describe.skipIf(!kafka)('publishing to Kafka', () => {
   const brokers = kafka?.brokers ?? ''
   let bare: Awaited<ReturnType<typeof bareClient>>
   const logs: EventLog[] = []

@@ -36,7 +36,7 @@ function noted(orderId: string, note: string, sequence = 1): EventRecord {
 /** Text that does not become smaller when it is compressed. */
 const dense = (bytes: number) => randomBytes(bytes / 2).toString('hex')
 
-describe.skipIf(!kafka)('what Kafka refuses', { timeout: 120_000 }, () => {
+describe.skipIf(!kafka)('what Kafka refuses', () => {
   let bare: Awaited<ReturnType<typeof bareClient>>
   const logs: EventLog[] = []
   beforeAll(async () => {

@@ -15,7 +15,7 @@ afterAll(() => kafka?.stop())
 const eventually = (check: () => unknown) => vi.waitFor(check, { timeout: 60_000, interval: 50 })
 const never = () => new AbortController().signal
 
-describe.skipIf(!kafka)('Kafka with passwords and permissions', { timeout: 60_000 }, () => {
+describe.skipIf(!kafka)('Kafka with passwords and permissions', () => {
   const brokers = kafka?.brokers ?? ''
   const logs: EventLog[] = []
   let bare: Awaited<ReturnType<typeof bareClient>>

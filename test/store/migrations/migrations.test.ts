@@ -93,7 +93,7 @@ async function expectNextVersion(place: Place): Promise<void> {
   expect(await place.rows('select note from offsets')).toEqual([{ note: 'group' }])
 }
 
-describe.each(Object.keys(places))('migrations on %s', { timeout: 60_000 }, name => {
+describe.each(Object.keys(places))('migrations on %s', name => {
   const make = places[name]
 
   test.skipIf(!make).each([

@@ -20,17 +20,17 @@ async function connected<T>(url: string, run: (client: pg.Client) => Promise<T>)
   return run(client).finally(() => client.end())
 }
 
-describe.skipIf(!server)('PostgreSQL behind PgBouncer', { timeout: 120_000 }, () => {
+describe.skipIf(!server)('PostgreSQL behind PgBouncer', () => {
   const poolers = new Map<'session' | 'transaction', Pooler>()
   beforeAll(async () => {
     if (!binary || !server) return
     for (const mode of ['session', 'transaction'] as const)
       poolers.set(mode, await startPgbouncer(binary, { url: server.url, mode, servers: mode === 'session' ? 40 : 3 }))
-  }, 60_000)
+  })
   afterAll(async () => {
     for (const pooler of poolers.values()) await pooler.stop()
     await server?.stop()
-  }, 60_000)
+  })
   const newDatabase = async () => (await server?.newDatabase()) ?? ''
   const through = (mode: 'session' | 'transaction', url: string) => poolers.get(mode)?.through(url) ?? ''
 

@@ -48,7 +48,7 @@ describe('opening a PostgreSQL store', () => {
   })
 })
 
-describe.skipIf(!server)('a PostgreSQL store', { timeout: 60_000 }, () => {
+describe.skipIf(!server)('a PostgreSQL store', () => {
   afterAll(() => server?.stop(), 60_000)
   const newDatabase = async () => (await server?.newDatabase()) ?? ''
   const admin = async <T extends pg.QueryResultRow>(url: string, text: string): Promise<T[]> => {

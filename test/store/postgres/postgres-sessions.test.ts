@@ -38,7 +38,7 @@ const failureOf = (call: Promise<unknown>): Promise<AppError | null> =>
     },
   )
 
-describe.skipIf(!server)('sessions with PostgreSQL', { timeout: 60_000 }, () => {
+describe.skipIf(!server)('sessions with PostgreSQL', () => {
   const newDatabase = async () => (await server?.newDatabase()) ?? ''
   const withStore = async (
     options: { url: string; poolSize?: number; sessionAgeMs?: number },
@@ -138,7 +138,7 @@ describe.skipIf(!server)('sessions with PostgreSQL', { timeout: 60_000 }, () => 
   })
 })
 
-describe('several hosts in DATABASE_URL', { timeout: 120_000 }, () => {
+describe('several hosts in DATABASE_URL', () => {
   interface Place {
     readonly server: PostgresServer
     readonly folder: string
@@ -147,7 +147,7 @@ describe('several hosts in DATABASE_URL', { timeout: 120_000 }, () => {
   const cleanUps: (() => Promise<void>)[] = []
   afterAll(async () => {
     for (const cleanUp of cleanUps) await cleanUp()
-  }, 60_000)
+  })
 
   async function place(): Promise<Place | null> {
     const folder = await temporaryFolder()

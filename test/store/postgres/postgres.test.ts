@@ -10,6 +10,6 @@ describe.skipIf(!server)('PostgreSQL', () => {
   afterAll(async () => {
     await harness.end()
     await server?.stop()
-  }, 60_000)
+  })
   storeContract('postgres', harness.open)
 })
