@@ -16,7 +16,7 @@ const run = (...args: string[]) => command(folder.path, args)
 test('verify says what is wrong and what to do, and ends with 1 until it is mended', async () => {
   expect(await run('verify')).toMatchObject({ code: 0, stdout: expect.stringContaining('no problem'), stderr: '' })
   const database = new DatabaseSync(join(folder.path, 'data/orderwire.db'))
-  database.exec(`insert into offsets values ('dispatch', 0, 99, 0, null)`)
+  database.exec(`insert into offsets values ('dispatch', 0, 99, null)`)
   database.close()
   const found = await run('verify')
   expect([found.code, found.stderr]).toEqual([1, 'orderwire: 1 problem found.\n'])
