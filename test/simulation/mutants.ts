@@ -246,7 +246,10 @@ export const MUTANTS: readonly Mutant[] = [
     'spillLane(lane, batch)',
     'table.remove(lane)',
   ]),
-  mutant('a window with rows without an id is not read again', ['noteUnnamed', 'if (sawUnnamed)', 'if (!window)']),
+  aimed(
+    { ...POLLS, wire: true },
+    mutant('a window with rows without an id is not read again', ['noteUnnamed', 'if (sawUnnamed)', 'if (!window)']),
+  ),
   mutant('quarantine is not cleared when a row can be read again', ['unread', "{ ...row, digest: '' }", 'row']),
   mutant('an empty lane keeps its row', [
     'dropEmptyLanes',

@@ -29,7 +29,7 @@ export function createVendor(deps: {
   const { pageSize, mostOrders, lagMs, overlapMs, slowRecords, dateOffMs, phantoms, cursed } = plan
   const id = `v${number}`
   const config = configOf(id, kind, plan, random.chance(0.5) ? '2022-01' : '2025-06')
-  const illegibleMs = plan.wire ? overlapMs / 2 : 600_000
+  const illegibleMs = 600_000
   const changed = (orderId: string) => deps.changed(id, orderId)
   const shop = createShop({
     ...{ id, kind, number, time, random, trace, changed },
