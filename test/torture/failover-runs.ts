@@ -42,7 +42,7 @@ export async function failovers(options: {
 }
 
 const narrowed = (run: Run, only: string | undefined): Run =>
-  only === undefined ? run : { ...run, losses: [...new Set(run.losses.filter(loss => loss === only))] }
+  only === undefined ? run : { ...run, losses: run.losses.filter(loss => loss === only) }
 
 async function oneRun(
   kafka: KafkaCluster,

@@ -179,7 +179,9 @@ export async function failover(options: {
     say(`${facts.length} facts to be told; waiting until they are`)
     const complete = () => told().every(count => count >= facts.length)
     await until('everything is told', complete, options.patienceMs, 500).catch(error => say(error.message))
-    const verdict = await judge({ facts, api: await fleet.api(), subscribers })
+    const api = await fleet.api()
+    await until('the API answers', async () => (await api.get('/v1/events?limit=1')).status === 200)
+    const verdict = await judge({ facts, api, subscribers })
     return { ...verdict, silences, kills: losses.length, deaths: fleet.deaths, note: losses.join(', ') }
   } finally {
     clearInterval(living)

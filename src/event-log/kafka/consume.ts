@@ -6,6 +6,7 @@ import { AppError, messageOf } from '../../lib/errors.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Consumption, LogConsumer, LogEntry } from '../event-log.ts'
 import type { Patience } from './client.ts'
+import { followCoordinator } from './coordinator.ts'
 import type { MisfitFound } from './notices.ts'
 import {
   type Anchor,
@@ -233,10 +234,10 @@ export function consumeFromKafka(deps: {
       maxBytes: FETCH_BYTES,
       metadataMaxAge: 60_000,
       allowAutoTopicCreation: false,
-      retry: { retries: 300, initialRetryTime: 200, maxRetryTime: 2_000, restartOnFailure: async () => false },
+      retry: { retries: 1_200, initialRetryTime: 200, maxRetryTime: 500, restartOnFailure: async () => false },
       partitionAssigners: [
         context => {
-          beforeJoining(context.cluster, () => release({ commit: true, revoke: true }))
+          beforeJoining(context.cluster, clock, () => release({ commit: true, revoke: true }))
           afterTrouble(context.cluster, () => current?.doubt())
           return kafkajs.PartitionAssigners.roundRobin(context)
         },
@@ -367,11 +368,11 @@ const NOTHING: Committed = { offset: null, anchor: null }
  * kafkajs rebalances eagerly and has no hook for a revoke: when it joins again, others may get all its partitions. It looks up the
  * coordinator first and waits for that, so partitions are revoked there.
  */
-function beforeJoining(cluster: Cluster, release: () => Promise<void>): void {
+function beforeJoining(cluster: Cluster, clock: Clock, release: () => Promise<void>): void {
   const find = cluster.findGroupCoordinator.bind(cluster)
   cluster.findGroupCoordinator = async group => {
     await release()
-    return find(group)
+    return followCoordinator({ first: await find(group), find: () => find(group), sessionMs: SESSION_MS, clock })
   }
 }
 
