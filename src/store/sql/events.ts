@@ -100,12 +100,13 @@ export async function insertEvents(
   dialect: SqlDialect,
   events: readonly EventRecord[],
   publishedAt: number | null,
+  conflict = '',
 ): Promise<void> {
   if (events.length === 0) return
   await dialect.lockHistory(trx)
   await dialect.insert(
     trx,
-    { table: 'events', columns: NEW_EVENT },
+    { table: 'events', columns: NEW_EVENT, conflict },
     events.map(event => [
       event.id,
       event.type,
@@ -160,7 +161,8 @@ export async function restoreEvents(
   )
   for (const { id } of back) byId.delete(id)
   const [first] = byId.values()
-  if (first) await insertEvents(trx, dialect, [...byId.values()], first.observedAt)
+  // The place of an event may be taken: the store went back, and the order was derived anew. Then its fact is published again.
+  if (first) await insertEvents(trx, dialect, [...byId.values()], first.observedAt, 'on conflict do nothing')
 }
 
 export type EventColumns = Omit<Selectable<Schema['events']>, 'published_at'>
