@@ -3,7 +3,7 @@ import { doubled } from '../lib/back-off.ts'
 import type { AppError } from '../lib/errors.ts'
 import type { StoredEvent } from '../store/port/events.ts'
 
-const PAUSES = { partition: { first: 1_000, most: 15_000 }, order: { first: 5_000, most: 30_000 } } as const
+const PAUSES = { partition: { first: 1_000, most: 3_000 }, order: { first: 5_000, most: 30_000 } } as const
 /** If more orders than this are held back, each is tried more rarely. */
 const MANY_ORDERS = 100
 

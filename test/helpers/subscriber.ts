@@ -28,6 +28,8 @@ export async function subscriber(failureRate: number, random: { chance(p: number
   return {
     url: `http://127.0.0.1:${port}/`,
     received,
+    /** When it acknowledged each of them, by `performance.now()`. */
+    receivedAt,
     inFlight: () => inFlight,
     /** How many it acknowledged in the last so many milliseconds. */
     receivedWithin: (ms: number) => receivedAt.filter(at => at > performance.now() - ms).length,

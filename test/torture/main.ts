@@ -5,13 +5,14 @@ import { tightDisk } from '../helpers/tight-disk.ts'
 import { until } from '../helpers/until.ts'
 import { torture } from './cluster.ts'
 import { fullDisk } from './disk.ts'
+import { failovers } from './failover-runs.ts'
 import { killAgain } from './solo.ts'
 import { takeOver } from './takeover.ts'
 import { isGood, type Verdict } from './verdict.ts'
 
 /**
- * `npm run torture -- [--only cluster|solo|takeover|disk|database-disk] [--kills 120] [--joins 15] [--pauses 3] [--broker 30] [--rounds 6] [--seed 1]`:
- * real processes on real servers while everything that can die does, and disks that fill up. Ends with a table; exit 1 unless every
+ * `npm run torture -- [--only cluster|solo|failover|takeover|disk|database-disk] [--kills 120] [--joins 15] [--pauses 3] [--broker 30] [--rounds 6] [--bounded]
+ * [--loss 'broker killed'] [--seed 1]`: real processes on real servers while everything that can die does, and disks that fill up. Ends with a table; exit 1 unless every
  * fact was told, once, in order, by processes that ended only when they were killed.
  */
 
@@ -23,6 +24,8 @@ const { values } = parseArgs({
     pauses: { type: 'string', default: '3' },
     broker: { type: 'string', default: '30' },
     rounds: { type: 'string', default: '6' },
+    bounded: { type: 'boolean', default: false },
+    loss: { type: 'string' },
     seed: { type: 'string', default: String(Date.now() % 100_000) },
   },
 })
@@ -67,6 +70,7 @@ const scenes: Record<string, () => Promise<Outcome>> = {
   },
 
   solo: () => killAgain({ kills: Number(values.kills), seed, patienceMs: 300_000, say }),
+  failover: () => failovers({ bounded: values.bounded, only: values.loss, seed, say }),
 
   async takeover() {
     const postgres = await startOwnPostgres()

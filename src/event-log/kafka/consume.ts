@@ -177,10 +177,12 @@ export function consumeFromKafka(deps: {
       maxBytes: FETCH_BYTES,
       metadataMaxAge: 60_000,
       allowAutoTopicCreation: false,
-      retry: { retries: 300, initialRetryTime: 200, maxRetryTime: 2_000, restartOnFailure: async () => false },
+      retry: { retries: 1_200, initialRetryTime: 200, maxRetryTime: 500, restartOnFailure: async () => false },
       partitionAssigners: [
         context => {
-          beforeJoining(context.cluster, () => release({ commit: true, revoke: true }))
+          beforeJoining(context.cluster, { clock, sessionMs: SESSION_MS }, () =>
+            release({ commit: true, revoke: true }),
+          )
           afterTrouble(context.cluster, () => current?.doubt())
           return kafkajs.PartitionAssigners.roundRobin(context)
         },

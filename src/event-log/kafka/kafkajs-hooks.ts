@@ -1,4 +1,6 @@
 import type { Cluster } from 'kafkajs'
+import type { Clock } from '../../lib/clock.ts'
+import { followCoordinator } from './coordinator.ts'
 
 /** What kafkajs has no hook for, or does not tell. It stands on functions of its own classes; `test/event-log/kafka/consume.test.ts` notices if they change. */
 
@@ -6,11 +8,15 @@ import type { Cluster } from 'kafkajs'
  * kafkajs rebalances eagerly and has no hook for a revoke: when it joins again, others may get all its partitions. It looks up the
  * coordinator first and waits for that, so partitions are revoked there.
  */
-export function beforeJoining(cluster: Cluster, release: () => Promise<void>): void {
+export function beforeJoining(
+  cluster: Cluster,
+  { clock, sessionMs }: { clock: Clock; sessionMs: number },
+  release: () => Promise<void>,
+): void {
   const find = cluster.findGroupCoordinator.bind(cluster)
   cluster.findGroupCoordinator = async group => {
     await release()
-    return find(group)
+    return followCoordinator({ first: await find(group), find: () => find(group), sessionMs, clock })
   }
 }
 

@@ -79,7 +79,7 @@ export function assignment(deps: {
 
   /** Retries until it works or the partitions are gone. */
   async function insist<T>(what: string, attempt: () => Promise<T>): Promise<T | null> {
-    const backOff = createBackOff({ firstMs: 100, longestMs: 5_000 })
+    const backOff = createBackOff({ firstMs: 100, longestMs: 1_000 })
     while (state === 'held') {
       try {
         return await attempt()

@@ -63,5 +63,9 @@ export interface OrderStore {
   due(connection: string, now: number, limit: number): Promise<readonly DueOrder[]>
   /** Moves the recheck times of orders, and nothing else of them. Takes orders as they were read: a time that was set since stays. */
   postpone(lease: Lease, connection: string, orders: readonly (DueOrder & { next: number })[]): Promise<void>
+  /**
+   * Writes a page in one transaction. Events that the state of their order does not know yet are removed, with what waits of them: the
+   * store went back behind the event log, and a spill put them back. The new ones replace them.
+   */
   commit(lease: Lease, page: PageCommit): Promise<void>
 }

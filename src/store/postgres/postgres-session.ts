@@ -3,6 +3,8 @@ import type { Clock } from '../../lib/clock.ts'
 import type { DatabaseAddress, DatabaseHost, TargetSession } from '../../lib/database-url.ts'
 import { endsWithin } from '../../lib/deadline.ts'
 import { AppError } from '../../lib/errors.ts'
+import { createHostOrder, type HostOrder } from './host-order.ts'
+import { createLivenessWatch, type Liveness } from './liveness.ts'
 import { isUnfit, postgresError } from './postgres-errors.ts'
 import type { Session } from './session-pool.ts'
 
@@ -13,6 +15,8 @@ export interface PostgresSession extends Session {
   query(text: string, values: readonly unknown[]): Promise<pg.QueryResult>
   /** A transaction is open on it. */
   readonly inTransaction: boolean
+  /** Its server did not answer any more. */
+  readonly gone: boolean
 }
 
 export interface StatementLimits {
@@ -26,6 +30,32 @@ const IDLE_TRANSACTION_MS = 60_000
 const ANSWER_MS = 10_000
 const GOODBYE_MS = 2_000
 
+/** What the sessions of one pool know of the servers. */
+export interface Servers {
+  readonly order: HostOrder
+  readonly watch: (client: pg.Client) => Liveness
+}
+
+export const serversOf = (clock: Clock): Servers => ({
+  order: createHostOrder(clock),
+  watch: createLivenessWatch(clock),
+})
+
+interface Watched {
+  readonly watch: Servers['watch']
+  /** The server of a session did not answer any more. */
+  readonly gone: () => void
+}
+
+interface Wrapping {
+  readonly place: string
+  readonly end: () => Promise<void>
+  readonly gone: () => void
+  /** Added to the statement that begins a transaction. */
+  readonly atBegin: string
+  readonly liveness: Liveness
+}
+
 /**
  * Opens a session on the first reachable host that fits `target`. Wrong credentials or a missing database end the search: other hosts
  * would answer the same.
@@ -34,13 +64,15 @@ export async function openSession(
   { hosts, target, shuffled, connectTimeoutMs, place }: DatabaseAddress,
   limits: StatementLimits,
   clock: Clock,
+  { order, watch }: Servers = serversOf(clock),
 ): Promise<PostgresSession> {
   const failures: unknown[] = []
-  for (const host of shuffled ? inAnyOrder(hosts) : hosts)
+  for (const host of order.sorted(shuffled ? inAnyOrder(hosts) : hosts))
     try {
-      return await openOn(host, { target, connectTimeoutMs }, limits, clock)
+      return await openOn(host, { target, connectTimeoutMs, watch, gone: () => order.silent(host) }, limits, clock)
     } catch (error) {
       failures.push(error)
+      if (error instanceof AppError && error.code === 'store.unreachable') order.silent(host)
       if (error instanceof AppError && error.code === 'store.refused') break
     }
   const [first] = failures
@@ -55,7 +87,7 @@ export async function openSession(
 
 async function openOn(
   host: DatabaseHost,
-  { target, connectTimeoutMs }: Pick<DatabaseAddress, 'target' | 'connectTimeoutMs'>,
+  { target, connectTimeoutMs, watch, gone }: Pick<DatabaseAddress, 'target' | 'connectTimeoutMs'> & Watched,
   limits: StatementLimits,
   clock: Clock,
 ): Promise<PostgresSession> {
@@ -75,7 +107,8 @@ async function openOn(
     await client.connect()
     await assertTarget(client, target, host.place)
     const pooled = !(await limited(client, limits))
-    return wrap(client, { place: host.place, end, atBegin: pooled ? localLimits(limits) : '' })
+    const atBegin = pooled ? localLimits(limits) : ''
+    return wrap(client, { place: host.place, end, gone, atBegin, liveness: watch(client) })
   } catch (error) {
     void end()
     throw postgresError(error, host.place)
@@ -112,10 +145,7 @@ async function assertTarget(client: pg.Client, target: TargetSession, place: str
   })
 }
 
-function wrap(
-  client: pg.Client,
-  { place, end, atBegin }: { place: string; end: () => Promise<void>; atBegin: string },
-): PostgresSession {
+function wrap(client: pg.Client, { place, end, gone, atBegin, liveness }: Wrapping): PostgresSession {
   let unfit = false
   client.on('end', () => {
     unfit = true
@@ -128,17 +158,21 @@ function wrap(
     get inTransaction() {
       return client.getTransactionStatus() !== 'I'
     },
+    get gone() {
+      return liveness.gone
+    },
     async query(text, values) {
       try {
         if (values.length > 0 || !/^(begin|start transaction)\b/i.test(text))
-          return await client.query(text, [...values])
+          return await liveness.guard(client.query(text, [...values]))
         // Several statements in one message have several results.
-        const results: unknown = await client.query(text + atBegin)
+        const results: unknown = await liveness.guard(client.query(text + atBegin))
         const [result]: pg.QueryResult[] = Array.isArray(results) ? results : [results]
         if (!result) throw new Error('no answer')
         return result
       } catch (error) {
         unfit ||= isUnfit(error)
+        if (liveness.gone) gone()
         throw postgresError(error, place)
       }
     },

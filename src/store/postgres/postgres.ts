@@ -8,7 +8,7 @@ import { createSqlStore } from '../sql/sql-store.ts'
 import type { Schema } from '../sql/tables.ts'
 import type { Store } from '../store.ts'
 import { concernsAll } from './postgres-errors.ts'
-import { openSession, type PostgresSession } from './postgres-session.ts'
+import { openSession, type PostgresSession, type Servers, serversOf } from './postgres-session.ts'
 import { createSessionPool, type SessionPool } from './session-pool.ts'
 
 const [WAIT_MS, IDLE_MS, AGE_MS] = [15_000, 60_000, 1_800_000]
@@ -31,8 +31,9 @@ export async function openPostgres(options: {
 }): Promise<Store> {
   const { clock } = options
   const address = parseDatabaseUrl(options.url)
-  await migrateAlone(address, clock)
-  const pool = poolOf(address, clock, {
+  const servers = serversOf(clock)
+  await migrateAlone(address, clock, servers)
+  const pool = poolOf(address, clock, servers, {
     size: options.poolSize ?? 10,
     timeoutMs: STATEMENT_MS,
     ageMs: options.sessionAgeMs ?? AGE_MS,
@@ -49,8 +50,8 @@ export async function openPostgres(options: {
 }
 
 /** Uses its own session without time limits: a migration may take long, and so may waiting for one of another process. */
-async function migrateAlone(address: DatabaseAddress, clock: Clock): Promise<void> {
-  const db = connect(poolOf(address, clock, { size: 1, timeoutMs: 0, ageMs: AGE_MS }))
+async function migrateAlone(address: DatabaseAddress, clock: Clock, servers: Servers): Promise<void> {
+  const db = connect(poolOf(address, clock, servers, { size: 1, timeoutMs: 0, ageMs: AGE_MS }))
   try {
     await assertEncoding(db, address.place)
     await db.transaction().execute(async trx => {
@@ -83,9 +84,9 @@ interface Limits {
   readonly ageMs: number
 }
 
-function poolOf(address: DatabaseAddress, clock: Clock, { size, timeoutMs, ageMs }: Limits) {
+function poolOf(address: DatabaseAddress, clock: Clock, servers: Servers, { size, timeoutMs, ageMs }: Limits) {
   return createSessionPool({
-    open: () => openSession(address, { timeoutMs }, clock),
+    open: () => openSession(address, { timeoutMs }, clock, servers),
     clock,
     limits: {
       size,
@@ -112,7 +113,7 @@ function clientOf(session: PostgresSession, sessions: SessionPool<PostgresSessio
     try {
       return await session.query(text, values.map(whole))
     } catch (error) {
-      if (concernsAll(error)) sessions.renew()
+      if (session.gone || concernsAll(error)) sessions.renew()
       throw error
     }
   }

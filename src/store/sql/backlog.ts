@@ -22,7 +22,7 @@ export interface Entry {
   readonly origin: BacklogOrigin
 }
 
-interface Part {
+export interface Part {
   readonly trx: Kysely<Schema>
   readonly dialect: SqlDialect
 }

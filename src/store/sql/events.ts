@@ -112,12 +112,12 @@ export async function insertEvents(
   trx: Kysely<Schema>,
   dialect: SqlDialect,
   events: readonly EventRecord[],
-  { published }: { published: boolean },
+  { published, conflict = '' }: { published: boolean; conflict?: string },
 ): Promise<void> {
   if (events.length === 0) return
   await dialect.insert(
     trx,
-    { table: 'events', columns: NEW_EVENT, locksHistory: true, ...(!published && { also: 'unpublished' }) },
+    { table: 'events', columns: NEW_EVENT, conflict, locksHistory: true, ...(!published && { also: 'unpublished' }) },
     events.map(event => [
       event.id,
       event.type,
@@ -169,7 +169,8 @@ export async function restoreEvents(
     trx,
   )
   for (const { id } of back) byId.delete(id)
-  await insertEvents(trx, dialect, [...byId.values()], { published: true })
+  // The place of an event may be taken: the store went back, and the order was derived anew. Then its fact is published again.
+  await insertEvents(trx, dialect, [...byId.values()], { published: true, conflict: 'on conflict do nothing' })
 }
 
 export type EventColumns = Selectable<Schema['events']>

@@ -1,7 +1,9 @@
 import { type Kysely, type Selectable, sql } from 'kysely'
+import { AppError } from '../../lib/errors.ts'
 import { snapshotText } from '../../order/snapshot-text.ts'
 import type { OrderRow, OrderStore } from '../port/orders.ts'
 import { insertEvents } from './events.ts'
+import { forgetUnknown } from './forget-unknown.ts'
 import { holdLease } from './leases.ts'
 import { orderOf } from './order-row.ts'
 import { findOrders } from './order-search.ts'
@@ -70,14 +72,27 @@ export function orderStore({ db, dialect, transaction }: Sql): OrderStore {
         )
       }),
 
-    commit: (lease, page) =>
-      transaction(async trx => {
-        await holdLease(trx, dialect, lease)
-        await upsertOrders(trx, dialect, page.orders)
-        await replaceEntries(trx, dialect, page.connection, page.quarantine)
-        // Last, because from here until the transaction ends no other can add events.
-        await insertEvents(trx, dialect, page.events, { published: page.published })
-      }),
+    commit: async (lease, page) => {
+      const write = (before: (trx: Kysely<Schema>) => Promise<void>) =>
+        transaction(async trx => {
+          await holdLease(trx, dialect, lease)
+          await before(trx)
+          await upsertOrders(trx, dialect, page.orders)
+          await replaceEntries(trx, dialect, page.connection, page.quarantine)
+          // Last, because from here until the transaction ends no other can add events.
+          await insertEvents(trx, dialect, page.events, { published: page.published })
+        })
+      try {
+        await write(async () => {})
+      } catch (error) {
+        if (!(error instanceof AppError) || error.code !== 'store.conflict' || page.events.length === 0) throw error
+        await write(async trx => {
+          await dialect.lockHistory(trx)
+          const orderIds = new Set(page.events.map(({ orderId }) => orderId))
+          await forgetUnknown({ trx, dialect }, page.connection, [...orderIds])
+        })
+      }
+    },
   }
 }
 

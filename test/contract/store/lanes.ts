@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { keyHash } from '../../../src/lib/murmur2.ts'
 import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
-import { backlogOf, dueLanes, NOW, remember, spilled, type World, wait } from './world.ts'
+import { backlogOf, dueLanes, leaseOf, NOW, order, page, remember, spilled, type World, wait } from './world.ts'
 
 /** When lanes exist, and when they are due. */
 export function laneContract(world: World): void {
@@ -86,6 +86,34 @@ export function laneContract(world: World): void {
       expect(await backlogOf(store, 'search', key('removed'))).toEqual([removed.id])
       expect(await store.events.get(removed.id)).toMatchObject({ body: removed.body, sequence: removed.sequence })
       expect(await store.events.unpublished('shop', 10)).toEqual([])
+    })
+
+    test('an order of a store that went back is derived anew, though a spill has put its lost events back', async () => {
+      const { store } = world
+      const lease = await leaseOf(store)
+      const state = (sequence: number) => ({ ...order('a').state, sequence })
+      const before = eventRecord({ orderId: 'a', sequence: 1, id: 'evt_paid' })
+      await store.orders.commit(lease, page({ orders: [order('a', { state: state(1) })], events: [before] }))
+      // The log still has what a standby that was behind never got.
+      const lost = [2, 3].map(sequence => eventRecord({ orderId: 'a', sequence, id: `evt_lost${sequence}` }))
+      await store.lanes.spill(spilled('billing', [before, ...lost]), { nextAt: NOW, attempt: 0 })
+      await store.lanes.spill(spilled('search', lost), { nextAt: NOW, attempt: 0 })
+
+      const anew = [eventRecord({ orderId: 'a', sequence: 2, id: 'evt_lost3' })]
+      await store.orders.commit(
+        lease,
+        page({ orders: [order('a', { state: state(2) })], events: anew, published: true}),
+      )
+      expect((await store.events.unpublished('shop', 10)).map(({ id, sequence }) => [id, sequence])).toEqual([
+        ['evt_lost3', 2],
+      ])
+      expect(await store.events.get('evt_lost2')).toBeNull()
+      expect(await backlogOf(store, 'billing', key('a'))).toEqual(['evt_paid'])
+      expect(await store.lanes.counts()).toEqual(new Map([['billing', 1]]))
+
+      // The place of the other lost event is taken now: it waits until its fact is derived again.
+      await store.lanes.spill(spilled('search', lost), { nextAt: NOW, attempt: 0 })
+      expect(await backlogOf(store, 'search', key('a'))).not.toContain('evt_lost2')
     })
 
     test('an endpoint that was removed gets neither backlog rows nor dead letters', async () => {

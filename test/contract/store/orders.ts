@@ -4,6 +4,9 @@ import { leaseOf, NOW, order, page, type World } from './world.ts'
 
 export function orderContract(world: World): void {
   describe('orders', () => {
+    /** An order whose state has this many events. */
+    const knowing = (orderId: string, sequence: number) =>
+      order(orderId, { state: { ...order(orderId).state, sequence } })
     const awkward = `a'"\\b%_ü🙂,{}[]\n`
 
     test('what is committed is read back whole, by id, in bulk, and after a restart', async () => {
@@ -93,14 +96,14 @@ export function orderContract(world: World): void {
     test('a page is stored whole or not at all: an event that exists already takes orders and quarantine entries back', async () => {
       const { store } = world
       const lease = await leaseOf(store)
-      await store.orders.commit(lease, page({ events: eventsOf('1', 1) }))
+      await store.orders.commit(lease, page({ orders: [knowing('1', 1)], events: eventsOf('1', 1) }))
       const again = page({
         orders: [order('1'), order('2')],
         events: [eventRecord({ orderId: '2' }), eventRecord({ orderId: '1' })],
         quarantine: [{ orderId: '2', entries: [{ path: 'p', value: 'v', reason: 'r' }], at: NOW }],
       })
       await expect(store.orders.commit(lease, again)).rejects.toMatchObject({ code: 'store.conflict', intent: 'stop' })
-      expect(await store.orders.load('shop', ['1', '2'])).toEqual(new Map())
+      expect(await store.orders.load('shop', ['1', '2'])).toEqual(new Map([['1', knowing('1', 1)]]))
       expect(await store.events.count({})).toBe(1)
       expect(await store.quarantine.list({}, { limit: 10 })).toEqual([])
     })
@@ -108,7 +111,7 @@ export function orderContract(world: World): void {
     test('a second event with the same sequence of an order is refused', async () => {
       const { store } = world
       const lease = await leaseOf(store)
-      await store.orders.commit(lease, page({ events: [eventRecord()] }))
+      await store.orders.commit(lease, page({ orders: [knowing('1001', 1)], events: [eventRecord()] }))
       await expect(
         store.orders.commit(lease, page({ events: [eventRecord({ id: 'evt_other' })] })),
       ).rejects.toMatchObject({

@@ -1,20 +1,16 @@
-import type { ChildProcess } from 'node:child_process'
 import { hash, randomUUID } from 'node:crypto'
-import { once } from 'node:events'
-import { createWriteStream, existsSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rename, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { KafkaVariant, OwnKafka } from '../kafka.ts'
-import { FLAGS, javaArguments, javaVersion, run, spawnBroker, tailOf } from './jvm.ts'
-import { freePorts, listening } from './ports.ts'
+import { brokerProcess } from './broker-process.ts'
+import { FLAGS, javaArguments, javaVersion, run } from './jvm.ts'
+import { freePorts } from './ports.ts'
 import { brokerSettings } from './settings.ts'
 import { type WarmStart, warmStart, writeProperties } from './warm-start.ts'
 
 const root = join(import.meta.dirname, '../../..')
-/** Long, because the machine may be busy. */
-const START_MS = 180_000
-
 /** Where Apache Kafka's jars are, fetched through Maven the first time; a sentence if that is not possible here. */
 export async function kafkaJars(): Promise<{ folder: string } | string> {
   const pom = join(import.meta.dirname, 'pom.xml')
@@ -54,40 +50,16 @@ export async function jarKafka(variant: KafkaVariant): Promise<OwnKafka | string
   await writeProperties(properties, brokerSettings({ port, controllerPort, bind: '127.0.0.1', logDir, variant }))
   await cp(formatted, logDir, { recursive: true })
 
-  let child: ChildProcess | null = null
-  const exit = () => child?.kill('SIGKILL')
-  process.once('exit', exit)
-
-  const start = async () => {
-    const started = spawnBroker(jars, properties, createWriteStream(logFile, { flags: 'a' }), flags)
-    child = started
-    try {
-      await listening(port, START_MS, () => (started.exitCode === null ? null : 'the broker ended while starting'))
-    } catch (error) {
-      started.kill('SIGKILL')
-      throw new Error(`${String(error)}\n${await tailOf(logFile)}`)
-    }
-  }
-  const kill = async () => {
-    const running = child
-    child = null
-    if (!running || running.exitCode !== null || running.signalCode !== null) return
-    const gone = once(running, 'exit')
-    running.kill('SIGKILL')
-    await gone
-  }
-  await start()
+  const broker = brokerProcess({ jars, flags, properties, logFile, port })
+  await broker.start()
   return {
+    ...broker,
     brokers: `127.0.0.1:${port}`,
     port,
     from: 'jars',
-    start,
-    kill,
-    freeze: () => void child?.kill('SIGSTOP'),
-    thaw: () => void child?.kill('SIGCONT'),
+    kill: () => broker.kill(),
     stop: async () => {
-      await kill()
-      process.off('exit', exit)
+      await broker.stop()
       await rm(home, { recursive: true, force: true })
     },
   }
