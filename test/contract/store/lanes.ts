@@ -102,7 +102,7 @@ export function laneContract(world: World): void {
       const anew = [eventRecord({ orderId: 'a', sequence: 2, id: 'evt_lost3' })]
       await store.orders.commit(
         lease,
-        page({ orders: [order('a', { state: state(2) })], events: anew, published: true}),
+        page({ orders: [order('a', { state: state(2) })], events: anew, published: false }),
       )
       expect((await store.events.unpublished('shop', 10)).map(({ id, sequence }) => [id, sequence])).toEqual([
         ['evt_lost3', 2],
