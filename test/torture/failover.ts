@@ -16,9 +16,9 @@ import { judge, missed, renumbered, type Verdict } from './verdict.ts'
 const ROLES = ['ingest', 'ingest', 'dispatch', 'dispatch', 'api']
 const PARTITIONS = 12
 /** What is measured before the first loss, to compare. */
-const QUIET_MS = 8_000
+const QUIET_MS = 5_000
 /** Longer than the session of a broker with its controller. */
-const BROKER_AWAY_MS = 15_000
+const BROKER_AWAY_MS = 14_000
 /** Whoever watches the primary needs as long to find it dead and promote the standby. */
 const PROMOTED_AFTER_MS = 2_000
 /** How far an asynchronous standby is behind when its primary dies. */
