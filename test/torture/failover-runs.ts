@@ -67,5 +67,5 @@ const joined = (results: readonly Failover[]): Failover => ({
   kills: results.reduce((sum, { kills }) => sum + kills, 0),
   deaths: results.flatMap(({ deaths }) => deaths),
   silences: results.flatMap(({ silences }) => silences),
-  note: `${results.length} runs`,
+  note: results.map(({ note }) => note).join('; '),
 })

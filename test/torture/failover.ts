@@ -4,25 +4,27 @@ import { createRandom } from '../../src/sandbox/random.ts'
 import { createSandbox } from '../../src/sandbox/sandbox.ts'
 import type { KafkaCluster } from '../helpers/kafka/cluster.ts'
 import type { PostgresPair } from '../helpers/postgres-pair.ts'
-import { configure } from '../helpers/program.ts'
+import { configure, type Program } from '../helpers/program.ts'
 import { connectionsTo, createShop } from '../helpers/shop.ts'
 import { subscriber } from '../helpers/subscriber.ts'
 import { temporaryFolder } from '../helpers/temp.ts'
 import { until } from '../helpers/until.ts'
 import { createFleet } from './fleet.ts'
 import { createWitness, type Silence } from './silence.ts'
-import { judge, type Verdict } from './verdict.ts'
+import { judge, missed, renumbered, type Verdict } from './verdict.ts'
 
 const ROLES = ['ingest', 'ingest', 'dispatch', 'dispatch', 'api']
 const PARTITIONS = 12
 /** What is measured before the first loss, to compare. */
-const QUIET_MS = 8_000
+const QUIET_MS = 5_000
 /** Longer than the session of a broker with its controller. */
-const BROKER_AWAY_MS = 15_000
+const BROKER_AWAY_MS = 14_000
 /** Whoever watches the primary needs as long to find it dead and promote the standby. */
 const PROMOTED_AFTER_MS = 2_000
 /** How far an asynchronous standby is behind when its primary dies. */
 const BEHIND_MS = 2_000
+/** A replay begins this long before the moment that the standby stopped at. */
+const REPLAY_MARGIN_MS = 30_000
 /** After everything works again, so that the figures of two losses do not mix. */
 const RECOVER_MS = 5_000
 
@@ -89,12 +91,13 @@ export async function failover(options: {
       ORDERWIRE_SECRET_KEY: Buffer.alloc(32, 7).toString('base64'),
     },
   })
+  const stored = async () =>
+    (await postgres.query<{ count: number }>(database, 'select count(*)::int from events'))[0]?.count ?? 0
   const witness = createWitness({
     sandbox,
     subscribers,
     partitions: PARTITIONS,
-    stored: async () =>
-      (await postgres.query<{ n: number }>(database, 'select coalesce(max(n), 0)::int as n from events'))[0]?.n ?? 0,
+    stored,
   })
 
   async function brokerLost(away: (node: KafkaCluster['nodes'][number]) => Promise<void>, turn: number) {
@@ -109,6 +112,7 @@ export async function failover(options: {
     await postgres.promote()
   }
 
+  let wentBackTo: number | null = null
   const perform: Record<Loss, (turn: number) => Promise<void>> = {
     'broker killed': turn =>
       brokerLost(async node => {
@@ -131,9 +135,26 @@ export async function failover(options: {
     'primary frozen': () => primaryLost(postgres.freezePrimary),
     'primary killed, standby behind': async () => {
       await postgres.cutStandby()
+      wentBackTo = Date.now()
       await sleep(BEHIND_MS)
       await primaryLost(postgres.killPrimary)
     },
+  }
+
+  /** What waited for a destination may have been lost with the standby's last seconds: a person replays them, as the documentation says. */
+  async function replayLost(api: Program): Promise<void> {
+    if (wentBackTo === null) return
+    const since = new Date(wentBackTo - REPLAY_MARGIN_MS).toISOString()
+    const missing = await missed(api, subscribers)
+    say(`the lost seconds are replayed: ${missing.join(' and ')} events had not arrived`)
+    for (const [index] of subscribers.entries()) {
+      const answer = await fetch(`${api.url}/v1/destinations/s${index + 1}/replay`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ since }),
+      })
+      if (answer.status !== 202) throw new Error(`a replay was refused: ${await answer.text()}`)
+    }
   }
 
   const told = () => subscribers.map(one => one.ids().size)
@@ -177,12 +198,27 @@ export async function failover(options: {
     }
     const facts = shop.facts()
     say(`${facts.length} facts to be told; waiting until they are`)
-    const complete = () => told().every(count => count >= facts.length)
-    await until('everything is told', complete, options.patienceMs, 500).catch(error => say(error.message))
     const api = await fleet.api()
     await until('the API answers', async () => (await api.get('/v1/events?limit=1')).status === 200)
+    await until('everything is stored', async () => (await stored()) >= facts.length, options.patienceMs, 500).catch(
+      error => say(error.message),
+    )
+    await replayLost(api)
+    const complete = () => told().every(count => count >= facts.length)
+    await until('everything is told', complete, options.patienceMs, 500).catch(error => say(error.message))
     const verdict = await judge({ facts, api, subscribers })
-    return { ...verdict, silences, kills: losses.length, deaths: fleet.deaths, note: losses.join(', ') }
+    const outcome = { silences, kills: losses.length, deaths: fleet.deaths }
+    if (wentBackTo === null) return { ...verdict, ...outcome, note: losses.join(', ') }
+    // Of the last seconds that the standby never had, facts may be told again in another order.
+    const again = renumbered(subscribers)
+    const isOther = (inversion: string) => !again.has(inversion.slice(0, inversion.indexOf(' ')))
+    const others = verdict.subscribers.map(one => ({ ...one, inversions: one.inversions.filter(isOther) }))
+    return {
+      ...verdict,
+      subscribers: others,
+      ...outcome,
+      note: `${losses.join(', ')}; ${again.size} orders renumbered`,
+    }
   } finally {
     clearInterval(living)
     witness.close()

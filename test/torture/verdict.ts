@@ -1,3 +1,4 @@
+import type { OrderEvent } from '../../schemas/order-event.ts'
 import { factOf } from '../helpers/fact-of.ts'
 import { history } from '../helpers/history.ts'
 import type { Program } from '../helpers/program.ts'
@@ -38,7 +39,9 @@ export async function judge(told: {
   const twice = Map.groupBy(said, fact => fact)
   return {
     lost: facts.filter(fact => !heard.has(fact)),
-    invented: [...heard].filter(fact => !truth.has(fact)),
+    invented: [...new Set([...heard, ...subscribers.flatMap(one => one.received.map(factOf))])].filter(
+      fact => !truth.has(fact),
+    ),
     doubled: [...twice].flatMap(([fact, { length }]) => (length > 1 ? [fact] : [])),
     events: events.length,
     orders: new Set(events.map(({ partitionkey }) => partitionkey)).size,
@@ -52,4 +55,28 @@ export async function judge(told: {
       }
     }),
   }
+}
+
+/** How many events of the history each subscriber has not got. */
+export async function missed(
+  api: Program,
+  subscribers: readonly Awaited<ReturnType<typeof subscriber>>[],
+): Promise<readonly number[]> {
+  const events = await history(api)
+  return subscribers.map(one => {
+    const ids = one.ids()
+    return events.filter(({ id }) => !ids.has(id)).length
+  })
+}
+
+/** Orders that were told with one sequence number for two events, or with two for one: the store went back between. */
+export function renumbered(subscribers: readonly { readonly received: readonly OrderEvent[] }[]): ReadonlySet<string> {
+  const seen = new Map<string, string>()
+  const orders = new Set<string>()
+  for (const { id, partitionkey, data } of subscribers.flatMap(({ received }) => received)) {
+    const place = `${partitionkey} #${data.sequence}`
+    if ((seen.get(place) ?? id) !== id || (seen.get(id) ?? place) !== place) orders.add(partitionkey)
+    seen.set(place, id).set(id, place)
+  }
+  return orders
 }
