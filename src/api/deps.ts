@@ -9,6 +9,7 @@ import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Authentication } from './auth/authenticate.ts'
+import type { LatestAttempts } from './latest-attempts.ts'
 import type { Route } from './route.ts'
 
 export type Role = 'ingest' | 'dispatch' | 'api'
@@ -70,4 +71,5 @@ export type ConsoleParts = ApiDeps & {
   /** All calls of the API. */
   readonly api: readonly Route[]
   readonly authentication: Authentication
+  readonly latest: LatestAttempts
 }

@@ -61,10 +61,11 @@ export function settingsPages(deps: PageDeps): PageRoute[] {
 
   return [
     page('/settings', async visit => {
-      const [checks, described, history, keyPanel] = await Promise.all([
+      const [checks, described, [first], last, keyPanel] = await Promise.all([
         check(),
         store.check().catch(() => 'does not answer'),
-        store.verify.history(),
+        store.events.list({}, { limit: 1 }),
+        store.events.last(),
         keys(visit),
       ])
       const { events, attempts, deadLetters } = config.retention
@@ -87,10 +88,7 @@ ${live(
       shared ? (standby?.() ? 'this one stands by' : 'may share this store') : 'none: it owns its store',
     ],
     ['Store', foreign(described)],
-    [
-      'Events in the history',
-      `${history.last === 0 ? 0 : (history.last - history.first + 1).toLocaleString('en')} places`,
-    ],
+    ['Events in the history', `${first ? (last - first.n + 1).toLocaleString('en') : 0} places`],
   ])}${table(
     'Parts of this process',
     [{ name: 'Part' }, { name: 'State' }, { name: 'What it says' }],

@@ -11,6 +11,7 @@ import { alerts } from './0010-alerts.ts'
 import { sessions } from './0011-sessions.ts'
 import { oneFence } from './0013-one-fence.ts'
 import { unnamedWindows } from './0014-unnamed-windows.ts'
+import { quarantineOfAConnection } from './0015-quarantine-of-a-connection.ts'
 import type { Migration } from './migration.ts'
 
 /** All steps in order. A released step never changes: its place in this list is the schema version it leads to. */
@@ -28,4 +29,5 @@ export const MIGRATIONS: readonly Migration[] = [
   sessions,
   oneFence,
   unnamedWindows,
+  quarantineOfAConnection,
 ]
