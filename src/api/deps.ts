@@ -31,6 +31,8 @@ export interface ApiDeps {
   readonly version: string
   /** Other processes may work on the same store. */
   readonly shared: boolean
+  /** The name under which this process holds leases; absent: it holds none. */
+  readonly owner?: string
   /** Without `api` only `/healthz`, `/readyz` and `/metrics` are served. */
   readonly roles: ReadonlySet<Role>
   /** null: only loopback clients are answered. */

@@ -48,7 +48,11 @@ const NONE: Known = { fared: null, attempts: [], lastError: null, failingSince: 
  * A thousand destinations have 200,000 latest attempts, all over the store. They are read once, and then only the new ones, so that the
  * state of all destinations costs no more than what happened since it was last asked for.
  */
-export function createLatestAttempts({ deliveries }: { deliveries: DeliveryStore }): LatestAttempts {
+export function createLatestAttempts({
+  deliveries,
+}: {
+  deliveries: Pick<DeliveryStore, 'last' | 'latest' | 'behind'>
+}): LatestAttempts {
   let known = new Map<string, Known>()
   /** The number up to which `known` is complete. */
   let seen = 0
@@ -56,7 +60,7 @@ export function createLatestAttempts({ deliveries }: { deliveries: DeliveryStore
 
   async function readNew(): Promise<void> {
     const last = await deliveries.last()
-    if (last - seen > MOST_NEW) {
+    if (known.size === 0 || last - seen > MOST_NEW) {
       known = new Map()
       seen = last
       return

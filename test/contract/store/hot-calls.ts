@@ -123,3 +123,28 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
     new AbortController().signal,
   )
 }
+
+/** What the pages of the console and the lists of the API ask, again and again while somebody looks. */
+export async function callPages(store: Store): Promise<void> {
+  const page = { limit: 20 }
+  for (const filter of [
+    {},
+    { destination: 'billing' },
+    { orderId: 'o7' },
+    { destination: 'billing', orderId: 'o7' },
+    { types: ['order.refunded' as const], answer: '5xx' as const },
+    { destination: 'billing', since: NOW - 1, until: NOW + 5 },
+  ])
+    await store.deliveries.list(filter, page)
+  await store.orders.find({ text: 'o1' }, page)
+  await store.orders.find({ connection: 'shop' }, page)
+  await store.events.count({ connections: ['shop'], since: NOW + 3990 })
+  await store.events.list({ connections: ['shop'] }, { ...page, newest: true })
+  await store.quarantine.list({ connection: 'shop' }, page)
+  await store.quarantine.list({ connection: 'shop', orderId: 'o7' }, page)
+  await store.deadLetters.list({}, page)
+  await store.deadLetters.list({ destination: 'billing', error: 'x' }, page)
+  await store.deadLetters.count({ destination: 'billing', error: 'x' })
+  await store.deadLetters.groups(NOW - 1, 10)
+  await store.verify.unpublished()
+}
