@@ -1,7 +1,7 @@
 import type { AttemptInShort, DeliveryStore } from '../store/port/deliveries.ts'
 
 /** Success rate and latencies are those of this many latest attempts. */
-export const SAMPLE = 200
+const SAMPLE = 200
 /** Of a destination that only fails, so many older attempts are looked at for its last success, this many at a time. */
 const [MOST_OLDER, OLDER_AT_ONCE] = [20_000, 2_000]
 /** New attempts are read this many at a time. Where there are more than `MOST_NEW`, all is read anew. */
@@ -10,7 +10,7 @@ const [NEW_AT_ONCE, MOST_NEW] = [2_000, 50_000]
 const OVERLAP = 200
 
 /** How a destination has fared lately. */
-export interface Fared {
+interface Fared {
   readonly successRate: number
   readonly p50: number
   readonly p99: number

@@ -65,7 +65,7 @@ export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { know
       query: DeliveryQuery,
       summary: 'Deliveries, newest first',
       description:
-        'A page looks at some 20,000 rows at most. Where few of them match, it has fewer entries than `limit`, or none, and a `next` that goes on behind them; the list ends where `next` is null.',
+        'A page looks at some 10,000 rows at most. Where few of them match, it has fewer entries than `limit`, or none, and a `next` that goes on behind them; the list ends where `next` is null.',
       tag: 'deliveries',
       answers: { 200: { description: 'With their attempts', schema: pageOf(Delivery) } },
       async handle({ query: { destination, event, order, status, outcome, type, answer, since, until, ...paging } }) {

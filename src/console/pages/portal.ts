@@ -14,7 +14,7 @@ import { membersTable } from '../schema-view.ts'
 import { secretShown } from '../secret-view.ts'
 import { destinationState, percent, typeWords } from '../states.ts'
 
-const ATTEMPTS = 2_000
+const ATTEMPTS = 1_000
 const DAY_MS = 86_400_000
 
 /** `/portal`: what a subscriber sees, its own endpoint and nothing else. The endpoint is the session's; no parameter names one. */

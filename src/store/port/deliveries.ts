@@ -77,7 +77,7 @@ export interface DeliveryStore {
   /** In one write, however many. */
   record(attempts: readonly AttemptRow[]): Promise<void>
   /**
-   * Newest first. `next` is what `after` takes for the page behind. At most some 20,000 rows are looked at for a page, so a page may be
+   * Newest first. `next` is what `after` takes for the page behind. At most some 10,000 rows are looked at for a page, so a page may be
    * short, or empty, and still have a `next`.
    */
   list(

@@ -6,7 +6,7 @@ import type { Sql } from './sql.ts'
 const STATUSES: readonly DeliveryStatus[] = ['waiting', 'dead', 'delivered']
 
 /** So many rows are looked at for one page, however few of them match. */
-const MOST_LOOKED = 20_000
+const MOST_LOOKED = 10_000
 
 /** Of each table the number down to which it was read. */
 type Cursor = Readonly<Partial<Record<DeliveryStatus, number>>>
