@@ -280,3 +280,15 @@ test('the settings show how large the store is, and which process holds which le
   expect(text).toMatch(/Size on disk [\d.,]+ (kB|MB)/)
   expect(text).toMatch(/connection\/shop another in 60 s|connection\/shop another in 1 min/)
 })
+
+test('new quarantine entries are offered, and push nothing away that is being read', async () => {
+  const { html, text } = await browser.open('/quarantine')
+  expect(text).toContain('No newer entry.')
+  const path = /hx-get="([^"]+)"/.exec(html)?.[1]?.replaceAll('&amp;', '&') ?? ''
+  const doubts = [{ path: 'total', value: '"x"', reason: 'expected an amount' }]
+  await rig.api.seed('shop', 'odd-1', { doubts })
+  const later = await browser.open(path)
+  expect(later.text).toContain('1 new, show')
+  expect(later.html).toContain('class="button primary" href="/quarantine"')
+  expect((await browser.open('/quarantine')).text).toContain('No newer entry.')
+})

@@ -125,8 +125,9 @@ export async function spanOf({
   const below = filter.since !== undefined && !(behind && !paging.newest)
   const above = filter.until !== undefined && !(behind && paging.newest)
   if (isNarrow(filter) || (!below && !above)) return []
+  // +n: else PostgreSQL walks along n from the other end of the history, to the first event within the bounds.
   const { rows } = await sql<{ first: number | null; last: number | null }>`
-    select min(n) as first, max(n) as last from events where ${every(conditions(filter))}`.execute(db)
+    select min(+n) as first, max(+n) as last from events where ${every(conditions(filter))}`.execute(db)
   const [span] = rows
   if (span?.first == null || span.last === null) return null
   return [...(below ? [sql`n >= ${span.first}`] : []), ...(above ? [sql`n <= ${span.last}`] : [])]
