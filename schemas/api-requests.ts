@@ -122,7 +122,13 @@ export const DeliveryQuery = z.strictObject({
     .enum(['delivered', 'retry', 'dead', 'failed'])
     .optional()
     .describe('of the latest attempt: `retry` waits for another one, `dead` was given up, `failed` is either'),
+  type: z.array(EventType).min(1).optional().describe('of the event; may be repeated, or a comma list'),
+  answer: z
+    .enum(['2xx', '3xx', '4xx', '5xx', 'none'])
+    .optional()
+    .describe('the class of the status code of the latest attempt; `none`: no answer came, or a handler was called'),
   since: Instant.optional().describe('acknowledged, given up, or (waiting) observed at or after'),
+  until: Instant.optional().describe('the same, before'),
   ...Paging.shape,
 })
 

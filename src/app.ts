@@ -142,7 +142,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     if (simulation?.sandbox) await followSandboxBuyers(store.follows, config.connections, clock.now())
 
     const api = createApi({
-      ...{ config, store, eventLog, ingest, metrics, log, clock, version: VERSION, shared, roles },
+      ...{ config, store, eventLog, ingest, metrics, log, clock, version: VERSION, shared, roles, owner },
       sources: new Map(connected.map(({ config, source }) => [config.id, source])),
       dispatch: roles.has('dispatch') && !local ? dispatch : { ...dispatch, health: () => null },
       apiKey: local ? null : settings.apiKey,

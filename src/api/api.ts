@@ -4,6 +4,7 @@ import { createAuthentication } from './auth/authenticate.ts'
 import { isLoopback, refuseForeign, secureHeaders } from './auth/foreign-requests.ts'
 import { createKeyring } from './auth/keyring.ts'
 import type { ApiDeps } from './deps.ts'
+import { createLatestAttempts } from './latest-attempts.ts'
 import { problem, Refusal } from './problem.ts'
 import type { Route } from './route.ts'
 import { healthRoutes } from './routes/health.ts'
@@ -19,7 +20,8 @@ export function createApi(deps: ApiDeps): Hono {
   const app = new Hono()
   const full = deps.roles.has('api')
   const keyring = createKeyring({ ...deps, keys: deps.store.keys })
-  const routes = full ? allRoutes({ ...deps, keyring }) : healthRoutes(deps)
+  const latest = createLatestAttempts(deps.store)
+  const routes = full ? allRoutes({ ...deps, keyring, latest }) : healthRoutes(deps)
   const foreign = refuseForeign(deps.publicUrls)
 
   app.use(secureHeaders)
@@ -36,7 +38,7 @@ export function createApi(deps: ApiDeps): Hono {
   for (const route of routes) if (route.access === 'open') mount(route)
   // Unknown paths below an open prefix are answered 404, not 401.
   for (const path of ['/schemas/*', '/hooks/*']) app.all(path, c => noRoute(c, routes))
-  if (full && deps.console) app.route('/', deps.console.open({ ...deps, api: routes, authentication }))
+  if (full && deps.console) app.route('/', deps.console.open({ ...deps, api: routes, authentication, latest }))
   app.use(authenticate)
   for (const route of routes) if (route.access !== 'open') mount(route)
 

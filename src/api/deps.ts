@@ -9,6 +9,7 @@ import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Metrics } from '../telemetry/metrics.ts'
 import type { Authentication } from './auth/authenticate.ts'
+import type { LatestAttempts } from './latest-attempts.ts'
 import type { Route } from './route.ts'
 
 export type Role = 'ingest' | 'dispatch' | 'api'
@@ -30,6 +31,8 @@ export interface ApiDeps {
   readonly version: string
   /** Other processes may work on the same store. */
   readonly shared: boolean
+  /** The name under which this process holds leases; absent: it holds none. */
+  readonly owner?: string
   /** Without `api` only `/healthz`, `/readyz` and `/metrics` are served. */
   readonly roles: ReadonlySet<Role>
   /** null: only loopback clients are answered. */
@@ -70,4 +73,5 @@ export type ConsoleParts = ApiDeps & {
   /** All calls of the API. */
   readonly api: readonly Route[]
   readonly authentication: Authentication
+  readonly latest: LatestAttempts
 }

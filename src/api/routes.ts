@@ -1,6 +1,7 @@
 import type { Keyring } from './auth/keyring.ts'
 import type { ApiDeps } from './deps.ts'
 import { createKnownIds } from './known-ids.ts'
+import type { LatestAttempts } from './latest-attempts.ts'
 import type { Route } from './route.ts'
 import { attentionRoutes } from './routes/attention.ts'
 import { backfillRoutes } from './routes/backfills.ts'
@@ -25,7 +26,7 @@ import { resendRoutes } from './routes/resend.ts'
 import { verifyRoutes } from './routes/verification.ts'
 
 /** All calls of the API, in matching order. */
-export function allRoutes(deps: ApiDeps & { keyring: Keyring }): Route[] {
+export function allRoutes(deps: ApiDeps & { keyring: Keyring; latest: LatestAttempts }): Route[] {
   const known = createKnownIds(deps)
   const connections = createConnections(deps)
   const routes: Route[] = [

@@ -213,7 +213,9 @@ const NOBODY: Viewer = { role: null, endpoint: null, may: [], id: '', signedIn: 
 
 function pageDeps(parts: ConsoleParts, sessions: PageDeps['sessions']): PageDeps {
   const { clock } = parts
-  const known = createKnownIds(parts)
+  const ids = createKnownIds(parts)
+  const ends = remember(ids.destinations, FRESH_MS, clock)
+  const known = { ...ids, destinations: ends.get }
   const connections = remember(createConnections(parts).list, FRESH_MS, clock)
   const destinations = remember(createStanding({ ...parts, known }), FRESH_MS, clock)
   const look = createAttention({ ...parts, known, connections: connections.get, standing: destinations.get })
@@ -226,7 +228,7 @@ function pageDeps(parts: ConsoleParts, sessions: PageDeps['sessions']): PageDeps
     attention: attention.get,
     forSubscriber: c => createCalls(parts)(c, { ...NOBODY, role: 'admin' }).call,
     changed() {
-      for (const one of [connections, destinations, attention]) one.forget()
+      for (const one of [ends, connections, destinations, attention]) one.forget()
     },
   }
 }

@@ -1,8 +1,10 @@
+import { EventType } from '../../schemas/order-event.ts'
 import type { DeliveryRow, DeliveryStatus } from '../store/port/deliveries.ts'
 import { field } from './forms.ts'
+import { instantOf } from './instant.ts'
 import { empty, foreign, foreignBlock, type Html, html, links, preciseTime, queryOf, table, time } from './markup.ts'
 import type { PageDeps, Visit } from './page.ts'
-import { attemptState, deliveryState, milliseconds } from './states.ts'
+import { attemptState, deliveryState, milliseconds, typeWords } from './states.ts'
 
 const PAGE = 20
 
@@ -14,32 +16,56 @@ const OUTCOMES: Readonly<Record<string, readonly DeliveryStatus[]>> = {
   failed: ['waiting', 'dead'],
 }
 
+const ANSWERS = ['2xx', '3xx', '4xx', '5xx', 'none'] as const
+const isAnswer = (text: string): text is (typeof ANSWERS)[number] => ANSWERS.some(answer => answer === text)
+
 /** Deliveries of a destination, newest first, with filters and all attempts. */
 export async function deliveryPanel(
   { store, known }: Pick<PageDeps, 'store' | 'known'>,
   { query, now, c }: Pick<Visit, 'query' | 'now' | 'c'>,
   { destination, subscriber = false }: { destination: string; subscriber?: boolean },
 ): Promise<Html> {
+  const text = (name: string) => (query.get(name) ?? '').trim()
   const asked = {
-    outcome: query.get('outcome') ?? '',
-    of: (query.get('of') ?? '').trim(),
-    after: query.get('after') ?? '',
+    outcome: text('outcome'),
+    of: text('of'),
+    type: text('type'),
+    answer: text('answer'),
+    from: text('from'),
+    to: text('to'),
   }
+  const after = text('after')
   const statuses = OUTCOMES[asked.outcome]
+  const type = EventType.safeParse(asked.type)
+  const [since, until] = [asked.from, asked.to].map(one => Date.parse(instantOf(one) ?? ''))
   const orderId = asked.of === '' ? undefined : await known.order(asked.of)
   const filter = {
     destination,
     ...(statuses && { statuses }),
     ...(asked.outcome === 'failed' && { tried: true }),
     ...(orderId !== undefined && { orderId }),
+    ...(type.success && { types: [type.data] }),
+    ...(isAnswer(asked.answer) && { answer: asked.answer }),
+    ...(Number.isFinite(since) && { since }),
+    ...(Number.isFinite(until) && { until }),
   }
-  const { data, next } = await store.deliveries.list(filter, {
-    limit: PAGE,
-    ...(asked.after !== '' && { after: asked.after }),
-  })
+  const { data, next } = await store.deliveries.list(filter, { limit: PAGE, ...(after !== '' && { after }) })
   const path = new URL(c.req.url).pathname
+  const further = data.length === 0 ? 'Look further back' : 'Older'
   return html`<section class="panel" id="deliveries"><h2>Deliveries</h2>
-<form class="filters" method="get" action="${path}#deliveries">${field({
+<form class="filters" method="get" action="${path}#deliveries">${deliveryFilters(asked)}<button class="quiet">Filter</button></form>
+${data.length === 0 ? nothing(next !== null, Object.values(asked).some(Boolean) || after !== '', path) : deliveryList(data, now, { subscriber })}
+${next === null ? '' : html`<nav class="pager" aria-label="Pages of the deliveries"><a class="button" href="${path}${queryOf({ ...asked, after: next })}#deliveries">${further}</a></nav>`}</section>`
+}
+
+/** `unfinished`: the walk was long and went not to the end. */
+const nothing = (unfinished: boolean, filtered: boolean, path: string): Html =>
+  unfinished
+    ? empty('None of the latest deliveries is like this.', 'There are older ones, which were not looked at yet.')
+    : empty('No delivery is like this.', filtered ? html`<a href="${path}#deliveries">Show all</a>` : '')
+
+const deliveryFilters = (asked: Readonly<Record<'outcome' | 'of' | 'type' | 'answer' | 'from' | 'to', string>>): Html =>
+  html`${field({
     name: 'outcome',
     label: 'Outcome',
     value: asked.outcome,
@@ -50,10 +76,18 @@ export async function deliveryPanel(
       ['dead', 'given up'],
       ['delivered', 'delivered'],
     ],
-  })}${field({ name: 'of', label: 'Order', value: asked.of, type: 'search' })}<button class="quiet">Filter</button></form>
-${data.length === 0 ? empty('No delivery is like this.', asked.outcome || asked.of ? html`<a href="${path}#deliveries">Show all</a>` : '') : deliveryList(data, now, { subscriber })}
-${next === null ? '' : html`<nav class="pager" aria-label="Pages of the deliveries"><a class="button" href="${path}${queryOf({ ...asked, after: next })}#deliveries">Older</a></nav>`}</section>`
-}
+  })}${field({
+    name: 'answer',
+    label: 'Answer',
+    value: asked.answer,
+    options: [['', 'any'], ...ANSWERS.map(one => [one, one === 'none' ? 'no answer' : one] as const)],
+  })}${field({
+    name: 'type',
+    scope: 'deliveries-',
+    label: 'Event',
+    value: asked.type,
+    options: [['', 'any'], ...EventType.options.map(one => [one, typeWords(one)] as const)],
+  })}${field({ name: 'of', label: 'Order', value: asked.of, type: 'search' })}${field({ name: 'from', label: 'From', value: asked.from })}${field({ name: 'to', label: 'To', value: asked.to })}`
 
 const orderOf = (orderKey: string): readonly [string, string] => {
   const slash = orderKey.indexOf('/')

@@ -5,6 +5,9 @@ const SLOW_MS = 50
 /** And is not shown when it is older than this. */
 const STALE_MS = 30_000
 
+/** An answer is good for so many times as long as it took, up to 10 s: asking again and again must not keep the process busy. */
+const [TIMES_ITS_COST, LONGEST_FRESH_MS] = [150, 10_000]
+
 interface Kept<T> {
   readonly at: number
   readonly value: Promise<T>
@@ -33,10 +36,13 @@ export function remember<T>(ask: () => Promise<T>, freshMs: number, clock: Pick<
     return mine
   }
 
+  const freshFor = ({ tookMs }: Kept<T>): number =>
+    Math.min(Math.max(LONGEST_FRESH_MS, freshMs), Math.max(freshMs, TIMES_ITS_COST * (tookMs ?? 0)))
+
   return {
     get(): Promise<T> {
       const now = clock.monotonic()
-      if (kept !== null && now - kept.at < freshMs) return kept.value
+      if (kept !== null && now - kept.at < freshFor(kept)) return kept.value
       const isAsked = next !== null && next !== kept && now - next.at < STALE_MS
       const coming = isAsked && next !== null ? next : begin()
       const isSlow = kept !== null && kept.tookMs !== null && kept.tookMs > SLOW_MS && now - kept.at < STALE_MS

@@ -27,7 +27,7 @@ export interface HeldLease {
  */
 export async function withLease(
   deps: {
-    leases: Omit<LeaseStore, 'takeOver'>
+    leases: Omit<LeaseStore, 'takeOver' | 'list'>
     name: string
     owner: string
     clock: Clock

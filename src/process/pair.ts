@@ -16,7 +16,7 @@ export interface Pair {
 }
 
 export function createPair(deps: {
-  leases: Omit<LeaseStore, 'takeOver'>
+  leases: Omit<LeaseStore, 'takeOver' | 'list'>
   owner: string
   clock: Clock
   log: Log

@@ -57,6 +57,8 @@ export interface Store {
   readonly verify: VerifyStore
   /** Retention: deletes in small batches what is older than the bounds and no delivery needs any more. */
   prune(before: PruneBounds, signal: AbortSignal): Promise<Pruned>
+  /** On the disk, in bytes, with what was not yet written to its place. */
+  size(): Promise<number>
   /** Resolves with a short description of the database, for `check` and `/readyz`. Rejects with an AppError that says what to do. */
   check(): Promise<string>
   close(): Promise<void>

@@ -299,6 +299,18 @@ describe('deliveries', () => {
     expect(ofOrder.map(({ order }) => order)).toEqual(['o-1'])
   })
 
+  test('list is narrowed by event type, answer and time, and says when nothing is like that', async () => {
+    const dead = await giveUp('billing', await api.seed('shop', 'o-1'))
+    const ids = async (flags: Parameters<typeof listDeliveries>[1]) =>
+      (await jsonLines(context => listDeliveries(context, flags))).map(({ eventId }) => eventId)
+    expect(await ids({ type: [dead.type], answer: '5xx' })).toEqual([dead.id])
+    expect(await ids({ since: new Date(NOW - 1000).toISOString(), destination: 'billing' })).toEqual([dead.id])
+    expect(await ids({ until: new Date(NOW - 1000).toISOString() })).toEqual([])
+    expect(await ids({ answer: '2xx' })).toEqual([])
+    const text = await printed(context => listDeliveries(context, { type: ['order.refunded'] }))
+    expect(text).toContain('No delivery is like this.')
+  })
+
   test('show prints each attempt and the answer, with control characters made harmless', async () => {
     const { id } = await giveUp('billing', await api.seed('shop', 'o-1'))
     const text = await printed(context => showDelivery(context, `billing:${id}`))

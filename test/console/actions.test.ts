@@ -240,3 +240,55 @@ test('a key is made, shown once, and removed', async () => {
   const { html } = await browser.submit('/settings/keys', { name: 'night shift', role: 'admin' })
   expect(html).toContain('Sign in')
 })
+
+test('deliveries of a destination are filtered by outcome, answer, event type, order and time', async () => {
+  const rows = async (query: string) => {
+    const { html } = await browser.open(`/destinations/billing?${query}`)
+    const panel = html.slice(html.indexOf('id="deliveries"'), html.indexOf('id="replay"'))
+    return (panel.match(/<tr>/g)?.length ?? 1) - 1
+  }
+  expect(await rows('')).toBe(4)
+  expect(await rows('outcome=dead')).toBe(1)
+  expect(await rows('answer=5xx')).toBe(3)
+  expect(await rows('answer=3xx')).toBe(0)
+  expect(await rows('type=order.paid')).toBe(2)
+  expect(await rows('type=order.paid&of=calm-1')).toBe(1)
+  expect(await rows(`to=${new Date(NOW - 60_000).toISOString()}`)).toBe(0)
+  const { text, html } = await browser.open('/destinations/billing?answer=3xx')
+  expect(text).toContain('No delivery is like this.')
+  expect(html.match(/ id="([^"]+)"/g)?.filter((id, at, all) => all.indexOf(id) !== at)).toEqual([])
+})
+
+test('a list that was not looked through to its end says so, and goes on', async () => {
+  const { store } = rig.api
+  const again = { destination: 'audit', eventId: world.paid.id, orderKey: world.paid.orderKey, attempt: 1, at: NOW }
+  const attempt = { ...again, outcome: 'delivered' as const, statusCode: null, ms: 1, error: null, response: null }
+  await store.deliveries.record(Array.from({ length: 11_000 }, () => ({ ...attempt, origin: 'live' as const })))
+  const { text, html } = await browser.open('/destinations/audit?type=order.refunded')
+  expect(text).toContain('None of the latest deliveries is like this.')
+  const next = /href="([^"]+)#deliveries">Look further back/.exec(html)?.[1]?.replaceAll('&amp;', '&') ?? ''
+  for (let path = next, page = 0; path !== '' && page < 9; page++) {
+    const further = await browser.open(path)
+    path = /href="([^"]+)#deliveries">Look further back/.exec(further.html)?.[1]?.replaceAll('&amp;', '&') ?? ''
+    if (path === '') expect(further.text).toContain('No delivery is like this.')
+  }
+})
+
+test('the settings show how large the store is, and which process holds which lease', async () => {
+  await rig.api.store.leases.acquire('connection/shop', 'another', 60_000, NOW)
+  const { text } = await browser.open('/settings')
+  expect(text).toMatch(/Size on disk [\d.,]+ (kB|MB)/)
+  expect(text).toMatch(/connection\/shop another in 60 s|connection\/shop another in 1 min/)
+})
+
+test('new quarantine entries are offered, and push nothing away that is being read', async () => {
+  const { html, text } = await browser.open('/quarantine')
+  expect(text).toContain('No newer entry.')
+  const path = /hx-get="([^"]+)"/.exec(html)?.[1]?.replaceAll('&amp;', '&') ?? ''
+  const doubts = [{ path: 'total', value: '"x"', reason: 'expected an amount' }]
+  await rig.api.seed('shop', 'odd-1', { doubts })
+  const later = await browser.open(path)
+  expect(later.text).toContain('1 new, show')
+  expect(later.html).toContain('class="button primary" href="/quarantine"')
+  expect((await browser.open('/quarantine')).text).toContain('No newer entry.')
+})

@@ -32,13 +32,16 @@ test('an answer is asked for once by many, and again when it is not fresh any mo
   expect(asked).toHaveLength(2)
 })
 
-test('an answer that took long is shown while it is asked for anew, but not for ever', async () => {
+test('an answer is good for longer the more it cost, and one that took long is shown while it is asked for anew, but not for ever', async () => {
   const { asked, get, pass } = createScene()
   const first = get()
   pass(900)
   asked[0]?.(1)
   await first
-  pass(5_000)
+  pass(9_000)
+  expect(await get()).toBe(1)
+  expect(asked).toHaveLength(1)
+  pass(2_000)
   expect(await get()).toBe(1)
   expect(await get()).toBe(1)
   expect(asked).toHaveLength(2)

@@ -149,6 +149,15 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
         )
         return times.length > 0 ? Math.min(...times) : null
       },
+      async nextDueOfEach(destinations) {
+        await store.trouble('nextDueOfEach')
+        const found = new Map<string, number>()
+        for (const id of destinations) {
+          const times = [...of(id).values()].filter(lane => !lane.held).map(lane => lane.nextAt)
+          if (times.length > 0) found.set(id, Math.min(...times))
+        }
+        return found
+      },
       async head(destination, orderKey, limit) {
         await store.trouble('head')
         const backlog = of(destination).get(orderKey)?.backlog ?? []

@@ -11,7 +11,7 @@ import { quietLog } from '../helpers/quiet.ts'
 /** Leases as the store keeps them, with a switch for a store that cannot be reached. */
 function leases() {
   const control = { reachable: true, holder: null as Lease | null, renewals: 0 }
-  const store: Omit<LeaseStore, 'takeOver'> = {
+  const store: Omit<LeaseStore, 'takeOver' | 'list'> = {
     acquire: async (name, owner) => {
       if (control.holder !== null && control.holder.owner !== owner) return null
       control.holder = { name, owner, epoch: (control.holder?.epoch ?? 0) + 1 }

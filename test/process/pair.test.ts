@@ -14,7 +14,7 @@ function twoProcesses(work: (name: string, signal: AbortSignal) => Promise<void>
   const clock = memoryClock()
   let holder: Lease | null = null
   let epoch = 0
-  const leases: Omit<LeaseStore, 'takeOver'> = {
+  const leases: Omit<LeaseStore, 'takeOver' | 'list'> = {
     async acquire(name, owner) {
       if (holder !== null && holder.owner !== owner) return null
       holder = { name, owner, epoch: ++epoch }

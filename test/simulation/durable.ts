@@ -70,6 +70,7 @@ export async function createDurable(deps: {
     const store = createSqlStore({
       sql: createSql(db, dialect, relaxed),
       describe: async () => 'simulated',
+      size: async () => 0,
       close: async () => {},
     })
     return { database, store, prepared: new Map() }

@@ -5,6 +5,7 @@ import { timestamp } from '../../lib/clock.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
 import type { KnownIds } from '../known-ids.ts'
+import type { LatestAttempts } from '../latest-attempts.ts'
 import { type Route, route } from '../route.ts'
 import type { ListConnections } from './connections.ts'
 import { createStanding } from './destinations.ts'
@@ -15,6 +16,7 @@ const MOST_GROUPS = 50
 
 type Deps = ApiDeps & {
   known: KnownIds
+  latest: LatestAttempts
   connections: ListConnections
   /** Absent: asked for anew each time. */
   standing?: ReturnType<typeof createStanding>

@@ -64,16 +64,21 @@ export function deliveryRoutes({ store, known }: Pick<ApiDeps, 'store'> & { know
       access: 'read',
       query: DeliveryQuery,
       summary: 'Deliveries, newest first',
+      description:
+        'A page looks at some 10,000 rows at most. Where few of them match, it has fewer entries than `limit`, or none, and a `next` that goes on behind them; the list ends where `next` is null.',
       tag: 'deliveries',
       answers: { 200: { description: 'With their attempts', schema: pageOf(Delivery) } },
-      async handle({ query: { destination, event, order, status, outcome, since, ...paging } }) {
+      async handle({ query: { destination, event, order, status, outcome, type, answer, since, until, ...paging } }) {
         await known.destination(destination, 'destination')
         const orderId = await known.order(order)
         const wanted = outcome === undefined ? ALL : OF_OUTCOME[outcome]
         const filter = {
           statuses: status === undefined ? wanted : wanted.filter(one => one === status),
           ...(orderId !== undefined && { orderId }),
+          ...(type && { types: type }),
+          ...(answer !== undefined && { answer }),
           ...(since !== undefined && { since }),
+          ...(until !== undefined && { until }),
           ...((outcome === 'retry' || outcome === 'failed') && { tried: true }),
           ...(destination !== undefined && { destination }),
           ...(event !== undefined && { eventId: event }),

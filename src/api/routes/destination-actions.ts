@@ -8,17 +8,18 @@ import type { EventFilter } from '../../store/port/events.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
 import { type KnownIds, PAUSED } from '../known-ids.ts'
+import type { LatestAttempts } from '../latest-attempts.ts'
 import { notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
 import { createStanding } from './destinations.ts'
 import { eventFilter } from './events.ts'
 import { createReplays } from './resend.ts'
 
-type Deps = Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: KnownIds }
+type Deps = Pick<ApiDeps, 'store' | 'dispatch' | 'clock'> & { known: KnownIds; latest: LatestAttempts }
 
 /** Pause, resume, retry and replay, for handlers and endpoints alike. */
 export function destinationActionRoutes(deps: Deps): Route[] {
-  const { store, dispatch, clock, known } = deps
+  const { store, dispatch, clock, known, latest } = deps
   const standing = createStanding(deps)
   const ask = createReplays(deps)
 
@@ -140,7 +141,7 @@ export function destinationActionRoutes(deps: Deps): Route[] {
       after = page.at(-1)?.n
       if (page.length < PREVIEW_PAGE) break
     }
-    const { p50 = USUAL_MS } = (await store.deliveries.stats(PREVIEW_SAMPLE)).get(destination.id) ?? {}
+    const { p50 = USUAL_MS } = (await latest.of([destination.id])).get(destination.id) ?? {}
     const perSecond = Math.min(
       wants.perSecond ?? Number.POSITIVE_INFINITY,
       (wants.concurrency * 1000) / Math.max(1, p50),
@@ -167,6 +168,6 @@ export function destinationActionRoutes(deps: Deps): Route[] {
   }
 }
 
-const [PREVIEW_PAGE, PREVIEW_SAMPLE] = [250, 200]
+const PREVIEW_PAGE = 250
 /** The assumed time of a delivery if there was none yet, milliseconds. */
 const USUAL_MS = 50

@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { asyncApi } from '../documents/asyncapi.ts'
 import { eventSchema } from '../documents/event-schema.ts'
+import { eventTypes } from '../documents/event-types.ts'
 import type { JsonSchema } from '../documents/json-schema.ts'
 import { openApi } from '../documents/openapi.ts'
 import { RawJson, reply } from '../json.ts'
@@ -28,5 +29,17 @@ export function documentRoutes(routes: () => readonly Route[]): Route[] {
     document('/openapi.json', 'This API, as OpenAPI 3.1', 'application/json', () => openApi(routes())),
     document('/asyncapi.json', 'The topic, as AsyncAPI 3', 'application/json', asyncApi),
     document('/schemas/order-event-1.json', 'The event, as JSON Schema', 'application/schema+json', eventSchema),
+    route({
+      method: 'GET',
+      path: '/schemas/order-event-1.d.ts',
+      access: 'open',
+      summary: 'The event, as TypeScript',
+      tag: 'documents',
+      answers: { 200: { description: 'Generated', schema: z.string(), type: 'text/plain' } },
+      handle: () =>
+        new Response(eventTypes(), {
+          headers: { 'content-type': 'text/plain; charset=utf-8', 'cache-control': 'no-cache' },
+        }),
+    }),
   ]
 }

@@ -9,6 +9,7 @@ import type { ApiDeps } from '../deps.ts'
 import { endpointView, storedDelivery } from '../endpoint-view.ts'
 import { noContent, reply } from '../json.ts'
 import type { KnownIds } from '../known-ids.ts'
+import type { LatestAttempts } from '../latest-attempts.ts'
 import { pageById } from '../paging.ts'
 import { invalid, notFound, Refusal } from '../problem.ts'
 import { type Route, route } from '../route.ts'
@@ -17,8 +18,8 @@ import { createStanding } from './destinations.ts'
 const newId = customAlphabet('0123456789abcdefghijklmnopqrstuvwxyz', 12)
 
 /** `/v1/endpoints`: webhook endpoints. Actions on any destination are in `destination-actions.ts`. */
-export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
-  const { store, dispatch, clock, secretBox, known } = deps
+export function endpointRoutes(deps: ApiDeps & { known: KnownIds; latest: LatestAttempts }): Route[] {
+  const { store, dispatch, clock, secretBox, known, latest } = deps
   const standing = createStanding(deps)
 
   async function load(id: string): Promise<EndpointRow> {
@@ -171,6 +172,7 @@ export function endpointRoutes(deps: ApiDeps & { known: KnownIds }): Route[] {
       async handle({ params: { id } }) {
         await loadOwn(id)
         await store.endpoints.remove(id)
+        latest.forget(id)
         // A later endpoint of the same id is somebody else's.
         await store.sessions.removeOf(id)
         await dispatch?.refresh()

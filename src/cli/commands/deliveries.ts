@@ -2,7 +2,7 @@ import { z } from 'zod'
 import type { Command, CommandContext, Flags } from '../command.ts'
 import { DeliveryView, deliveryState, hasFailed } from '../delivery-text.ts'
 import { all, segment } from '../listing.ts'
-import { countOption, DESTINATION, ORDER } from '../options.ts'
+import { countOption, DESTINATION, instantOption, ORDER, TYPES } from '../options.ts'
 import { findOrders } from '../order-lookup.ts'
 import { short } from '../output.ts'
 import { withServer } from '../server.ts'
@@ -21,12 +21,20 @@ export const deliveriesCommand: Command = {
         DESTINATION,
         ORDER,
         { flags: '--event <id>', text: 'only of this event' },
+        TYPES,
+        {
+          flags: '--answer <class>',
+          text: 'only where the latest attempt was answered so: 2xx, 3xx, 4xx, 5xx, or none (no answer, or a handler)',
+        },
+        instantOption('--since <when>', 'acknowledged, given up, or (waiting) observed at or after'),
+        instantOption('--until <when>', 'the same, before'),
         countOption('--last <number>', `how many; default: ${USUAL_COUNT}`, 100_000),
       ],
       examples: [
         'deliveries list --failed',
         'deliveries list --destination billing --last 200',
         'deliveries list --order 1005',
+        'deliveries list --type order.refunded --answer 5xx --since 2h',
       ],
       action: run => withServer(run, context => listDeliveries(context, run.flags)),
     },
@@ -55,8 +63,12 @@ export async function listDeliveries(context: CommandContext, flags: Flags): Pro
     output.item(value, `${delivery.id}  order ${delivery.order}  ${text}`, tone)
   }
   if (count > 0) return
+  const filtered = Object.values(wanted(flags)).some(value => value !== undefined)
   const none = 'No deliveries. Destinations and what waits for them: orderwire destinations list'
-  output.note(flags.failed === true ? 'No delivery has failed.' : none, 'quiet')
+  output.note(
+    filtered ? 'No delivery is like this.' : flags.failed === true ? 'No delivery has failed.' : none,
+    'quiet',
+  )
 }
 
 /** The deliveries asked for, as the API gives them. */
@@ -65,9 +77,17 @@ async function* found(context: CommandContext, flags: Flags): AsyncGenerator<unk
   const statuses = flags.failed === true ? ['dead', 'waiting'] : [undefined]
   for (const event of events)
     for (const status of statuses)
-      for await (const value of all(context, '/v1/deliveries', { destination: flags.destination, event, status }))
+      for await (const value of all(context, '/v1/deliveries', { ...wanted(flags), event, status }))
         if (flags.failed !== true || hasFailed(context.client.read(DeliveryView, value))) yield value
 }
+
+const wanted = ({ destination, type, answer, since, until }: Flags): Flags => ({
+  destination,
+  type,
+  answer,
+  since,
+  until,
+})
 
 const Events = z.looseObject({ events: z.array(z.looseObject({ id: z.string() })) })
 

@@ -39,7 +39,7 @@ export function cataloguePages({ store, config, clock }: PageDeps): PageRoute[] 
   return [
     page('/catalogue', async () => {
       const types = await Promise.all(EventType.options.map(async type => ({ type, samples: await samples(type) })))
-      const body = html`${heading('Catalogue', html`<a class="button" href="/schemas/order-event-1.json">JSON Schema</a><a class="button" href="/asyncapi.json">AsyncAPI</a><a class="button" href="/openapi.json">OpenAPI</a>`)}
+      const body = html`${heading('Catalogue', html`<a class="button" href="/schemas/order-event-1.json">JSON Schema</a><a class="button" href="/schemas/order-event-1.d.ts" download>TypeScript types</a><a class="button" href="/asyncapi.json">AsyncAPI</a><a class="button" href="/openapi.json">OpenAPI</a>`)}
 <p class="hint">One JSON document for each fact, the same bytes in webhooks, Kafka, handlers and the API. In TypeScript: <code>import type { OrderEvent } from 'orderwire/events'</code>.</p>
 ${types.map(
   ({

@@ -29,7 +29,7 @@ const MOST_GROUPS = 100
 const GONE = 'Nothing was done: somebody else was first, or they expired.'
 
 /** `/dead-letters`: what was given up, by destination and error, and its way back. */
-export function deadLetterPages({ store, known, clock, destinations }: PageDeps): PageRoute[] {
+export function deadLetterPages({ store, known, clock }: PageDeps): PageRoute[] {
   async function groupsOf(destination: string): Promise<readonly DeadLetterGroup[]> {
     const there = new Set((await known.destinations()).map(({ id }) => id))
     const all = await store.deadLetters.groups(0, MOST_GROUPS)
@@ -49,7 +49,7 @@ export function deadLetterPages({ store, known, clock, destinations }: PageDeps)
     const [rows, count, ends] = await Promise.all([
       error === null ? [] : store.deadLetters.list(filter, { limit: PAGE + 1, ...(after > 0 && { after }) }),
       error === null ? 0 : store.deadLetters.count(filter),
-      destinations(),
+      known.destinations(),
     ])
     const last = rows[PAGE - 1]
     const body = html`${heading('Dead letters')}

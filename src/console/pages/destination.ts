@@ -16,7 +16,7 @@ import { destinationCondition, destinationState, milliseconds, percent, typeWord
 import { wantsOf, wantsWords } from '../wants-view.ts'
 
 /** Charts and groups of failures are of this many newest attempts. */
-const ATTEMPTS = 2_000
+const ATTEMPTS = 1_000
 
 /** `/destinations/{id}`: how one is doing, why, and what can be done. */
 export function destinationPages(deps: PageDeps): PageRoute[] {

@@ -28,7 +28,7 @@ export function eventPages(deps: PageDeps): PageRoute[] {
       const { id, type, connection, orderId, sequence, occurredAt, observedAt, body: json } = stored
       const [deliveries, destinations] = await Promise.all([
         store.deliveries.list({ eventId: id }, { limit: MOST }),
-        deps.destinations(),
+        deps.known.destinations(),
       ])
       const what = whatHappened(OrderEvent.parse(JSON.parse(json)))
       const path = links.event(id)

@@ -6,12 +6,11 @@ import { field, filters } from '../forms.ts'
 import { instantOf } from '../instant.ts'
 import { heading, live } from '../layout.ts'
 import { empty, foreign, type Html, html, links, queryOf, table, time } from '../markup.ts'
+import { MOST_NEW, news } from '../news.ts'
 import { type PageDeps, type PageRoute, page } from '../page.ts'
 import { typeWords } from '../states.ts'
 
 const PAGE = 50
-/** More new events than this are "100 or more". */
-const MOST_NEW = 100
 
 /** `/events`: newest first. What is new is offered, and pushes nothing away that is being read. */
 export function eventListPages({ store, known, config }: PageDeps): PageRoute[] {
@@ -55,7 +54,7 @@ ${filters('/events', [
   field({ name: 'order', label: 'Order', value: asked.order, type: 'search' }),
   field({ name: 'since', label: 'Observed since', value: asked.since }),
 ])}
-${newest === null ? '' : live(`/events${queryOf({ ...asked, seen: newest })}`, news(fresh.length, `/events${queryOf(asked)}`))}
+${newest === null ? '' : live(`/events${queryOf({ ...asked, seen: newest })}`, news(fresh.length, 'event', `/events${queryOf(asked)}`))}
 ${shown.length === 0 ? nothing(Object.values(asked).some(value => value !== '')) : html`<section class="panel">${list(shown, now)}</section>`}
 ${rows.length > PAGE && last ? html`<nav class="pager" aria-label="Pages of the list"><a class="button" href="/events${queryOf({ ...asked, after: last.n })}">Older</a></nav>` : ''}`
       return { title: 'Events', section: '/events', body }
@@ -66,11 +65,6 @@ ${rows.length > PAGE && last ? html`<nav class="pager" aria-label="Pages of the 
 function placeOf(text: string | null): number | null {
   return text !== null && /^\d{1,15}$/.test(text) ? Number(text) : null
 }
-
-const news = (count: number, to: string): Html =>
-  count === 0
-    ? html`<p class="hint">No newer event.</p>`
-    : html`<p role="status"><a class="button primary" href="${to}">${count >= MOST_NEW ? `${MOST_NEW} or more` : count} new, show</a></p>`
 
 const nothing = (filtered: boolean): Html =>
   filtered

@@ -69,7 +69,7 @@ export function orderPages(deps: PageDeps): PageRoute[] {
     const [told, quarantine, destinations] = await Promise.all([
       toldOf(row),
       store.quarantine.list({ connection, orderId }, { limit: MOST_ENTRIES }),
-      deps.destinations(),
+      deps.known.destinations(),
     ])
     const result = deps.results.get(viewer, query.get('result') ?? '')
     const number = snapshot.orderNumber ?? orderId

@@ -14,7 +14,7 @@ import { membersTable } from '../schema-view.ts'
 import { secretShown } from '../secret-view.ts'
 import { destinationState, percent, typeWords } from '../states.ts'
 
-const ATTEMPTS = 2_000
+const ATTEMPTS = 1_000
 const DAY_MS = 86_400_000
 
 /** `/portal`: what a subscriber sees, its own endpoint and nothing else. The endpoint is the session's; no parameter names one. */
@@ -128,7 +128,7 @@ ${deliveries}
 
 /** Without events of the history: those may be of other connections. */
 const catalogue = (now: number): Html =>
-  html`${heading('Catalogue', html`<a class="button" href="/schemas/order-event-1.json">JSON Schema</a>`)}<p><a href="/portal">Back to your endpoint</a></p>${EventType.options.map(
+  html`${heading('Catalogue', html`<a class="button" href="/schemas/order-event-1.json">JSON Schema</a><a class="button" href="/schemas/order-event-1.d.ts" download>TypeScript types</a>`)}<p><a href="/portal">Back to your endpoint</a></p>${EventType.options.map(
     type =>
       html`<section class="panel"><h2>${typeWords(type)} <code class="hint">${type}</code></h2><details><summary>Sample</summary>${foreignBlock(JSON.stringify(JSON.parse(sampleEvent(type, Math.floor(now / DAY_MS) * DAY_MS).body), null, 2), `A sample of ${type}`)}</details><details><summary>Members, and when they are null</summary>${membersTable(type)}</details></section>`,
   )}`

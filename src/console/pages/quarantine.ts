@@ -3,8 +3,9 @@ import { Refusal } from '../../api/problem.ts'
 import type { QuarantineRow } from '../../store/port/quarantine.ts'
 import { field, filters, form } from '../forms.ts'
 import { groupOf } from '../groups.ts'
-import { heading } from '../layout.ts'
+import { heading, live } from '../layout.ts'
 import { counted, empty, foreign, foreignText, html, links, queryOf, table, time } from '../markup.ts'
+import { MOST_NEW, news } from '../news.ts'
 import { action, done, type PageDeps, type PageRoute, page } from '../page.ts'
 import { quarantineList } from '../quarantine-view.ts'
 import { typeWords } from '../states.ts'
@@ -37,6 +38,9 @@ export function quarantinePages({ store, config }: PageDeps): PageRoute[] {
         store.quarantine.list(filter, { limit: PAGE + 1, ...(after > 0 && { after }) }),
       ])
       const shown = rows.slice(0, PAGE)
+      const seen = query.has('seen') ? Number(query.get('seen')) || 0 : after > 0 ? null : (rows[0]?.n ?? 0)
+      const newest = seen === null ? [] : await store.quarantine.list(filter, { limit: MOST_NEW })
+      const fresh = newest.filter(({ n }) => seen !== null && n > seen).length
       const mine = groups.filter(group => connection === '' || group.connection === connection)
       const columns = [
         { name: 'Connection' },
@@ -73,6 +77,7 @@ ${filters('/quarantine', [
     options: [['', 'any'], ...config.connections.map(({ id }) => [id, id] as const)],
   }),
 ])}
+${seen === null ? '' : live(`/quarantine${queryOf({ connection, seen })}`, news(fresh, 'entry', `/quarantine${queryOf({ connection })}`))}
 ${
   shown.length === 0
     ? empty('Nothing is in quarantine.', 'Everything that the vendors show was understood.')

@@ -14,14 +14,13 @@ interface Match {
 }
 
 /** `/search`: an order, an event, a dead letter, a destination or a connection, by number, id or how one begins. One match opens it. */
-export function searchPages({ store, destinations, connections }: PageDeps): PageRoute[] {
+export function searchPages({ store, known, config }: PageDeps): PageRoute[] {
   async function find(text: string): Promise<Match[]> {
-    const [orders, event, letter, ends, shops] = await Promise.all([
+    const [orders, event, letter, ends] = await Promise.all([
       store.orders.find({ text }, { limit: MOST_ORDERS }),
       store.events.get(text),
       store.deadLetters.get(text),
-      destinations(),
-      connections(),
+      known.destinations(),
     ])
     const named = (kind: string, ids: readonly { id: string }[], to: (id: string) => string) =>
       ids
@@ -29,7 +28,7 @@ export function searchPages({ store, destinations, connections }: PageDeps): Pag
         .map(({ id }) => ({ kind, to: to(id), name: id, more: '', exact: id === text }))
     return [
       ...named('destination', ends, links.destination),
-      ...named('connection', shops, links.connection),
+      ...named('connection', config.connections, links.connection),
       ...(event ? [{ kind: 'event', to: links.event(event.id), name: event.id, more: event.type, exact: true }] : []),
       ...(letter
         ? [

@@ -3,6 +3,7 @@ import { ApiKey, ApiKeyCreated, pageOf } from '../../../schemas/api.ts'
 import { mayCall } from '../../api/auth/authenticate.ts'
 import { createChecks } from '../../api/routes/health.ts'
 import { durationWords } from '../../lib/duration.ts'
+import type { HeldLease } from '../../store/port/leases.ts'
 import { field, form } from '../forms.ts'
 import { heading, live } from '../layout.ts'
 import { empty, facts, foreign, foreignText, type Html, html, state, table, time } from '../markup.ts'
@@ -61,10 +62,13 @@ export function settingsPages(deps: PageDeps): PageRoute[] {
 
   return [
     page('/settings', async visit => {
-      const [checks, described, history, keyPanel] = await Promise.all([
+      const [checks, described, [first], last, size, leases, keyPanel] = await Promise.all([
         check(),
         store.check().catch(() => 'does not answer'),
-        store.verify.history(),
+        store.events.list({}, { limit: 1 }),
+        store.events.last(),
+        store.size(),
+        store.leases.list(),
         keys(visit),
       ])
       const { events, attempts, deadLetters } = config.retention
@@ -87,10 +91,8 @@ ${live(
       shared ? (standby?.() ? 'this one stands by' : 'may share this store') : 'none: it owns its store',
     ],
     ['Store', foreign(described)],
-    [
-      'Events in the history',
-      `${history.last === 0 ? 0 : (history.last - history.first + 1).toLocaleString('en')} places`,
-    ],
+    ['Size on disk', sizeWords(size)],
+    ['Events in the history', `${first ? (last - first.n + 1).toLocaleString('en') : 0} places`],
   ])}${table(
     'Parts of this process',
     [{ name: 'Part' }, { name: 'State' }, { name: 'What it says' }],
@@ -104,6 +106,7 @@ ${live(
       foreign(one.detail),
     ]),
   )}</section>
+${leasePanel(leases, deps.owner, visit.now)}
 <section class="panel"><h2>Retention</h2>${facts([
     ['Events', durationWords(events)],
     ['Attempts', durationWords(attempts)],
@@ -138,4 +141,23 @@ ${found === null ? '' : html`<section class="panel"><h2>Verification</h2>${found
       return done('The verification has begun. What it finds is shown below as it comes.', '/settings')
     }),
   ]
+}
+
+/** Who works on what. A lease that is over is one that nobody has taken yet. */
+function leasePanel(leases: readonly HeldLease[], owner: string | undefined, now: number): Html | string {
+  if (leases.length === 0) return ''
+  const columns = [{ name: 'Lease' }, { name: 'Held by' }, { name: 'Until' }, { name: 'Epoch', number: true }]
+  const rows = leases.map(({ name, owner: holder, expiresAt, epoch }) => [
+    foreign(name),
+    holder === owner ? 'this process' : html`<code>${foreign(holder)}</code>`,
+    expiresAt === null ? 'another takes it' : time(expiresAt, now),
+    epoch.toLocaleString('en'),
+  ])
+  return html`<section class="panel"><h2>Leases</h2><p class="hint">Each connection, and each partition of Kafka, is worked on by one process. A lease whose time is over passes to whoever asks first.</p>${table('Leases', columns, rows)}</section>`
+}
+
+function sizeWords(bytes: number): string {
+  const steps = ['bytes', 'kB', 'MB', 'GB', 'TB']
+  const step = Math.min(steps.length - 1, Math.floor(Math.log10(Math.max(1, bytes)) / 3))
+  return `${(bytes / 1000 ** step).toLocaleString('en', { maximumFractionDigits: step > 1 ? 1 : 0 })} ${steps[step]}`
 }

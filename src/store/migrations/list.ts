@@ -12,6 +12,7 @@ import { sessions } from './0011-sessions.ts'
 import { unpublished } from './0012-unpublished.ts'
 import { oneFence } from './0013-one-fence.ts'
 import { unnamedWindows } from './0014-unnamed-windows.ts'
+import { quarantineOfAConnection } from './0015-quarantine-of-a-connection.ts'
 import type { Migration } from './migration.ts'
 
 /** All steps in order. A released step never changes: its place in this list is the schema version it leads to. */
@@ -30,4 +31,5 @@ export const MIGRATIONS: readonly Migration[] = [
   unpublished,
   oneFence,
   unnamedWindows,
+  quarantineOfAConnection,
 ]

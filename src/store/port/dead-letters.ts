@@ -34,7 +34,7 @@ export interface DeadLetterStore {
   list(filter: DeadLetterFilter, paging: Paging): Promise<readonly DeadLetterRow[]>
   get(id: string): Promise<DeadLetterRow | null>
   counts(): Promise<ReadonlyMap<string, number>>
-  /** By destination and error, of those given up at or after `since`; the largest groups first. */
+  /** By destination and error, of those given up at or after `since`, the newest 10,000 at most; the largest groups first. */
   groups(since: number, limit: number): Promise<readonly DeadLetterGroup[]>
   /** How many match. */
   count(filter: DeadLetterFilter): Promise<number>

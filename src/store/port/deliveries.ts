@@ -1,3 +1,4 @@
+import type { EventType } from '../../../schemas/order-event.ts'
 import type { BacklogOrigin } from './lanes.ts'
 
 export interface AttemptRow {
@@ -33,18 +34,15 @@ export interface DeliveryRow {
   readonly attempts: readonly AttemptRow[]
 }
 
-export interface DeliveryStats {
-  readonly successRate: number
-  readonly p50: number
-  readonly p99: number
-  /** What the newest attempt failed with; null: it did not fail. */
-  readonly lastError: string | null
-  /** The newest attempt failed. */
-  readonly failing: boolean
-  /** How many of the newest attempts failed since the last that did not. */
-  readonly failuresInRow: number
-  /** When it last acknowledged, as far as attempts are kept; null: never. */
-  readonly lastSuccessAt: number | null
+/** An attempt as statistics need it. */
+export interface AttemptInShort {
+  /** Its number: later attempts have greater ones. */
+  readonly n: number
+  readonly destination: string
+  readonly delivered: boolean
+  readonly at: number
+  readonly ms: number
+  readonly error: string | null
 }
 
 /** An attempt in short: what charts and groups of failures need. */
@@ -70,12 +68,20 @@ export interface DeliveryFilter {
   readonly tried?: boolean
   /** Acknowledged, given up, or (waiting) observed since then. */
   readonly since?: number
+  /** The same, before then. */
+  readonly until?: number
+  readonly types?: readonly EventType[]
+  /** Of the latest attempt: the class of its status code; `none`: it has none. */
+  readonly answer?: '2xx' | '3xx' | '4xx' | '5xx' | 'none'
 }
 
 export interface DeliveryStore {
   /** In one write, however many. */
   record(attempts: readonly AttemptRow[]): Promise<void>
-  /** Newest first. `next` is what `after` takes for the page behind. */
+  /**
+   * Newest first. `next` is what `after` takes for the page behind. At most some 10,000 rows are looked at for a page, so a page may be
+   * short, or empty, and still have a `next`.
+   */
   list(
     filter: DeliveryFilter,
     paging: { limit: number; after?: string },
@@ -89,6 +95,10 @@ export interface DeliveryStore {
   recent(destination: string, limit: number): Promise<readonly RecentAttempt[]>
   /** The newest acknowledgements of all destinations, newest first, with when their events happened and were observed. */
   acknowledged(limit: number): Promise<readonly Acknowledgement[]>
-  /** Of the newest `sample` attempts of each destination. */
-  stats(sample: number): Promise<ReadonlyMap<string, DeliveryStats>>
+  /** The number of the newest attempt; 0: there is none. */
+  last(): Promise<number>
+  /** The newest attempts of a destination (`before`: older than this number), newest first. */
+  latest(destination: string, limit: number, before?: number): Promise<readonly AttemptInShort[]>
+  /** The attempts of all destinations behind a number, oldest first. */
+  behind(n: number, limit: number): Promise<readonly AttemptInShort[]>
 }

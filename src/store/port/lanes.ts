@@ -58,6 +58,8 @@ export interface LaneStore {
   }): Promise<readonly LaneRow[]>
   /** When the next lane of any of these destinations becomes due; null: none waits. */
   nextDue(destinations: readonly string[]): Promise<number | null>
+  /** The same for each of them that has such a lane. */
+  nextDueOfEach(destinations: readonly string[]): Promise<ReadonlyMap<string, number>>
   /** The first events of a lane, by sequence. */
   head(destination: string, orderKey: string, limit: number): Promise<readonly BacklogEvent[]>
   /** Removes delivered events. An empty lane loses its row; any other becomes due at `now` with no attempts made. Returns the order keys of the emptied lanes. */

@@ -8,7 +8,15 @@ export interface Lease {
   readonly epoch: number
 }
 
+/** A lease that somebody holds. */
+export interface HeldLease extends Lease {
+  /** null: until another takes it over. */
+  readonly expiresAt: number | null
+}
+
 export interface LeaseStore {
+  /** Those that are held, by name. One that has expired is held until another takes it. */
+  list(): Promise<readonly HeldLease[]>
   /** The lease, if it is free, expired or already ours; else null. Uses the database's clock if it has one, else `now`. */
   acquire(name: string, owner: string, ttlMs: number, now: number): Promise<Lease | null>
   /** False: it is no longer ours. */

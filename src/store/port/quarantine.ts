@@ -43,7 +43,7 @@ export interface QuarantineStore {
   list(filter: { connection?: string; orderId?: string }, paging: Paging): Promise<readonly QuarantineRow[]>
   /** By connection: how many, the earliest, and the reason of the latest. */
   summary(): Promise<readonly { connection: string; count: number; since: number; reason: string }[]>
-  /** By connection, path and reason; the largest groups first. */
+  /** By connection, path and reason, of the newest 10,000 entries; the largest groups first. */
   groups(limit: number): Promise<readonly QuarantineGroup[]>
   get(id: string): Promise<QuarantineRow | null>
   remove(id: string): Promise<void>

@@ -45,6 +45,10 @@ export async function openPostgres(options: {
       const { rows } = await sql<{ server_version: string }>`show server_version`.execute(db)
       return `PostgreSQL ${rows[0]?.server_version}, schema ${SCHEMA_VERSION}, ${address.place}`
     },
+    size: async () => {
+      const { rows } = await sql<{ size: number }>`select pg_database_size(current_database()) as size`.execute(db)
+      return rows[0]?.size ?? 0
+    },
     close: () => db.destroy(),
   })
 }

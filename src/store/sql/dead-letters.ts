@@ -8,6 +8,8 @@ import type { Sql, SqlDialect } from './sql.ts'
 import type { Schema } from './tables.ts'
 
 const CHUNK = 500
+/** So many of the latest are grouped, so that the cost does not grow with the store. */
+const MOST_GROUPED = 10_000
 
 export function deadLetterStore({ db, dialect, transaction }: Sql): DeadLetterStore {
   return {
@@ -39,8 +41,9 @@ export function deadLetterStore({ db, dialect, transaction }: Sql): DeadLetterSt
 
     groups: async (since, limit) => {
       const { rows } = await sql<GroupColumns>`
-        select destination, last_error, count(*) as count, min(at) as first_at, max(at) as last_at from dead_letters
-        where at >= ${since} group by destination, last_error
+        select destination, last_error, count(*) as count, min(at) as first_at, max(at) as last_at from (
+          select destination, last_error, at from dead_letters where at >= ${since} order by at desc limit ${MOST_GROUPED}
+        ) as latest group by destination, last_error
         order by count desc, last_at desc, destination, last_error limit ${limit}`.execute(db)
       return rows.map(({ destination, last_error: error, count, first_at: firstAt, last_at: lastAt }) => ({
         ...{ destination, error, count, firstAt, lastAt },
@@ -49,7 +52,7 @@ export function deadLetterStore({ db, dialect, transaction }: Sql): DeadLetterSt
 
     count: async filter => {
       const { rows } = await sql<{ count: number }>`
-        select count(*) as count from dead_letters as letter join events on events.id = letter.event_id
+        select count(*) as count from dead_letters as letter ${ofEvents(filter) ? sql`join events on events.id = letter.event_id` : sql``}
         where ${chosen(dialect, filter)}`.execute(db)
       return rows[0]?.count ?? 0
     },
@@ -155,6 +158,9 @@ interface Chosen {
   readonly event_id: string
   readonly holding: number
 }
+
+/** Whether the filter asks for anything of the events. */
+const ofEvents = ({ destination, ids, error, ...filter }: DeadLetterFilter): boolean => Object.keys(filter).length > 0
 
 function chosen(dialect: SqlDialect, { destination, ids, error, ...filter }: DeadLetterFilter): RawBuilder<unknown> {
   const parts: RawBuilder<unknown>[] = [matching(dialect, filter)]

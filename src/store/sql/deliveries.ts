@@ -1,7 +1,7 @@
 import { type Selectable, sql } from 'kysely'
 import type { AttemptRow, DeliveryRow, DeliveryStore } from '../port/deliveries.ts'
 import { findDeliveries, listDeliveries } from './delivery-list.ts'
-import { statistics } from './delivery-stats.ts'
+import { attemptsInShort } from './delivery-stats.ts'
 import type { Found } from './delivery-streams.ts'
 import { type Sql, storable } from './sql.ts'
 import type { Schema } from './tables.ts'
@@ -168,7 +168,7 @@ export function deliveryStore(store: Sql): DeliveryStore {
       })
     },
 
-    stats: sample => statistics(store, sample),
+    ...attemptsInShort(store),
   }
 }
 

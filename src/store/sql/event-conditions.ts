@@ -1,4 +1,5 @@
 import { type Kysely, type RawBuilder, sql } from 'kysely'
+import { EventType } from '../../../schemas/order-event.ts'
 import type { EventFilter } from '../port/events.ts'
 import type { Paging } from '../port/paging.ts'
 import type { SqlDialect } from './sql.ts'
@@ -54,9 +55,14 @@ export async function listWithin<Row>(
 
 /** The number of matching events. Takes time in proportion to it. */
 export async function countMatching({ db, dialect, filter }: Query): Promise<number> {
-  const all = every([...memberships(dialect, filter), ...conditions(filter)])
-  const { rows } = await sql<{ count: number }>`select count(*) as count from events where ${all}`.execute(db)
-  return rows[0]?.count ?? 0
+  const span = await spanOf({ db, filter })
+  if (!span) return 0
+  const counts = branchesOf(dialect, filter).map(
+    branch => sql`select count(*) as count from events where ${every([...branch, ...span, ...conditions(filter)])}`,
+  )
+  const { rows } = await sql<{ count: number }>`
+    select sum(count) as count from (${sql.join(counts, sql` union all `)}) as counted`.execute(db)
+  return Number(rows[0]?.count ?? 0)
 }
 
 /** The filter as conditions on the table `events`, joined by `and`, for other statements. */
@@ -89,13 +95,14 @@ function memberships(dialect: SqlDialect, filter: EventFilter): Condition[] {
 }
 
 function branchesOf(dialect: SqlDialect, filter: EventFilter): Condition[][] {
-  const types = filter.types && [...new Set(filter.types)]
   const connections = filter.connections && [...new Set(filter.connections)]
-  const count = (types?.length ?? 1) * (connections?.length ?? 1)
+  // The events of a connection are found in order by their type only.
+  const types = [...new Set(filter.types ?? (connections ? EventType.options : [null]))]
+  const count = types.length * (connections?.length ?? 1)
   // An order has few events, found by its own index. A list that allows nothing gives no branch.
   if (isNarrow(filter) || count === 0 || count > MOST_BRANCHES) return [memberships(dialect, filter)]
   return (connections ?? [null]).flatMap(connection =>
-    (types ?? [null]).map(type => [
+    types.map(type => [
       ...(connection === null ? [] : [sql`events.connection = ${connection}`]),
       ...(type === null ? [] : [sql`events.type = ${type}`]),
     ]),
@@ -118,8 +125,9 @@ export async function spanOf({
   const below = filter.since !== undefined && !(behind && !paging.newest)
   const above = filter.until !== undefined && !(behind && paging.newest)
   if (isNarrow(filter) || (!below && !above)) return []
+  // +n: else PostgreSQL walks along n from the other end of the history, to the first event within the bounds.
   const { rows } = await sql<{ first: number | null; last: number | null }>`
-    select min(n) as first, max(n) as last from events where ${every(conditions(filter))}`.execute(db)
+    select min(+n) as first, max(+n) as last from events where ${every(conditions(filter))}`.execute(db)
   const [span] = rows
   if (span?.first == null || span.last === null) return null
   return [...(below ? [sql`n >= ${span.first}`] : []), ...(above ? [sql`n <= ${span.last}`] : [])]

@@ -76,6 +76,19 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
       return rows[0]?.next_at ?? null
     },
 
+    nextDueOfEach: async destinations => {
+      const asked = dialect.rows(
+        'asked',
+        { destination: 'text' },
+        destinations.map(destination => [destination]),
+      )
+      const { rows } = await sql<{ destination: string; next_at: number | null }>`
+        select destination, (
+          select min(next_at) from lanes where lanes.destination = asked.destination and held = 0) as next_at
+        from ${asked}`.execute(db)
+      return new Map(rows.flatMap(({ destination, next_at }) => (next_at === null ? [] : [[destination, next_at]])))
+    },
+
     head: async (destination, orderKey, limit) => {
       const { rows } = await sql<EventColumns & { origin: string }>`
         select ${EVENT_COLUMNS}, backlog.origin from backlog join events on events.id = backlog.event_id

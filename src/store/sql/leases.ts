@@ -6,6 +6,12 @@ import type { Schema } from './tables.ts'
 
 export function leaseStore({ db, dialect }: Sql): LeaseStore {
   return {
+    list: async () => {
+      const { rows } = await sql<{ name: string; owner: string; epoch: number; expires_at: number }>`
+        select name, owner, epoch, expires_at from leases where owner is not null order by name`.execute(db)
+      return rows.map(({ expires_at, ...lease }) => ({ ...lease, expiresAt: expires_at === 0 ? null : expires_at }))
+    },
+
     acquire: async (name, owner, ttlMs, now) => {
       const current = dialect.leaseNow(now)
       const { rows } = await sql<{ epoch: number }>`

@@ -7,6 +7,9 @@ import { holdLease } from './leases.ts'
 import { type Sql, type SqlDialect, storable } from './sql.ts'
 import type { Schema } from './tables.ts'
 
+/** So many of the latest are grouped, so that the cost does not grow with the store. */
+const MOST_GROUPED = 10_000
+
 export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineStore {
   return {
     list: async (filter, paging) => {
@@ -35,9 +38,8 @@ export function quarantineStore({ db, dialect, transaction }: Sql): QuarantineSt
         last_at: number
       }>`
         select connection, path, reason, count(*) as count, min(at) as first_at, max(at) as last_at
-        from quarantine group by connection, path, reason order by count(*) desc, connection, path limit ${limit}`.execute(
-        db,
-      )
+        from (select connection, path, reason, at from quarantine order by n desc limit ${MOST_GROUPED}) as latest
+        group by connection, path, reason order by count(*) desc, connection, path limit ${limit}`.execute(db)
       return rows.map(({ first_at, last_at, count, ...group }) => ({
         ...group,
         count: Number(count),

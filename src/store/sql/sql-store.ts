@@ -29,6 +29,7 @@ import { verifyStore } from './verify.ts'
 export function createSqlStore(database: {
   sql: Sql
   describe: () => Promise<string>
+  size: () => Promise<number>
   close: () => Promise<void>
 }): Store {
   const { sql } = database
@@ -60,6 +61,7 @@ export function createSqlStore(database: {
     verify: verifyStore(sql),
     prune: pruner(sql),
     check: database.describe,
+    size: database.size,
     close: () => {
       closing ??= database.close()
       return closing

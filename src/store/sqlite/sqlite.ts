@@ -37,6 +37,7 @@ export async function openSqlite(options: { folder: string; clock: Clock }): Pro
           const row = database.prepare('select sqlite_version() as version').get()
           return `SQLite ${row?.version}, schema ${SCHEMA_VERSION}, ${file}`
         },
+        size: async () => sizeOf(file) + sizeOf(`${file}-wal`),
         close: async () => {
           try {
             // Waits for the caller that has the connection now.
@@ -56,6 +57,8 @@ export async function openSqlite(options: { folder: string; clock: Clock }): Pro
     throw sqliteError(error, file)
   }
 }
+
+const sizeOf = (file: string): number => statSync(file, { throwIfNoEntry: false })?.size ?? 0
 
 /** Without the `recursive` option: Node 24 never returns from it where no folder can be made (below /proc, for example). */
 function makePath(folder: string): void {

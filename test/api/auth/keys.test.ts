@@ -157,6 +157,7 @@ describe('roles', () => {
       'GET /healthz',
       'GET /openapi.json',
       'GET /readyz',
+      'GET /schemas/order-event-1.d.ts',
       'GET /schemas/order-event-1.json',
       'POST /hooks/{connection}',
     ])

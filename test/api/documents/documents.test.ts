@@ -89,6 +89,7 @@ describe('the OpenAPI document', () => {
       'GET /openapi.json',
       'GET /asyncapi.json',
       'GET /schemas/order-event-1.json',
+      'GET /schemas/order-event-1.d.ts',
       'GET /',
       'POST /hooks/{connection}',
     ])
@@ -206,6 +207,9 @@ describe('the generated files', () => {
       expect(headers.get('content-type')).toBe(type)
       expect(body).toEqual(generated[file])
     }
+    const types = await api.call('GET', '/schemas/order-event-1.d.ts')
+    expect(types.headers.get('content-type')).toBe('text/plain; charset=utf-8')
+    expect(types.text).toBe(generatedFiles(createConsole())['order-event-1.d.ts'])
   })
 
   test('in schemas/generated are up to date (else: npm run orderwire -- schemas)', async () => {

@@ -84,8 +84,26 @@ describe('deliveries', () => {
     expect(await count('event=evt_unknown')).toBe(0)
   })
 
+  test('are filtered by event type, answer and time', async () => {
+    await giveUp('a')
+    const count = async (query: string) => (await api.call('GET', `/v1/deliveries?${query}`)).body.data.length
+    const [before, at] = [NOW - 1, NOW].map(ms => new Date(ms).toISOString())
+    expect(await count('type=order.paid')).toBe(1)
+    expect(await count('type=order.shipped,order.paid')).toBe(1)
+    expect(await count('type=order.shipped')).toBe(0)
+    expect(await count('answer=5xx')).toBe(1)
+    expect(await count('answer=4xx')).toBe(0)
+    expect(await count('answer=none')).toBe(0)
+    expect(await count(`since=${at}`)).toBe(1)
+    expect(await count(`until=${at}`)).toBe(0)
+    expect(await count(`since=${before}&until=${new Date(NOW + 1).toISOString()}`)).toBe(1)
+  })
+
   test.each([
     'status=lost',
+    'type=order.lost',
+    'answer=6xx',
+    'until=yesterday',
     'destination=nowhere',
     'destination=a%20b',
     'ordr=1',

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { EventRecord } from '../../../src/order/event-record.ts'
-import type { DeliveryRow, DeliveryStatus } from '../../../src/store/port/deliveries.ts'
+import type { DeliveryFilter, DeliveryRow } from '../../../src/store/port/deliveries.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { attemptRow, NOW, remember, spilled, type World } from './world.ts'
 
@@ -27,10 +27,7 @@ export function deliveryContract(world: World): void {
         hold,
       })
 
-    const all = async (
-      filter: { destination?: string; eventId?: string; statuses?: readonly DeliveryStatus[] } = {},
-      limit = 100,
-    ) => {
+    const all = async (filter: DeliveryFilter = {}, limit = 100) => {
       const found: DeliveryRow[] = []
       for (let after: string | undefined; ; ) {
         const { data, next } = await world.store.deliveries.list(filter, {
@@ -220,34 +217,84 @@ export function deliveryContract(world: World): void {
       })
     })
 
-    test('stats are of the newest attempts of each destination', async () => {
+    test('attempts in short are read newest first of one destination, and oldest first of all behind a number', async () => {
       const { store } = world
-      const events = Array.from({ length: 100 }, (_, index) => eventRecord({ orderId: `o${index}` }))
-      await store.deliveries.record(events.map(event => attemptRow(event, { ms: 9999, outcome: 'retry' })))
-      await store.deliveries.record(
-        events.map((event, index) => attemptRow(event, { ms: index + 1, outcome: index < 80 ? 'delivered' : 'retry' })),
-      )
-      await store.deliveries.record([attemptRow(eventRecord(), { destination: 'search', ms: 7 })])
-      expect(await store.deliveries.stats(100)).toEqual(
-        new Map([
-          [
-            'billing',
-            {
-              successRate: 0.8,
-              p50: 50,
-              p99: 99,
-              lastError: null,
-              failing: true,
-              failuresInRow: 20,
-              lastSuccessAt: NOW,
-            },
-          ],
-          [
-            'search',
-            { successRate: 1, p50: 7, p99: 7, lastError: null, failing: false, failuresInRow: 0, lastSuccessAt: NOW },
-          ],
-        ]),
-      )
+      const [one, two] = [eventRecord({ orderId: 'a' }), eventRecord({ orderId: 'b' })]
+      expect([await store.deliveries.last(), await store.deliveries.behind(0, 10)]).toEqual([0, []])
+      await store.deliveries.record([
+        failed(one, 1),
+        attemptRow(two, { destination: 'search', ms: 7 }),
+        attemptRow(one, { attempt: 2, at: NOW + 2 }),
+        failed(two, 3),
+      ])
+      const all = await store.deliveries.behind(0, 10)
+      expect(all.map(({ n: _, ...rest }) => rest)).toEqual([
+        { destination: 'billing', delivered: false, at: NOW + 1, ms: 12, error: 'busy' },
+        { destination: 'search', delivered: true, at: NOW, ms: 7, error: null },
+        { destination: 'billing', delivered: true, at: NOW + 2, ms: 12, error: null },
+        { destination: 'billing', delivered: false, at: NOW + 3, ms: 12, error: 'busy' },
+      ])
+      expect(await store.deliveries.last()).toBe(all[3]?.n)
+      expect(await store.deliveries.behind(all[1]?.n ?? 0, 1)).toEqual([all[2]])
+      expect(await store.deliveries.latest('billing', 2)).toEqual([all[3], all[2]])
+      expect(await store.deliveries.latest('billing', 2, all[2]?.n)).toEqual([all[0]])
+      expect(await store.deliveries.latest('none', 2)).toEqual([])
+    })
+
+    test('filters by event type, by the class of the latest answer and by time hold for every status', async () => {
+      const { store } = world
+      const types = ['order.paid', 'order.shipped', 'order.delivered', 'order.refunded'] as const
+      const [paid, shipped, delivered, refunded] = types.map((type, index) =>
+        eventRecord({ orderId: type, type, observedAt: NOW + index * 10 }),
+      ) as [EventRecord, EventRecord, EventRecord, EventRecord]
+      await remember(store, [paid, shipped, delivered, refunded])
+      await store.deliveries.record([
+        attemptRow(paid, { at: NOW, outcome: 'retry', statusCode: 500 }),
+        attemptRow(paid, { at: NOW + 5, statusCode: 204 }),
+        attemptRow(shipped, { at: NOW + 12, outcome: 'dead', statusCode: 404 }),
+        attemptRow(delivered, { at: NOW + 22, outcome: 'retry', statusCode: null }),
+      ])
+      await store.lanes.spill(spilled('billing', [delivered, refunded]), { nextAt: NOW + 99, attempt: 1 })
+      const gone = { destination: 'billing', orderKey: shipped.orderKey, eventId: shipped.id, at: NOW + 12 }
+      await store.lanes.deadLetter({ ...gone, attempts: 1, lastError: 'x', hold: false })
+      const seen = async (filter: DeliveryFilter) => {
+        const { data } = await store.deliveries.list(filter, { limit: 100 })
+        return data.map(({ orderKey }) => orderKey.slice('shop/order.'.length)).sort()
+      }
+      for (const type of types) expect(await seen({ types: [type] })).toEqual([type.slice('order.'.length)])
+      expect(await seen({ types: ['order.paid', 'order.refunded'] })).toEqual(['paid', 'refunded'])
+      expect(await seen({ answer: '2xx' })).toEqual(['paid'])
+      expect(await seen({ answer: '4xx' })).toEqual(['shipped'])
+      expect(await seen({ answer: '5xx' })).toEqual([])
+      expect(await seen({ answer: 'none' })).toEqual(['delivered'])
+      expect(await seen({ until: NOW + 12 })).toEqual(['paid'])
+      expect(await seen({ since: NOW + 12, until: NOW + 30 })).toEqual(['delivered', 'shipped'])
+      expect(await seen({ types: ['order.paid'], answer: '4xx' })).toEqual([])
+    })
+
+    test('a page looks at some 10,000 rows at most, and its cursor goes on behind them', {
+      timeout: 60_000,
+    }, async () => {
+      const { store } = world
+      const [rare, usual] = [
+        eventRecord({ orderId: 'rare', type: 'order.refunded' }),
+        eventRecord({ orderId: 'usual' }),
+      ]
+      await remember(store, [rare, usual])
+      await store.deliveries.record([attemptRow(rare)])
+      await giveUp(usual)
+      // Repeated acknowledgements of one event: only the latest of them is a delivery.
+      for (let chunk = 0; chunk < 3; chunk++)
+        await store.deliveries.record(
+          Array.from({ length: 5_000 }, () => attemptRow(usual, { destination: 'search', at: NOW + 99 })),
+        )
+      const filter = { types: ['order.refunded'] } as const
+      const first = await store.deliveries.list(filter, { limit: 10 })
+      expect(first.data).toEqual([])
+      expect(first.next).not.toBeNull()
+      expect((await all(filter)).map(row => row.eventId)).toEqual([rare.id])
+      expect((await all({}, 10)).map(row => row.eventId)).toEqual([usual.id, usual.id, rare.id])
+      expect((await store.deliveries.list({ ...filter, until: NOW - 3_600_001 }, { limit: 10 })).next).toBeNull()
     })
 
     test('those of some events are counted that a destination has acknowledged, each once', async () => {

@@ -105,7 +105,10 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.deadLetters.list({ destination: 'billing' }, { limit: 10 })
   await store.deliveries.record([attemptRow(event)])
   await store.deliveries.get('billing', event.id)
-  await store.deliveries.stats(100)
+  await store.deliveries.latest('billing', 100)
+  await store.deliveries.latest('billing', 100, await store.deliveries.last())
+  await store.deliveries.behind(0, 100)
+  await store.lanes.nextDueOfEach(['billing', 'search', 'none'])
   await store.deliveries.recent('billing', 100)
   await store.deliveries.acknowledged(100)
   await store.events.rates({ since: NOW + 3990, until: NOW + 4000, bucketMs: 60_000 })
@@ -119,4 +122,29 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
     { events: NOW + 3999, attempts: NOW + 1, deadLetters: NOW + 1, reader: null, now: NOW },
     new AbortController().signal,
   )
+}
+
+/** What the pages of the console and the lists of the API ask, again and again while somebody looks. */
+export async function callPages(store: Store): Promise<void> {
+  const page = { limit: 20 }
+  for (const filter of [
+    {},
+    { destination: 'billing' },
+    { orderId: 'o7' },
+    { destination: 'billing', orderId: 'o7' },
+    { types: ['order.refunded' as const], answer: '5xx' as const },
+    { destination: 'billing', since: NOW - 1, until: NOW + 5 },
+  ])
+    await store.deliveries.list(filter, page)
+  await store.orders.find({ text: 'o1' }, page)
+  await store.orders.find({ connection: 'shop' }, page)
+  await store.events.count({ connections: ['shop'], since: NOW + 3990 })
+  await store.events.list({ connections: ['shop'] }, { ...page, newest: true })
+  await store.quarantine.list({ connection: 'shop' }, page)
+  await store.quarantine.list({ connection: 'shop', orderId: 'o7' }, page)
+  await store.deadLetters.list({}, page)
+  await store.deadLetters.list({ destination: 'billing', error: 'x' }, page)
+  await store.deadLetters.count({ destination: 'billing', error: 'x' })
+  await store.deadLetters.groups(NOW - 1, 10)
+  await store.verify.unpublished()
 }

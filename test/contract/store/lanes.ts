@@ -187,6 +187,19 @@ export function laneContract(world: World): void {
       ).toEqual([])
     })
 
+    test('nextDueOfEach gives the next time of each destination that has one', async () => {
+      const { store } = world
+      await remember(store, [...eventsOf('a', 1), ...eventsOf('b', 1), ...eventsOf('c', 1)])
+      const put = (destination: string, orderId: string, nextAt: number) =>
+        store.lanes.spill(spilled(destination, eventsOf(orderId, 1)), { nextAt, attempt: 0 })
+      await put('billing', 'a', NOW + 9)
+      await put('billing', 'b', NOW + 7)
+      await put('search', 'c', NOW + 3)
+      expect(await store.lanes.nextDueOfEach(['billing', 'none'])).toEqual(new Map([['billing', NOW + 7]]))
+      expect([...(await store.lanes.nextDueOfEach(['billing', 'search'])).keys()].sort()).toEqual(['billing', 'search'])
+      expect(await store.lanes.nextDueOfEach([])).toEqual(new Map())
+    })
+
     test('nextDue is the earliest of the destinations asked for', async () => {
       const { store } = world
       await remember(store, [...eventsOf('a', 1), ...eventsOf('b', 1)])

@@ -12,6 +12,22 @@ export function leaseContract(world: World): void {
       expect(await leases.acquire('b', 'them', 60_000, Date.now())).toMatchObject({ owner: 'them', epoch: 1 })
     })
 
+    test('those that are held are listed with their holder and their end', async () => {
+      const { leases } = world.store
+      const [start, others] = [Date.now(), (await leases.list()).length]
+      const released = await leases.acquire('a', 'us', 60_000, start)
+      await leases.acquire('b', 'them', 60_000, start)
+      await leases.takeOver('c', 'group')
+      if (released) await leases.release(released)
+      const held = await leases.list()
+      expect(held).toHaveLength(others + 2)
+      expect(held.filter(({ name }) => ['a', 'b', 'c'].includes(name))).toEqual([
+        { name: 'b', owner: 'them', epoch: 1, expiresAt: expect.any(Number) },
+        { name: 'c', owner: 'group', epoch: 1, expiresAt: null },
+      ])
+      expect(held.find(({ name }) => name === 'b')?.expiresAt).toBeGreaterThan(start)
+    })
+
     test('its holder gets it again with the same epoch', async () => {
       const { leases } = world.store
       const first = await leases.acquire('a', 'us', 60_000, Date.now())
