@@ -39,10 +39,9 @@ test('no statement of an idle poll, of a delivery, of a drain, of a page or of r
     for (const { detail } of plan)
       if (
         /^SCAN /.test(String(detail)) &&
-        !/^SCAN (json_each|\(|CONSTANT|known|item|each_one|matching|counted|latest|b\d|new|done|asked|chosen|waiting|replays|quarantine)/.test(
+        !/^SCAN (json_each|\(|CONSTANT|known|item|each_one|matching|counted|latest|b\d|new|done|asked|chosen|waiting|replays|quarantine|unpublished)/.test(
           String(detail),
         ) &&
-        !/^SCAN events USING INDEX events_unpublished/.test(String(detail)) &&
         !(walks && /^SCAN (attempts|backlog|dead_letters|letter)$/.test(String(detail)))
       )
         scans.push(`${detail} ← ${text}`)
