@@ -6,6 +6,8 @@ const SAMPLE = 200
 const [MOST_OLDER, OLDER_AT_ONCE] = [20_000, 2_000]
 /** New attempts are read this many at a time. Where there are more than `MOST_NEW`, all is read anew. */
 const [NEW_AT_ONCE, MOST_NEW] = [2_000, 50_000]
+/** So many destinations are read at once where the database can. */
+const LOADS_AT_ONCE = 6
 /** On PostgreSQL an attempt may become visible after some with greater numbers: so many are read once more. */
 const OVERLAP = 200
 
@@ -100,10 +102,16 @@ export function createLatestAttempts({
   async function read(destinations: readonly string[]): Promise<ReadonlyMap<string, Fared>> {
     await readNew()
     const found = new Map<string, Fared>()
+    const missing = destinations.filter(destination => !known.has(destination))
+    for (let from = 0; from < missing.length; from += LOADS_AT_ONCE)
+      await Promise.all(
+        missing.slice(from, from + LOADS_AT_ONCE).map(async destination => {
+          known.set(destination, await load(destination))
+        }),
+      )
     for (const destination of destinations) {
-      const one = known.get(destination) ?? (await load(destination))
-      known.set(destination, one)
-      if (one.fared) found.set(destination, one.fared)
+      const one = known.get(destination)
+      if (one?.fared) found.set(destination, one.fared)
     }
     return found
   }

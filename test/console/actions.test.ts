@@ -261,9 +261,11 @@ test('deliveries of a destination are filtered by outcome, answer, event type, o
 
 test('a list that was not looked through to its end says so, and goes on', async () => {
   const { store } = rig.api
-  const again = { destination: 'audit', eventId: world.paid.id, orderKey: world.paid.orderKey, attempt: 1, at: NOW }
-  const attempt = { ...again, outcome: 'delivered' as const, statusCode: null, ms: 1, error: null, response: null }
-  await store.deliveries.record(Array.from({ length: 11_000 }, () => ({ ...attempt, origin: 'live' as const })))
+  const attempt = { destination: 'audit', orderKey: 'shop/other', attempt: 1, at: NOW, outcome: 'delivered' as const }
+  const acknowledged = { ...attempt, statusCode: null, ms: 1, error: null, response: null, origin: 'live' as const }
+  await store.deliveries.record(
+    Array.from({ length: 11_000 }, (_, index) => ({ ...acknowledged, eventId: `evt_other_${index}` })),
+  )
   const { text, html } = await browser.open('/destinations/audit?type=order.refunded')
   expect(text).toContain('None of the latest deliveries is like this.')
   const next = /href="([^"]+)#deliveries">Look further back/.exec(html)?.[1]?.replaceAll('&amp;', '&') ?? ''

@@ -281,17 +281,14 @@ export function deliveryContract(world: World): void {
       await remember(store, [rare, usual])
       await store.deliveries.record([attemptRow(rare)])
       await giveUp(usual)
-      // Repeated acknowledgements of one event: only the latest of them is a delivery.
-      for (let chunk = 0; chunk < 3; chunk++)
-        await store.deliveries.record(
-          Array.from({ length: 5_000 }, () => attemptRow(usual, { destination: 'search', at: NOW + 99 })),
-        )
+      // Of events that the history does not have (any more).
+      const others = Array.from({ length: 11_000 }, (_, index) => eventRecord({ orderId: `other-${index}` }))
+      await store.deliveries.record(others.map(event => attemptRow(event, { destination: 'search', at: NOW + 99 })))
       const filter = { types: ['order.refunded'] } as const
       const first = await store.deliveries.list(filter, { limit: 10 })
       expect(first.data).toEqual([])
       expect(first.next).not.toBeNull()
       expect((await all(filter)).map(row => row.eventId)).toEqual([rare.id])
-      expect((await all({}, 10)).map(row => row.eventId)).toEqual([usual.id, usual.id, rare.id])
       expect((await store.deliveries.list({ ...filter, until: NOW - 3_600_001 }, { limit: 10 })).next).toBeNull()
     })
 
