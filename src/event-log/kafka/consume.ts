@@ -371,8 +371,10 @@ const NOTHING: Committed = { offset: null, anchor: null }
 function beforeJoining(cluster: Cluster, clock: Clock, release: () => Promise<void>): void {
   const find = cluster.findGroupCoordinator.bind(cluster)
   cluster.findGroupCoordinator = async group => {
+    // First, because the last commit needs a coordinator: a broker that is lost may be both it and the leader whose loss makes us join again.
+    const first = await find(group)
     await release()
-    return followCoordinator({ first: await find(group), find: () => find(group), sessionMs: SESSION_MS, clock })
+    return followCoordinator({ first, find: () => find(group), sessionMs: SESSION_MS, clock })
   }
 }
 
