@@ -3,7 +3,9 @@ import { doubled } from '../lib/back-off.ts'
 import type { AppError } from '../lib/errors.ts'
 import type { StoredEvent } from '../store/port/events.ts'
 
-const PAUSES = { partition: { first: 1_000, most: 3_000 }, order: { first: 5_000, most: 30_000 } } as const
+const PAUSES = { partition: { first: 1_000, most: 15_000 }, order: { first: 5_000, most: 30_000 } } as const
+/** A partition whose broker is lost gets another leader within seconds: the first tries are frequent. */
+const EAGER = { refusals: 6, most: 3_000 }
 /** If more orders than this are held back, each is tried more rarely. */
 const MANY_ORDERS = 100
 
@@ -58,7 +60,8 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
     if (known.error === error && known.dueAt > monotonic()) return known
     known.error = error
     known.refusals++
-    known.pauseMs = doubled(known.pauseMs, longest(kind))
+    const isEager = kind === 'partition' && known.refusals <= EAGER.refusals
+    known.pauseMs = doubled(known.pauseMs, isEager ? EAGER.most : longest(kind))
     known.dueAt = monotonic() + known.pauseMs
     return known
   }

@@ -15,8 +15,10 @@ export function beforeJoining(
 ): void {
   const find = cluster.findGroupCoordinator.bind(cluster)
   cluster.findGroupCoordinator = async group => {
+    // First, because the last commit needs a coordinator: a broker that is lost may be both it and the leader whose loss makes us join again.
+    const first = await find(group)
     await release()
-    return followCoordinator({ first: await find(group), find: () => find(group), sessionMs, clock })
+    return followCoordinator({ first, find: () => find(group), sessionMs, clock })
   }
 }
 
