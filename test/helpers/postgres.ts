@@ -75,7 +75,7 @@ async function query(url: string, text: string): Promise<void> {
   }
 }
 
-export function withDatabases(url: string, stopServer: () => Promise<void>): PostgresServer {
+function withDatabases(url: string, stopServer: () => Promise<void>): PostgresServer {
   const databases: string[] = []
   return {
     url,
