@@ -229,7 +229,7 @@ export const Destination = z
       'when the first failed of the attempts that nothing was delivered after',
     ),
     failuresInRow: z.number().int().nonnegative().describe('of the latest 200 attempts, those since the last success'),
-    lastSuccessAt: Timestamp.nullable().describe('as far as attempts are kept'),
+    lastSuccessAt: Timestamp.nullable().describe('as far as attempts are kept, and among the latest 20,000 or so'),
     nextAttemptAt: Timestamp.nullable().describe('of what waits in the store; null: nothing waits, or it is held back'),
     backlog: z.number().int(),
     oldestWaitingSeconds: z.number().nonnegative().nullable(),
