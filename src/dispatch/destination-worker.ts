@@ -2,7 +2,6 @@ import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import { createPageSize, within } from '../lib/page-size.ts'
-import type { Lease } from '../store/port/leases.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
@@ -13,6 +12,7 @@ import { createReport } from './attempt-report.ts'
 import type { AttemptRecorder } from './attempts.ts'
 import { createBacklogReader } from './backlog-reader.ts'
 import type { Destination } from './destination.ts'
+import type { FencedWrites } from './fenced-writes.ts'
 import { createKnownRows, type KnownRows } from './known-rows.ts'
 import { createLaneTable, type LaneTable } from './lane-table.ts'
 import { createLaneWrites } from './lane-writes.ts'
@@ -75,8 +75,7 @@ export interface DestinationWorkerDeps {
   readonly assignments: ReadonlyMap<number, Assignment>
   readonly disable: (id: string, reason: string, changedAt?: number) => Promise<void>
   readonly caughtUp: Consumption['caughtUp']
-  readonly holds: Consumption['holds']
-  readonly takeOver: (partition: number) => Promise<Lease>
+  readonly fenced: FencedWrites
   /** Asks for a count of rows: there seem to be none. */
   readonly recount: () => void
 }
@@ -88,7 +87,7 @@ export interface DestinationWorkerDeps {
 export function createDestinationWorker(
   deps: DestinationWorkerDeps & { destination: Destination; requests: readonly ReplayRow[] },
 ): DestinationWorker {
-  const { store, persist, clock, log, eventLog, assignments } = deps
+  const { store, persist, fenced, clock, log, eventLog, assignments } = deps
   const { id, kind } = deps.destination
   let destination = deps.destination
   let checkFailingAt = 0
@@ -122,7 +121,7 @@ export function createDestinationWorker(
 
   const memory = deps.memory.share()
   const table = createLaneTable(memory)
-  const writes = createLaneWrites({ destination, lanes: store.lanes, persist, clock })
+  const writes = createLaneWrites({ destination, lanes: store.lanes, persist, fenced, clock })
   const loadSize = createPageSize({ most: LOAD_EVENTS, bytes: LOAD_SIZE })
   const lanes = createLanes({
     ...{ owner, table, admission, writes, clock, memory },
@@ -131,7 +130,7 @@ export function createDestinationWorker(
     random: deps.random,
     queueLimit: deps.queueLimit,
     fresh: deps.fresh,
-    openBatch: () => createSpillBatch({ lanes: store.lanes, persist, clock }),
+    openBatch: () => createSpillBatch({ lanes: store.lanes, fenced, clock }),
     load: orderKey =>
       persist('a look at a lane', async () => {
         const events = await store.lanes.head(id, orderKey, loadSize.limit)

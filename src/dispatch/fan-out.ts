@@ -6,8 +6,8 @@ import { within } from '../lib/page-size.ts'
 import type { Store } from '../store/store.ts'
 import type { Assignment } from './assignment.ts'
 import type { DestinationWorker } from './destination-worker.ts'
+import type { FencedWrites } from './fenced-writes.ts'
 import type { LaneLookup } from './known-rows.ts'
-import type { Persist } from './persist.ts'
 import { createSpillBatch, type SpillBatch } from './spill.ts'
 import type { Subscriptions } from './subscriptions.ts'
 
@@ -34,19 +34,19 @@ export function createFanOut(deps: {
   store: Pick<Store, 'lanes'>
   subscriptions: Subscriptions<DestinationWorker>
   workers: ReadonlyMap<string, DestinationWorker>
-  persist: Persist
+  fenced: FencedWrites
   clock: Clock
   /** Live events that a destination may have in memory. */
   queueLimit: number
 }): FanOut {
-  const { store, subscriptions, workers, persist, clock } = deps
+  const { store, subscriptions, workers, fenced, clock } = deps
   const slowUntil = new WeakMap<DestinationWorker, number>()
   const inTurn = createMutex()
   /** A destination that is not full has room for this many. */
   const sliceLimit = Math.max(1, Math.min(SLICE, Math.floor(deps.queueLimit / 2)))
 
   async function takeSlice(assignment: Assignment, entries: readonly LogEntry[]): Promise<void> {
-    const batch = createSpillBatch({ lanes: store.lanes, persist, clock })
+    const batch = createSpillBatch({ lanes: store.lanes, fenced, clock })
     await inTurn(async () => {
       if (assignment.state !== 'open') return
       await waitForRoom(entries)

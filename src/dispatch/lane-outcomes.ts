@@ -51,12 +51,12 @@ export function createRecordOutcome(deps: {
     else leave(lane, clock.now())
   }
 
-  /** A failure in memory: the event and all behind it go to the backlog. False: the dispatcher stopped first. */
+  /** A failure in memory: the event and all behind it go to the backlog. False: they are read from the log again. */
   async function spillFailed(lane: Lane, nextAt: number, attempt: number): Promise<boolean> {
     const { promise, resolve } = Promise.withResolvers<void>()
     const items = table.spill(lane, promise)
     const events = items.map(entry => entry.event)
-    const done = await writes.spill({ events, nextAt, attempt })
+    const done = await writes.spill({ assignment: lane.assignment, events, nextAt, attempt })
     lane.place = 'stored'
     resolve()
     if (done) for (const { slot } of items) slot?.assignment.release(slot, owner.id)

@@ -216,7 +216,7 @@ export function createLanes(deps: {
   /** Spills a lane of place `memory`. A delivery in flight goes on. */
   function spillLane(lane: Lane, batch: SpillBatch): void {
     for (const item of table.spill(lane, batch.written)) {
-      batch.add(owner, item.event, item.slot)
+      batch.add(owner, item, lane.assignment)
       item.slot = null
     }
     void batch.written.then(() => {
@@ -262,7 +262,7 @@ export function createLanes(deps: {
       }
       if (lane?.place === 'memory') spillLane(lane, batch)
       else if (lane?.place === 'spilling' && lane.spilled && lane.spilled !== batch.written) batch.after(lane.spilled)
-      batch.add(owner, event, slot)
+      batch.add(owner, { event, slot }, slot.assignment)
     },
     open(orderKey, assignment, attempt) {
       const lane = table.add(orderKey, assignment, 'stored', attempt)

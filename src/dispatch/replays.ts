@@ -1,12 +1,12 @@
 import type { EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
-import { isLeaseLost, type Lease } from '../store/port/leases.ts'
 import type { ReplayRow } from '../store/port/replays.ts'
 import type { Store } from '../store/store.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Assignment } from './assignment.ts'
 import type { Destination } from './destination.ts'
+import type { FencedWrites } from './fenced-writes.ts'
 import type { Persist } from './persist.ts'
 import { narrowed, wantedBy } from './replay-filter.ts'
 
@@ -37,21 +37,19 @@ const SOME: ReadonlyMap<string, number> = new Map([['', 0]])
 export function createReplays(deps: {
   destination: () => Destination
   store: Pick<Store, 'lanes' | 'replays'>
-  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'commitPublishes' | 'ownsAllPartitions'>
+  eventLog: Pick<EventLog, 'partitions' | 'partitionOf' | 'commitPublishes'>
   assignments: ReadonlyMap<number, Assignment>
   caughtUp: (partitions: readonly number[]) => Promise<boolean>
   /** Spills what waits in memory, and waits for deliveries in flight that came from memory. */
   spill: (of: ReadonlySet<Assignment>) => Promise<boolean>
-  /** Asks the log whether these partitions are ours. */
-  holds: (partitions: readonly number[]) => Promise<boolean>
-  takeOver: (partition: number) => Promise<Lease>
+  fenced: FencedWrites
   persist: Persist
   clock: Clock
   log: Log
   /** Events were queued, or `opening` may have changed. */
   changed: () => void
 }): Replays {
-  const { store, eventLog, assignments, persist, clock, log } = deps
+  const { store, eventLog, assignments, fenced, persist, clock, log } = deps
   const stopping = new AbortController()
   const { signal } = stopping
   /** Finished parts by replay; newer than the rows given by `configure`. */
@@ -84,7 +82,7 @@ export function createReplays(deps: {
   async function queue(request: ReplayRow, targets: readonly Assignment[]): Promise<boolean> {
     const ours = () => !signal.aborted && targets.every(({ state }) => state === 'open')
     const partitions = new Set(targets.map(({ partition }) => partition))
-    if (!(await held([...partitions]))) return false
+    if ((await Promise.all(targets.map(fenced.confirm))).includes(false)) return false
     const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
     const later = through === null ? null : await takenIn(through, [...partitions], ours)
     if (through === null || later === null) return false
@@ -116,12 +114,6 @@ export function createReplays(deps: {
   }
 
   /**
-   * A process that was paused after an assignment may take its lease later than its successor. So a lease counts once the log, asked after
-   * it was taken, says that the partition is ours.
-   */
-  const held = (partitions: readonly number[]): Promise<boolean> => deps.holds(partitions).catch(() => false)
-
-  /**
    * Waits until the history of our partitions up to `through` is taken in from the log, without the events that the log refuses: they come
    * once they are published. Resolves with the first refused sequence of each order that has one; null: the partitions are not ours any more.
    */
@@ -149,30 +141,14 @@ export function createReplays(deps: {
   }
 
   async function mark({ n }: ReplayRow, assignment: Assignment): Promise<boolean> {
-    const { partition, lease } = assignment
-    const part = { partition, partitions: eventLog.partitions, lease }
-    const marked = await persist('a replay that is queued', () =>
-      store.replays.queued(n, part).then(
-        () => true,
-        error => {
-          if (isLeaseLost(error)) return false
-          throw error
-        },
-      ),
-    )
-    if (marked) done.set(n, (done.get(n) ?? new WeakSet()).add(assignment))
-    else if (marked === false) {
-      log.warn(
-        { partition },
-        'another process has taken this partition over; its replays wait until the log says who owns it',
-      )
-      // If it is ours, the other process was late to take the lease for an earlier ownership.
-      if (!eventLog.ownsAllPartitions && (await held([partition])))
-        await persist('a lease', async () => {
-          assignment.lease = await deps.takeOver(partition)
-        })
-    }
-    return marked ?? false
+    const { partition } = assignment
+    const marked = await fenced.write('a replay that is queued', [assignment], async leases => {
+      for (const lease of leases.values())
+        await store.replays.queued(n, { partition, partitions: eventLog.partitions, lease })
+    })
+    if (!marked.has(assignment)) return false
+    done.set(n, (done.get(n) ?? new WeakSet()).add(assignment))
+    return true
   }
 
   return {

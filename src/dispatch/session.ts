@@ -14,6 +14,7 @@ import { createBacklogCount } from './backlog-count.ts'
 import type { Destination } from './destination.ts'
 import { createDestinationWorker, type DestinationWorker } from './destination-worker.ts'
 import { createFanOut } from './fan-out.ts'
+import { createFencedWrites } from './fenced-writes.ts'
 import { createMemory } from './memory.ts'
 import { createPersist } from './persist.ts'
 import { createSubscriptions } from './subscriptions.ts'
@@ -68,13 +69,17 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
   const unseen = new Set(former)
   const subscriptions = createSubscriptions<DestinationWorker>()
   const recount = createBacklogCount({ lanes: store.lanes, workers, persist, clock })
-  const fanOut = createFanOut({ store, subscriptions, workers, persist, clock, queueLimit })
   /** The newest committable offset of each partition. The log may assign partitions before `consume` returns. */
   const committableTo = new Map<number, { position: number; ahead: () => Ahead }>()
   let consumption: Consumption | null = null
   const { promise: consuming, resolve: consumptionBegun } = Promise.withResolvers<Consumption>()
   let state: Session['state'] = 'new'
   let cancelTick: (() => void) | null = null
+  const fenced = createFencedWrites({
+    ...{ eventLog, takeOver, persist, clock, log },
+    holds: async partitions => (await consuming).holds(partitions),
+  })
+  const fanOut = createFanOut({ store, subscriptions, workers, fenced, clock, queueLimit })
 
   const shared = {
     store,
@@ -90,8 +95,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
     memory: createMemory(),
     assignments,
     caughtUp: async (partitions: readonly number[]) => (await consuming).caughtUp(partitions),
-    holds: async (partitions: readonly number[]) => (await consuming).holds(partitions),
-    takeOver,
+    fenced,
     disable: deps.disable,
     recount: recount.ask,
   }
@@ -125,6 +129,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       }
       const assignment = createAssignment(partition, lease, committable, ahead?.get(partition))
       assignments.set(partition, assignment)
+      void fenced.confirm(assignment)
     }
     // The former owner may have left rows that this process has not counted.
     for (const worker of workers.values()) {

@@ -1,9 +1,10 @@
 import type { Clock } from '../lib/clock.ts'
-import type { EventRecord } from '../order/event-record.ts'
 import type { LaneStore, Spill } from '../store/port/lanes.ts'
-import type { Slot } from './assignment.ts'
+import type { Lease } from '../store/port/leases.ts'
+import type { Assignment, Slot } from './assignment.ts'
 import type { Destination } from './destination.ts'
-import type { Persist } from './persist.ts'
+import type { FencedWrites } from './fenced-writes.ts'
+import type { Item } from './lane.ts'
 
 /**
  * Events that go from memory to the backlog in one write. The events of a lane are added in order, starting with the unacknowledged ones
@@ -11,10 +12,10 @@ import type { Persist } from './persist.ts'
  * backlog overtakes events that are read again from the log.
  */
 export interface SpillBatch {
-  /** Resolves with the write; false: the dispatcher stopped before it succeeded. */
+  /** Resolves with the write; false: some were not written, because their partition is not ours any more or the dispatcher stopped. */
   readonly written: Promise<boolean>
-  /** `slot` is released when the event is written. */
-  add(owner: SpillOwner, event: EventRecord, slot: Slot | null): void
+  /** Its slot is released when the event is written. */
+  add(owner: SpillOwner, item: Pick<Item, 'event' | 'slot'>, assignment: Assignment): void
   /** It contains events of this lane, so later ones must not stay in memory. */
   has(owner: SpillOwner, orderKey: string): boolean
   /** The write waits for an earlier write of the same lane. */
@@ -33,38 +34,51 @@ export interface SpillOwner {
 /** Rows in one write. A larger write would block an embedded store, and so its process, for too long. */
 const ROWS = 2_000
 
+interface Entry {
+  readonly spill: Spill
+  readonly slot: Slot | null
+  readonly assignment: Assignment
+}
+
 export function createSpillBatch(deps: {
   lanes: Pick<LaneStore, 'spill'>
-  persist: Persist
+  fenced: FencedWrites
   clock: Clock
 }): SpillBatch {
   const owners = new Map<SpillOwner, Set<string>>()
-  const spills: Spill[] = []
-  const slots: { readonly slot: Slot; readonly id: string }[] = []
+  const items: Entry[] = []
   const earlier = new Set<Promise<unknown>>()
   const { promise: written, resolve } = Promise.withResolvers<boolean>()
 
   async function write(): Promise<boolean> {
-    if (spills.length === 0) {
+    if (items.length === 0) {
       resolve(true)
       return true
     }
     await Promise.all(earlier)
     let done = true
-    for (let from = 0; from < spills.length && done; from += ROWS) {
-      const rows = spills.slice(from, from + ROWS)
+    for (let from = 0; from < items.length; from += ROWS) {
+      const part = items.slice(from, from + ROWS)
+      const assignments = new Set(part.map(({ assignment }) => assignment))
       const lane = { nextAt: deps.clock.now(), attempt: 0 }
-      done = await deps.persist.did('events to spill', () => deps.lanes.spill(rows, lane))
+      const kept = await deps.fenced.write('events to spill', assignments, leases =>
+        deps.lanes.spill(rowsOf(part, leases), lane, { leases: [...leases.values()] }),
+      )
+      for (const { spill, slot, assignment } of part)
+        if (slot && kept.has(assignment)) assignment.release(slot, spill.destination)
+      done = done && kept.size === assignments.size
     }
-    if (done) for (const { slot, id } of slots) slot.assignment.release(slot, id)
     resolve(done)
     for (const owner of owners.keys()) owner.spilled()
     return done
   }
 
+  const rowsOf = (part: readonly Entry[], leases: ReadonlyMap<Assignment, Lease>) =>
+    part.flatMap(({ spill, assignment }) => (leases.has(assignment) ? [spill] : []))
+
   return {
     written,
-    add(owner, event, slot) {
+    add(owner, { event, slot }, assignment) {
       let lanes = owners.get(owner)
       if (!lanes) {
         lanes = new Set()
@@ -72,8 +86,8 @@ export function createSpillBatch(deps: {
         owner.spilling()
       }
       lanes.add(event.orderKey)
-      spills.push({ destination: owner.id, endpoint: owner.kind === 'endpoint', event, origin: 'live' })
-      if (slot) slots.push({ slot, id: owner.id })
+      const spill = { destination: owner.id, endpoint: owner.kind === 'endpoint', event, origin: 'live' as const }
+      items.push({ spill, slot, assignment })
     },
     has: (owner, orderKey) => owners.get(owner)?.has(orderKey) ?? false,
     after: promise => void earlier.add(promise),

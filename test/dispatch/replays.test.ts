@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { DEFAULT_DELIVERY } from '../../schemas/config.ts'
 import { createAssignment } from '../../src/dispatch/assignment.ts'
+import { createFencedWrites } from '../../src/dispatch/fenced-writes.ts'
 import { createPersist } from '../../src/dispatch/persist.ts'
 import { createReplays } from '../../src/dispatch/replays.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -10,13 +11,18 @@ import { memoryEventLog } from '../helpers/memory-event-log.ts'
 import { memoryStore } from '../helpers/memory-store.ts'
 import { outcome, silent } from './rig.ts'
 
-const LEASE = { name: 'partition/test/0', owner: 'test', epoch: 1 }
-
 test('a replay whose partition is being revoked waits before it tries again, so that other work can run', async () => {
   const clock = memoryClock()
   const eventLog = memoryEventLog({ partitions: 1 })
   const store = memoryStore({ partitionOf: eventLog.partitionOf })
   const stopping = new AbortController()
+  const takeOver = (partition: number) => store.leases.takeOver(`partition/test/${partition}`, 'test')
+  const persist = createPersist({ clock, log: silent, signal: stopping.signal })
+  const fenced = createFencedWrites({
+    ...{ eventLog, persist, clock, log: silent },
+    holds: async () => true,
+    takeOver,
+  })
   let asked = 0
   const past = createReplays({
     destination: () => ({
@@ -30,17 +36,16 @@ test('a replay whose partition is being revoked waits before it tries again, so 
     }),
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, LEASE, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, await takeOver(0), () => {})]]),
     // The log knows already that we have no part in it any more; nobody has told us.
     caughtUp: async () => {
       asked++
       if (asked > 100) throw new Error('asked without a pause')
       return false
     },
-    holds: async () => true,
-    takeOver: async () => LEASE,
+    fenced,
     spill: async () => true,
-    persist: createPersist({ clock, log: silent, signal: stopping.signal }),
+    persist,
     clock,
     log: silent,
     changed: () => {},
@@ -75,6 +80,13 @@ test('an event that the log refuses is not part of a replay and does not delay i
     },
   }
   const stopping = new AbortController()
+  const takeOver = (partition: number) => memory.leases.takeOver(`partition/test/${partition}`, 'test')
+  const persist = createPersist({ clock, log: silent, signal: stopping.signal })
+  const fenced = createFencedWrites({
+    ...{ eventLog, persist, clock, log: silent },
+    holds: async () => true,
+    takeOver,
+  })
   const past = createReplays({
     destination: () => ({
       id: 'hook',
@@ -87,12 +99,11 @@ test('an event that the log refuses is not part of a replay and does not delay i
     }),
     store,
     eventLog,
-    assignments: new Map([[0, createAssignment(0, LEASE, () => {})]]),
+    assignments: new Map([[0, createAssignment(0, await takeOver(0), () => {})]]),
     caughtUp: async () => true,
-    holds: async () => true,
-    takeOver: async () => LEASE,
+    fenced,
     spill: async () => true,
-    persist: createPersist({ clock, log: silent, signal: stopping.signal }),
+    persist,
     clock,
     log: silent,
     changed: () => {},

@@ -4,7 +4,7 @@ import type { DeadLetterRow, DeadLetterStore } from '../../src/store/port/dead-l
 import type { AttemptRow, DeliveryStore } from '../../src/store/port/deliveries.ts'
 import type { EventFilter } from '../../src/store/port/events.ts'
 import type { BacklogOrigin, LaneRow, LaneStore } from '../../src/store/port/lanes.ts'
-import { LEASE_LOST, type LeaseStore } from '../../src/store/port/leases.ts'
+import { LEASE_LOST, type Lease, type LeaseStore } from '../../src/store/port/leases.ts'
 import type { ReplayRow, ReplayStore } from '../../src/store/port/replays.ts'
 
 interface Waiting {
@@ -55,6 +55,10 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
   const epochs = new Map<string, number>()
   let letterCount = 0
   let replayCount = 0
+
+  const hold = ({ name, epoch }: Lease) => {
+    if (epochs.get(name) !== epoch) throw new AppError('The lease is lost.', { code: LEASE_LOST, intent: 'stop' })
+  }
 
   const of = (destination: string) => {
     const found = lanes.get(destination) ?? new Map<string, Lane>()
@@ -127,8 +131,9 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
         await store.trouble('counts')
         return new Map([...lanes].filter(([, rows]) => rows.size > 0).map(([id, rows]) => [id, rows.size]))
       },
-      async spill(spills, lane, retry) {
+      async spill(spills, lane, { retry, leases = [] } = {}) {
         await store.trouble('spill')
+        leases.forEach(hold)
         for (const spill of spills) put(spill.destination, spill.event.id, spill.origin, lane)
         const tried = retry && of(retry.destination).get(retry.orderKey)
         if (tried && !tried.held) Object.assign(tried, lane)
@@ -263,8 +268,7 @@ export function memoryStore({ partitionOf = (_: string): number => 0 } = {}): Me
       },
       async queued(n, { partition, lease, partitions }) {
         await store.trouble('queued')
-        if (epochs.get(lease.name) !== lease.epoch)
-          throw new AppError('The lease is lost.', { code: LEASE_LOST, intent: 'stop' })
+        hold(lease)
         const row = replays.get(n)
         if (!row) return
         const queued = [...new Set([...row.queued, partition])]

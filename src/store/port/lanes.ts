@@ -1,5 +1,6 @@
 import type { EventRecord } from '../../order/event-record.ts'
 import type { EventFilter } from './events.ts'
+import type { Lease } from './leases.ts'
 
 /**
  * A lane is one destination × one order. It has a row exactly while its backlog is not empty. Its backlog is ordered by sequence.
@@ -38,12 +39,12 @@ export interface LaneStore {
   /**
    * Puts events into the backlog and makes missing lanes. An event that retention has removed from the history (Kafka may keep it
    * longer) is put back. `lane`: time and attempts of a new lane; an existing lane keeps its own. With `retry` the head of this lane was
-   * tried, and its time and attempts are set.
+   * tried, and its time and attempts are set. Rejects if one of the `leases` is lost, and writes nothing.
    */
   spill(
     events: readonly Spill[],
     lane: { nextAt: number; attempt: number },
-    retry?: Pick<LaneRow, 'destination' | 'orderKey'>,
+    options?: { retry?: Pick<LaneRow, 'destination' | 'orderKey'>; leases?: readonly Lease[] },
   ): Promise<void>
   /**
    * Lanes of one destination that may be tried now, earliest first. `owned`: only lanes in these partitions; null: in all.

@@ -4,6 +4,7 @@ import { dropEmptyLanes, enqueue, existingLanes, type Lane, lockLanes, makeDue, 
 import { listWithin, spanOf } from './event-conditions.ts'
 import { EVENT_COLUMNS, type EventColumns, eventOf, restoreEvents } from './events.ts'
 import { deadLetterHead } from './insert-dead-letter.ts'
+import { holdLease } from './leases.ts'
 import { pause } from './pause.ts'
 import { removeWork } from './remove-work.ts'
 import type { Sql } from './sql.ts'
@@ -30,8 +31,9 @@ export function laneStore({ db, dialect, transaction, relaxed }: Sql): LaneStore
       return new Map(rows.map(row => [row.destination, row.count]))
     },
 
-    spill: (events, lane, retry) =>
+    spill: (events, lane, { retry, leases = [] } = {}) =>
       transaction(async trx => {
+        for (const lease of leases) await holdLease(trx, dialect, lease)
         const part = { trx, dialect }
         const isThere = await stillThere(part, events)
         const wanted = events.filter(({ destination }) => isThere(destination))

@@ -107,7 +107,7 @@ export function deadLetterContract(world: World): void {
       await store.lanes.spill(
         spilled('billing', events.slice(2)),
         { nextAt: NOW, attempt: 0 },
-        { destination: 'billing', orderKey: key('a') },
+        { retry: { destination: 'billing', orderKey: key('a') } },
       )
       await store.lanes.reschedule([
         { destination: 'billing', orderKey: key('a'), nextAt: NOW, attempt: 0, held: false },

@@ -93,7 +93,7 @@ export async function callHot(store: Store, lease: Lease): Promise<void> {
   await store.lanes.spill(
     spilled('billing', events),
     { nextAt: NOW, attempt: 1 },
-    { destination: 'billing', orderKey: event.orderKey },
+    { retry: { destination: 'billing', orderKey: event.orderKey }, leases: [lease] },
   )
   const giveUp = (eventId: string, orderKey: string, hold: boolean) =>
     store.lanes.deadLetter({ destination: 'billing', orderKey, eventId, at: NOW, attempts: 1, lastError: 'x', hold })

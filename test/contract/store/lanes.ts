@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { keyHash } from '../../../src/lib/murmur2.ts'
+import { LEASE_LOST, type Lease } from '../../../src/store/port/leases.ts'
 import { endpointRow } from '../../helpers/endpoint-row.ts'
 import { eventRecord, eventsOf } from '../../helpers/event-records.ts'
 import { backlogOf, dueLanes, leaseOf, NOW, order, page, remember, spilled, type World, wait } from './world.ts'
@@ -49,7 +50,7 @@ export function laneContract(world: World): void {
       await store.lanes.spill(
         spilled('billing', [...a, ...b]),
         { nextAt: NOW + 50, attempt: 3 },
-        { destination: 'billing', orderKey: key('a') },
+        { retry: { destination: 'billing', orderKey: key('a') } },
       )
       expect(
         (await dueLanes(store, 'billing', NOW + 50)).map(lane => [lane.orderKey, lane.nextAt, lane.attempt]),
@@ -228,11 +229,25 @@ export function laneContract(world: World): void {
       ])
     })
 
+    test('nothing is put into it under a lease that is lost', async () => {
+      const { store } = world
+      const events = eventsOf('a', 2)
+      await remember(store, events)
+      const [kept, lost] = [await store.leases.takeOver('0', 'us'), await store.leases.takeOver('1', 'us')]
+      const spill = (leases: readonly Lease[]) =>
+        store.lanes.spill(spilled('billing', events), { nextAt: NOW, attempt: 0 }, { leases })
+      const theirs = await store.leases.takeOver('1', 'them')
+      await expect(spill([kept, lost])).rejects.toMatchObject({ code: LEASE_LOST })
+      expect(await dueLanes(store, 'billing')).toEqual([])
+      await spill([kept, theirs])
+      expect(await backlogOf(store, 'billing', key('a'))).toEqual(events.map(({ id }) => id))
+    })
+
     test('times with fractions lose them', async () => {
       const { store } = world
       await remember(store, eventsOf('a', 1))
       const retry = { destination: 'billing', orderKey: key('a') }
-      await store.lanes.spill(spilled('billing', eventsOf('a', 1)), { nextAt: NOW + 0.4, attempt: 1 }, retry)
+      await store.lanes.spill(spilled('billing', eventsOf('a', 1)), { nextAt: NOW + 0.4, attempt: 1 }, { retry })
       const [lane] = await dueLanes(store, 'billing', NOW + 0.4)
       expect(lane?.nextAt).toBe(NOW)
       await store.lanes.reschedule([{ ...retry, nextAt: NOW + 7.6, attempt: 2, held: false }])
