@@ -1,4 +1,4 @@
-import { type EventLog, PartlyRefused, TOO_LARGE } from '../event-log/event-log.ts'
+import { type EventLog, PartlyRefused, type Refusal, TOO_LARGE } from '../event-log/event-log.ts'
 import { createBackOff } from '../lib/back-off.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
@@ -145,6 +145,15 @@ export function createOutbox(deps: {
       const event = byId.get(refusal.event.id)
       return event ? [{ event, refusal, hold: heldBack.hold(refusal, event.n) }] : []
     })
+    try {
+      await slimLarge(held)
+    } finally {
+      if (held.length > 0) retryWakeUp.wake()
+    }
+  }
+
+  /** Takes the lines out of refused events that are too large, and makes their holds due. */
+  async function slimLarge(held: readonly { event: StoredEvent; refusal: Refusal; hold: Hold }[]): Promise<void> {
     const orders = new Set<string>()
     for (const { event, refusal, hold } of held) {
       // Only the first event of an order was refused for itself.
@@ -153,7 +162,6 @@ export function createOutbox(deps: {
       const large = first && refusal.partition === null && refusal.error.code === TOO_LARGE
       if (large && (await slimmed(event))) hold.dueAt = clock.monotonic()
     }
-    if (held.length > 0) retryWakeUp.wake()
   }
 
   /**

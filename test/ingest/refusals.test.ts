@@ -5,6 +5,7 @@ import { createOutbox } from '../../src/ingest/outbox.ts'
 import { createTroubles } from '../../src/ingest/troubles.ts'
 import { AppError } from '../../src/lib/errors.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
+import type { EventStore } from '../../src/store/port/events.ts'
 import type { Lease } from '../../src/store/port/leases.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
 import { eventRecord, eventsOf } from '../helpers/event-records.ts'
@@ -73,7 +74,7 @@ async function commit(lease: Lease, events: readonly EventRecord[]) {
 }
 
 /** An outbox of `shop` on its own clock; runs until `end`. */
-async function publishing(eventLog: EventLog) {
+async function publishing(eventLog: EventLog, events: Partial<EventStore> = {}) {
   const clock: MemoryClock = memoryClock()
   await store.connections.configure([{ id: 'shop', vendor: 'shoplazza', fingerprint: 'f' }])
   const lease = await store.leases.acquire('connection/shop', 'one', 600_000, Date.now())
@@ -94,7 +95,8 @@ async function publishing(eventLog: EventLog) {
   const troubles = createTroubles({ connection: 'shop', connections: store.connections, log: quietLog, metrics })
   troubles.under(lease)
   const publisher = createOutbox({
-    ...{ connection: 'shop', store, eventLog, held, clock, log: quietLog },
+    ...{ connection: 'shop', eventLog, held, clock, log: quietLog },
+    store: { ...store, events: { ...store.events, ...events } },
     report: ({ failing, refused }) => {
       troubles.report('publish', failing)
       troubles.report('refused', refused)
@@ -167,6 +169,29 @@ describe('what the log refuses', () => {
     expect(ofOrder(control.written, 'o-1')).toEqual([1, 2, 3])
     await one.clock.until(() => one.troubles.sentence() === null)
     expect(await shown()).toEqual([])
+    await end()
+  })
+
+  test('for its size is tried again when the store fails just as the event is to lose its lines', async () => {
+    const { log, control } = refusingLog()
+    control.largest = 2_000
+    control.told = false
+    let failures = 1
+    const one = await publishing(log, {
+      replaceUnpublished: async (...args) => {
+        if (failures-- > 0) throw failure('store.unavailable', 'the store is away')
+        return await store.events.replaceUnpublished(...args)
+      },
+    })
+    const lines = Array.from({ length: 40 }, (_, n) => ({ id: `l-${n}`, title: '大きな注文'.repeat(10) }))
+    const body = JSON.stringify({ data: { order: { lines } } })
+    const end = one.start()
+    // Both loops wait by now.
+    await one.clock.advance(60_000)
+    await commit(one.lease, [eventRecord({ orderId: 'o-1', body }), ...eventsOf('o-1', 2).slice(1)])
+    one.publisher.kick()
+    await one.clock.until(async () => (await waiting()).length === 0, 60_000)
+    expect(ofOrder(control.written, 'o-1')).toEqual([1, 2])
     await end()
   })
 
