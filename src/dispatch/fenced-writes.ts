@@ -105,9 +105,8 @@ export function createFencedWrites(deps: {
     async write(what, assignments, run) {
       const all = [...assignments].filter(assignment => !isClosed(assignment))
       if (all.every(isConfirmed) && (await attempt(what, all, run))) return new Set(all)
-      const written = new Set<Assignment>()
-      for (const assignment of all) if (await writeOne(what, assignment, run)) written.add(assignment)
-      return written
+      const each = await Promise.all(all.map(assignment => writeOne(what, assignment, run)))
+      return new Set(all.filter((_, index) => each[index]))
     },
   }
 }

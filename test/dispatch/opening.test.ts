@@ -22,6 +22,7 @@ function cluster(partitions = 4) {
   const store = memoryStore({ partitionOf: log.partitionOf })
   const watch = watchOrder()
   let exists = false
+  let failing = false
   const endpoint: Destination = {
     id: 'new',
     kind: 'endpoint',
@@ -31,6 +32,7 @@ function cluster(partitions = 4) {
     delivery: DEFAULT_DELIVERY,
     async deliver(delivered) {
       await clock.sleep(3)
+      if (failing) return outcome('retry')
       watch.delivered(delivered)
       return outcome('delivered')
     },
@@ -64,6 +66,11 @@ function cluster(partitions = 4) {
       for (const one of events) store.events.set(one.id, one)
       await log.append(events)
       await clock.flush()
+    },
+    /** The endpoint is there, wants nothing of the past, and fails. */
+    createFailing(): void {
+      exists = true
+      failing = true
     },
     create(): void {
       exists = true
@@ -143,4 +150,23 @@ test('a process that lost a partition without noticing cannot mark its replay as
   await publish()
   await clock.until(done, 120_000)
   expect(watch.inversions).toEqual([])
+})
+
+test('a process that lost a partition without noticing puts none of its events into the backlog', async () => {
+  const { clock, log, store, dispatcher, publish, createFailing } = cluster()
+  const [owner, late] = [dispatcher(100), dispatcher(60_000)]
+  await owner.start()
+  await late.start()
+  await publish()
+  await log.assign([0], 1)
+  createFailing()
+  await clock.advance(1_000)
+  await publish()
+  await clock.advance(5_000)
+  const partitions = store.rows('new').map(({ orderKey }) => log.partitionOf(orderKey))
+  expect(new Set(partitions)).toEqual(new Set([2]))
+  // What they still wait for ends with them.
+  const stopped = Promise.all([owner.stop(1_000), late.stop(1_000)])
+  await clock.advance(5_000)
+  await stopped
 })

@@ -6,6 +6,8 @@ export interface Mutant {
   readonly edits: readonly Edit[]
   /** The storm that shows it soon; absent: any storm does. */
   readonly plan?: Partial<Plan>
+  /** The first seed, for a defect that one seed in hundreds shows. */
+  readonly from?: number
 }
 
 /** A change of one function, wherever in `src` it is. `from` has to be in functions of this name exactly once; white space may differ. */
@@ -142,6 +144,14 @@ const MOMENTS: Partial<Plan> = {
 export const MUTANTS: readonly Mutant[] = [
   aimed(SILENT, mutant('a reconciliation publishes nothing', ['takeMissed', 'orders: ours }', 'orders: [] }'])),
   aimed(COMEBACKS, mutant('writes are not checked against the lease', ['holdLease', 'rows.length === 0', 'false'])),
+  {
+    ...mutant('a process that lost its lease spills', [
+      'write',
+      'deps.lanes.spill(rowsOf(part, leases), lane, { leases: [...leases.values()] })',
+      'deps.lanes.spill(rowsOf(part, leases), lane)',
+    ]),
+    from: 850_937,
+  },
   mutant('a position is committed before its event is delivered', [
     'advance',
     'oldest ? oldest.before : taken',

@@ -13,7 +13,7 @@ export async function huntMutants(options: {
 }): Promise<{ caught: number; missed: readonly string[] }> {
   const { seeds, from, only, say } = options
   const chosen = [...MUTANTS.entries()].filter(([, { name }]) => new RegExp(only).test(name))
-  const tasks = chosen.map(([index]): Task => ({ kind: 'mutant', index, from, seeds }))
+  const tasks = chosen.map(([index, mutant]): Task => ({ kind: 'mutant', index, from: mutant.from ?? from, seeds }))
   const missed: string[] = []
   let caught = 0
   const jobs = Math.min(options.jobs, Math.max(tasks.length, 1))
