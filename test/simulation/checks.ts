@@ -126,6 +126,8 @@ export function createChecks(deps: {
       if (durable.query('select 1 from replays where destination = ? and opening = 1', receiver.id).length > 0) continue
       for (const event of entries) {
         if (!receiver.wants(event) || done(receiver.id, event.id) || isBefore(receiver, event.id)) continue
+        // Retention had removed it before the endpoint was made, though it was in the log still.
+        if (goneBefore.get(receiver.id)?.has(event.id)) continue
         const [row] = durable.query(
           'select 1 from backlog where destination = ? and event_id = ? union select 1 from dead_letters where destination = ? and event_id = ?',
           receiver.id,
