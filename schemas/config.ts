@@ -140,6 +140,18 @@ export type EndpointConfig = z.infer<typeof EndpointConfig>
 
 const Cidr = z.union([z.cidrv4(), z.cidrv6()], { error: 'a CIDR such as "10.0.0.0/8"' })
 
+const ProxyUrl = z.url({ protocol: /^https?$/, error: 'the http:// or https:// URL of a forward proxy' })
+
+const ProxyConfig = z
+  .union([
+    ProxyUrl,
+    z.strictObject({
+      url: ProxyUrl,
+      except: z.array(z.string().min(1)).default([]).describe('hosts, domains, addresses and CIDRs reached directly'),
+    }),
+  ])
+  .transform(proxy => (typeof proxy === 'string' ? { url: proxy, except: [] } : proxy))
+
 const unique = (items: readonly { id: string }[], context: z.RefinementCtx, path: string): void => {
   const seen = new Set<string>()
   for (const [index, { id }] of items.entries()) {
@@ -167,7 +179,14 @@ const shapeOf = (sources: readonly SourceSchema[]) =>
       .min(1)
       .optional()
       .describe('folder of handlers, relative to this file; default "handlers" beside it, if there'),
-    network: z.strictObject({ allow: z.array(Cidr).default([]) }).default({ allow: [] }),
+    network: z
+      .strictObject({
+        allow: z.array(Cidr).default([]).describe('networks that webhooks may reach besides public addresses'),
+        proxy: ProxyConfig.optional().describe(
+          'forward proxy (HTTP CONNECT) for vendors, webhooks and alerts; default: HTTPS_PROXY and NO_PROXY, for vendors only',
+        ),
+      })
+      .default({ allow: [] }),
     alerts: Alerts,
     delivery: DeliveryOptions.default({}),
     retention: z

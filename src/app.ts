@@ -106,6 +106,7 @@ export async function createApp(options: AppOptions): Promise<App> {
       config,
       clock,
       log,
+      proxy: loaded.proxies.vendors,
       shared: sharedBetweenProcesses({ store, shared, box, owner, clock }),
     })
     opened.push(...connected)
@@ -181,8 +182,10 @@ export async function createApp(options: AppOptions): Promise<App> {
       async run(signal) {
         const work = (until: AbortSignal) => workTogether(parts(signal), until)
         const stopWatch = watchEventLoop({ clock, log, metrics, suspects: destinations.suspects })
-        const { publicUrls } = settings
-        const stopAlerts = startAlerts({ config: loaded.config, store, roles, publicUrls, owner, clock, log, metrics })
+        const stopAlerts = startAlerts({
+          ...{ config: loaded.config, proxy: loaded.proxies.webhooks, publicUrls: settings.publicUrls },
+          ...{ store, roles, owner, clock, log, metrics },
+        })
         try {
           await (shared && eventLog.ownsAllPartitions ? pair.run(work, signal) : work(signal))
         } finally {

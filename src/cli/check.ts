@@ -50,8 +50,9 @@ export async function check(options: {
   })
   const simulation = await simulated(loaded.config, clock, log)
   const { config } = simulation
+  const proxy = loaded.proxies.vendors
   try {
-    for (const { config: connection, source, vendorNow, close } of connectAll({ config, clock, log })) {
+    for (const { config: connection, source, vendorNow, close } of connectAll({ config, clock, log, proxy })) {
       const name = `connection ${connection.id} (${connection.vendor})`
       if (!connection.enabled) {
         line(name, true, 'not enabled')

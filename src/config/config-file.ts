@@ -7,9 +7,11 @@ import { type Config, configWith } from '../../schemas/config.ts'
 import { isSourceSchema } from '../../schemas/connection.ts'
 import { messageOf } from '../lib/errors.ts'
 import { complaintsOf, keyOf, valueAt } from '../lib/explain.ts'
+import type { Proxies } from '../lib/forward-proxy.ts'
 import { wrong } from './config-error.ts'
+import { proxiesOf } from './proxies.ts'
 
-/** The only place that reads the environment and the configuration file. Whatever is wrong with them is said by key, found and expected, and never shows a secret. */
+/** The only folder that reads the environment and the configuration file. Whatever is wrong with them is said by key, found and expected, and never shows a secret. */
 
 export interface LoadedConfig {
   readonly config: Config
@@ -17,6 +19,7 @@ export interface LoadedConfig {
   readonly path: string
   /** Folder that relative paths in it start from. */
   readonly folder: string
+  readonly proxies: Proxies
 }
 
 /** What the file holds: `written` as it stands there, `raw` with the environment's values in the places of their names. */
@@ -39,7 +42,7 @@ export async function loadConfig(file: string | undefined, env: NodeJS.ProcessEn
     const why = looked(path, () => explain(parsed.error, raw, env))
     throw wrong(`The configuration ${path} is not valid:\n${why}`)
   }
-  return { config: parsed.data, path, folder: dirname(path) }
+  return { config: parsed.data, path, folder: dirname(path), proxies: proxiesOf(parsed.data, env) }
 }
 
 /** What the file lists in `sources`: its connections are read with their schemas. */

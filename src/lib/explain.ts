@@ -128,7 +128,7 @@ function foundText(issue: z.core.$ZodIssue, value: unknown): string {
   if (issue.path.some(part => SECRET_KEY_NAMES.test(String(part))))
     return issue.code === 'invalid_type' ? `a ${typeof value}` : 'something else, which is not shown'
   if (typeof value === 'string') {
-    if (/^(baseU|u)rl$/.test(String(issue.path.at(-1)))) return quoted(bareUrl(value))
+    if (/^((baseU|u)rl|proxy)$/.test(String(issue.path.at(-1)))) return quoted(bareUrl(value))
     return issue.code === 'too_big' ? `${quoted(value)} (${value.length} characters)` : quoted(value)
   }
   return ['bigint', 'symbol', 'function'].includes(typeof value) ? `a ${typeof value}` : String(value)

@@ -2,6 +2,7 @@ import { hash } from 'node:crypto'
 import type { Connection, RateLimit } from '../../schemas/connection.ts'
 import type { Clock } from '../lib/clock.ts'
 import { AppError } from '../lib/errors.ts'
+import type { ForwardProxy } from '../lib/forward-proxy.ts'
 import type { Log } from '../telemetry/log.ts'
 import { sourcesByVendor } from './built-in.ts'
 import type { Source, Vault } from './define-source.ts'
@@ -34,6 +35,8 @@ export interface ConnectDeps {
   readonly config: { readonly connections: readonly Connection[]; readonly sources: readonly unknown[] }
   readonly clock: Clock
   readonly log: Log
+  /** Absent: vendors are reached directly. */
+  readonly proxy?: ForwardProxy | null
   /** Where a group keeps what all processes share. Absent: each process has its own. */
   readonly shared?: {
     vault(group: string): Vault
@@ -98,6 +101,7 @@ export function connectAll(deps: ConnectDeps): readonly Connected[] {
     const http = createVendorHttp({
       ...{ connection: connection.id, baseUrl: connection.baseUrl, clock, log },
       limit: connection.rateLimit ?? source.limit,
+      proxy: deps.proxy ?? null,
       ...(group && { pace: group.pace }),
     })
     return connectedOf(connection, source.create({ connection, http, clock, log, shared: group?.value }), http)

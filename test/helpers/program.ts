@@ -8,7 +8,7 @@ const MAIN = join(import.meta.dirname, '../../src/main.ts')
 
 /** The environment of a person who has set nothing of ours. */
 function bareEnv(): NodeJS.ProcessEnv {
-  const ours = /^(ORDERWIRE_|KAFKA_|DATABASE_|OTEL_|HOST$|PORT$|LOG_)/
+  const ours = /^(ORDERWIRE_|KAFKA_|DATABASE_|OTEL_|HOST$|PORT$|LOG_|(https|no)_proxy$)/i
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !ours.test(name)))
 }
 

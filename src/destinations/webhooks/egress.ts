@@ -14,6 +14,8 @@ export interface Guard {
   checkAddress(address: string): string | null
   /** Resolves a name to its permitted addresses; fails if it has none. */
   readonly lookup: LookupFunction
+  /** Passes on why a name that somebody else resolves may not be connected to; null: it may, or this machine does not know it. */
+  checkName(hostname: string, callback: (refusal: Error | null) => void): void
 }
 
 /** All addresses of a name. */
@@ -55,7 +57,18 @@ export function createGuard(options: { allow: readonly string[]; resolve?: Resol
     return refused(`${hostname}: ${reasons[0] ?? 'no address of the family asked for'}`)
   }
 
-  return { checkUrl: url => checkUrlWith(url, checkAddress), checkAddress, lookup }
+  return {
+    checkUrl: url => checkUrlWith(url, checkAddress),
+    checkAddress,
+    lookup,
+    checkName(hostname, callback) {
+      resolve(hostname, (error, addresses) => {
+        // Whoever resolves it may take any of them.
+        const permitted = error !== null || addresses.every(({ address }) => checkAddress(address) === null)
+        callback(permitted ? null : refusal(hostname, addresses))
+      })
+    },
+  }
 }
 
 /** The same check from the list alone, without resolving names: syntax, and literal addresses. null: the URL is allowed. */

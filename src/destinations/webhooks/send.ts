@@ -2,6 +2,7 @@ import { buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
 import { createEqualTimers, type EqualTimers } from '../../lib/equal-timers.ts'
 import { messageOf } from '../../lib/errors.ts'
+import { type ForwardProxy, throughProxy } from '../../lib/forward-proxy.ts'
 import { onAbort } from '../../lib/on-abort.ts'
 import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../../lib/open-files.ts'
 import { type Guard, refused } from './egress.ts'
@@ -39,6 +40,8 @@ export type Answer =
 
 /** The status decides. A slow body is awaited this much longer, within the timeout. */
 const BODY_WAIT = 1_000
+/** How long a name that the proxy resolves is looked for here. */
+const KNOWN_WITHIN = 2_000
 /** The limit for connecting. Without it attempts would pile up at a host that drops packets. */
 const CONNECT_WITHIN = 10_000
 const POOL_IDLE = 60_000
@@ -51,16 +54,25 @@ const LARGE = 64 * 1024
 const CONNECTIONS = 1_000
 
 /** `connectMs`: the limit for connecting, TLS included. */
-export function createSender(deps: { guard: Guard; clock: Clock; connectMs?: number }): Sender {
-  const { guard, clock, connectMs = CONNECT_WITHIN } = deps
+export function createSender(deps: {
+  guard: Guard
+  clock: Clock
+  proxy?: ForwardProxy | null
+  connectMs?: number
+}): Sender {
+  const { guard, clock, proxy = null, connectMs = CONNECT_WITHIN } = deps
   const pools = new Map<string, { pool: Pool; active: number; usedAt: number }>()
   const timers = createEqualTimers(clock)
   const targets = new Map<string, { problem: string | null; origin: string; path: string }>()
-  const connect = patientConnector(guarded(guard, connectMs), {
-    clock,
-    withinMs: connectMs,
-    makeRoom: () => closeIdle(0),
-  })
+  const direct = guarded(guard, connectMs)
+  const connect = patientConnector(
+    proxy ? guardedTunnel({ proxy, guard, clock, direct, timeoutMs: connectMs }) : direct,
+    {
+      clock,
+      withinMs: connectMs,
+      makeRoom: () => closeIdle(0),
+    },
+  )
   let sweeping: (() => void) | null = null
 
   function poolOf(origin: string) {
@@ -215,6 +227,30 @@ function reasonOf(error: Error): string {
   if (error instanceof AggregateError && error.errors.length > 0) return messageOf(error.errors[0])
   const { cause } = error
   return cause instanceof Error ? `${messageOf(error)}: ${messageOf(cause)}` : messageOf(error)
+}
+
+/**
+ * Through the proxy, which resolves the name: literal addresses are checked as always, and names by what they are here, if this machine
+ * knows them. The rest is up to the proxy.
+ */
+function guardedTunnel(deps: {
+  proxy: ForwardProxy
+  guard: Guard
+  clock: Clock
+  direct: buildConnector.connector
+  timeoutMs: number
+}): buildConnector.connector {
+  const { proxy, guard, clock, direct, timeoutMs } = deps
+  const tls = buildConnector({ allowH2: false, timeout: timeoutMs })
+  function permit(hostname: string, go: (refusal: Error | null) => void): void {
+    // Where a proxy resolves names, this machine may have no name server that answers.
+    const stop = clock.after(KNOWN_WITHIN, () => go(null))
+    guard.checkName(hostname, refusal => {
+      stop()
+      go(refusal)
+    })
+  }
+  return throughProxy(proxy, { clock, direct, tls, timeoutMs, permit })
 }
 
 /** Connects to permitted addresses only. Checks literal addresses first, names in the guard's lookup, and the socket's address last. */

@@ -4,6 +4,7 @@ import { pauseAfter } from '../../lib/back-off.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { parseJson } from '../../lib/exact-json.ts'
+import { type ForwardProxy, isProxyError, throughProxy } from '../../lib/forward-proxy.ts'
 import { parseHttpDate } from '../../lib/http-date.ts'
 import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../../lib/open-files.ts'
 import { retryAfterMs } from '../../lib/retry-after.ts'
@@ -64,6 +65,7 @@ export interface VendorHttpOptions {
   readonly pace?: Pace
   readonly clock: Clock
   readonly log?: Pick<Log, 'warn'>
+  readonly proxy?: ForwardProxy | null
   /** Instead of real connections, in tests. */
   readonly dispatcher?: Dispatcher
 }
@@ -78,10 +80,11 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
   const { clock, log, connection } = options
   const base = options.baseUrl.replace(/[?#].*$/, '').replace(/\/+$/, '')
   const pace = options.pace ?? createPace(options)
-  const connector = patientConnector(buildConnector({ timeout: CONNECT_TIMEOUT }), {
-    clock,
-    withinMs: CONNECT_TIMEOUT,
-  })
+  const direct = buildConnector({ timeout: CONNECT_TIMEOUT })
+  const connect = options.proxy
+    ? throughProxy(options.proxy, { clock, direct, tls: direct, timeoutMs: CONNECT_TIMEOUT })
+    : direct
+  const connector = patientConnector(connect, { clock, withinMs: CONNECT_TIMEOUT })
   const own = options.dispatcher ? null : new Agent({ connect: connector, connections: 8 })
   const dispatcher = options.dispatcher ?? own ?? undefined
   let offset: number | null = null
@@ -167,7 +170,7 @@ export function createVendorHttp(options: VendorHttpOptions): VendorHttp {
         const text = await readText(answer.body, answerHeaders['content-encoding'], where)
         return { status, headers: answerHeaders, text, json: () => parseJson(text, where) }
       } catch (error) {
-        if (error instanceof AppError) throw error
+        if (error instanceof AppError && !isProxyError(error)) throw error
         if (signal.aborted) throw aborted(signal)
         throw networkError(error, where, call.signal.aborted)
       } finally {
@@ -227,6 +230,12 @@ export function statusError(status: number, where: string): AppError {
 function networkError(error: unknown, where: string, timedOut: boolean): AppError {
   if (isOutOfFiles(error))
     return new AppError(`${where} was not asked: ${OUT_OF_FILES}.`, {
+      code: 'vendor.unreachable',
+      intent: 'retry',
+      cause: error,
+    })
+  if (isProxyError(error))
+    return new AppError(`${where} failed. ${error.message}`, {
       code: 'vendor.unreachable',
       intent: 'retry',
       cause: error,
