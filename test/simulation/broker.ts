@@ -1,27 +1,18 @@
-import {
-  type Consumption,
-  type EventLog,
-  type LogConsumer,
-  PartlyRefused,
-  type Refusal,
-  TOO_LARGE,
-} from '../../src/event-log/event-log.ts'
+import type { Consumption, EventLog, LogConsumer } from '../../src/event-log/event-log.ts'
 import { type Anchors, type Committed, createAnchors, startAt } from '../../src/event-log/kafka/position.ts'
 import { AppError } from '../../src/lib/errors.ts'
-import { keyHash } from '../../src/lib/murmur2.ts'
 import { createMutex } from '../../src/lib/mutex.ts'
 import type { EventRecord } from '../../src/order/event-record.ts'
 import type { Random } from '../../src/sandbox/random.ts'
 import { call, delay, type PortDeps, type Weather } from './port.ts'
 import type { Life } from './session.ts'
 import type { Time } from './time.ts'
+import { createTopic } from './topic.ts'
 import type { Trace } from './trace.ts'
 
 const SESSION_MS = 6_000
 const REBALANCE_MS = 30_000
 const COMMIT_EVERY_MS = 150
-/** Of so many records one is refused where some are. */
-const UNFIT_OF = 4
 
 /** Kafka as the event log's users meet it: partitions, a group that is rebalanced eagerly, positions committed by generation. */
 export interface Broker {
@@ -53,12 +44,6 @@ interface Member {
   left: boolean
 }
 
-interface Record {
-  readonly event: EventRecord
-  /** No two records have the same. */
-  readonly mark: string
-}
-
 /** How far a member is in one partition. */
 interface Place {
   next: number
@@ -83,20 +68,14 @@ export function createBroker(deps: {
   committing: (partition: number, entries: readonly EventRecord[], from: number, to: number) => void
 }): Broker {
   const { time, random, trace, weather } = deps
-  /** A log that went back is another array. */
-  const logs: Record[][] = Array.from({ length: deps.partitions }, () => [])
+  const topic = createTopic(deps)
+  const { logs } = topic
   const committed: Committed[] = logs.map(() => NOTHING)
-  let marks = 0
   let members: Member[] = []
-  const waiting = new Set<() => void>()
   let generation = 0
   let moving = false
   let again = false
-  /** Partitions, and orders by the hash of their key, that take nothing at present. */
-  const refusing = new Set<number>()
-  const unfit = new Map<number, 'kafka.record' | typeof TOO_LARGE>()
 
-  const partitionOf = (key: string) => keyHash(key) % deps.partitions
   const way = () => delay(random, weather)
 
   // ── the group ──
@@ -234,18 +213,6 @@ export function createBroker(deps: {
 
   const arrival = (life: Life): Promise<void> => new Promise(resolve => time.after(way(), () => life.run(resolve)))
 
-  /** An append, or a while without one. */
-  const something = (life: Life): Promise<void> =>
-    new Promise(resolve => {
-      const go = () => {
-        cancel()
-        waiting.delete(go)
-        life.run(resolve)
-      }
-      const cancel = time.after(5_000, go)
-      waiting.add(go)
-    })
-
   async function feed(member: Member, partition: number): Promise<void> {
     const mine = member.held
     const place = mine.get(partition)
@@ -260,7 +227,7 @@ export function createBroker(deps: {
       const records = log.slice(place.next, place.next + random.between(1, deps.batch))
       const entries = records.map(({ event }, index) => ({ position: place.next + index, event }))
       if (entries.length === 0) {
-        await something(member.life)
+        await topic.something(member.life)
         continue
       }
       await arrival(member.life)
@@ -394,61 +361,6 @@ export function createBroker(deps: {
     }
   }
 
-  /** Each partition's part of a batch is written on its own, and each may come to be written although the answer is lost. */
-  async function append(events: readonly EventRecord[]): Promise<void> {
-    const parts = Map.groupBy(events, event => partitionOf(event.orderKey))
-    const refusals: Refusal[] = []
-    const written = await Promise.all(
-      [...parts].map(async ([partition, part]) => {
-        await time.sleep(random.between(0, 5))
-        if (random.chance(weather.lost)) return false
-        const refused = refusalsOf(partition, part)
-        refusals.push(...refused)
-        const not = new Set(refused.map(({ event }) => event))
-        logs[partition]?.push(...part.filter(event => !not.has(event)).map(event => ({ event, mark: `${marks++}` })))
-        for (const go of [...waiting]) go()
-        return true
-      }),
-    )
-    if (written.includes(false))
-      throw new AppError('a part of the batch was not written', { code: 'kafka.unavailable', intent: 'retry' })
-    if (refusals.length > 0) throw new PartlyRefused(refusals)
-  }
-
-  /** A refused record is some event of an order, and keeps back what is behind it in the same batch. */
-  function refusalsOf(partition: number, part: readonly EventRecord[]): Refusal[] {
-    if (refusing.has(partition)) {
-      const error = new AppError('the partition has too few replicas', { code: 'kafka.busy', intent: 'retry' })
-      return part.map(event => ({ event, error, partition }))
-    }
-    const behind = new Map<string, AppError>()
-    return part.flatMap(event => {
-      const code = unfit.get(keyHash(event.id) % UNFIT_OF)
-      // Without its lines an event is small enough.
-      const unfits = code !== undefined && (code !== TOO_LARGE || event.body.includes('"lines":[{'))
-      if (unfits && !behind.has(event.orderKey))
-        behind.set(event.orderKey, new AppError('the record is refused', { code, intent: 'fix' }))
-      const error = behind.get(event.orderKey)
-      return error ? [{ event, error, partition: null }] : []
-    })
-  }
-
-  function refuse(ms: number): void {
-    const end = (stop: () => void) => time.after(ms, stop)
-    const partition = random.between(0, deps.partitions - 1)
-    const record = random.between(0, UNFIT_OF - 1)
-    if (random.chance(0.5)) {
-      trace.note(`partition ${partition} takes nothing`)
-      refusing.add(partition)
-      end(() => refusing.delete(partition))
-    } else {
-      const code = random.pick(['kafka.record', TOO_LARGE] as const)
-      trace.note(`records ${record} of ${UNFIT_OF} are refused: ${code}`)
-      unfit.set(record, code)
-      end(() => unfit.delete(record))
-    }
-  }
-
   return {
     partitions: deps.partitions,
     entries: partition => (logs[partition] ?? []).map(({ event }) => event),
@@ -458,13 +370,13 @@ export function createBroker(deps: {
         if (log.length === 0 || committed[partition]?.offset !== log.length || random.chance(0.3)) continue
         const kept = random.chance(0.5) ? 0 : random.between(0, log.length - 1)
         trace.note(`the log of partition ${partition} goes back from ${log.length} to ${kept}`)
-        logs[partition] = log.slice(0, kept)
+        topic.cut(partition, kept)
         if (!keepsPositions) committed[partition] = NOTHING
       }
-      for (const go of [...waiting]) go()
+      topic.wake()
     },
     rebalance: () => void rebalance(),
-    refuse,
+    refuse: topic.refuse,
     lose() {
       const member = members[random.between(0, members.length - 1)]
       if (!member) return null
@@ -477,13 +389,13 @@ export function createBroker(deps: {
       commitPublishes: false,
       ownsAllPartitions: false,
       partitions: deps.partitions,
-      partitionOf,
+      partitionOf: topic.partitionOf,
       append: events =>
         call(
           { ...port, weather, inWorld: true },
           'append',
           events.map(({ id }) => id),
-          () => append(events),
+          () => topic.append(events),
         ),
       consume: async consumer => join(port.life, consumer),
       health: () => null,
