@@ -32,6 +32,9 @@ export interface Replays {
 const LOOK_AGAIN_MS = 500
 /** The log is thought to refuse events that are still unpublished after this time. */
 const REFUSED_MS = 10_000
+const LOOK_UP_ORDERS = 500
+/** No order has as many events. */
+const MOST_WAITING = 1_000
 const SOME: ReadonlyMap<string, number> = new Map([['', 0]])
 
 export function createReplays(deps: {
@@ -84,11 +87,13 @@ export function createReplays(deps: {
     const partitions = new Set(targets.map(({ partition }) => partition))
     if ((await Promise.all(targets.map(fenced.confirm))).includes(false)) return false
     const through = request.through ?? (await persist('the end of the history', () => store.replays.end()))
-    const later = through === null ? null : await takenIn(through, [...partitions], ours)
-    if (through === null || later === null) return false
+    const refused = through === null ? null : await takenIn(through, [...partitions], ours)
+    if (through === null || refused === null) return false
     // An event that was never delivered must be in the backlog as live before the replay finds it, or a crash would make it a replay.
     if (!(await deps.spill(new Set(targets)))) return false
     const destination = deps.destination()
+    const later = await persist('a look for refused orders', () => laterThan(refused, destination.id))
+    if (later === null) return false
     const filter = narrowed({ ...request.filter, through }, destination)
     const wanted = wantedBy(destination)
     const everywhere = partitions.size === eventLog.partitions
@@ -132,6 +137,26 @@ export function createReplays(deps: {
       await clock.sleep(LOOK_AGAIN_MS, signal)
     }
     return ours() && (await deps.caughtUp(partitions)) && ours() ? later : null
+  }
+
+  /**
+   * Where an order with refused events waits at the destination already, its earlier events were in the log, and the replay has to bring
+   * them: they are being published again (`republish`), or a broker wrote them and did not say so.
+   */
+  async function laterThan(
+    refused: ReadonlyMap<string, number>,
+    destination: string,
+  ): Promise<ReadonlyMap<string, number>> {
+    const later = new Map(refused)
+    const orderKeys = [...refused.keys()]
+    for (let at = 0; at < orderKeys.length; at += LOOK_UP_ORDERS) {
+      const waiting = await store.lanes.existing(destination, orderKeys.slice(at, at + LOOK_UP_ORDERS))
+      for (const orderKey of waiting) {
+        const last = (await store.lanes.head(destination, orderKey, MOST_WAITING)).at(-1)
+        if (last) later.set(orderKey, Math.max(last.sequence, refused.get(orderKey) ?? 0))
+      }
+    }
+    return later
   }
 
   /** Lists the orders only when patience is over: normally everything is published a moment later. */

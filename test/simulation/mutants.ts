@@ -152,6 +152,14 @@ export const MUTANTS: readonly Mutant[] = [
     ]),
     from: 850_937,
   },
+  {
+    ...mutant('a replay leaves out what is published again', [
+      'laterThan',
+      'later.set(orderKey, Math.max(last.sequence, refused.get(orderKey) ?? 0))',
+      'later.set(orderKey, refused.get(orderKey) ?? 0)',
+    ]),
+    from: 5_071,
+  },
   mutant('a position is committed before its event is delivered', [
     'advance',
     'oldest ? oldest.before : taken',
