@@ -1,13 +1,7 @@
-import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { createClient } from '../../src/cli/client.ts'
-import type { CommandContext, Flags } from '../../src/cli/command.ts'
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { CommandContext } from '../../src/cli/command.ts'
 import { listConnections, showConnection } from '../../src/cli/commands/connections.ts'
-import {
-  discardDeadLetters,
-  listDeadLetters,
-  redriveDeadLetters,
-  showDeadLetter,
-} from '../../src/cli/commands/dead-letters.ts'
+import { listDeadLetters } from '../../src/cli/commands/dead-letters.ts'
 import { listDeliveries, showDelivery } from '../../src/cli/commands/deliveries.ts'
 import {
   listDestinations,
@@ -16,85 +10,18 @@ import {
   retryDestination,
   showDestination,
 } from '../../src/cli/commands/destinations.ts'
-import { addEndpoint, listEndpoints, testEndpoint, updateEndpoint } from '../../src/cli/commands/endpoints.ts'
+import { listEndpoints } from '../../src/cli/commands/endpoints.ts'
 import { events } from '../../src/cli/commands/events.ts'
 import { listKeys } from '../../src/cli/commands/keys.ts'
 import { showOrder } from '../../src/cli/commands/orders.ts'
-import { listQuarantine, retryQuarantine } from '../../src/cli/commands/quarantine.ts'
+import { listQuarantine } from '../../src/cli/commands/quarantine.ts'
 import { replay } from '../../src/cli/commands/replay.ts'
 import { status, watchStatus } from '../../src/cli/commands/status.ts'
-import { createOutput } from '../../src/cli/output.ts'
-import type { EventRecord } from '../../src/order/event-record.ts'
-import { env, type Harness, NOW, openHarness } from '../api/harness.ts'
+import { NOW } from '../api/harness.ts'
 import { memoryClock } from '../helpers/memory-clock.ts'
+import { answers, api, failure, giveUp, jsonLines, newApiForEachTest, outcome, printed, type Run } from './scene.ts'
 
-/** The commands, on the API of a store of their own. */
-
-let api: Harness
-/** Answers instead of the API, by method and path. */
-let answers: Map<string, unknown>
-let asked: { method: string; path: string; body: unknown }[]
-beforeEach(async () => {
-  api = await openHarness()
-  answers = new Map()
-  asked = []
-})
-afterEach(() => api.close())
-
-type Run = (context: CommandContext) => Promise<void>
-
-/** What a command prints, and how it ends. */
-async function outcome(json: boolean, run: Run, own: Partial<CommandContext> = {}) {
-  let text = ''
-  const client = createClient({
-    target: 'the harness',
-    fetch: async (path, init) => {
-      const method = init.method ?? 'GET'
-      asked.push({ method, path, body: typeof init.body === 'string' ? JSON.parse(init.body) : undefined })
-      const answer = answers.get(`${method} ${path.split('?')[0]}`)
-      return answer === undefined ? api.app.request(path, init, env()) : Response.json(answer)
-    },
-  })
-  const context: CommandContext = {
-    client,
-    output: createOutput(json, {
-      write: more => {
-        text += more
-      },
-    }),
-    signal: new AbortController().signal,
-    progress: () => {},
-    confirm: async () => true,
-    ...own,
-  }
-  const error = await run(context).then(
-    () => null,
-    (error: Error) => error.message,
-  )
-  return { text, error }
-}
-
-const printed = async (run: Run) => (await outcome(false, run)).text
-const failure = async (run: Run) => (await outcome(false, run)).error
-const jsonLines = async (run: Run) =>
-  (await outcome(true, run)).text
-    .split('\n')
-    .filter(Boolean)
-    .map(line => JSON.parse(line))
-
-/** The first event is given up for this destination, after one attempt. */
-async function giveUp(destination: string, seeded: readonly EventRecord[]): Promise<EventRecord> {
-  const [event] = seeded
-  if (!event) throw new Error('no event was seeded')
-  const { id: eventId, orderKey } = event
-  await api.store.lanes.spill([{ destination, event, origin: 'live' }], { nextAt: NOW, attempt: 1 })
-  const attempt = { attempt: 1, at: NOW, outcome: 'dead', origin: 'live', statusCode: 500, ms: 20 } as const
-  const told = { error: 'it answered 500', response: 'column "sku" too short \u001b[2J' }
-  await api.store.deliveries.record([{ destination, eventId, orderKey, ...attempt, ...told }])
-  const letter = { destination, orderKey, eventId, at: NOW, attempts: 1, lastError: told.error, hold: false }
-  await api.store.lanes.deadLetter(letter)
-  return event
-}
+newApiForEachTest()
 
 describe('an empty list says what to do, and prints nothing with --json', () => {
   const lists: Readonly<Record<string, readonly [Run, string]>> = {
@@ -338,111 +265,4 @@ describe('destinations', () => {
     expect(await printed(context => retryDestination(context, 'billing'))).toBe('nothing waits for billing\n')
     expect(await failure(context => retryDestination(context, 'nobody'))).toContain('no destination "nobody"')
   })
-})
-
-describe('dead letters', () => {
-  const add = async () => {
-    await api.call('POST', '/v1/endpoints', { body: { id: 'billing', url: 'https://hooks.example/' } })
-    await giveUp('billing', await api.seed('shop', 'o-1'))
-    const [letter] = await jsonLines(context => listDeadLetters(context, {}))
-    return letter
-  }
-
-  test('show prints one, or says that there is none', async () => {
-    const { id } = await add()
-    expect(JSON.parse(await printed(context => showDeadLetter(context, id)))).toMatchObject({ id })
-    expect(await failure(context => showDeadLetter(context, 'no'))).toContain('There is no dead letter "no"')
-  })
-
-  test('redrive --dry-run prints those that fit, and queues nothing', async () => {
-    await add()
-    const fits = async (flags: Flags) =>
-      (await jsonLines(context => redriveDeadLetters(context, [], { ...flags, dryRun: true }))).length
-    expect(await fits({ to: 'billing' })).toBe(1)
-    expect(await fits({ type: ['order.paid'] })).toBe(1)
-    expect(await fits({ type: ['order.shipped'] })).toBe(0)
-    expect(await fits({ since: new Date(NOW + 1).toISOString() })).toBe(0)
-    expect(await fits({ until: new Date(NOW).toISOString() })).toBe(0)
-    expect((await jsonLines(context => listDeadLetters(context, {}))).length).toBe(1)
-  })
-
-  test('redrive queues those that fit the filters', async () => {
-    await add()
-    const redrive = (flags: Flags) => printed(context => redriveDeadLetters(context, [], flags))
-    expect(await redrive({ type: ['order.shipped'] })).toBe('0 dead letters queued again, in order\n')
-    expect(await redrive({ to: 'billing', type: ['order.paid'] })).toBe('1 dead letter queued again, in order\n')
-    expect(await failure(context => redriveDeadLetters(context, [], {}))).toContain('or --all')
-    expect(await failure(context => redriveDeadLetters(context, ['1'], { to: 'billing' }))).toContain('not both')
-  })
-
-  test('discard wants a reason, asks first, and names what it discards', async () => {
-    answers.set('POST /v1/dead-letters/discard', { discarded: 2 })
-    expect(await failure(context => discardDeadLetters(context, ['1', '2'], {}))).toContain('--reason')
-    expect(await failure(context => discardDeadLetters(context, [], { reason: 'x' }))).toContain('--to DESTINATION')
-    const declined = await outcome(false, context => discardDeadLetters(context, ['1'], { reason: 'x' }), {
-      confirm: async () => false,
-    })
-    expect([declined.error, asked]).toEqual(['Nothing was discarded.', []])
-    expect(await printed(context => discardDeadLetters(context, ['1', '2'], { reason: 'x' }))).toBe(
-      '2 dead letters discarded\n',
-    )
-    expect(asked.at(-1)?.body).toEqual({ ids: ['1', '2'], reason: 'x' })
-    await printed(context => discardDeadLetters(context, [], { to: 'billing', reason: 'x' }))
-    expect(asked.at(-1)?.body).toEqual({ destination: 'billing', reason: 'x' })
-  })
-})
-
-describe('endpoints', () => {
-  test('update changes what is named, and an empty value clears', async () => {
-    await printed(context =>
-      addEndpoint(context, 'https://a.example/', { id: 'a', type: ['order.paid'], description: 'x' }),
-    )
-    const text = await printed(context => updateEndpoint(context, 'a', { url: 'https://b.example/' }))
-    expect(text).toBe('a  active  https://b.example/  order.paid\n')
-    await printed(context => updateEndpoint(context, 'a', { type: [''], description: '' }))
-    const { body } = await api.call('GET', '/v1/endpoints/a')
-    expect([body.url, body.types, body.description]).toEqual(['https://b.example/', null, null])
-    expect(await failure(context => updateEndpoint(context, 'a', {}))).toContain('name what to change')
-  })
-
-  test('test --type --show asks for a sample and prints the answer', async () => {
-    answers.set('POST /v1/endpoints/a/test', { statusCode: 500, ms: 3, error: 'it answered 500', response: 'no "sku"' })
-    const { text, error } = await outcome(false, context =>
-      testEndpoint(context, 'a', { type: 'order.paid', show: true }),
-    )
-    expect([text, error]).toEqual([
-      'a answered 500 in 3 ms: it answered 500\n  no "sku"\n',
-      'a did not take the test event.',
-    ])
-    expect(asked.at(-1)?.body).toEqual({ type: 'order.paid' })
-  })
-})
-
-test('replay --dry-run says how much would be delivered, and queues nothing', async () => {
-  await api.call('POST', '/v1/endpoints', { body: { id: 'billing', url: 'https://hooks.example/' } })
-  await api.seed('shop', 'o-1')
-  answers.set('POST /v1/destinations/billing/replay', {
-    events: 2,
-    orders: 1,
-    alreadyDelivered: 1,
-    estimatedSeconds: 1,
-  })
-  const text = await printed(context => replay(context, { to: 'billing', order: 'o-1', dryRun: true }))
-  expect(text).toContain('2 events of 1 order would be queued for billing, about 1 s; 1 of them were delivered before')
-  expect(asked.at(-1)).toEqual({
-    method: 'POST',
-    path: '/v1/destinations/billing/replay?preview=true',
-    body: { order: 'o-1' },
-  })
-})
-
-test('quarantine list shows an entry with what was found, and retry has its order read again', async () => {
-  const doubts = [{ path: 'refundedAmount', value: '"x\u001b[2J"', reason: 'expected an amount' }]
-  await api.seed('shop', 'o-1', { doubts })
-  const [entry] = await jsonLines(context => listQuarantine(context, { order: 'o-1' }))
-  const text = await printed(context => listQuarantine(context, { connection: 'shop' }))
-  expect(text).toContain('shop/o-1  refundedAmount: expected an amount (found "x\\u001b[2J")')
-  expect(await printed(context => retryQuarantine(context, entry.id))).toContain('is read again soon')
-  expect(await failure(context => retryQuarantine(context, 'no'))).toContain('no quarantine entry')
-  expect(await jsonLines(context => listQuarantine(context, { order: 'unknown' }))).toEqual([])
 })

@@ -12,7 +12,7 @@ import type { Trace } from './trace.ts'
 const UNFIT_OF = 4
 const LONGEST_WAIT_MS = 5_000
 
-export interface Record {
+interface Record {
   readonly event: EventRecord
   /** No two records have the same. */
   readonly mark: string
