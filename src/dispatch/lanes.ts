@@ -33,7 +33,7 @@ export interface Lanes {
   spillAll(of?: ReadonlySet<Assignment>): Promise<boolean>
   /** Spills the lanes of this assignment whose first event in memory is at or before this position. Deliveries in flight go on and count. */
   spillUpTo(assignment: Assignment, position: number): Promise<boolean>
-  /** Spills, and waits for the end of the deliveries in flight that came from memory. */
+  /** Spills, and waits for spills that are under way and for the end of the deliveries in flight that came from memory. */
   spillAndWait(of: ReadonlySet<Assignment>): Promise<boolean>
   /** Drops the lanes of assignments that are not open. Of closing ones, deliveries in flight may end. */
   dropClosed(): void
@@ -289,12 +289,13 @@ export function createLanes(deps: {
       return batch.write()
     },
     async spillAndWait(of) {
-      const ends = table
-        .all()
-        .filter(lane => lane.place === 'memory' && lane.doing === 'in flight' && of.has(lane.assignment))
+      const lanes = table.all().filter(lane => of.has(lane.assignment))
+      const ends = lanes
+        .filter(lane => lane.place === 'memory' && lane.doing === 'in flight')
         .map(lane => new Promise<void>(resolve => (lane.onEnd = resolve)))
+      const underWay = lanes.filter(lane => lane.place === 'spilling').map(lane => lane.spilled)
       const done = await spillAll(of)
-      await Promise.all(ends)
+      await Promise.all([...ends, ...underWay])
       return done
     },
     dropClosed() {

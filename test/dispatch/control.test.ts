@@ -199,6 +199,22 @@ describe('what other processes do in the store', () => {
   })
 })
 
+test('a replay does not overtake an event whose way to the backlog is still under way', async () => {
+  const rig = createRig()
+  const { promise: written, resolve: write } = Promise.withResolvers<void>()
+  rig.destination('hook', ({ attempt }) => outcome(attempt === 1 ? 'retry' : 'delivered'))
+  await rig.start()
+  rig.store.trouble = call => (call === 'spill' ? written : undefined)
+  await rig.publish(event('a', 1, 'order.paid'), event('a', 2, 'order.shipped'))
+  await rig.clock.advance(1_000)
+  await rig.dispatcher.replay('hook', { types: ['order.shipped'] })
+  await rig.clock.advance(10_000)
+  expect(rig.store.waiting('hook', 'shop/a')).toEqual([])
+  write()
+  await rig.clock.until(rig.quiet)
+  expect(rig.violations).toEqual([])
+})
+
 describe('a destination that is removed', () => {
   const removed = async (rig: Rig, options: { restart: boolean }) => {
     const metrics = createMetrics()

@@ -37,6 +37,14 @@ export const MUTANTS: readonly Mutant[] = [
     ]),
     from: 5_071,
   },
+  {
+    ...mutant('a replay does not wait for spills under way', [
+      'spillAndWait',
+      'await Promise.all([...ends, ...underWay])',
+      'await Promise.all(ends)',
+    ]),
+    from: 8_741,
+  },
   mutant('a position is committed before its event is delivered', [
     'advance',
     'oldest ? oldest.before : taken',
