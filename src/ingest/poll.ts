@@ -53,8 +53,9 @@ async function pollFollows(
 
 interface Plan {
   readonly fronts: readonly Front[]
-  /** The vendor's present, as known when the poll began, and that moment by the monotonic clock. */
+  /** The vendor's present, as known when the poll began, and that moment by our clock and by the monotonic one. */
   readonly now: number
+  readonly ours: number
   readonly begun: number
   /** No poll has moved the cursor yet. */
   readonly isFirst: boolean
@@ -77,7 +78,7 @@ async function planOf(
   const clocks = [now, ours] as const
   return {
     fronts: fronts({ cursor, reached, overlapMs, backfillFrom, precisionMs, clocks }),
-    now,
+    ...{ now, ours },
     begun: clock.monotonic(),
     isFirst: cursor === null,
   }
@@ -117,17 +118,18 @@ async function readFronts(plan: readonly Front[], reader: WindowReader, job: Rea
 
 async function patchOf(
   { vendorNow, clock }: PollTarget,
-  { fronts: [slow, fast = slow], now, begun, isFirst }: Plan,
+  { fronts: [slow, fast = slow], now, ours, begun, isFirst }: Plan,
   gaps: readonly Window[],
   signal: AbortSignal,
 ): Promise<ConnectionPatch> {
   const present = await vendorNow(signal)
   // Our clock was set during the first poll, so that poll began too late. Keep no cursor: the next poll is the first again.
   if (isFirst && present < now - CLOCK_SET_MS) return {}
+  const elapsed = clock.monotonic() - begun
   return {
     // Never beyond the vendor's present when the reading began: what happened since is not read. Its clock may be known only now, and
-    // from a header that any proxy may have written, so never beyond our present either.
-    cursor: Math.min(slow?.window.to ?? now, now, Math.round(present - (clock.monotonic() - begun)), clock.now()),
+    // from a header that any proxy may have written, so never beyond our present at that time either.
+    cursor: Math.min(slow?.window.to ?? now, now, ours, Math.round(Math.min(present, clock.now()) - elapsed)),
     reached: fast?.window.to ?? present,
     clockAheadMs: noteworthy(present - clock.now()),
     ...(gaps.length > 0 && { gaps: { opened: gaps } }),

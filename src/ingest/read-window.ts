@@ -94,6 +94,7 @@ async function readPatiently(
     same = answer !== null && answer === before?.answer ? same + 1 : 1
     if (answer !== null && same >= readings) {
       if (totals.note(window, missing)) believed(window, missing)
+      totals.ended(answer)
       return 'in-pages'
     }
     if (attempt >= REREADS && same === 1) return reading
@@ -123,6 +124,7 @@ async function readOnce(
     if (page === 'too-large') return ended(page)
     first ??= page
     await take(page)
+    totals.saw(rowsOf(page))
     assertObeys(page, window, feed.toleranceMs)
     if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return ended('too-large')
     const ids = namesOn(page)
@@ -137,13 +139,14 @@ async function readOnce(
     most = page.total ?? most
     const missing = (page.total ?? 0) - seen.orders.size - seen.unnamed
     // The missing rows are known not to exist, so the next page would be empty.
-    const isRestKnown = missing > 0 && missing === allowed && rowsOf(page) < page.pageSize
+    const answer = () => JSON.stringify([page.total, [...seen.orders].sort(), seen.unnamed])
+    const isRestKnown = missing > 0 && missing === allowed && totals.isLast(rowsOf(page), answer)
     if (page.next === null || isRestKnown) {
       if (missing > allowed || short) {
-        const answer = JSON.stringify([page.total, [...seen.orders].sort(), seen.unnamed])
-        return ended(missing > seen.repeated || short ? 'drifted' : 'repeats', Math.max(missing, 0), answer)
+        return ended(missing > seen.repeated || short ? 'drifted' : 'repeats', Math.max(missing, 0), answer())
       }
       totals.note(window, Math.max(missing, 0))
+      if (missing > 0 && (page.next === null || rowsOf(page) === 0)) totals.ended(answer())
       return ended(pages === 1 && missing <= 0 ? 'at-once' : 'in-pages')
     }
     if (page.total !== null && rowsOf(page) < rowsOf(first)) short = true

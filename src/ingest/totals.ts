@@ -8,6 +8,15 @@ export interface Totals {
   allowed(window: Window): number
   /** A window was read whole; its total was too large by `missing`. True: that is more than was known. */
   note(window: Window, missing: number): boolean
+  /**
+   * Whether nothing comes after this page: the vendor has shown larger ones, or nothing came when the window looked the same before. A page
+   * smaller than asked for proves nothing, because vendors may give fewer rows. `answer`: what the window looks like up to this page.
+   */
+  isLast(rows: number, answer: () => string): boolean
+  /** The vendor has shown a page of so many rows. */
+  saw(rows: number): void
+  /** A window that looked like this to its end was read whole. */
+  ended(answer: string): void
 }
 
 /** When the rows are believed although their total says otherwise. */
@@ -19,11 +28,17 @@ export interface Trust {
   readonly believed: (window: Window, missing: number) => void
 }
 
+/** After so many polls the end of a window that looks the same is looked at again: a row may have taken the place of one that was counted only. */
+const TRUSTED_POLLS = 10
+
 export function createTotals(): Totals {
   let known: { readonly window: Window; readonly missing: number }[] = []
+  let largest = 0
+  let end = { answer: '', uses: 0 }
   const touches = (a: Window, b: Window) => a.from <= b.to && b.from <= a.to
+  // Not the sum: two windows may have counted the same rows. If they did not, one more reading of both finds the sum.
   const allowed = (window: Window) =>
-    known.reduce((sum, one) => sum + (touches(one.window, window) ? one.missing : 0), 0)
+    known.reduce((most, one) => (touches(one.window, window) ? Math.max(most, one.missing) : most), 0)
   return {
     allowed,
     note(window, missing) {
@@ -32,10 +47,26 @@ export function createTotals(): Totals {
       if (missing > 0) known.push({ window, missing })
       return isNew
     },
+    isLast(rows, answer) {
+      if (rows === 0 || rows < largest) return true
+      return end.answer === answer() && end.uses++ < TRUSTED_POLLS
+    },
+    saw(rows) {
+      largest = Math.max(largest, rows)
+    },
+    ended(answer) {
+      end = { answer, uses: 0 }
+    },
   }
 }
 
 /** For a window that is read once: nothing is known of it, and nothing is kept. */
-export const NO_TOTALS: Totals = { allowed: () => 0, note: (_, missing) => missing > 0 }
+export const NO_TOTALS: Totals = {
+  allowed: () => 0,
+  note: (_, missing) => missing > 0,
+  isLast: () => false,
+  saw: () => {},
+  ended: () => {},
+}
 
 export const PLAIN: Trust = { totals: NO_TOTALS, readings: 2, believed: () => {} }

@@ -1,8 +1,10 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { readWindow } from '../../src/ingest/read-window.ts'
+import { createTotals } from '../../src/ingest/totals.ts'
 import { cutAt, fronts, halve, whole, without } from '../../src/ingest/window.ts'
 import { AppError } from '../../src/lib/errors.ts'
+import type { FeedPage, Window, WindowFeed } from '../../src/sources/source.ts'
 import { at, type FeedScript, MINUTE_START, ordersUpdatedAt, scriptedFeed } from '../helpers/scripted-feed.ts'
 
 const options = { signal: new AbortController().signal, priority: 'live' as const }
@@ -170,6 +172,44 @@ describe('pages that do not add up', () => {
       }),
     })
     expect([error, orders, requests.length]).toEqual([null, ['o-1', 'o-2', 'o-3'], 6])
+  })
+
+  test('case 41: what is known to be counted and not listed never stands for rows on pages that are still to come', async () => {
+    const rows = ordersUpdatedAt(Array.from({ length: 15 }, (_, n) => n * 4))
+    // Two more than there are in every window, and one row a page, whatever was asked for.
+    const feed: WindowFeed = {
+      kind: 'window',
+      precisionMs: 1_000,
+      async readPage(window, at) {
+        const inside = rows.filter(({ updatedAt }) => {
+          const moment = Date.parse(updatedAt ?? '')
+          return moment >= window.from && moment <= window.to
+        })
+        const page = Number(at ?? 1)
+        const orders = inside.slice(page - 1, page)
+        return {
+          orders,
+          rejects: [],
+          total: inside.length + 2,
+          pageSize: 250,
+          next: orders.length > 0 ? String(page + 1) : null,
+        }
+      },
+    }
+    const trust = { totals: createTotals(), readings: 2, believed: () => {} }
+    const taken = new Set<string>()
+    const readAll = async (window: Window) => {
+      taken.clear()
+      const take = async ({ orders }: FeedPage) => {
+        for (const { orderId } of orders) taken.add(orderId)
+      }
+      await readWindow(feed, window, take, options, trust)
+    }
+    const middle = MINUTE.from + 29_000
+    await readAll({ from: MINUTE.from, to: middle })
+    await readAll({ from: middle + 1_000, to: MINUTE.to })
+    await readAll(MINUTE)
+    expect(taken.size).toBe(15)
   })
 
   test('a total that differs in each reading fails the poll, after the listed rows are taken', async () => {

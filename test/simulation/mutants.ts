@@ -38,6 +38,22 @@ export const MUTANTS: readonly Mutant[] = [
     from: 5_071,
   },
   {
+    ...mutant(
+      'a page that is smaller than asked for is taken for the last',
+      ['isLast', 'rows === 0 || rows < largest', 'rows < 250'],
+      ['allowed', 'Math.max(most, one.missing)', 'most + one.missing'],
+    ),
+    from: 8_164,
+  },
+  {
+    ...mutant('the cursor moves to where our clock is when the reading ends', [
+      'patchOf',
+      'now, ours, Math.round(Math.min(present, clock.now()) - elapsed)',
+      'now, Math.round(present - elapsed), clock.now()',
+    ]),
+    from: 9_626,
+  },
+  {
     ...mutant('a replay does not wait for spills under way', [
       'spillAndWait',
       'await Promise.all([...ends, ...underWay])',
