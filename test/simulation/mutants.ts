@@ -91,8 +91,8 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   mutant('failed events are released before they are in the backlog', [
     'spillFailed',
-    'const done = await writes.spill({ events, nextAt, attempt })',
-    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\nconst done = await writes.spill({ events, nextAt, attempt })',
+    'const done = await writes.spill({ assignment: lane.assignment, events, nextAt, attempt })',
+    'for (const { slot } of items) slot?.assignment.release(slot, owner.id)\nconst done = await writes.spill({ assignment: lane.assignment, events, nextAt, attempt })',
   ]),
   mutant('events that are open behind a slow one count as done', ['ahead', 'of slot.open)', 'of [])']),
   mutant('events that the former owner left open count as done', ['ahead', 'of coverage.open)', 'of [])']),
@@ -213,10 +213,10 @@ export const MUTANTS: readonly Mutant[] = [
   ),
   aimed(
     COMEBACKS,
-    mutant('the log is not asked whether a partition is ours before its replays are queued', [
-      'createReplays',
-      'deps.holds(partitions).catch(() => false)',
-      'Promise.resolve(partitions.length > 0)',
+    mutant('the log is not asked whether a partition is ours', [
+      'isOurs',
+      'deps.holds([assignment.partition]).catch(() => false)',
+      'true',
     ]),
   ),
   mutant('a new endpoint is sent to before its past is queued', ['opening', 'request.opening &&', 'false &&']),
