@@ -1,3 +1,4 @@
+import { scheduler } from 'node:timers/promises'
 import { Destination, DestinationResumed, Queued, ReplayPreview, Retried } from '../../../schemas/api.ts'
 import { Replay, ReplayQuery } from '../../../schemas/api-requests.ts'
 import { DEFAULT_DELIVERY } from '../../../schemas/config.ts'
@@ -5,6 +6,7 @@ import type { DestinationView, DestinationWants } from '../../dispatch/dispatch-
 import { narrowed, wantedBy } from '../../dispatch/replay-filter.ts'
 import { compileFilter } from '../../dispatch/subscription-filter.ts'
 import type { EventFilter } from '../../store/port/events.ts'
+import type { Paging } from '../../store/port/paging.ts'
 import type { ApiDeps } from '../deps.ts'
 import { reply } from '../json.ts'
 import { type KnownIds, PAUSED } from '../known-ids.ts'
@@ -129,9 +131,9 @@ export function destinationActionRoutes(deps: Deps): Route[] {
     const orders = new Set<string>()
     let [events, alreadyDelivered] = [0, 0]
     const wanted = wantedBy(wants)
+    const limit = wanted ? PREVIEW_PAGE : PREVIEW_PLACES
     for (let after: number | undefined; narrow; ) {
-      const page = await store.events.list(narrow, { limit: PREVIEW_PAGE, ...(after !== undefined && { after }) })
-      const taken = wanted ? page.filter(wanted) : page
+      const { page, taken } = await previewPage(narrow, { limit, ...(after !== undefined && { after }) }, wanted)
       events += taken.length
       for (const { orderKey } of taken) orders.add(orderKey)
       alreadyDelivered += await store.deliveries.delivered(
@@ -139,7 +141,9 @@ export function destinationActionRoutes(deps: Deps): Route[] {
         taken.map(({ n }) => n),
       )
       after = page.at(-1)?.n
-      if (page.length < PREVIEW_PAGE) break
+      if (page.length < limit) break
+      // SQLite calls never yield.
+      await scheduler.yield()
     }
     const { p50 = USUAL_MS } = (await latest.of([destination.id])).get(destination.id) ?? {}
     const perSecond = Math.min(
@@ -147,6 +151,16 @@ export function destinationActionRoutes(deps: Deps): Route[] {
       (wants.concurrency * 1000) / Math.max(1, p50),
     )
     return { events, orders: orders.size, alreadyDelivered, estimatedSeconds: Math.ceil(events / perSecond) }
+  }
+
+  /** What the events say is read only where the filter of the destination looks at it. */
+  async function previewPage(filter: EventFilter, paging: Paging, wanted: ReturnType<typeof wantedBy>) {
+    if (!wanted) {
+      const page = await store.events.places(filter, paging)
+      return { page, taken: page }
+    }
+    const page = await store.events.list(filter, paging)
+    return { page, taken: page.filter(wanted) }
   }
 
   /** For an endpoint of another process: its row has its subscription. The subscription of a handler is known only to its process. */
@@ -168,6 +182,7 @@ export function destinationActionRoutes(deps: Deps): Route[] {
   }
 }
 
-const PREVIEW_PAGE = 250
+/** Events, and places of events, that are looked at at a time. */
+const [PREVIEW_PAGE, PREVIEW_PLACES] = [250, 2_000]
 /** The assumed time of a delivery if there was none yet, milliseconds. */
 const USUAL_MS = 50

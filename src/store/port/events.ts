@@ -36,6 +36,8 @@ interface UnpublishedPart {
 export interface EventStore {
   /** Oldest first; with `newest`, newest first. */
   list(filter: EventFilter, paging: Paging & { newest?: boolean }): Promise<readonly StoredEvent[]>
+  /** As `list`, oldest first, without what the events say: a fraction of the cost. */
+  places(filter: EventFilter, paging: Paging): Promise<readonly Pick<StoredEvent, 'n' | 'orderKey'>[]>
   count(filter: EventFilter): Promise<number>
   get(id: string): Promise<StoredEvent | null>
   ofOrder(connection: string, orderId: string): Promise<readonly StoredEvent[]>

@@ -14,6 +14,12 @@ export function eventStore({ db, dialect, transaction }: Sql): EventStore {
       return rows.map(storedEventOf)
     },
 
+    places: async (filter, paging) => {
+      const columns = sql`n, order_key`
+      const rows = await listMatching<Pick<EventColumns, 'n' | 'order_key'>>({ db, dialect, filter, paging, columns })
+      return rows.map(row => ({ n: row.n, orderKey: row.order_key }))
+    },
+
     count: filter => countMatching({ db, dialect, filter }),
 
     get: async id => {

@@ -116,6 +116,10 @@ export function eventContract(world: World): void {
           for (;;) {
             const after = found.at(-1)?.n
             const rows = await store.events.list(filter, { limit: 7, newest, ...(after !== undefined && { after }) })
+            if (!newest) {
+              const places = await store.events.places(filter, { limit: 7, ...(after !== undefined && { after }) })
+              expect(places).toEqual(rows.map(({ n, orderKey }) => ({ n, orderKey })))
+            }
             expect(rows.length).toBeLessThanOrEqual(7)
             found.push(...rows)
             if (rows.length < 7) break
