@@ -79,12 +79,14 @@ export async function fillLarge(run: Run, size: Size, now: number): Promise<void
     from numbers where i <= ${orders}`)
 
   await run(`insert into events (id, type, connection, order_id, order_key, sequence, occurred_at, occurred_at_source,
-      observed_at, published_at, body)
+      observed_at, body)
     select ${idOf('i')}, case ${sequence} ${types.map((type, at) => `when ${at + 1} then '${type}'`).join(' ')} end,
       ${connectionOf(order)}, ${orderId('i')}, ${orderKey('i')}, ${sequence}, ${observed('i')} - 4000, 'vendor',
-      ${observed('i')}, case when i > ${events - 100} then null else ${observed('i')} end,
+      ${observed('i')},
       case ${sequence} ${bodies.join(' ')} end
     from numbers order by i`)
+
+  await run(`insert into unpublished (connection, n) select connection, n from events where n > ${events - 100}`)
 
   // The first is told everything, the second fails always, the third is any other.
   const other = `(2 + i % ${endpoints - 2})`
