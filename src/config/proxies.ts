@@ -6,8 +6,8 @@ import { wrong } from './config-error.ts'
 const LOOPBACK = ['localhost', '127.0.0.0/8', '::1']
 
 /**
- * `network.proxy` of the configuration is for all outgoing requests. Without it `HTTPS_PROXY` and `NO_PROXY` are, for vendors only: they are
- * set for whole machines, and what reaches a vendor need not reach a receiver in the own network.
+ * `network.proxy` of the configuration is for all outgoing requests. Without it, `HTTPS_PROXY` and `NO_PROXY` count, for vendors only: they
+ * are set for a whole machine, and a proxy that leads to vendors need not lead to receivers in the own network.
  */
 export function proxiesOf({ network, sandbox }: Config, env: NodeJS.ProcessEnv): Proxies {
   const here = sandbox ? LOOPBACK : []

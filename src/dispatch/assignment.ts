@@ -10,7 +10,7 @@ import type { Lease } from '../store/port/leases.ts'
  */
 export interface Assignment {
   readonly partition: number
-  /** Under which the store lets us mark replays as queued; see `replays.ts`. */
+  /** Held by every write that only the owner of the partition may make; see `fenced-writes.ts`. */
   lease: Lease
   /** `open`: send. `closing`: deliveries in flight may end, none begins. `closed`: nothing counts any more. */
   readonly state: 'open' | 'closing' | 'closed'

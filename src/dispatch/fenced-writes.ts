@@ -1,5 +1,6 @@
 import type { Consumption, EventLog } from '../event-log/event-log.ts'
 import type { Clock } from '../lib/clock.ts'
+import { messageOf } from '../lib/errors.ts'
 import { isLeaseLost, type Lease } from '../store/port/leases.ts'
 import type { Log } from '../telemetry/log.ts'
 import type { Assignment } from './assignment.ts'
@@ -21,12 +22,16 @@ export interface FencedWrites {
    * they are not ours any more, or the dispatcher stopped.
    */
   write(what: string, assignments: Iterable<Assignment>, run: FencedWrite): Promise<ReadonlySet<Assignment>>
+  /** null: no write waits for the log's answer; else one sentence. */
+  health(): string | null
 }
 
 /** Rejects if one of the leases is lost, and has then written nothing. */
 export type FencedWrite = (leases: ReadonlyMap<Assignment, Lease>) => Promise<unknown>
 
 const ASK_AGAIN_MS = 500
+/** A rebalance is over by then. */
+const TROUBLE_AFTER_MS = 15_000
 
 export function createFencedWrites(deps: {
   eventLog: Pick<EventLog, 'ownsAllPartitions'>
@@ -39,14 +44,31 @@ export function createFencedWrites(deps: {
   const { persist, clock, log } = deps
   const confirmed = new WeakSet<Lease>()
   const confirming = new Map<Lease, Promise<boolean>>()
+  /** Partitions that the log was asked about in vain, for so long, and what it said last. */
+  const asking = new Map<number, { readonly since: number; readonly answer: string }>()
 
   /** Asks until the log says yes, because a no may only mean that it is about to decide. False: the assignment ends. */
   async function isOurs(assignment: Assignment): Promise<boolean> {
+    const { partition } = assignment
+    const since = clock.monotonic()
     for (;;) {
-      const yes = await deps.holds([assignment.partition]).catch(() => false)
+      let answer = 'it says that the partition is not ours'
+      const yes = await deps.holds([partition]).catch(error => {
+        answer = messageOf(error)
+        return false
+      })
+      asking.delete(partition)
       if (yes || assignment.state !== 'open') return yes
+      asking.set(partition, { since, answer })
       await clock.sleep(ASK_AGAIN_MS, assignment.signal)
     }
+  }
+
+  function health(): string | null {
+    for (const [partition, { since, answer }] of asking)
+      if (clock.monotonic() - since >= TROUBLE_AFTER_MS)
+        return `the event log does not confirm that partition ${partition} is ours, so failed deliveries cannot be put aside: ${answer}`
+    return null
   }
 
   /** A lease that the log grants counts at once. */
@@ -102,6 +124,7 @@ export function createFencedWrites(deps: {
 
   return {
     confirm,
+    health,
     async write(what, assignments, run) {
       const all = [...assignments].filter(assignment => !isClosed(assignment))
       if (all.every(isConfirmed) && (await attempt(what, all, run))) return new Set(all)

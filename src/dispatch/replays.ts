@@ -92,8 +92,8 @@ export function createReplays(deps: {
     // An event that was never delivered must be in the backlog as live before the replay finds it, or a crash would make it a replay.
     if (!(await deps.spill(new Set(targets)))) return false
     const destination = deps.destination()
-    const later = await persist('a look for refused orders', () => laterThan(refused, destination.id))
-    if (later === null) return false
+    const leftOut = await persist('a look for refused orders', () => leftOutFrom(refused, destination.id))
+    if (leftOut === null) return false
     const filter = narrowed({ ...request.filter, through }, destination)
     const wanted = wantedBy(destination)
     const everywhere = partitions.size === eventLog.partitions
@@ -102,10 +102,10 @@ export function createReplays(deps: {
       request: request.n,
       // Events between the creation of an endpoint and our learning of it are live for it.
       ...(request.filter.behind !== undefined && { origin: 'live' as const }),
-      ...((wanted || !everywhere || later.size > 0) && {
+      ...((wanted || !everywhere || leftOut.size > 0) && {
         wants: (event: Parameters<NonNullable<typeof wanted>>[0]) =>
           (everywhere || partitions.has(eventLog.partitionOf(event.orderKey))) &&
-          event.sequence < (later.get(event.orderKey) ?? Number.POSITIVE_INFINITY) &&
+          event.sequence < (leftOut.get(event.orderKey) ?? Number.POSITIVE_INFINITY) &&
           (wanted?.(event) ?? true),
       }),
     }
@@ -140,23 +140,24 @@ export function createReplays(deps: {
   }
 
   /**
-   * Where an order with refused events waits at the destination already, its earlier events were in the log, and the replay has to bring
-   * them: they are being published again (`republish`), or a broker wrote them and did not say so.
+   * From which sequence on the replay leaves out the events of an order, by order key. That is its first refused event. But what waits at
+   * the destination already came from the log, so the earlier events were in the log, too, and the replay brings them: they are being
+   * published again (`republish`), or a broker wrote them and did not say so.
    */
-  async function laterThan(
+  async function leftOutFrom(
     refused: ReadonlyMap<string, number>,
     destination: string,
   ): Promise<ReadonlyMap<string, number>> {
-    const later = new Map(refused)
+    const from = new Map(refused)
     const orderKeys = [...refused.keys()]
     for (let at = 0; at < orderKeys.length; at += LOOK_UP_ORDERS) {
       const waiting = await store.lanes.existing(destination, orderKeys.slice(at, at + LOOK_UP_ORDERS))
       for (const orderKey of waiting) {
         const last = (await store.lanes.head(destination, orderKey, MOST_WAITING)).at(-1)
-        if (last) later.set(orderKey, Math.max(last.sequence, refused.get(orderKey) ?? 0))
+        if (last) from.set(orderKey, Math.max(last.sequence, refused.get(orderKey) ?? 0))
       }
     }
-    return later
+    return from
   }
 
   /** Lists the orders only when patience is over: normally everything is published a moment later. */

@@ -285,7 +285,7 @@ export function createSession(deps: SessionDeps, former: Iterable<string> = []):
       await consumption?.stop().catch(error => log.error({ error: messageOf(error) }, 'offsets were not committed'))
     },
     refresh,
-    health: () => persist.health(),
+    health: () => persist.health() ?? fenced.health(),
   }
 }
 

@@ -94,7 +94,7 @@ async function readPatiently(
     same = answer !== null && answer === before?.answer ? same + 1 : 1
     if (answer !== null && same >= readings) {
       if (totals.note(window, missing)) believed(window, missing)
-      totals.ended(answer)
+      totals.noteEnd(answer)
       return 'in-pages'
     }
     if (attempt >= REREADS && same === 1) return reading
@@ -124,7 +124,7 @@ async function readOnce(
     if (page === 'too-large') return ended(page)
     first ??= page
     await take(page)
-    totals.saw(rowsOf(page))
+    totals.notePage(rowsOf(page))
     assertObeys(page, window, feed.toleranceMs)
     if (first.total !== null && first.total > mostPages * Math.max(rowsOf(first), 1)) return ended('too-large')
     const ids = namesOn(page)
@@ -146,7 +146,7 @@ async function readOnce(
         return ended(missing > seen.repeated || short ? 'drifted' : 'repeats', Math.max(missing, 0), answer())
       }
       totals.note(window, Math.max(missing, 0))
-      if (missing > 0 && (page.next === null || rowsOf(page) === 0)) totals.ended(answer())
+      if (missing > 0 && (page.next === null || rowsOf(page) === 0)) totals.noteEnd(answer())
       return ended(pages === 1 && missing <= 0 ? 'at-once' : 'in-pages')
     }
     if (page.total !== null && rowsOf(page) < rowsOf(first)) short = true

@@ -9,14 +9,14 @@ export interface Totals {
   /** A window was read whole; its total was too large by `missing`. True: that is more than was known. */
   note(window: Window, missing: number): boolean
   /**
-   * Whether nothing comes after this page: the vendor has shown larger ones, or nothing came when the window looked the same before. A page
-   * smaller than asked for proves nothing, because vendors may give fewer rows. `answer`: what the window looks like up to this page.
+   * Whether a page of so many rows is the last one: the vendor has shown larger pages, or nothing came behind it when the window looked the
+   * same. A page smaller than asked for proves nothing, because vendors may give fewer rows. `answer`: how the window looks up to this page.
    */
   isLast(rows: number, answer: () => string): boolean
   /** The vendor has shown a page of so many rows. */
-  saw(rows: number): void
-  /** A window that looked like this to its end was read whole. */
-  ended(answer: string): void
+  notePage(rows: number): void
+  /** A window was read to its end and looked like this. */
+  noteEnd(answer: string): void
 }
 
 /** When the rows are believed although their total says otherwise. */
@@ -28,7 +28,7 @@ export interface Trust {
   readonly believed: (window: Window, missing: number) => void
 }
 
-/** After so many polls the end of a window that looks the same is looked at again: a row may have taken the place of one that was counted only. */
+/** How often the end of a window that looks the same is not looked at again. A new row may hide behind an unchanged total. */
 const TRUSTED_POLLS = 10
 
 export function createTotals(): Totals {
@@ -51,10 +51,10 @@ export function createTotals(): Totals {
       if (rows === 0 || rows < largest) return true
       return end.answer === answer() && end.uses++ < TRUSTED_POLLS
     },
-    saw(rows) {
+    notePage(rows) {
       largest = Math.max(largest, rows)
     },
-    ended(answer) {
+    noteEnd(answer) {
       end = { answer, uses: 0 }
     },
   }
@@ -65,8 +65,8 @@ export const NO_TOTALS: Totals = {
   allowed: () => 0,
   note: (_, missing) => missing > 0,
   isLast: () => false,
-  saw: () => {},
-  ended: () => {},
+  notePage: () => {},
+  noteEnd: () => {},
 }
 
 export const PLAIN: Trust = { totals: NO_TOTALS, readings: 2, believed: () => {} }

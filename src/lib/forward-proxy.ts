@@ -7,7 +7,7 @@ import type { Clock } from './clock.ts'
 import { AppError } from './errors.ts'
 import { isOutOfFiles } from './open-files.ts'
 
-/** A proxy that outgoing connections go through, by HTTP CONNECT: it sees where they lead, and of https nothing else. */
+/** A proxy that outgoing connections go through, by HTTP CONNECT. Of https it sees the addresses only. */
 export interface ForwardProxy {
   /** http or https; a user name and password in it are sent to the proxy only. */
   readonly url: URL
@@ -62,8 +62,8 @@ function isWithin(name: string, cidr: string): boolean {
 
 /**
  * A connector that goes through the proxy where `goesThrough` says so, and else by `direct`. `tls` secures the tunnel to an https address.
- * `permit` looks at the name first, because the proxy resolves it; what it passes on ends the attempt. All that is wrong with the proxy
- * is an AppError (`isProxyError`) that does not name it: the other side of a webhook may read it.
+ * `permit` checks the name first, because the proxy resolves it: a refusal ends the attempt. A fault of the proxy is an AppError
+ * (`isProxyError`) without the proxy's name, because the owner of an endpoint may read it.
  */
 export function throughProxy(
   proxy: ForwardProxy,

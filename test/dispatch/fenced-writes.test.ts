@@ -66,6 +66,24 @@ test('a lease does not count before the log says that the partition is ours', as
   expect(await writing).toEqual(new Set([assignment]))
 })
 
+test('a log that does not confirm the owner for long is the reason that health gives, until it does', async () => {
+  const { world, fenced, write, assign, clock } = setting()
+  world.ours = 'no answer'
+  const assignment = await assign(3)
+  const writing = write(assignment)
+  await clock.advance(10_000)
+  expect(fenced.health()).toBeNull()
+  await clock.advance(10_000)
+  expect(fenced.health()).toMatch(/partition 3 is ours.*the log does not answer$/)
+  world.ours = false
+  await clock.advance(1_000)
+  expect(fenced.health()).toMatch(/it says that the partition is not ours$/)
+  world.ours = true
+  await clock.advance(1_000)
+  await writing
+  expect(fenced.health()).toBeNull()
+})
+
 test('an owner whose lease was taken by a late process takes it again, and asks the log after that once more', async () => {
   const { world, write, assign, lose } = setting()
   const assignment = await assign(0)

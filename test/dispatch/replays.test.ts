@@ -1,54 +1,60 @@
 import { expect, test } from 'vitest'
 import { DEFAULT_DELIVERY } from '../../schemas/config.ts'
 import { createAssignment } from '../../src/dispatch/assignment.ts'
+import type { Destination } from '../../src/dispatch/destination.ts'
 import { createFencedWrites } from '../../src/dispatch/fenced-writes.ts'
 import { createPersist } from '../../src/dispatch/persist.ts'
 import { createReplays } from '../../src/dispatch/replays.ts'
 import type { Store } from '../../src/store/store.ts'
 import { eventsOf } from '../helpers/event-records.ts'
-import { memoryClock } from '../helpers/memory-clock.ts'
-import { memoryEventLog } from '../helpers/memory-event-log.ts'
-import { memoryStore } from '../helpers/memory-store.ts'
+import { type MemoryClock, memoryClock } from '../helpers/memory-clock.ts'
+import { type MemoryEventLog, memoryEventLog } from '../helpers/memory-event-log.ts'
+import { type MemoryStore, memoryStore } from '../helpers/memory-store.ts'
 import { outcome, silent } from './rig.ts'
+
+/** What the replays to one endpoint need, with one partition that is ours. */
+async function partsOf(clock: MemoryClock, eventLog: MemoryEventLog, { leases }: Pick<MemoryStore, 'leases'>) {
+  const stopping = new AbortController()
+  const takeOver = (partition: number) => leases.takeOver(`partition/test/${partition}`, 'test')
+  const persist = createPersist({ clock, log: silent, signal: stopping.signal })
+  const destination: Destination = {
+    id: 'hook',
+    kind: 'endpoint',
+    state: 'active',
+    types: null,
+    connections: null,
+    delivery: DEFAULT_DELIVERY,
+    deliver: async () => outcome('delivered'),
+  }
+  const common = { eventLog, persist, clock, log: silent }
+  return {
+    stop: () => stopping.abort(),
+    parts: {
+      ...common,
+      destination: () => destination,
+      assignments: new Map([[0, createAssignment(0, await takeOver(0), () => {})]]),
+      fenced: createFencedWrites({ ...common, holds: async () => true, takeOver }),
+      spill: async () => true,
+      changed: () => {},
+    },
+  }
+}
 
 test('a replay whose partition is being revoked waits before it tries again, so that other work can run', async () => {
   const clock = memoryClock()
   const eventLog = memoryEventLog({ partitions: 1 })
   const store = memoryStore({ partitionOf: eventLog.partitionOf })
-  const stopping = new AbortController()
-  const takeOver = (partition: number) => store.leases.takeOver(`partition/test/${partition}`, 'test')
-  const persist = createPersist({ clock, log: silent, signal: stopping.signal })
-  const fenced = createFencedWrites({
-    ...{ eventLog, persist, clock, log: silent },
-    holds: async () => true,
-    takeOver,
-  })
+  const { parts, stop } = await partsOf(clock, eventLog, store)
   let asked = 0
   const past = createReplays({
-    destination: () => ({
-      id: 'hook',
-      kind: 'endpoint',
-      state: 'active',
-      types: null,
-      connections: null,
-      delivery: DEFAULT_DELIVERY,
-      deliver: async () => outcome('delivered'),
-    }),
+    ...parts,
     store,
-    eventLog,
-    assignments: new Map([[0, createAssignment(0, await takeOver(0), () => {})]]),
     // The log knows already that we have no part in it any more; nobody has told us.
     caughtUp: async () => {
       asked++
       if (asked > 100) throw new Error('asked without a pause')
       return false
     },
-    fenced,
-    spill: async () => true,
-    persist,
-    clock,
-    log: silent,
-    changed: () => {},
   })
   store.ask('hook', {})
   past.configure(await store.replays.pending())
@@ -56,7 +62,7 @@ test('a replay whose partition is being revoked waits before it tries again, so 
   expect(asked).toBeGreaterThan(1)
   expect(asked).toBeLessThan(10)
   past.stop()
-  stopping.abort()
+  stop()
 })
 
 test.each([
@@ -84,34 +90,11 @@ test.each([
       },
     },
   }
-  const stopping = new AbortController()
-  const takeOver = (partition: number) => memory.leases.takeOver(`partition/test/${partition}`, 'test')
-  const persist = createPersist({ clock, log: silent, signal: stopping.signal })
-  const fenced = createFencedWrites({
-    ...{ eventLog, persist, clock, log: silent },
-    holds: async () => true,
-    takeOver,
-  })
+  const { parts, stop } = await partsOf(clock, eventLog, memory)
   const past = createReplays({
-    destination: () => ({
-      id: 'hook',
-      kind: 'endpoint',
-      state: 'active',
-      types: null,
-      connections: null,
-      delivery: DEFAULT_DELIVERY,
-      deliver: async () => outcome('delivered'),
-    }),
+    ...parts,
     store,
-    eventLog,
-    assignments: new Map([[0, createAssignment(0, await takeOver(0), () => {})]]),
     caughtUp: async () => true,
-    fenced,
-    spill: async () => true,
-    persist,
-    clock,
-    log: silent,
-    changed: () => {},
   })
   const refused = eventsOf('refused', 3)
   for (const one of refused) memory.events.set(one.id, one)
@@ -128,5 +111,5 @@ test.each([
   const chosen = refused.filter(({ sequence }) => expected.some(each => each === sequence))
   expect(replayed).toEqual([...chosen, ...eventsOf('other', 2)].map(({ id }) => id))
   past.stop()
-  stopping.abort()
+  stop()
 })

@@ -157,15 +157,9 @@ export function createBroker(deps: {
       const mine = member.held
       const holds = () => member.held === mine && !member.draining
       await member.order(async () => {
-        while (partitions.length > 0 && holds()) {
-          member.told = partitions
-          const told = await member.consumer.assigned(partitions, null).then(
-            () => true,
-            () => false,
-          )
-          if (told) break
-          await member.life.clock.sleep(100)
-        }
+        if (partitions.length === 0 || !holds()) return
+        member.told = partitions
+        await until(member, holds, () => member.consumer.assigned(partitions, null))
       })
       await arrival(member.life)
       if (member.held !== mine || member.draining) return
@@ -199,14 +193,7 @@ export function createBroker(deps: {
     await member.order(async () => {
       if (!holds()) return
       await member.consumer.revoked([partition])
-      while (holds()) {
-        const told = await member.consumer.assigned([partition], null).then(
-          () => true,
-          () => false,
-        )
-        if (told) break
-        await member.life.clock.sleep(100)
-      }
+      await until(member, holds, () => member.consumer.assigned([partition], null))
     })
     if (holds()) begin(member, partition, NOTHING, true)
   }
@@ -236,13 +223,7 @@ export function createBroker(deps: {
       for (const [index, { mark }] of records.entries()) place.anchors.add({ offset: place.next + index, mark })
       place.handed = place.next + entries.length - 1
       place.next = place.handed + 1
-      for (let taken = false; !taken && holds(); ) {
-        taken = await member.consumer.onBatch(partition, entries).then(
-          () => true,
-          () => false,
-        )
-        if (!taken) await member.life.clock.sleep(100)
-      }
+      await until(member, holds, () => member.consumer.onBatch(partition, entries))
       place.taken = place.handed
     }
   }
@@ -282,16 +263,8 @@ export function createBroker(deps: {
     let stopped = false
 
     function enter(): Member {
-      const entered: Member = {
-        order,
-        life,
-        consumer,
-        generation: 0,
-        held: new Map(),
-        told: [],
-        draining: false,
-        left: false,
-      }
+      const nothing = { generation: 0, held: new Map(), told: [], draining: false, left: false }
+      const entered: Member = { order, life, consumer, ...nothing }
       members.push(entered)
       void rebalance()
       return entered
@@ -404,6 +377,18 @@ export function createBroker(deps: {
       check: async () => 'simulated',
       close: async () => {},
     }),
+  }
+}
+
+/** Calls the consumer until it succeeds, or the member holds the partition no more. */
+async function until(member: Member, holds: () => boolean, callback: () => Promise<void>): Promise<void> {
+  while (holds()) {
+    const done = await callback().then(
+      () => true,
+      () => false,
+    )
+    if (done) return
+    await member.life.clock.sleep(100)
   }
 }
 

@@ -31,9 +31,9 @@ export const MUTANTS: readonly Mutant[] = [
   },
   {
     ...mutant('a replay leaves out what is published again', [
-      'laterThan',
-      'later.set(orderKey, Math.max(last.sequence, refused.get(orderKey) ?? 0))',
-      'later.set(orderKey, refused.get(orderKey) ?? 0)',
+      'leftOutFrom',
+      'from.set(orderKey, Math.max(last.sequence, refused.get(orderKey) ?? 0))',
+      'from.set(orderKey, refused.get(orderKey) ?? 0)',
     ]),
     from: 5_071,
   },
@@ -215,8 +215,8 @@ export const MUTANTS: readonly Mutant[] = [
     COMEBACKS,
     mutant('the log is not asked whether a partition is ours', [
       'isOurs',
-      'deps.holds([assignment.partition]).catch(() => false)',
-      'true',
+      'await deps.holds([partition])',
+      'await Promise.resolve(true)',
     ]),
   ),
   mutant('a new endpoint is sent to before its past is queued', ['opening', 'request.opening &&', 'false &&']),

@@ -14,7 +14,7 @@ export interface Guard {
   checkAddress(address: string): string | null
   /** Resolves a name to its permitted addresses; fails if it has none. */
   readonly lookup: LookupFunction
-  /** Passes on why a name that somebody else resolves may not be connected to; null: it may, or this machine does not know it. */
+  /** Tells why a name that a proxy resolves may not be connected to; null: it may, or this machine does not know it. */
   checkName(hostname: string, callback: (refusal: Error | null) => void): void
 }
 
@@ -63,7 +63,7 @@ export function createGuard(options: { allow: readonly string[]; resolve?: Resol
     lookup,
     checkName(hostname, callback) {
       resolve(hostname, (error, addresses) => {
-        // Whoever resolves it may take any of them.
+        // The proxy may take any of them.
         const permitted = error !== null || addresses.every(({ address }) => checkAddress(address) === null)
         callback(permitted ? null : refusal(hostname, addresses))
       })
