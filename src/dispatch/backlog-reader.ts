@@ -2,7 +2,7 @@ import type { Clock } from '../lib/clock.ts'
 import type { LaneRow, LaneStore } from '../store/port/lanes.ts'
 import type { Admission } from './admission.ts'
 import type { Assignment } from './assignment.ts'
-import type { LaneTable } from './lane-table.ts'
+import type { Departures, LaneTable } from './lane-table.ts'
 import type { Lanes } from './lanes.ts'
 import type { Persist } from './persist.ts'
 
@@ -97,6 +97,7 @@ export function createBacklogReader(deps: {
       return
     }
     const skip = table.keys()
+    const left = table.departures()
     const found = await deps.persist('a look for due lanes', () =>
       deps.store.due({
         destination: deps.destination,
@@ -106,6 +107,7 @@ export function createBacklogReader(deps: {
         skip,
       }),
     )
+    left.close()
     if (found === null || stopped) return
     // A replay may have made rows for lanes that were skipped because they are in memory. Their end is not announced, so look again.
     if (skip.size > table.storedCount && deps.mayHaveRows()) alarm(clock.now() + HIDDEN_FOR_MS)
@@ -114,15 +116,15 @@ export function createBacklogReader(deps: {
     more = found.length === room && found.every(row => row.nextAt <= now)
     for (const row of found) {
       if (row.nextAt > now) return alarm(row.nextAt)
-      take(row)
+      take(row, left)
     }
   }
 
-  function take(row: LaneRow): void {
+  function take(row: LaneRow, left: Departures): void {
     const assignment = deps.assignmentOf(row.orderKey)
     if (assignment?.state !== 'open' || admission.blockedFor() > 0) return
-    // The lane came into memory during the query; the next query skips it.
-    if (table.has(row.orderKey)) again = true
+    // The lane came into memory during the query, and may have left with another row: held, due later, or none. The next query knows.
+    if (table.has(row.orderKey) || left.has(row.orderKey)) again = true
     else lanes.open(row.orderKey, assignment, row.attempt)
   }
 

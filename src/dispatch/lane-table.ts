@@ -28,10 +28,18 @@ export interface LaneTable {
   spill(lane: Lane, written: Promise<unknown>): Item[]
   /** False: it had left before. */
   remove(lane: Lane): boolean
+  /** Notes which lanes leave, until it is closed. */
+  departures(): Departures
+}
+
+export interface Departures {
+  has(orderKey: string): boolean
+  close(): void
 }
 
 export function createLaneTable(memory: MemoryShare): LaneTable {
   const lanes = new Map<string, Lane>()
+  const watched = new Set<Set<string>>()
   let queued = 0
   let storedCount = 0
 
@@ -103,10 +111,16 @@ export function createLaneTable(memory: MemoryShare): LaneTable {
     remove(lane) {
       if (lanes.get(lane.orderKey) !== lane) return false
       lanes.delete(lane.orderKey)
+      for (const left of watched) left.add(lane.orderKey)
       if (lane.place === 'memory') lane.queue.forEach(release)
       else storedCount--
       lane.queue = []
       return true
+    },
+    departures() {
+      const left = new Set<string>()
+      watched.add(left)
+      return { has: orderKey => left.has(orderKey), close: () => void watched.delete(left) }
     },
   }
 }

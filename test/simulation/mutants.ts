@@ -61,6 +61,14 @@ export const MUTANTS: readonly Mutant[] = [
     ]),
     from: 8_741,
   },
+  {
+    ...mutant('a late answer about due lanes counts although its lane has come and gone', [
+      'take',
+      'table.has(row.orderKey) || left.has(row.orderKey)',
+      'table.has(row.orderKey)',
+    ]),
+    from: 15_629,
+  },
   mutant('a position is committed before its event is delivered', [
     'advance',
     'oldest ? oldest.before : taken',
