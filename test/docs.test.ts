@@ -44,7 +44,9 @@ function rowsOf(document: string, heading: string): string {
 }
 
 describe(configuration, () => {
-  const config = ['environment', 'config-file', 'proxies'].map(file => read(`src/config/${file}.ts`)).join('\n')
+  const config = ['environment', 'kafka-settings', 'config-file', 'proxies']
+    .map(file => read(`src/config/${file}.ts`))
+    .join('\n')
   const variables = new Set([
     ...matches(config, /\((?:\s*)'([A-Z][A-Z_]{3,})'/g),
     ...matches(config, /\benv\.([A-Z][A-Z_]+)/g),

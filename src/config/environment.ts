@@ -3,19 +3,10 @@ import { resolve } from 'node:path'
 import { parseDatabaseUrl } from '../lib/database-url.ts'
 import { messageOf } from '../lib/errors.ts'
 import { wrong } from './config-error.ts'
+import { type KafkaSettings, kafkaSettings } from './kafka-settings.ts'
+import { variablesOf } from './variables.ts'
 
 // ── the environment ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-interface KafkaSettings {
-  readonly brokers: readonly string[]
-  readonly ssl: boolean
-  readonly sasl: { mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'; username: string; password: string } | null
-  readonly topic: string
-  readonly group: string
-  readonly partitions: number
-  /** null: the cluster's default. */
-  readonly replication: number | null
-}
 
 export interface Settings {
   readonly databaseUrl: string | null
@@ -44,24 +35,10 @@ const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'
 
 const SAMPLERS = ['always_on', 'always_off', 'traceidratio'].flatMap(name => [name, `parentbased_${name}`])
 
-const SASL = ['plain', 'scram-sha-256', 'scram-sha-512'] as const
-
 /** Reads the environment. Throws an AppError that names the wrong variable, what was expected and what was found. */
 export function readSettings(env: NodeJS.ProcessEnv): Settings {
-  const value = (name: string): string | null => env[name]?.trim() || null
-  const integer = (name: string, fallback: number, least: number, most: number): number => {
-    const text = value(name)
-    const number = text === null ? fallback : Number(text)
-    if (Number.isInteger(number) && number >= least && number <= most) return number
-    throw wrong(`${name}: expected a whole number from ${least} to ${most}, found ${JSON.stringify(text)}`)
-  }
-  const oneOf = <T extends string>(name: string, values: readonly T[], fallback: T): T => {
-    const text = value(name)
-    if (text === null) return fallback
-    const match = values.find(candidate => candidate === text.toLowerCase())
-    if (match) return match
-    throw wrong(`${name}: expected one of ${values.join(', ')}, found ${JSON.stringify(text)}`)
-  }
+  const variables = variablesOf(env)
+  const { value, integer, oneOf } = variables
   const url = (name: string, protocols: readonly string[], text = value(name)): string | null => {
     if (text === null) return null
     if (URL.canParse(text) && protocols.includes(new URL(text).protocol)) return text
@@ -103,7 +80,7 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
     databaseUrl,
     databasePool: integer('DATABASE_POOL', 10, 1, 1_000),
     dataFolder: resolve(value('ORDERWIRE_DATA') ?? '.orderwire'),
-    kafka: kafkaSettings(),
+    kafka: kafkaSettings(variables),
     host,
     port: integer('PORT', 8080, 0, 65_535),
     apiKey,
@@ -134,41 +111,6 @@ export function readSettings(env: NodeJS.ProcessEnv): Settings {
       return text
     } catch (error) {
       throw wrong(messageOf(error))
-    }
-  }
-
-  function kafkaSettings(): KafkaSettings | null {
-    const brokers = (value('KAFKA_BROKERS') ?? '')
-      .split(',')
-      .map(broker => broker.trim())
-      .filter(Boolean)
-    if (brokers.length === 0) return null
-    const odd = brokers.find(broker => !/^[^\s:/@]+:\d{1,5}$|^\[[0-9a-f:]+\]:\d{1,5}$/i.test(broker))
-    if (odd !== undefined)
-      throw wrong(
-        `KAFKA_BROKERS: expected host:port, separated by commas, found ${value('KAFKA_BROKERS')?.includes('@') ? 'one with a user name; it goes into KAFKA_SASL_USERNAME' : JSON.stringify(odd)}`,
-      )
-    const topic = value('KAFKA_TOPIC') ?? 'order-events'
-    if (!/^[A-Za-z0-9._-]{1,249}$/.test(topic))
-      throw wrong(`KAFKA_TOPIC: expected letters, digits, ".", "_" and "-", found ${JSON.stringify(topic)}`)
-    const username = value('KAFKA_SASL_USERNAME')
-    const password = value('KAFKA_SASL_PASSWORD')
-    if ((username === null) !== (password === null))
-      throw wrong('KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD: expected both or neither')
-    const sasl =
-      username !== null && password !== null
-        ? { mechanism: oneOf('KAFKA_SASL_MECHANISM', SASL, 'plain'), username, password }
-        : null
-    if (!sasl && value('KAFKA_SASL_MECHANISM'))
-      throw wrong('KAFKA_SASL_MECHANISM is set: set KAFKA_SASL_USERNAME and KAFKA_SASL_PASSWORD as well')
-    return {
-      brokers,
-      ssl: oneOf('KAFKA_SSL', ['true', 'false', '1', '0'], 'false') in { true: 1, 1: 1 },
-      sasl,
-      topic,
-      group: value('KAFKA_GROUP') ?? 'orderwire-dispatch',
-      partitions: integer('KAFKA_PARTITIONS', 12, 1, 10_000),
-      replication: value('KAFKA_REPLICATION') === null ? null : integer('KAFKA_REPLICATION', 1, 1, 100),
     }
   }
 }

@@ -58,7 +58,7 @@ export async function openStage(
   const metrics = createMetrics()
   const eventLog = servers
     ? await createKafkaLog({
-        ...{ brokers: servers.brokers.split(','), ssl: false, sasl: null, clientId: 'bench', topic: unique('bench') },
+        ...{ brokers: servers.brokers.split(','), tls: null, sasl: null, clientId: 'bench', topic: unique('bench') },
         ...{ partitions: 12, replication: null, clock, log, metrics },
       })
     : createEmbeddedLog({ store, clock })

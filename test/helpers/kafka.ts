@@ -29,6 +29,17 @@ export interface KafkaVariant {
   readonly security?: 'plain' | 'sasl'
   /** The port that clients are sent to, where something stands between them and the broker. */
   readonly advertise?: number
+  /** Further doors of the same broker. */
+  readonly listeners?: readonly KafkaListener[]
+}
+
+export interface KafkaListener {
+  /** Capital letters. */
+  readonly name: string
+  readonly port: number
+  readonly protocol: 'SSL' | 'SASL_SSL'
+  /** Settings of this listener alone. */
+  readonly settings: Readonly<Record<string, string>>
 }
 
 /** Users of the `sasl` variant. */

@@ -1,23 +1,22 @@
 import { createRequire } from 'node:module'
-import kafkajs, { type Kafka, type SASLOptions } from 'kafkajs'
+import kafkajs, { type Kafka } from 'kafkajs'
+import type { KafkaSasl } from '../../config/kafka-settings.ts'
+import type { Clock } from '../../lib/clock.ts'
+import type { TlsFiles } from '../../lib/tls-files.ts'
 import type { Log } from '../../telemetry/log.ts'
 import { lz4, snappy, zstd } from './codecs.ts'
 import { tolerateLeaderlessPartitions } from './leaderless.ts'
+import { saslOptionsOf, socketsOf } from './security.ts'
 
 const { CompressionCodecs, CompressionTypes } = kafkajs
 
 export interface KafkaConnection {
   readonly brokers: readonly string[]
-  readonly ssl: boolean
+  readonly tls: TlsFiles | null
   readonly sasl: KafkaSasl | null
   readonly clientId: string
+  readonly clock: Clock
   readonly log: Log
-}
-
-export interface KafkaSasl {
-  readonly mechanism: 'plain' | 'scram-sha-256' | 'scram-sha-512'
-  readonly username: string
-  readonly password: string
 }
 
 /** kafkajs reads only gzip. A broker or another producer may use other codecs, and an unknown one would stop the consumer for good. */
@@ -62,7 +61,7 @@ export interface Patience {
 }
 
 /** Each consumer gets its own client, because kafkajs shares committed offsets between the consumers of one client. */
-export function kafkaClient({ brokers, ssl, sasl, clientId, log }: KafkaConnection, patience?: Patience): Kafka {
+export function kafkaClient({ brokers, tls, sasl, clientId, clock, log }: KafkaConnection, patience?: Patience): Kafka {
   if (!prepared) {
     prepared = true
     registerCodecs()
@@ -71,8 +70,8 @@ export function kafkaClient({ brokers, ssl, sasl, clientId, log }: KafkaConnecti
   }
   return new kafkajs.Kafka({
     brokers: async () => (patience?.signal.aborted ? [] : [...brokers]),
-    ssl,
-    ...(sasl ? { sasl: sasl as SASLOptions } : {}),
+    socketFactory: socketsOf(tls),
+    ...(sasl && { sasl: saslOptionsOf(sasl, clock) }),
     clientId,
     connectionTimeout: 5_000,
     authenticationTimeout: 10_000,

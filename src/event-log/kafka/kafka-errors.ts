@@ -14,6 +14,7 @@ interface Link {
   readonly code: string
   readonly broker: string
   readonly message: string
+  readonly error: unknown
 }
 
 /** All errors wrapped in an error, outermost first: kafkajs wraps errors in retry errors, and joins those of topics and partitions. */
@@ -27,6 +28,7 @@ function chain(error: unknown, depth = 0): Link[] {
     code: text('code'),
     broker: text('broker'),
     message: messageOf(error),
+    error,
   }
   const inner = [fields.cause, ...(Array.isArray(fields.errors) ? fields.errors : [])]
   return [own, ...inner.flatMap(next => chain(next, depth + 1))]
@@ -34,8 +36,9 @@ function chain(error: unknown, depth = 0): Link[] {
 
 /** Explains an error of the Kafka client: one sentence on what to do, and the intent. */
 export function explain(error: unknown, { brokers, topic, group }: KafkaTarget): AppError {
-  if (error instanceof AppError) return error
   const links = chain(error)
+  const ours = links.find(link => link.error instanceof AppError)?.error
+  if (ours instanceof AppError) return ours
   const is = (...types: string[]) => links.some(link => types.includes(link.type))
   const coded = (...codes: string[]) =>
     links.some(link => codes.some(code => link.code === code || link.message.includes(code)))
@@ -108,7 +111,7 @@ export function explain(error: unknown, { brokers, topic, group }: KafkaTarget):
   if (tls)
     return stop(
       'kafka.tls',
-      `No TLS connection to Kafka at ${place} (${tls.message}); check KAFKA_SSL and its certificate.`,
+      `No TLS connection to Kafka at ${place} (${tls.message}); check KAFKA_SSL, KAFKA_SSL_CA, KAFKA_SSL_CERT and KAFKA_SSL_KEY.`,
     )
   const busy = links.some(link => link.type || link.name === 'KafkaJSMetadataNotLoaded')
   return retry(

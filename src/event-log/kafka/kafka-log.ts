@@ -1,11 +1,13 @@
+import type { KafkaSasl } from '../../config/kafka-settings.ts'
 import type { Clock } from '../../lib/clock.ts'
 import { AppError } from '../../lib/errors.ts'
 import { partitionFor } from '../../lib/murmur2.ts'
+import type { TlsFiles } from '../../lib/tls-files.ts'
 import type { Log } from '../../telemetry/log.ts'
 import type { Metrics } from '../../telemetry/metrics.ts'
 import { type EventLog, PartlyRefused } from '../event-log.ts'
 import { adminHolder } from './admin.ts'
-import { type KafkaSasl, kafkaClient, type Patience } from './client.ts'
+import { kafkaClient, type Patience } from './client.ts'
 import { consumeFromKafka, type KafkaConsumption } from './consume.ts'
 import { explain } from './kafka-errors.ts'
 import { createNotices } from './notices.ts'
@@ -17,7 +19,7 @@ import { ensureTopic, partitionsOf, refuseCompacted } from './topic.ts'
 export interface KafkaLogOptions {
   /** `host:port` each. */
   readonly brokers: readonly string[]
-  readonly ssl: boolean
+  readonly tls: TlsFiles | null
   readonly sasl: KafkaSasl | null
   readonly clientId: string
   readonly topic: string

@@ -3,13 +3,21 @@ import kafkajs from 'kafkajs'
 import { describe, expect, test } from 'vitest'
 import { kafkaClient } from '../../../src/event-log/kafka/client.ts'
 import { explain } from '../../../src/event-log/kafka/kafka-errors.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { memoryLog } from '../../helpers/kafka/log.ts'
 
 const require = createRequire(import.meta.url)
 const target = { brokers: ['k1:9092', 'k2:9092'], topic: 'order-events', group: 'orderwire-dispatch' }
 
 describe('the internals of kafkajs', () => {
-  kafkaClient({ brokers: ['127.0.0.1:1'], ssl: false, sasl: null, clientId: 't', log: memoryLog().log })
+  kafkaClient({
+    brokers: ['127.0.0.1:1'],
+    tls: null,
+    sasl: null,
+    clientId: 't',
+    clock: systemClock(),
+    log: memoryLog().log,
+  })
   const RequestQueue = require('kafkajs/src/network/requestQueue')
   const queue = (maxInFlightRequests: number | null) =>
     new RequestQueue({

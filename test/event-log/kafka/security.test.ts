@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import kafkajs from 'kafkajs'
 import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest'
 import type { EventLog } from '../../../src/event-log/event-log.ts'
@@ -9,6 +11,14 @@ import { openKafkaLog } from '../../helpers/kafka/log.ts'
 import { startOwnKafka, USERS, unique } from '../../helpers/kafka.ts'
 
 const { AclOperationTypes: MAY, AclPermissionTypes, AclResourceTypes: ON, ResourcePatternTypes } = kafkajs
+/** Kafka's names of them. */
+const OPERATIONS: Readonly<Record<string, number>> = {
+  Describe: MAY.DESCRIBE,
+  DescribeConfigs: MAY.DESCRIBE_CONFIGS,
+  Read: MAY.READ,
+  Write: MAY.WRITE,
+  Create: MAY.CREATE,
+}
 const kafka = await startOwnKafka({ security: 'sasl' })
 afterAll(() => kafka?.stop())
 
@@ -92,6 +102,30 @@ describe.skipIf(!kafka)('Kafka with passwords and permissions', () => {
     const log = await open(topic, USERS.guest)
     await log.append(eventsOf('a', 1))
     expect(log.health()).toBeNull()
+  })
+
+  test('the permissions that docs/deploying.md names are enough, and without those to create the topic the sentence says so', async () => {
+    const [topic, group] = [unique('documented'), unique('group')]
+    const log = await open(topic, USERS.guest, { group })
+    await expect(log.check(never())).rejects.toMatchObject({ code: 'kafka.forbidden' })
+    const document = readFileSync(join(import.meta.dirname, '../../../docs/deploying.md'), 'utf8')
+    const named = [...document.matchAll(/^\| (topic|group) \| ([\w, ]+?) \|/gm)].flatMap(
+      ([, resource, operations = '']) =>
+        operations.split(', ').map(operation => ({ resource, operation: OPERATIONS[operation] ?? 0 })),
+    )
+    expect(named).toHaveLength(7)
+    await allow(
+      ...named.map(({ resource, operation }) =>
+        resource === 'topic' ? rule(ON.TOPIC, topic, operation) : rule(ON.GROUP, group, operation),
+      ),
+    )
+    await eventually(() => log.check(never()))
+    await log.append(eventsOf('a', 2))
+    const reader = await record(log, group)
+    await eventually(() => expect(reader.taken).toHaveLength(2))
+    expect(await reader.consumption.holds([0])).toBe(true)
+    expect(await log.contradiction()).toBeNull()
+    expect([log.health(), log.notice()]).toEqual([null, null])
   })
 
   test('a consumer that was refused comes back by itself when it is allowed again', async () => {

@@ -3,6 +3,7 @@ import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { kafkaClient } from '../../../src/event-log/kafka/client.ts'
+import { systemClock } from '../../../src/lib/clock.ts'
 import { quietLog } from '../quiet.ts'
 import { until } from '../until.ts'
 import { type BrokerProcess, brokerProcess } from './broker-process.ts'
@@ -91,9 +92,10 @@ export async function startKafkaCluster(): Promise<KafkaCluster | null> {
 async function allInSync(brokers: string, topics: readonly string[]): Promise<boolean> {
   const admin = kafkaClient({
     brokers: brokers.split(','),
-    ssl: false,
+    tls: null,
     sasl: null,
     clientId: 'orderwire-test',
+    clock: systemClock(),
     log: quietLog,
   }).admin()
   try {

@@ -19,10 +19,11 @@ export async function containerKafka(variant: KafkaVariant): Promise<OwnKafka | 
   const environment = Object.fromEntries(
     Object.entries(settings).map(([key, value]) => [`KAFKA_${key.toUpperCase().replaceAll('.', '_')}`, value]),
   )
+  const further = (variant.listeners ?? []).map(listener => listener.port)
   try {
     const container = await new GenericContainer(IMAGE)
       .withEnvironment({ ...environment, KAFKA_HEAP_OPTS: '-Xmx320m', CLUSTER_ID: 'b3JkZXJ3aXJlLXRlc3RzMA' })
-      .withExposedPorts({ container: port, host: port })
+      .withExposedPorts(...[port, ...further].map(each => ({ container: each, host: each })))
       .withStartupTimeout(180_000)
       .start()
     const handle = runtime.container.getById(container.getId())

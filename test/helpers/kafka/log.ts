@@ -22,7 +22,7 @@ export function openKafkaLog(
 ): Promise<EventLog> {
   return createKafkaLog({
     brokers: brokers.split(','),
-    ssl: false,
+    tls: null,
     sasl: null,
     clientId: 'orderwire-test',
     partitions: 3,

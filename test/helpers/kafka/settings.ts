@@ -1,4 +1,4 @@
-import type { KafkaVariant } from '../kafka.ts'
+import type { KafkaListener, KafkaVariant } from '../kafka.ts'
 
 /** What a one-node broker for tests is told, as `server.properties` keys; the container gets the same as `KAFKA_…` variables. */
 export function brokerSettings(options: {
@@ -19,13 +19,15 @@ export function brokerSettings(options: {
     // The controller listener is without SASL, so the node talks to itself as ANONYMOUS.
     'super.users': 'User:admin;User:ANONYMOUS',
   }
+  const listeners = options.variant.listeners ?? []
+  const further = (say: (listener: KafkaListener) => string) => listeners.map(one => `,${say(one)}`).join('')
   return {
     'process.roles': 'broker,controller',
     'node.id': '1',
     'controller.quorum.voters': `1@localhost:${options.controllerPort}`,
-    listeners: `CLIENT://${options.bind}:${options.port},CONTROLLER://localhost:${options.controllerPort}`,
-    'advertised.listeners': `CLIENT://127.0.0.1:${options.variant.advertise ?? options.port}`,
-    'listener.security.protocol.map': `CLIENT:${protocol},CONTROLLER:PLAINTEXT`,
+    listeners: `CLIENT://${options.bind}:${options.port},CONTROLLER://localhost:${options.controllerPort}${further(({ name, port }) => `${name}://${options.bind}:${port}`)}`,
+    'advertised.listeners': `CLIENT://127.0.0.1:${options.variant.advertise ?? options.port}${further(({ name, port }) => `${name}://localhost:${port}`)}`,
+    'listener.security.protocol.map': `CLIENT:${protocol},CONTROLLER:PLAINTEXT${further(({ name, protocol }) => `${name}:${protocol}`)}`,
     'controller.listener.names': 'CONTROLLER',
     'inter.broker.listener.name': 'CLIENT',
     'log.dirs': options.logDir,
@@ -43,5 +45,10 @@ export function brokerSettings(options: {
     'broker.session.timeout.ms': '1500',
     'broker.heartbeat.interval.ms': '400',
     ...(options.variant.security === 'sasl' ? secured : {}),
+    ...Object.fromEntries(
+      listeners.flatMap(({ name, settings }) =>
+        Object.entries(settings).map(([key, value]) => [`listener.name.${name.toLowerCase()}.${key}`, value]),
+      ),
+    ),
   }
 }
