@@ -14,8 +14,6 @@ export interface Hold {
   readonly kind: 'partition' | 'order'
   /** Order of the first refused event. */
   readonly orderId: string
-  /** Place in the history of the first waiting event. */
-  from: number
   error: AppError
   /** How often the log refused it. */
   refusals: number
@@ -38,7 +36,7 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
     return kind === 'order' ? most * Math.max(1, orders.size / MANY_ORDERS) : most
   }
 
-  function put<K>(holds: Map<K, Hold>, key: K, { event, error, partition }: Refusal, n: number): Hold {
+  function put<K>(holds: Map<K, Hold>, key: K, { event, error, partition }: Refusal): Hold {
     const kind = partition === null ? 'order' : 'partition'
     const known = holds.get(key)
     if (!known) {
@@ -46,7 +44,6 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
       const fresh: Hold = {
         kind,
         orderId: event.orderId,
-        from: n,
         error,
         refusals: 1,
         pauseMs,
@@ -55,7 +52,6 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
       holds.set(key, fresh)
       return fresh
     }
-    known.from = Math.min(known.from, n)
     // Only the first refusal of a request counts; the others of the same hold follow from it.
     if (known.error === error && known.dueAt > monotonic()) return known
     known.error = error
@@ -74,15 +70,10 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
       orders.get(orderKey) ?? (partitions.size > 0 ? (partitions.get(partitionOf(orderKey)) ?? null) : null),
 
     /** The log refused this event. */
-    hold(refusal: Refusal, n: number): Hold {
+    hold(refusal: Refusal): Hold {
       return refusal.partition === null
-        ? put(orders, refusal.event.orderKey, refusal, n)
-        : put(partitions, refusal.partition, refusal, n)
-    },
-
-    /** Another event of the hold waits. */
-    waits: (hold: Hold, n: number): void => {
-      hold.from = Math.min(hold.from, n)
+        ? put(orders, refusal.event.orderKey, refusal)
+        : put(partitions, refusal.partition, refusal)
     },
 
     release(hold: Hold): void {

@@ -78,13 +78,8 @@ export function createOutbox(deps: {
       if (!last) return
       // Set before any await: the code that releases a hold must see the events that were skipped for it.
       reached = last.n
-      const free = page.filter(event => {
-        const hold = heldBack.of(event)
-        if (hold) heldBack.waits(hold, event.n)
-        return !hold
-      })
       try {
-        await publish(free)
+        await publish(page.filter(event => heldBack.of(event) === null))
       } catch (error) {
         reached = before
         throw error
@@ -143,7 +138,7 @@ export function createOutbox(deps: {
     const byId = new Map(batch.map(event => [event.id, event]))
     const held = refusals.flatMap(refusal => {
       const event = byId.get(refusal.event.id)
-      return event ? [{ event, refusal, hold: heldBack.hold(refusal, event.n) }] : []
+      return event ? [{ event, refusal, hold: heldBack.hold(refusal) }] : []
     })
     try {
       await slimLarge(held)
@@ -185,13 +180,17 @@ export function createOutbox(deps: {
     for (let at = 0; at < orders.length; at += ORDERS) await again(orders.slice(at, at + ORDERS))
   }
 
+  /**
+   * Publishes what waits for these holds, from its beginning: earlier events of an order that were made unpublished again go first.
+   * Releases the holds that nothing waits for any more.
+   */
   async function again(holds: readonly Hold[]): Promise<void> {
     const before = new Map(holds.map(hold => [hold, hold.refusals]))
     const notRefused = () => holds.filter(hold => hold.refusals === before.get(hold))
     const orderIds = holds.every(({ kind }) => kind === 'order')
       ? { orderIds: holds.map(({ orderId }) => orderId) }
       : {}
-    let after = Math.min(...holds.map(({ from }) => from)) - 1
+    let after = 0
     for (let mine = notRefused(); mine.length > 0; mine = notRefused()) {
       const end = reached
       const page = await store.events.unpublished(connection, BATCH, { after, ...orderIds })
@@ -202,11 +201,7 @@ export function createOutbox(deps: {
         }),
       )
       after = Math.min(page.length < BATCH ? end : (page.at(-1)?.n ?? end), end)
-      for (const hold of notRefused()) {
-        hold.from = after + 1
-        if (after >= reached) heldBack.release(hold)
-      }
-      if (after >= reached) return
+      if (after >= reached) return notRefused().forEach(heldBack.release)
     }
   }
 

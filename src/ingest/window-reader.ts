@@ -63,7 +63,7 @@ export function createWindowReader(deps: {
   const { connection, feed, spans, unnamed, log } = deps
   const { precisionMs } = feed
   const totals = createTotals()
-  /** The window that failed last, since a success. One failure may be a moment of the vendor; the second is searched. */
+  /** The window that failed last, unless it was read since. One failure may be a moment of the vendor; the second is searched. */
   const failed: Record<ReadOptions['priority'], Window | null> = { live: null, backfill: null }
   let hasSaidTotal = false
   /** Searches in a row that read no order, although the vendor answered. */
@@ -105,7 +105,8 @@ export function createWindowReader(deps: {
       const whole = await read(window, counted)
       // A window that is too large is read again in parts.
       if (whole !== 'too-large') await noteUnnamed()
-      if (priority === 'backfill') failed.backfill = null
+      // A success elsewhere says nothing of the window that failed, which comes up again behind newer ones.
+      if (priority === 'backfill' && isSecond) failed.backfill = null
       return whole
     } catch (error) {
       if (signal.aborted || !mayBeOfPage(error)) throw error

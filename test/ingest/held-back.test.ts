@@ -10,7 +10,7 @@ test('a partition that refuses is tried again every 3 s at least at first: its n
   const pauses: number[] = []
   for (let refusal = 0; refusal < 10; refusal++) {
     const error = new AppError('no leader', { code: 'kafka.busy', intent: 'retry' })
-    const hold = heldBack.hold({ event, error, partition: 4 }, 1)
+    const hold = heldBack.hold({ event, error, partition: 4 })
     pauses.push(hold.dueAt - now)
     now = hold.dueAt
   }

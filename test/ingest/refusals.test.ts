@@ -8,6 +8,7 @@ import type { EventRecord } from '../../src/order/event-record.ts'
 import type { EventStore } from '../../src/store/port/events.ts'
 import type { Lease } from '../../src/store/port/leases.ts'
 import { createMetrics } from '../../src/telemetry/metrics.ts'
+import { order } from '../contract/store/world.ts'
 import { eventRecord, eventsOf } from '../helpers/event-records.ts'
 import { type MemoryClock, memoryClock } from '../helpers/memory-clock.ts'
 import { quietLog } from '../helpers/quiet.ts'
@@ -116,6 +117,32 @@ async function publishing(eventLog: EventLog, events: Partial<EventStore> = {}) 
 }
 
 describe('what the log refuses', () => {
+  test('waits behind earlier events of its order that are published again meanwhile', async () => {
+    const { log, control } = refusingLog()
+    const one = await publishing(log)
+    const events = eventsOf('o-1', 3)
+    const page = {
+      connection: 'shop',
+      orders: [order('o-1', { connection: 'shop' })],
+      published: false,
+      quarantine: [],
+    }
+    await store.orders.commit(one.lease, { ...page, events: events.slice(0, 1) })
+    const end = one.start()
+    await one.clock.until(() => control.written.length === 1)
+    control.partitions.add(1)
+    await commit(one.lease, events.slice(1))
+    one.publisher.kick()
+    await one.clock.until(() => control.calls.length >= 2)
+    await store.events.unpublish({ connection: 'shop', since: 0, after: '', orders: 10 })
+    one.publisher.lookBehind()
+    await one.clock.advance(20_000)
+    control.partitions.clear()
+    await one.clock.until(async () => (await waiting()).length === 0, 60_000)
+    expect(ofOrder(control.written, 'o-1')).toEqual([1, 1, 2, 3])
+    await end()
+  })
+
   test('in one partition holds back the orders of that partition only, and nothing else is sent twice', async () => {
     const { log, control } = refusingLog()
     const one = await publishing(log)

@@ -232,17 +232,19 @@ export function createBroker(deps: {
     const positions = [...member.held].flatMap(([partition, place]) => {
       const { settled, replaces } = place
       const isNew = replaces || settled >= (committed[partition]?.offset ?? 0)
-      return isNew ? [{ partition, place, settled, replaces, log: logs[partition] ?? [] }] : []
+      return isNew ? [{ partition, place, settled, replaces }] : []
     })
     if (positions.length === 0) return
     const { generation: given, life } = member
     await time.sleep(way())
     if (member.left || member.generation !== given || random.chance(weather.lost)) return
-    for (const { partition, place, settled, replaces, log } of positions) {
+    for (const { partition, place, settled, replaces } of positions) {
       const from = replaces ? 0 : (committed[partition]?.offset ?? 0)
       if (settled < from && !replaces) continue
-      // Of a log that went back meanwhile: it is committed, and says nothing about the new one.
-      if (log === logs[partition])
+      const anchor = place.anchors.before(settled + 1)
+      const log = logs[partition] ?? []
+      // Of a log that went back since it was read: it is committed, and says nothing about the new one.
+      if (anchor === null || log[anchor.offset]?.mark === anchor.mark)
         deps.committing(
           partition,
           log.map(({ event }) => event),
@@ -250,7 +252,7 @@ export function createBroker(deps: {
           settled,
         )
       place.replaces = false
-      committed[partition] = { offset: settled + 1, anchor: place.anchors.before(settled + 1) }
+      committed[partition] = { offset: settled + 1, anchor }
       trace.note(`${life.name} log commits ${partition}:${settled}`)
     }
   }

@@ -69,6 +69,14 @@ export const MUTANTS: readonly Mutant[] = [
     ]),
     from: 15_629,
   },
+  {
+    ...mutant('a success elsewhere forgets a window that cannot be read', [
+      'around',
+      "priority === 'backfill' && isSecond",
+      "priority === 'backfill'",
+    ]),
+    from: 23_103,
+  },
   mutant('a position is committed before its event is delivered', [
     'advance',
     'oldest ? oldest.before : taken',
@@ -288,16 +296,16 @@ export const MUTANTS: readonly Mutant[] = [
     REFUSALS,
     mutant('later events of an order are published although an earlier one was refused', [
       'publishNew',
-      'return !hold',
-      'return true',
+      'heldBack.of(event) === null',
+      'true',
     ]),
   ),
   aimed(
     REFUSALS,
     mutant('a hold is released although events were skipped for it meanwhile', [
       'again',
-      'if (after >= reached) heldBack',
-      'heldBack',
+      'if (after >= reached) return',
+      'if (page.length < BATCH || after >= reached) return',
     ]),
   ),
   aimed(
