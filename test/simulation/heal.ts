@@ -92,6 +92,8 @@ export async function heal(world: {
 
   const frozen = () => slots.running().length < slots.size
   await time.until(() => !frozen(), 100_000, 1_000)
+  // One may be down from before the storm on, and for longer.
+  await time.until(() => vendors.every(({ manners }) => !manners.down), patience, 1_000)
   await resumeAll()
   await time.run(Math.max(0, ...vendors.map(vendor => vendor.restlessUntil - time.now)) + 15_000)
   if (plan.silent) {

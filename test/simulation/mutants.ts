@@ -77,6 +77,14 @@ export const MUTANTS: readonly Mutant[] = [
     ]),
     from: 23_103,
   },
+  {
+    ...mutant('a lane is held although there is no dead letter', [
+      'deadLetterHead',
+      'hold && inserted.numAffectedRows',
+      'hold',
+    ]),
+    from: 22_474,
+  },
   mutant('a position is committed before its event is delivered', [
     'advance',
     'oldest ? oldest.before : taken',

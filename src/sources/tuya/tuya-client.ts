@@ -80,7 +80,8 @@ export function createTuyaClient(deps: {
       })
       const answer = readAnswer(response, `GET ${where}`)
       if (answer.ok || answer.code !== CLOCK || resynced) return answer
-      offset = answer.t === null ? null : answer.t - clock.now()
+      // If it names no time, the other one is tried: ours after that of its `Date`, which a proxy may have set.
+      offset = answer.t !== null ? answer.t - clock.now() : offset === null ? 0 : null
     }
   }
 
@@ -195,7 +196,7 @@ function readRefusal(response: VendorResponse, where: string): TimedAnswer {
 }
 
 function readT(t: unknown): number | null {
-  const ms = Number(scalarText(emptyAsNull(t) ?? Number.NaN))
+  const ms = Math.round(Number(scalarText(emptyAsNull(t) ?? Number.NaN)))
   return Number.isSafeInteger(ms) && ms > 0 ? ms : null
 }
 

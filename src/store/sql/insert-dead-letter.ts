@@ -28,17 +28,16 @@ export async function deadLetterHead(
         where destination = ${destination} and order_key = ${orderKey} and event_id = ${eventId}`.execute(trx)
   }
   await sql`delete from dead_letters where destination = ${destination} and event_id = ${eventId}`.execute(trx)
-  await sql`
+  const inserted = await sql`
     insert into dead_letters (id, destination, event_id, order_key, sequence, at, attempts, last_error, holding)
     select ${deadLetterId(destination, eventId)}, ${destination}, id, order_key, sequence, ${at}, ${attempts},
       ${storable(lastError)}, ${hold ? 1 : 0}
     from events where id = ${eventId}`.execute(trx)
-  if (hold) {
+  // Without a letter nothing would ever let the lane go on: another process had delivered the event, and retention removed it.
+  if (hold && inserted.numAffectedRows)
     await sql`
       update lanes set held = 1, next_at = ${at}, attempt = ${attempts}
       where destination = ${destination} and order_key = ${orderKey}`.execute(trx)
-    return false
-  }
   await dropEmptyLanes(part, held)
   await makeDue(part, held, at)
   return !(await existingLanes(trx, part.dialect, destination, [orderKey])).has(orderKey)

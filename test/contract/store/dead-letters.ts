@@ -129,6 +129,18 @@ export function deadLetterContract(world: World): void {
       expect(await dueLanes(world.store, 'billing', NOW + 1e9)).toEqual([])
     })
 
+    test('an event that retention removed meanwhile becomes no letter, and holds back nothing', async () => {
+      const { store } = world
+      const [gone, next] = eventsOf('a', 2) as [EventRecord, EventRecord]
+      await remember(store, [next])
+      await store.lanes.spill(spilled('billing', [next]), { nextAt: NOW, attempt: 0 })
+      for (const hold of [true, false]) {
+        expect(await giveUp(gone, { hold })).toBe(false)
+        expect(await letters()).toEqual([])
+        expect(await dueLanes(store, 'billing')).toMatchObject([{ orderKey: key('a'), held: false }])
+      }
+    })
+
     test('redriving a letter that holds lets its lane go on from it, due now without attempts', async () => {
       const { store } = world
       const events = eventsOf('a', 2)

@@ -26,7 +26,7 @@ interface Call {
  */
 async function tuya(
   business: (call: Call, n: number) => unknown,
-  options: { clock?: Clock; lifetime?: number; token?: (call: Call, n: number) => unknown } = {},
+  options: { clock?: Clock; date?: string; lifetime?: number; token?: (call: Call, n: number) => unknown } = {},
 ) {
   const calls: Call[] = []
   const tokenCalls: string[] = []
@@ -59,6 +59,7 @@ async function tuya(
       }
       const value = isToken ? (options.token?.(call, n) ?? ok(granted)) : business(call, calls.length)
       if (typeof value === 'object' && value !== null && 'status' in value) response.statusCode = Number(value.status)
+      if (options.date !== undefined) response.setHeader('date', options.date)
       response.end(JSON.stringify(value))
     },
     { clock },
@@ -191,6 +192,18 @@ describe('case 17: 1013', () => {
     expect((await source.fetch(A1, live())).orders).toHaveLength(1)
     await source.fetch(A1, live())
     expect(calls).toHaveLength(2)
+  })
+
+  test.each([
+    ['a time with a fraction', (ours: number) => `${ours}.637`],
+    ['no time, where its `Date` is not its clock', () => null],
+  ])('with %s: it is asked with a time that it takes', async (_, told) => {
+    const date = new Date(Date.now() + 3 * HOUR).toUTCString()
+    const refused = () => fail(1013, { t: told(Date.now()) })
+    const { source } = await tuya(({ t }) => (Math.abs(t - Date.now()) > 60_000 ? refused() : ok(order('A1'))), {
+      date,
+    })
+    for (let poll = 0; poll < 3; poll++) expect((await source.fetch(A1, live())).orders).toHaveLength(1)
   })
 
   test('again is a failed poll', async () => {
