@@ -152,6 +152,19 @@ const ProxyConfig = z
   ])
   .transform(proxy => (typeof proxy === 'string' ? { url: proxy, except: [] } : proxy))
 
+const HostCertificates = z
+  .strictObject({
+    hosts: z.array(z.string().min(1)).min(1).describe('hosts, domains, addresses and CIDRs, as in `proxy.except`'),
+    ca: z.string().min(1).optional().describe('PEM file of the authorities to trust; default: those that Node knows'),
+    cert: z.string().min(1).optional().describe('PEM file of the client certificate'),
+    key: z.string().min(1).optional().describe('PEM file of its key'),
+    keyPassword: z.string().min(1).optional(),
+  })
+  .refine(({ cert, key }) => (cert === undefined) === (key === undefined), {
+    error: '`cert` and `key`, both or neither',
+  })
+  .refine(({ ca, cert }) => ca !== undefined || cert !== undefined, { error: '`ca`, or `cert` and `key`' })
+
 const unique = (items: readonly { id: string }[], context: z.RefinementCtx, path: string): void => {
   const seen = new Set<string>()
   for (const [index, { id }] of items.entries()) {
@@ -185,8 +198,12 @@ const shapeOf = (sources: readonly SourceSchema[]) =>
         proxy: ProxyConfig.optional().describe(
           'forward proxy (HTTP CONNECT) for vendors, webhooks and alerts; default: HTTPS_PROXY and NO_PROXY, for vendors only',
         ),
+        certificates: z
+          .array(HostCertificates)
+          .default([])
+          .describe('what webhooks and alerts show and trust in TLS with some hosts; files relative to this one'),
       })
-      .default({ allow: [] }),
+      .default({ allow: [], certificates: [] }),
     alerts: Alerts,
     delivery: DeliveryOptions.default({}),
     retention: z

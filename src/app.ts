@@ -103,10 +103,7 @@ export async function createApp(options: AppOptions): Promise<App> {
     opened.push(eventLog)
     const box = createSecretBox(await loadSecretKey(settings))
     const connected = connectAll({
-      config,
-      clock,
-      log,
-      proxy: loaded.proxies.vendors,
+      ...{ config, clock, log, proxy: loaded.proxies.vendors },
       shared: sharedBetweenProcesses({ store, shared, box, owner, clock }),
     })
     opened.push(...connected)
@@ -183,8 +180,8 @@ export async function createApp(options: AppOptions): Promise<App> {
         const work = (until: AbortSignal) => workTogether(parts(signal), until)
         const stopWatch = watchEventLoop({ clock, log, metrics, suspects: destinations.suspects })
         const stopAlerts = startAlerts({
-          ...{ config: loaded.config, proxy: loaded.proxies.webhooks, publicUrls: settings.publicUrls },
-          ...{ store, roles, owner, clock, log, metrics },
+          ...{ config: loaded.config, proxy: loaded.proxies.webhooks, certificates: loaded.certificates },
+          ...{ publicUrls: settings.publicUrls, store, roles, owner, clock, log, metrics },
         })
         try {
           await (shared && eventLog.ownsAllPartitions ? pair.run(work, signal) : work(signal))

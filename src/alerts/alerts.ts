@@ -5,6 +5,7 @@ import { type HeldLease, withLease } from '../ingest/lease.ts'
 import type { Clock } from '../lib/clock.ts'
 import { messageOf } from '../lib/errors.ts'
 import type { ForwardProxy } from '../lib/forward-proxy.ts'
+import type { HostCertificates } from '../lib/host-certificates.ts'
 import type { AlertState } from '../store/port/alerts.ts'
 import { isLeaseLost } from '../store/port/leases.ts'
 import type { Store } from '../store/store.ts'
@@ -24,6 +25,7 @@ const EVERY_MS = 5_000
 export function startAlerts(deps: {
   config: Pick<Config, 'alerts' | 'connections' | 'network'>
   proxy?: ForwardProxy | null
+  certificates?: readonly HostCertificates[]
   store: Pick<Store, 'alerts' | 'connections' | 'endpoints' | 'leases' | 'reconciliations'>
   /** Of this process. Only one that polls or delivers notifies. */
   roles: ReadonlySet<string>
@@ -34,11 +36,11 @@ export function startAlerts(deps: {
   log: Log
   metrics: Pick<Metrics, 'alerts'>
 }): () => Promise<void> {
-  const { config, proxy = null, store, roles, publicUrls, owner, clock } = deps
+  const { config, proxy = null, certificates = [], store, roles, publicUrls, owner, clock } = deps
   if (config.alerts.length === 0 || !(roles.has('ingest') || roles.has('dispatch'))) return async () => {}
   const log = deps.log.child({ part: 'alerts' })
   const guard = createGuard({ allow: config.network.allow })
-  const sender = createSender({ guard, clock, proxy })
+  const sender = createSender({ guard, clock, proxy, certificates })
   const [consoleUrl = null] = publicUrls
   const receivers = config.alerts.map(alert => {
     const problem = guard.checkUrl(alert.url)

@@ -8,6 +8,8 @@ import { isSourceSchema } from '../../schemas/connection.ts'
 import { messageOf } from '../lib/errors.ts'
 import { complaintsOf, keyOf, valueAt } from '../lib/explain.ts'
 import type { Proxies } from '../lib/forward-proxy.ts'
+import type { HostCertificates } from '../lib/host-certificates.ts'
+import { certificatesOf } from './certificates.ts'
 import { wrong } from './config-error.ts'
 import { proxiesOf } from './proxies.ts'
 
@@ -20,6 +22,8 @@ export interface LoadedConfig {
   /** Folder that relative paths in it start from. */
   readonly folder: string
   readonly proxies: Proxies
+  /** For webhooks and alerts. */
+  readonly certificates: readonly HostCertificates[]
 }
 
 /** What the file holds: `written` as it stands there, `raw` with the environment's values in the places of their names. */
@@ -42,7 +46,9 @@ export async function loadConfig(file: string | undefined, env: NodeJS.ProcessEn
     const why = looked(path, () => explain(parsed.error, raw, env))
     throw wrong(`The configuration ${path} is not valid:\n${why}`)
   }
-  return { config: parsed.data, path, folder: dirname(path), proxies: proxiesOf(parsed.data, env) }
+  const [config, folder] = [parsed.data, dirname(path)]
+  const certificates = certificatesOf(config, folder)
+  return { config, path, folder, certificates, proxies: proxiesOf(config, env) }
 }
 
 /** What the file lists in `sources`: its connections are read with their schemas. */

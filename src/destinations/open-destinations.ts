@@ -46,7 +46,8 @@ export async function openDestinations(deps: {
     await declareEndpoints({ declared: config.endpoints, endpoints, shared, box, guard, clock, log })
   }
   const handlers = await openHandlers(loaded, { delivery: deliveryOf(config.delivery), clock, log })
-  const sender = createSender({ guard, clock, proxy: loaded.proxies.webhooks })
+  const { proxies, certificates } = loaded
+  const sender = createSender({ guard, clock, proxy: proxies.webhooks, certificates })
   const endpoints = createEndpoints({
     ...{ endpoints: store.endpoints, deliveries: store.deliveries, delivery: config.delivery },
     ...{ box, sender, clock, log, version: VERSION },

@@ -1,17 +1,17 @@
 import { request as httpRequest } from 'node:http'
 import { request as httpsRequest } from 'node:https'
 import { isIP, type Socket } from 'node:net'
-import ipaddr from 'ipaddr.js'
 import type { buildConnector } from 'undici'
 import type { Clock } from './clock.ts'
 import { AppError } from './errors.ts'
+import { fitsHost } from './host-pattern.ts'
 import { isOutOfFiles } from './open-files.ts'
 
 /** A proxy that outgoing connections go through, by HTTP CONNECT. Of https it sees the addresses only. */
 export interface ForwardProxy {
   /** http or https; a user name and password in it are sent to the proxy only. */
   readonly url: URL
-  /** Where connections go directly: `*`, a host name with all below it, an address or a CIDR; `:port` limits it to that port. */
+  /** Where connections go directly, as `fitsHost` has it. */
   readonly except: readonly string[]
   /** Only https addresses go through it, as `HTTPS_PROXY` has it everywhere. */
   readonly httpsOnly: boolean
@@ -40,24 +40,7 @@ export interface Target {
 /** Whether a connection to this address goes through the proxy. */
 export function goesThrough({ except, httpsOnly }: ForwardProxy, { protocol, hostname, port }: Target): boolean {
   if (httpsOnly && protocol !== 'https:') return false
-  const name = hostname.toLowerCase().replace(/\.$/, '')
-  return !except.some(entry => matches(entry.trim().toLowerCase(), name, port))
-}
-
-function matches(entry: string, name: string, port: number): boolean {
-  if (entry === '*') return true
-  if (ipaddr.isValidCIDR(entry)) return isWithin(name, entry)
-  const [, host = entry, only] = ipaddr.isValid(entry) ? [] : (/^(.*):(\d+)$/.exec(entry) ?? [])
-  if (only !== undefined && Number(only) !== port) return false
-  const bare = host.replace(/^\[|\]$/g, '').replace(/^\*?\./, '')
-  return bare !== '' && (bare === '*' || name === bare || name.endsWith(`.${bare}`))
-}
-
-function isWithin(name: string, cidr: string): boolean {
-  if (!ipaddr.isValid(name)) return false
-  const [network, bits] = ipaddr.parseCIDR(cidr)
-  const address = ipaddr.process(name)
-  return address.kind() === network.kind() && address.match(network, bits)
+  return !except.some(pattern => fitsHost(pattern, hostname, port))
 }
 
 /**

@@ -1,8 +1,9 @@
-import { buildConnector, type Dispatcher, Pool } from 'undici'
+import { type buildConnector, type Dispatcher, Pool } from 'undici'
 import type { Clock } from '../../lib/clock.ts'
 import { createEqualTimers, type EqualTimers } from '../../lib/equal-timers.ts'
 import { messageOf } from '../../lib/errors.ts'
 import { type ForwardProxy, throughProxy } from '../../lib/forward-proxy.ts'
+import { connectorWith, type HostCertificates } from '../../lib/host-certificates.ts'
 import { onAbort } from '../../lib/on-abort.ts'
 import { isOutOfFiles, OUT_OF_FILES, patientConnector } from '../../lib/open-files.ts'
 import { type Guard, refused } from './egress.ts'
@@ -58,15 +59,17 @@ export function createSender(deps: {
   guard: Guard
   clock: Clock
   proxy?: ForwardProxy | null
+  certificates?: readonly HostCertificates[]
   connectMs?: number
 }): Sender {
-  const { guard, clock, proxy = null, connectMs = CONNECT_WITHIN } = deps
+  const { guard, clock, proxy = null, certificates = [], connectMs = CONNECT_WITHIN } = deps
   const pools = new Map<string, { pool: Pool; active: number; usedAt: number }>()
   const timers = createEqualTimers(clock)
   const targets = new Map<string, { problem: string | null; origin: string; path: string }>()
-  const direct = guarded(guard, connectMs)
+  const direct = guarded(guard, certificates, connectMs)
+  const tls = connectorWith(certificates, { allowH2: false, timeout: connectMs })
   const connect = patientConnector(
-    proxy ? guardedTunnel({ proxy, guard, clock, direct, timeoutMs: connectMs }) : direct,
+    proxy ? guardedTunnel({ proxy, guard, clock, direct, tls, timeoutMs: connectMs }) : direct,
     {
       clock,
       withinMs: connectMs,
@@ -238,10 +241,10 @@ function guardedTunnel(deps: {
   guard: Guard
   clock: Clock
   direct: buildConnector.connector
+  tls: buildConnector.connector
   timeoutMs: number
 }): buildConnector.connector {
-  const { proxy, guard, clock, direct, timeoutMs } = deps
-  const tls = buildConnector({ allowH2: false, timeout: timeoutMs })
+  const { proxy, guard, clock, direct, tls, timeoutMs } = deps
   function permit(hostname: string, go: (refusal: Error | null) => void): void {
     // Where a proxy resolves names, this machine may have no name server that answers.
     const stop = clock.after(KNOWN_WITHIN, () => go(null))
@@ -254,8 +257,8 @@ function guardedTunnel(deps: {
 }
 
 /** Connects to permitted addresses only. Checks literal addresses first, names in the guard's lookup, and the socket's address last. */
-function guarded(guard: Guard, timeout: number): buildConnector.connector {
-  const connect = buildConnector({
+function guarded(guard: Guard, certificates: readonly HostCertificates[], timeout: number): buildConnector.connector {
+  const connect = connectorWith(certificates, {
     allowH2: false,
     timeout,
     lookup: guard.lookup,
