@@ -25,6 +25,8 @@ function refusingLog() {
     largest: Number.POSITIVE_INFINITY,
     told: true,
     down: null as AppError | null,
+    /** Before the answer. */
+    slow: null as Promise<void> | null,
   }
   const partitionOf = (orderKey: string) => Number(orderKey.at(-1)) % 4
   const isLarge = ({ body }: EventRecord) => Buffer.byteLength(body) > control.largest
@@ -38,6 +40,7 @@ function refusingLog() {
     fits: event => !control.told || !isLarge(event),
     append: async events => {
       control.calls.push(events.length)
+      await control.slow
       if (control.down) throw control.down
       const refusals: Refusal[] = []
       const behind = new Map<string, AppError>()
@@ -117,6 +120,31 @@ async function publishing(eventLog: EventLog, events: Partial<EventStore> = {}) 
 }
 
 describe('what the log refuses', () => {
+  test('is followed by the events of its order that came while it was tried again', async () => {
+    const { log, control } = refusingLog()
+    const one = await publishing(log)
+    const [first, second, third] = eventsOf('o-1', 3) as [EventRecord, EventRecord, EventRecord]
+    control.partitions.add(1)
+    await commit(one.lease, [first])
+    const end = one.start()
+    await one.clock.until(() => control.calls.length === 1)
+    control.partitions.clear()
+    const { promise, resolve } = Promise.withResolvers<void>()
+    control.slow = promise
+    await one.clock.until(() => control.calls.length === 2, 20_000)
+    await commit(one.lease, [second])
+    one.publisher.kick()
+    await one.clock.flush()
+    control.slow = null
+    resolve()
+    await one.clock.until(() => control.written.length >= 1)
+    await commit(one.lease, [third])
+    one.publisher.kick()
+    await one.clock.until(async () => (await waiting()).length === 0, 60_000)
+    expect(ofOrder(control.written, 'o-1')).toEqual([1, 2, 3])
+    await end()
+  })
+
   test('waits behind earlier events of its order that are published again meanwhile', async () => {
     const { log, control } = refusingLog()
     const one = await publishing(log)

@@ -282,7 +282,7 @@ export function createChecks(deps: {
         last &&
         deps.retriesAlone &&
         receiver.kind === 'handler' &&
-        attempt === last.attempt + 1 &&
+        (attempt === last.attempt || attempt === last.attempt + 1) &&
         pause !== undefined
       )
         if (time.now - last.at < pause * 0.8 - 1)
