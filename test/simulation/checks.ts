@@ -64,7 +64,7 @@ export function createChecks(deps: {
   const tried = new Set<string>()
   /** Endpoints that were made later, and the last event before which they are owed nothing. */
   const owedFrom = new Map<string, number>()
-  /** What retention had removed before they were made, or before their past was queued. */
+  /** What retention had removed before they were made. */
   const goneBefore = new Map<string, ReadonlySet<string>>()
   /** By process: one that lost a partition without noticing may hold the same lane as its successor. */
   const failed = new Map<string, { attempt: number; at: number }>()
@@ -95,17 +95,7 @@ export function createChecks(deps: {
     const [row] = durable.query<{ filter: string }>('select filter from replays where destination = ?', id)
     const filter = JSON.parse(row?.filter ?? '{}') as { behind?: number }
     owedFrom.set(id, filter.behind ?? 0)
-    goneBefore.set(id, removed())
-  }
-
-  const removed = () => new Set(durable.query<{ id: string }>('select id from removed_events').map(row => row.id))
-
-  /** What retention removes before an endpoint's past is queued, the history no longer has for it. */
-  function pruned(): void {
-    for (const { destination } of durable.query<{ destination: string }>(
-      'select destination from replays where opening = 1',
-    ))
-      if (owedFrom.has(destination)) goneBefore.set(destination, removed())
+    goneBefore.set(id, new Set(durable.query<{ id: string }>('select id from removed_events').map(row => row.id)))
   }
 
   function mayTryOnce(life: Life, receiver: string, eventId: string): boolean {
@@ -234,7 +224,6 @@ export function createChecks(deps: {
 
     stored(life, call, args) {
       if (call === 'insert') made((args[0] as EndpointRow).id)
-      if (call === 'prune') pruned()
       if (call === 'remove') owedFrom.delete(args[0] as string)
       if (call === 'commit') remembered(args[1] as PageCommit)
       if (call === 'deadLetter') {
