@@ -65,6 +65,10 @@ export function createHeldBack(deps: { monotonic: () => number; partitionOf: (or
   const all = () => [...partitions.values(), ...orders.values()]
 
   return {
+    get any(): boolean {
+      return partitions.size > 0 || orders.size > 0
+    },
+
     /** The hold that the event waits for; null: it does not wait. */
     of: ({ orderKey }: Pick<StoredEvent, 'orderKey'>): Hold | null =>
       orders.get(orderKey) ?? (partitions.size > 0 ? (partitions.get(partitionOf(orderKey)) ?? null) : null),

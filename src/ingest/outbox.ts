@@ -73,18 +73,35 @@ export function createOutbox(deps: {
     for (;;) {
       if (eventLog.partitions !== spread) startAnew()
       const before = reached
-      const page = await store.events.unpublished(connection, BATCH, { after: before })
+      // Held events are not read each time. Where nothing is held, those that were made unpublished again are read with the new ones.
+      const after = heldBack.any ? before : 0
+      const page = await store.events.unpublished(connection, BATCH, { after })
       const last = page.at(-1)
       if (!last) return
       // Set before any await: the code that releases a hold must see the events that were skipped for it.
-      reached = last.n
+      reached = Math.max(before, last.n)
       try {
-        await publish(page.filter(event => heldBack.of(event) === null))
+        const free = page.filter(event => heldBack.of(event) === null)
+        await publish(after === 0 ? free : await overtakingNone(free, before))
       } catch (error) {
         reached = before
         throw error
       }
     }
+  }
+
+  /** Without the events of orders that have unpublished ones up to `before`: they are published behind those. */
+  async function overtakingNone(events: readonly StoredEvent[], before: number): Promise<readonly StoredEvent[]> {
+    if (events.length === 0) return events
+    const orderIds = [...new Set(events.map(({ orderId }) => orderId))]
+    const waiting = await store.events.unpublished(connection, BATCH, { orderIds })
+    const behind = waiting.filter(({ n }) => n <= before)
+    if (behind.length === 0) return events
+    lookBehindAt = 0
+    // There may be more of them.
+    if (behind.length === BATCH) return []
+    const late = new Set(behind.map(({ orderKey }) => orderKey))
+    return events.filter(({ orderKey }) => !late.has(orderKey))
   }
 
   /** Publishes events up to `reached` that were made unpublished again, except those held back. */
@@ -100,11 +117,14 @@ export function createOutbox(deps: {
   }
 
   async function publishForward(): Promise<void> {
-    if (!eventLog.commitPublishes && clock.monotonic() >= lookBehindAt) {
-      lookBehindAt = clock.monotonic() + LOOK_BEHIND_MS
-      await publishBehind()
-    }
-    await publishNew()
+    if (eventLog.commitPublishes) return publishNew()
+    do {
+      if (clock.monotonic() >= lookBehindAt) {
+        lookBehindAt = clock.monotonic() + LOOK_BEHIND_MS
+        if (heldBack.any) await publishBehind()
+      }
+      await publishNew()
+    } while (lookBehindAt === 0 && !lease.signal.aborted)
   }
 
   const waitForNew = () =>

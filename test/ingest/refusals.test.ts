@@ -120,6 +120,32 @@ async function publishing(eventLog: EventLog, events: Partial<EventStore> = {}) 
 }
 
 describe('what the log refuses', () => {
+  test.each([
+    ['and nothing is held back', false],
+    ['while another order is held back', true],
+  ])('events that another process made unpublished again go before new ones of their order, %s', async (_, held) => {
+    const { log, control } = refusingLog()
+    const one = await publishing(log)
+    const [first, second, third] = eventsOf('o-1', 3) as [EventRecord, EventRecord, EventRecord]
+    const page = {
+      connection: 'shop',
+      orders: [order('o-1', { connection: 'shop' })],
+      published: false,
+      quarantine: [],
+    }
+    if (held) control.partitions.add(2)
+    await store.orders.commit(one.lease, { ...page, events: [first, second, ...eventsOf('o-2', 1)] })
+    const end = one.start()
+    await one.clock.until(() => ofOrder(control.written, 'o-1').length === 2)
+    await one.clock.flush()
+    await store.events.unpublish({ connection: 'shop', since: 0, after: '', orders: 10 })
+    await commit(one.lease, [third])
+    one.publisher.kick()
+    await one.clock.until(() => ofOrder(control.written, 'o-1').length === 5, 20_000)
+    expect(ofOrder(control.written, 'o-1')).toEqual([1, 2, 1, 2, 3])
+    await end()
+  })
+
   test('is followed by the events of its order that came while it was tried again', async () => {
     const { log, control } = refusingLog()
     const one = await publishing(log)

@@ -85,6 +85,14 @@ export const MUTANTS: readonly Mutant[] = [
     ]),
     from: 22_474,
   },
+  {
+    ...mutant('new events overtake those that are published again', [
+      'publishNew',
+      'heldBack.any ? before : 0',
+      'before',
+    ]),
+    from: 40_802,
+  },
   mutant('a position is committed before its event is delivered', [
     'advance',
     'oldest ? oldest.before : taken',
