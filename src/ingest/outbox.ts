@@ -90,7 +90,7 @@ export function createOutbox(deps: {
     }
   }
 
-  /** Without the events of orders that have unpublished ones up to `before`: they are published behind those. */
+  /** Leaves out the orders that still have unpublished events up to `before`: `publishBehind` publishes all of theirs, in order. */
   async function overtakingNone(events: readonly StoredEvent[], before: number): Promise<readonly StoredEvent[]> {
     if (events.length === 0) return events
     const orderIds = [...new Set(events.map(({ orderId }) => orderId))]

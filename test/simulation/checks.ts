@@ -265,7 +265,7 @@ export function createChecks(deps: {
         }
       }
       const last = failed.get(`${life.name} ${receiver.id} ${event.id}`)
-      // Only of handlers: nothing ever hurries their retries. After a failed attempt the next has a higher number.
+      // Only of handlers: nothing ever hurries their retries. The same number again means that the retry was not written down.
       const pause = receiver.delivery.retries[(last?.attempt ?? 0) - 1]
       if (
         last &&

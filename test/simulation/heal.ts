@@ -92,7 +92,7 @@ export async function heal(world: {
 
   const frozen = () => slots.running().length < slots.size
   await time.until(() => !frozen(), 100_000, 1_000)
-  // One may be down from before the storm on, and for longer.
+  // A vendor may be down from the start, for longer than the storm.
   await time.until(() => vendors.every(({ manners }) => !manners.down), patience, 1_000)
   await resumeAll()
   await time.run(Math.max(0, ...vendors.map(vendor => vendor.restlessUntil - time.now)) + 15_000)

@@ -91,7 +91,7 @@ export const MUTANTS: readonly Mutant[] = [
       'heldBack.any ? before : 0',
       'before',
     ]),
-    from: 40_802,
+    from: 40_838,
   },
   mutant('a position is committed before its event is delivered', [
     'advance',
